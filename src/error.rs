@@ -1,0 +1,145 @@
+//! What can go wrong, by name. Every message says which log or file, what is the matter, and
+//! what to do about it where that is known. Stands on nothing.
+
+#![forbid(unsafe_code)]
+
+use std::fmt;
+use std::io;
+
+/// The crate's result.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Who holds a claim: the writer, or one of the readers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// The one writer of a log.
+    Writer,
+    /// Reader `0..8`.
+    Reader(usize),
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Role::Writer => write!(f, "the writer"),
+            Role::Reader(id) => write!(f, "reader {id}"),
+        }
+    }
+}
+
+/// Why a log could not be made, opened or claimed, or an output not used.
+///
+/// Appending never fails, and neither does polling: what a reader missed is an outcome
+/// ([`Polled::Lost`](crate::Polled::Lost)), not an error.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// There is no log under this name.
+    NotFound {
+        /// The log's name.
+        log: String,
+    },
+    /// There is one already, and nothing is ever replaced.
+    Exists {
+        /// The log's name.
+        log: String,
+    },
+    /// A living process is already the writer, or already this reader.
+    Claimed {
+        /// The log's name.
+        log: String,
+        /// Which place is taken.
+        role: Role,
+        /// The owner's process id as it was written down when it attached, in its own pid
+        /// namespace; 0 if it has not got that far.
+        pid: u64,
+    },
+    /// What has this name is not a log, or is not to be trusted.
+    NotALog {
+        /// The log's name.
+        log: String,
+        /// What was found instead.
+        why: String,
+    },
+    /// A log of another format version.
+    Version {
+        /// The log's name.
+        log: String,
+        /// The version found.
+        found: u64,
+    },
+    /// Sizes in the header that contradict each other, the file's length, or what was asked for.
+    Geometry {
+        /// The log's name.
+        log: String,
+        /// Which sizes.
+        why: String,
+    },
+    /// The log's columns are not those of the record, or are not readable.
+    Schema {
+        /// The log's name.
+        log: String,
+        /// The first column that differs, from both sides.
+        why: String,
+    },
+    /// An argument that no log could have: a name, a capacity, a reader id.
+    Invalid(String),
+    /// An output file that another living process is writing.
+    OutputInUse {
+        /// The file.
+        path: String,
+    },
+    /// The operating system said no.
+    Io {
+        /// What was being done, and to what.
+        what: String,
+        /// Its answer.
+        source: io::Error,
+    },
+}
+
+impl Error {
+    pub(crate) fn io(what: impl Into<String>) -> impl FnOnce(io::Error) -> Error {
+        let what = what.into();
+        move |source| Error::Io { what, source }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::NotFound { log } => write!(f, "{log}: no such log; a writer makes it"),
+            Error::Exists { log } => {
+                write!(f, "{log}: exists already; open it, or remove it first")
+            }
+            Error::Claimed { log, role, pid } => write!(
+                f,
+                "{log}: {role} is already running as process {pid}; stop it first, or use another one"
+            ),
+            Error::NotALog { log, why } => write!(f, "{log}: not a log that can be used: {why}"),
+            Error::Version { log, found } => write!(
+                f,
+                "{log}: format version {found}, this program knows version {}; use the program \
+                 that made it, or remove it",
+                crate::layout::VERSION
+            ),
+            Error::Geometry { log, why } => write!(f, "{log}: sizes that do not fit: {why}"),
+            Error::Schema { log, why } => write!(f, "{log}: another schema: {why}"),
+            Error::Invalid(why) => f.write_str(why),
+            Error::OutputInUse { path } => write!(
+                f,
+                "{path}: another process is writing this file; give this reporter its own --output"
+            ),
+            Error::Io { what, source } => write!(f, "{what}: {source}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Error::Io { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+}

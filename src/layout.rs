@@ -1,0 +1,349 @@
+//! Every byte of a log: the picture, the offsets, the arithmetic. No I/O and no memory orderings.
+//! Stands on `sync`.
+//!
+//! ```text
+//! 0x0000  write_ptr | read_ptr 0..7 | zero     the pointers: one cache line and a word
+//! 0x0080  magic, version, capacity, slot_size, entry_size, log_id, created_ns, schema_len
+//! 0x0100  writer line: epoch, state, attached_ns, pid, boot_id, heartbeat_ns
+//! 0x0200  reader line 0 .. 7, 128 bytes each: owner, output file, two checkpoints
+//! 0x0600  schema text
+//! 0x1000  slot 0 | slot 1 | ...                a slot: stamp, then the record's words
+//! ```
+//!
+//! Everything is an aligned, little-endian 8-byte word, accessed atomically, and every word has
+//! one owner who stores it: the creator (before the log has a name), the writer, or reader `i`.
+//! `docs/format.md` says the same for those who come without Rust.
+
+#![forbid(unsafe_code)]
+
+use crate::sync::AtomicU64;
+use std::ops::Range;
+
+#[cfg(not(all(target_pointer_width = "64", target_endian = "little")))]
+compile_error!("format 1 is for 64-bit little-endian machines");
+
+/// The bytes `RINGLOG1` at 0x80, as the little-endian word they are.
+pub const MAGIC: u64 = u64::from_le_bytes(*b"RINGLOG1");
+/// The format this crate reads and writes.
+pub const VERSION: u64 = 1;
+/// How many durable readers a log has.
+pub const READERS: usize = 8;
+/// Slots of a log that nobody asked to be larger.
+pub const DEFAULT_CAPACITY: u64 = 1024;
+/// Bytes before the first slot.
+pub const HEADER_SIZE: usize = 0x1000;
+/// Bytes the schema text may take.
+pub const SCHEMA_MAX: usize = 2560;
+
+/// Bit 63 of a stamp: the slot is being overwritten with the position in the low bits.
+pub const WRITING: u64 = 1 << 63;
+/// Positions at or above this are damage: a log would need a century at a billion entries a second.
+pub const POSITION_LIMIT: u64 = 1 << 62;
+/// `WriterLine::state` of a writer that is, or was killed while, attached; 0 is closed.
+pub const STATE_OPEN: u64 = 1;
+
+/// The first 4096 bytes of a log.
+#[repr(C)]
+pub struct Header {
+    /// Writer: every position below it is published.
+    pub write_ptr: AtomicU64,
+    /// Reader `i`: the first position it has not committed.
+    pub read_ptrs: [AtomicU64; READERS],
+    _zero_048: [AtomicU64; 7],
+    /// Creator, last of all: [`MAGIC`].
+    pub magic: AtomicU64,
+    /// Creator: [`VERSION`].
+    pub version: AtomicU64,
+    /// Creator: number of slots, a power of two.
+    pub capacity: AtomicU64,
+    /// Creator: bytes from one slot to the next.
+    pub slot_size: AtomicU64,
+    /// Creator: bytes of the record in a slot.
+    pub entry_size: AtomicU64,
+    /// Creator: random; a log made again is another log.
+    pub log_id: [AtomicU64; 2],
+    /// Creator: wall clock, ns since the Unix epoch.
+    pub created_ns: AtomicU64,
+    /// Creator: bytes of schema text.
+    pub schema_len: AtomicU64,
+    _zero_0c8: [AtomicU64; 7],
+    /// Writer.
+    pub writer: WriterLine,
+    _zero_180: [AtomicU64; 16],
+    /// Reader `i`.
+    pub readers: [ReaderLine; READERS],
+    /// Creator: UTF-8, one column a line.
+    pub schema: [AtomicU64; SCHEMA_MAX / 8],
+}
+
+/// What the writer says about itself. For people, but for `boot_id`.
+#[repr(C)]
+pub struct WriterLine {
+    /// Writers so far.
+    pub epoch: AtomicU64,
+    /// 0 closed, 1 open.
+    pub state: AtomicU64,
+    /// When this writer attached, ns since the Unix epoch.
+    pub attached_ns: AtomicU64,
+    /// Its process id.
+    pub pid: AtomicU64,
+    /// The machine's boot it runs in: after another boot the pointers are only hints.
+    pub boot_id: [AtomicU64; 2],
+    /// When the engine last called `heartbeat`, ns since the Unix epoch; 0 if it never does.
+    pub heartbeat_ns: AtomicU64,
+    _zero: [AtomicU64; 9],
+}
+
+/// What reader `i` says about itself, its output file, and what it has committed.
+#[repr(C)]
+pub struct ReaderLine {
+    /// Its process id.
+    pub pid: AtomicU64,
+    /// When it attached, ns since the Unix epoch; 0: nobody has been this reader yet.
+    pub attached_ns: AtomicU64,
+    /// When it last committed, ns since the Unix epoch.
+    pub commit_ns: AtomicU64,
+    /// The [`Output`] it leaves off in; `ino` is stored last, 0 while there is none.
+    pub output: OutputLine,
+    /// Two [`Checkpoint`]s, stored in turn; the one whose `position` is the read pointer counts.
+    pub checkpoints: [CheckpointLine; 2],
+}
+
+/// The words of an [`Output`].
+#[repr(C)]
+pub struct OutputLine {
+    /// Inode number.
+    pub ino: AtomicU64,
+    /// Birth time, ns since the Unix epoch, 0 where the file system has none.
+    pub born: AtomicU64,
+    /// FNV-1a of the absolute path.
+    pub path: AtomicU64,
+    /// The position its rows begin at.
+    pub begin: AtomicU64,
+    /// FNV-1a of how it begins, 0 while it has no row.
+    pub head: AtomicU64,
+}
+
+/// The words of a [`Checkpoint`].
+#[repr(C)]
+pub struct CheckpointLine {
+    /// The read pointer this belongs to.
+    pub position: AtomicU64,
+    /// Entries lost below it.
+    pub lost: AtomicU64,
+    /// How many times that happened.
+    pub laps: AtomicU64,
+    /// What the sink said: bytes of the output file.
+    pub mark: AtomicU64,
+}
+
+/// All that a reader commits at once, by the one store of its read pointer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Checkpoint {
+    /// The first position not carried out.
+    pub position: u64,
+    /// Entries lost below it, in all.
+    pub lost: u64,
+    /// How many times entries were lost.
+    pub laps: u64,
+    /// Where the sink stood: for a file, its length in bytes.
+    pub mark: u64,
+}
+
+/// What a reader remembers of the file it writes, to know it again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Output {
+    /// Inode number.
+    pub ino: u64,
+    /// Birth time, ns since the Unix epoch; 0 where the file system has none.
+    pub born: u64,
+    /// [`fnv1a`] of the absolute path.
+    pub path: u64,
+    /// The position its rows begin at.
+    pub begin: u64,
+    /// [`fnv1a`] of its header line and first row; 0 while there is no row.
+    pub head: u64,
+}
+
+// The compiler holds the picture. (loom's atomics are larger: a model has no bytes.)
+#[cfg(not(loom))]
+const _: () = {
+    use std::mem::{offset_of, size_of};
+    assert!(size_of::<Header>() == HEADER_SIZE);
+    assert!(offset_of!(Header, write_ptr) == 0x000);
+    assert!(offset_of!(Header, read_ptrs) == 0x008);
+    assert!(offset_of!(Header, magic) == 0x080);
+    assert!(offset_of!(Header, version) == 0x088);
+    assert!(offset_of!(Header, capacity) == 0x090);
+    assert!(offset_of!(Header, slot_size) == 0x098);
+    assert!(offset_of!(Header, entry_size) == 0x0A0);
+    assert!(offset_of!(Header, log_id) == 0x0A8);
+    assert!(offset_of!(Header, created_ns) == 0x0B8);
+    assert!(offset_of!(Header, schema_len) == 0x0C0);
+    assert!(offset_of!(Header, writer) == 0x100);
+    assert!(offset_of!(Header, readers) == 0x200);
+    assert!(offset_of!(Header, schema) == 0x600);
+    assert!(size_of::<WriterLine>() == 128);
+    assert!(offset_of!(WriterLine, epoch) == 0x00);
+    assert!(offset_of!(WriterLine, state) == 0x08);
+    assert!(offset_of!(WriterLine, attached_ns) == 0x10);
+    assert!(offset_of!(WriterLine, pid) == 0x18);
+    assert!(offset_of!(WriterLine, boot_id) == 0x20);
+    assert!(offset_of!(WriterLine, heartbeat_ns) == 0x30);
+    assert!(size_of::<ReaderLine>() == 128);
+    assert!(offset_of!(ReaderLine, pid) == 0x00);
+    assert!(offset_of!(ReaderLine, attached_ns) == 0x08);
+    assert!(offset_of!(ReaderLine, commit_ns) == 0x10);
+    assert!(offset_of!(ReaderLine, output) == 0x18);
+    assert!(offset_of!(ReaderLine, checkpoints) == 0x40);
+};
+
+/// The sizes of a log, checked once: from here on they fit each other and the machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Geometry {
+    capacity: u64,
+    entry_size: usize,
+    slot_size: usize,
+}
+
+impl Geometry {
+    /// The geometry of `capacity` slots for records of `entry_size` bytes.
+    ///
+    /// # Errors
+    /// A sentence, if the capacity is not a power of two of at least 2, the record is empty, or
+    /// the whole would not fit in an address space.
+    pub const fn new(capacity: u64, entry_size: usize) -> Result<Geometry, &'static str> {
+        if capacity < 2 || !capacity.is_power_of_two() {
+            return Err("the capacity must be a power of two, and at least 2");
+        }
+        if entry_size == 0 {
+            return Err("a record has at least one byte");
+        }
+        if entry_size > isize::MAX as usize / 2 {
+            return Err("the record is larger than an address space");
+        }
+        // The smallest stride that holds stamp and record without straddling a line it could
+        // have fitted in.
+        let used = 8 + entry_size.next_multiple_of(8);
+        let slot_size = match used {
+            ..=16 => 16,
+            ..=32 => 32,
+            _ => used.next_multiple_of(64),
+        };
+        match (slot_size as u64).checked_mul(capacity) {
+            Some(slots) if slots <= isize::MAX as u64 - HEADER_SIZE as u64 => {
+                Ok(Geometry { capacity, entry_size, slot_size })
+            }
+            _ => Err("so many slots are larger than an address space"),
+        }
+    }
+
+    /// Number of slots.
+    pub const fn capacity(&self) -> u64 {
+        self.capacity
+    }
+
+    /// Bytes of a record.
+    pub const fn entry_size(&self) -> usize {
+        self.entry_size
+    }
+
+    /// Bytes from one slot to the next.
+    pub const fn slot_size(&self) -> usize {
+        self.slot_size
+    }
+
+    /// Bytes of the whole log.
+    pub const fn file_size(&self) -> u64 {
+        HEADER_SIZE as u64 + self.slots_size()
+    }
+
+    /// Bytes of all slots.
+    pub const fn slots_size(&self) -> u64 {
+        self.capacity * self.slot_size as u64
+    }
+
+    /// The words of the slot of `position`, counted from slot 0; only as many as a stamp and
+    /// `record_size` bytes take.
+    #[inline]
+    pub(crate) const fn slot(&self, position: u64, record_size: usize) -> Range<usize> {
+        let at = (position & (self.capacity - 1)) as usize * (self.slot_size / 8);
+        at..at + 1 + record_size.div_ceil(8)
+    }
+}
+
+/// FNV-1a, 64 bit, going on from `hash` (begin with [`FNV_BASIS`]). It tells files apart that
+/// were mixed up, not files that were forged.
+pub const fn fnv1a(mut hash: u64, bytes: &[u8]) -> u64 {
+    let mut i = 0;
+    while i < bytes.len() {
+        hash = (hash ^ bytes[i] as u64).wrapping_mul(0x0000_0100_0000_01b3);
+        i += 1;
+    }
+    hash
+}
+
+/// Where [`fnv1a`] begins.
+pub const FNV_BASIS: u64 = 0xcbf2_9ce4_8422_2325;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_slot_is_the_smallest_stride_that_keeps_to_its_line() {
+        for (entry, slot) in [
+            (1, 16),
+            (8, 16),
+            (9, 32),
+            (24, 32),
+            (25, 64),
+            (56, 64),
+            (57, 128),
+            (120, 128),
+            (121, 192),
+        ] {
+            assert_eq!(
+                Geometry::new(2, entry).unwrap().slot_size(),
+                slot,
+                "entry of {entry} bytes"
+            );
+        }
+    }
+
+    #[test]
+    fn a_capacity_that_is_no_power_of_two_is_refused() {
+        for capacity in [0, 1, 3, 1000, u64::MAX] {
+            assert!(Geometry::new(capacity, 8).is_err(), "{capacity}");
+        }
+    }
+
+    #[test]
+    fn fnv1a_is_the_published_function() {
+        assert_eq!(fnv1a(FNV_BASIS, b""), 0xcbf2_9ce4_8422_2325);
+        assert_eq!(fnv1a(FNV_BASIS, b"foobar"), 0x8594_4171_f739_67e8);
+    }
+
+    proptest! {
+        #[test]
+        fn no_geometry_overflows(capacity in any::<u64>(), power in 0u32..64, entry in any::<usize>()) {
+            for capacity in [capacity, 1 << power] {
+                if let Ok(g) = Geometry::new(capacity, entry) {
+                    prop_assert!(g.slot_size() >= 8 + entry);
+                    prop_assert_eq!(g.file_size(), HEADER_SIZE as u64 + capacity * g.slot_size() as u64);
+                    let last = g.slot(u64::MAX, entry);
+                    prop_assert!(last.end as u64 * 8 <= g.slots_size());
+                }
+            }
+        }
+
+        #[test]
+        fn slots_of_one_lap_do_not_overlap(power in 1u32..12, entry in 1usize..300, p in 0u64..1 << 60) {
+            let g = Geometry::new(1 << power, entry).unwrap();
+            let (a, b) = (g.slot(p, entry), g.slot(p + 1, entry));
+            prop_assert!(a.end <= b.start || b.end <= a.start);
+            prop_assert_eq!(g.slot(p + g.capacity(), entry), a);
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! The door: make or open a log, and become its writer, a reader, or an observer.
+//! Stands on all of the above.
+
+#![forbid(unsafe_code)]
+
+use crate::error::{Error, Result, Role};
+use crate::layout::{DEFAULT_CAPACITY, Geometry};
+use crate::reader::{Observer, Reader, Start};
+use crate::schema::{Form, Record, Schema};
+use crate::segment::{self, Access, Name, Presence, Segment, Terms};
+use crate::snapshot::Snapshot;
+use crate::writer::Writer;
+
+/// The name that the programs use unless told otherwise.
+pub const DEFAULT_SHM: &str = "/rpt_sys_shm";
+
+/// A log that exists: one named segment, a header and a ring of slots.
+///
+/// Opening it changes nothing in it and needs no more than permission to read.
+///
+/// ```
+/// use ringlog::{Log, Pod, Polled, Zeroable, record};
+///
+/// #[repr(C)]
+/// #[derive(Clone, Copy, Pod, Zeroable)]
+/// struct Sample {
+///     value: f64,
+/// }
+/// record!(Sample { value });
+///
+/// # let name = format!("/ringlog-doc-log-{}", std::process::id());
+/// # let name = name.as_str();
+/// let log = Log::options().capacity(1 << 16).open_or_create::<Sample>(name)?;
+/// let mut writer = log.writer::<Sample>()?;
+/// let mut reader = log.reader::<Sample>(0)?;
+///
+/// writer.append(&Sample { value: 1.5 });
+/// assert!(matches!(reader.poll(), Polled::Entry { position: 0, record } if record.value == 1.5));
+/// reader.commit();
+///
+/// assert!(log.reader::<Sample>(0).is_err(), "reader 0 is one at a time");
+/// Log::remove(name)?;
+/// # Ok::<(), ringlog::Error>(())
+/// ```
+pub struct Log {
+    segment: Segment,
+    terms: Terms,
+}
+
+/// How to make or open a log: what [`Log::options`] gives.
+#[derive(Debug, Clone)]
+pub struct Options {
+    terms: Terms,
+}
+
+impl Options {
+    /// Number of slots: a power of two, at least 2; 1024 unless asked otherwise. A log that is
+    /// there already with another capacity is refused.
+    pub fn capacity(mut self, slots: u64) -> Options {
+        self.terms.capacity = Some(slots);
+        self
+    }
+
+    /// Permissions of a log that is made, exactly, whatever the umask; 0600 unless asked
+    /// otherwise. Readers store their position, so they need write permission too.
+    pub fn mode(mut self, mode: u32) -> Options {
+        self.terms.mode = mode;
+        self
+    }
+
+    /// Believe a log that belongs to this user id too. Without it, a log must belong to the
+    /// caller or to root.
+    pub fn owner(mut self, uid: u32) -> Options {
+        self.terms.owner = Some(uid);
+        self
+    }
+
+    /// Makes a log for records of type `R`: complete, or not at all.
+    ///
+    /// # Errors
+    /// [`Error::Exists`] if the name is taken; [`Error::Io`] if there is no room, now and not
+    /// later; [`Error::Invalid`] for a capacity or name that no log can have.
+    pub fn create<R: Record>(&self, name: impl Into<Name>) -> Result<Log> {
+        let name = name.into();
+        let schema =
+            Schema::of::<R>().map_err(|why| Error::Schema { log: name.to_string(), why })?;
+        self.create_with(name, &schema)
+    }
+
+    /// [`create`](Options::create), for a schema that is known only now.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn create_with(&self, name: impl Into<Name>, schema: &Schema) -> Result<Log> {
+        let name = name.into();
+        let capacity = self.terms.capacity.unwrap_or(DEFAULT_CAPACITY);
+        Segment::create(&name, schema, capacity, self.terms.mode)?;
+        self.open(name)
+    }
+
+    /// Opens a log after checking all of it that others rely on.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::NotALog`], [`Error::Version`], [`Error::Geometry`] or
+    /// [`Error::Schema`] by what is wrong with it; [`Error::Io`].
+    pub fn open(&self, name: impl Into<Name>) -> Result<Log> {
+        let segment = Segment::open(&name.into(), Access::Observe, &self.terms)?;
+        Ok(Log { segment, terms: self.terms })
+    }
+
+    /// Opens a log, or makes it if it is not there. Of many that race one makes it, and all open
+    /// the same one.
+    ///
+    /// # Errors
+    /// As [`open`](Options::open) and [`create`](Options::create), and [`Error::Schema`] if the
+    /// log that is there has other columns.
+    pub fn open_or_create<R: Record>(&self, name: impl Into<Name>) -> Result<Log> {
+        let name = name.into();
+        let schema =
+            Schema::of::<R>().map_err(|why| Error::Schema { log: name.to_string(), why })?;
+        self.open_or_create_with(name, &schema)
+    }
+
+    /// [`open_or_create`](Options::open_or_create), for a schema that is known only now.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open_or_create_with(&self, name: impl Into<Name>, schema: &Schema) -> Result<Log> {
+        let name = name.into();
+        // Another may make it after we looked, or remove it after we failed to make it.
+        let mut tries = 0..10;
+        loop {
+            let result = match self.open(&name) {
+                Err(Error::NotFound { .. }) => self.create_with(&name, schema),
+                opened => opened,
+            };
+            match result {
+                Err(Error::Exists { .. } | Error::NotFound { .. }) if tries.next().is_some() => {}
+                Err(e) => return Err(e),
+                Ok(log) => {
+                    return match log.schema().difference(schema) {
+                        Some(why) => Err(Error::Schema { log: name.to_string(), why }),
+                        None => Ok(log),
+                    };
+                }
+            }
+        }
+    }
+}
+
+impl Log {
+    /// Options with their defaults, to change and then make or open a log with.
+    pub fn options() -> Options {
+        Options { terms: Terms { capacity: None, mode: 0o600, owner: None } }
+    }
+
+    /// Makes a log of 1024 slots for records of type `R`; see [`Options::create`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn create<R: Record>(name: impl Into<Name>) -> Result<Log> {
+        Log::options().create::<R>(name)
+    }
+
+    /// Opens a log; see [`Options::open`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open(name: impl Into<Name>) -> Result<Log> {
+        Log::options().open(name)
+    }
+
+    /// Opens a log, or makes one of 1024 slots; see [`Options::open_or_create`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open_or_create<R: Record>(name: impl Into<Name>) -> Result<Log> {
+        Log::options().open_or_create::<R>(name)
+    }
+
+    /// Removes a log's name. Those attached go on with what they have; its memory is freed with
+    /// the last of them.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::NotALog`], and nothing is removed; [`Error::Io`].
+    pub fn remove(name: impl Into<Name>) -> Result<()> {
+        segment::remove(&name.into())
+    }
+
+    /// Becomes the writer, and goes on behind the last published entry.
+    ///
+    /// # Errors
+    /// [`Error::Claimed`] while another living process is the writer; [`Error::Schema`] if the
+    /// log's columns are not those of `R`; as [`open`](Options::open) if the log has changed.
+    pub fn writer<R: Form>(&self) -> Result<Writer<R>> {
+        Writer::attach(self.again::<R>(Access::Write)?)
+    }
+
+    /// Becomes reader `id` (0 to 7), where that reader left off, or at the oldest entry if it has
+    /// never been here.
+    ///
+    /// # Errors
+    /// [`Error::Claimed`] while another living process is this reader; [`Error::Schema`] if the
+    /// log's columns are not those of `R`; [`Error::Invalid`] for an id that does not exist; as
+    /// [`open`](Options::open) if the log has changed.
+    pub fn reader<R: Form>(&self, id: usize) -> Result<Reader<R>> {
+        self.reader_from(id, Start::Resume)
+    }
+
+    /// Becomes reader `id`, and begins elsewhere than where it left off. What is skipped that way
+    /// is neither delivered nor lost.
+    ///
+    /// # Errors
+    /// As [`reader`](Log::reader), and [`Error::Invalid`] for a position that is not there yet.
+    pub fn reader_from<R: Form>(&self, id: usize, start: Start) -> Result<Reader<R>> {
+        Reader::attach(self.again::<R>(Access::Read)?, id, start)
+    }
+
+    /// Looks on without a claim.
+    ///
+    /// # Errors
+    /// [`Error::Schema`] if the log's columns are not those of `R`; [`Error::Invalid`] for a
+    /// position that is not there yet; as [`open`](Options::open) if the log has changed.
+    pub fn observe<R: Form>(&self, start: Start) -> Result<Observer<R>> {
+        Observer::attach(self.again::<R>(Access::Observe)?, start)
+    }
+
+    fn again<R: Form>(&self, access: Access) -> Result<Segment> {
+        if let Some(why) = R::refuses(self.schema()) {
+            return Err(Error::Schema { log: self.name().to_string(), why });
+        }
+        self.segment.reopen(access, &self.terms)
+    }
+
+    /// A picture of its pointers and owners now.
+    ///
+    /// # Errors
+    /// As [`open`](Options::open), if the log has been deleted or replaced.
+    pub fn snapshot(&self) -> Result<Snapshot> {
+        Snapshot::of(&self.segment)
+    }
+
+    /// Whether its name still stands for it.
+    pub fn presence(&self) -> Presence {
+        self.segment.presence()
+    }
+
+    /// Whether a living process holds the claim of `role`.
+    ///
+    /// # Errors
+    /// As [`open`](Options::open), if the log has been deleted or replaced.
+    pub fn is_claimed(&self, role: Role) -> Result<bool> {
+        Ok(self.segment.claims(false)?.is_taken(role))
+    }
+
+    /// What it is called.
+    pub fn name(&self) -> &Name {
+        self.segment.name()
+    }
+
+    /// The columns of its entries.
+    pub fn schema(&self) -> &Schema {
+        &self.segment.schema
+    }
+
+    /// Its sizes.
+    pub fn geometry(&self) -> &Geometry {
+        &self.segment.geometry
+    }
+
+    /// Random, and the same for as long as this log exists.
+    pub fn id(&self) -> u128 {
+        self.segment.log_id
+    }
+
+    /// When it was made, ns since the Unix epoch.
+    pub fn created_ns(&self) -> u64 {
+        self.segment.created_ns
+    }
+}

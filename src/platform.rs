@@ -1,0 +1,188 @@
+//! Where operating systems differ: shared-memory names, files that get their name last, real
+//! allocation, byte-range claims, the boot's identity. Linux is where all promises hold; each
+//! fallback says what it gives up. Stands on nothing.
+
+#![forbid(unsafe_code)]
+
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::libc;
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+/// Where the POSIX shared memory object `/name` is a file.
+///
+/// Elsewhere than on Linux it is an ordinary file in the temporary directory: the same bytes,
+/// but written back to a disk now and then.
+pub(crate) fn shm_path(name: &str) -> PathBuf {
+    let directory = match cfg!(target_os = "linux") {
+        true => PathBuf::from("/dev/shm"),
+        false => std::env::temp_dir(),
+    };
+    directory.join(name.trim_start_matches('/'))
+}
+
+/// Opens what is there without following a link, and without waiting if it is a pipe.
+pub(crate) fn open_existing(path: &Path, write: bool) -> io::Result<File> {
+    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_CLOEXEC;
+    OpenOptions::new().read(true).write(write).custom_flags(flags).open(path)
+}
+
+/// A file that has no name yet, or only one that nobody looks for.
+pub(crate) struct Unnamed {
+    pub file: File,
+    /// Its provisional name, where the file system cannot do without.
+    provisional: Option<PathBuf>,
+}
+
+impl Unnamed {
+    /// Makes an empty file beside `path`, with exactly this mode, whatever the umask.
+    pub fn beside(path: &Path, mode: u32) -> io::Result<Unnamed> {
+        let directory = directory_of(path);
+        let unnamed = match Unnamed::nameless(directory) {
+            Some(result) => Unnamed { file: result?, provisional: None },
+            None => {
+                // A kill before `give_name` leaves this file behind.
+                let mut name = std::ffi::OsString::from(".");
+                name.push(path.file_name().unwrap_or_default());
+                name.push(format!(".{}.new", std::process::id()));
+                let provisional = directory.join(name);
+                let file = OpenOptions::new()
+                    .read(true)
+                    .write(true)
+                    .create_new(true)
+                    .mode(0o600)
+                    .open(&provisional)?;
+                Unnamed { file, provisional: Some(provisional) }
+            }
+        };
+        unnamed.file.set_permissions(std::fs::Permissions::from_mode(mode))?;
+        Ok(unnamed)
+    }
+
+    /// A file without any name, which a kill cannot leave behind; `None` where there is no such
+    /// thing.
+    #[cfg(target_os = "linux")]
+    fn nameless(directory: &Path) -> Option<io::Result<File>> {
+        let flags = libc::O_TMPFILE | libc::O_CLOEXEC;
+        let result = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .mode(0o600)
+            .custom_flags(flags)
+            .open(directory);
+        match result {
+            Err(e) if matches!(e.raw_os_error(), Some(libc::EOPNOTSUPP | libc::EISDIR)) => None,
+            result => Some(result),
+        }
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn nameless(_directory: &Path) -> Option<io::Result<File>> {
+        None
+    }
+
+    /// Gives the file its name, at once and without replacing anything.
+    pub fn give_name(self, path: &Path) -> io::Result<()> {
+        match &self.provisional {
+            Some(provisional) => std::fs::hard_link(provisional, path),
+            None => {
+                use nix::fcntl::{AT_FDCWD, AtFlags};
+                use std::os::fd::AsRawFd;
+                let nameless = format!("/proc/self/fd/{}", self.file.as_raw_fd());
+                let flags = AtFlags::AT_SYMLINK_FOLLOW;
+                Ok(nix::unistd::linkat(AT_FDCWD, nameless.as_str(), AT_FDCWD, path, flags)?)
+            }
+        }
+    }
+}
+
+impl Drop for Unnamed {
+    fn drop(&mut self) {
+        if let Some(provisional) = &self.provisional {
+            let _ = std::fs::remove_file(provisional);
+        }
+    }
+}
+
+/// The directory a path is in.
+pub(crate) fn directory_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    }
+}
+
+/// Makes the file `size` bytes long, all of them really there: a full disk is an error now and
+/// not a fault later.
+#[cfg(target_os = "linux")]
+pub(crate) fn allocate(file: &File, size: u64) -> io::Result<()> {
+    let size = libc::off_t::try_from(size).map_err(|_| io::ErrorKind::FileTooLarge)?;
+    Ok(nix::fcntl::posix_fallocate(file, 0, size)?)
+}
+
+/// By writing zeros: as safe, slower.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn allocate(file: &File, size: u64) -> io::Result<()> {
+    io::copy(&mut io::Read::take(io::repeat(0), size), &mut &*file).map(drop)
+}
+
+/// Claims the bytes `from..from + size` of a file for this file description; false if another
+/// one has them. Released by the kernel when the last descriptor of it is closed, however the
+/// process ends.
+pub(crate) fn lock_range(file: &File, from: u64, size: u64) -> io::Result<bool> {
+    match fcntl(file, set_lock(&range(from, size))) {
+        Ok(_) => Ok(true),
+        Err(nix::Error::EAGAIN | nix::Error::EACCES) => Ok(false),
+        Err(e) => Err(e.into()),
+    }
+}
+
+/// Whether another file description has a claim on these bytes.
+pub(crate) fn is_locked(file: &File, from: u64, size: u64) -> io::Result<bool> {
+    let mut range = range(from, size);
+    fcntl(file, get_lock(&mut range))?;
+    Ok(range.l_type != libc::F_UNLCK as libc::c_short)
+}
+
+fn range(from: u64, size: u64) -> libc::flock {
+    libc::flock {
+        l_type: libc::F_WRLCK as libc::c_short,
+        l_whence: libc::SEEK_SET as libc::c_short,
+        l_start: from as libc::off_t,
+        l_len: size as libc::off_t,
+        l_pid: 0,
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn set_lock(range: &libc::flock) -> FcntlArg<'_> {
+    FcntlArg::F_OFD_SETLK(range)
+}
+
+#[cfg(target_os = "linux")]
+fn get_lock(range: &mut libc::flock) -> FcntlArg<'_> {
+    FcntlArg::F_OFD_GETLK(range)
+}
+
+// Classic record locks belong to the process: a second claim within it is not refused, and
+// closing any descriptor of the log gives its claims up. One claim a process is what holds.
+#[cfg(not(target_os = "linux"))]
+fn set_lock(range: &libc::flock) -> FcntlArg<'_> {
+    FcntlArg::F_SETLK(range)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn get_lock(range: &mut libc::flock) -> FcntlArg<'_> {
+    FcntlArg::F_GETLK(range)
+}
+
+/// Which boot of which machine this is, as two words; zero where the system does not say, and
+/// then a restart of the machine is noticed by the slots alone.
+pub(crate) fn boot_id() -> [u64; 2] {
+    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let digits: String = text.chars().filter(char::is_ascii_hexdigit).collect();
+    let id = u128::from_str_radix(&digits, 16).unwrap_or(0);
+    [(id >> 64) as u64, id as u64]
+}

@@ -1,0 +1,375 @@
+//! The other end: poll, and commit what has been carried out. Stands on `segment`, `ring`,
+//! `schema`; knows nothing of the writer.
+
+#![forbid(unsafe_code)]
+
+use crate::error::{Error, Result, Role};
+use crate::layout::{Checkpoint, Output, READERS};
+use crate::ring::{self, Seen};
+use crate::schema::{Raw, Record, Schema, now_ns};
+use crate::segment::{Claims, Segment};
+use crate::sync::Ordering::Relaxed;
+use std::marker::PhantomData;
+use std::ops::Range;
+
+/// What one look at the log gave.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Polled<T> {
+    /// The next entry, whole, exactly as it was appended.
+    Entry {
+        /// Its position.
+        position: u64,
+        /// What is in it.
+        record: T,
+    },
+    /// Nothing new yet.
+    Empty,
+    /// The positions that were overwritten before this reader took them. The next poll goes on
+    /// behind them.
+    Lost(Range<u64>),
+}
+
+/// Where a reader begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Start {
+    /// Where it left off; at the oldest entry if nobody has been this reader before.
+    #[default]
+    Resume,
+    /// At the oldest entry that the log still holds.
+    Oldest,
+    /// Behind the newest entry: only what comes from now on.
+    Newest,
+    /// At this position. What the log no longer holds of it is reported as lost.
+    At(u64),
+    /// At the last so many entries, or as many of them as the log still holds.
+    Last(u64),
+}
+
+/// How a reader found its place when it attached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Attached {
+    /// Nobody had been this reader before.
+    pub fresh: bool,
+    /// Where the log ended.
+    pub end: u64,
+    /// A read pointer that was not to be believed, and was not: it did not belong to its
+    /// checkpoint, or lay behind the end of the log.
+    pub distrusted: Option<u64>,
+}
+
+/// A place in a log that moves forward: what readers and observers have in common.
+struct Cursor {
+    segment: Segment,
+    position: u64,
+    /// All below is known to have been published, whatever the slots say.
+    published: u64,
+}
+
+impl Cursor {
+    fn at(segment: Segment, start: Start, resume: u64) -> Result<Cursor> {
+        let end = segment.end();
+        let oldest = end.saturating_sub(segment.geometry.capacity());
+        let position = match start {
+            Start::Resume => resume,
+            Start::Oldest => oldest,
+            Start::Newest => end,
+            Start::Last(count) => end.saturating_sub(count).max(oldest),
+            Start::At(position) if position <= end => position,
+            Start::At(position) => {
+                return Err(Error::Invalid(format!(
+                    "{}: there is no position {position} yet, it ends at {end}",
+                    segment.name()
+                )));
+            }
+        };
+        Ok(Cursor { segment, position: position.min(end), published: end })
+    }
+
+    /// The next entry into `record`.
+    #[inline]
+    fn poll(&mut self, record: &mut [u8]) -> Polled<()> {
+        let position = self.position;
+        match self.segment.ring().read(position, record) {
+            Seen::Entry => {
+                self.position = position + 1;
+                Polled::Entry { position, record: () }
+            }
+            Seen::Empty if position >= self.published => Polled::Empty,
+            seen => self.missed(seen),
+        }
+    }
+
+    #[cold]
+    fn missed(&mut self, seen: Seen) -> Polled<()> {
+        let (ring, position) = (self.segment.ring(), self.position);
+        match seen {
+            Seen::Passed(holder) => {
+                let write_ptr = &self.segment.header().write_ptr;
+                (self.position, self.published) = ring.after_lap(write_ptr, position, holder);
+            }
+            // A damaged stamp above all that is known to be published: wait for the writer.
+            _ if position >= self.published => return Polled::Empty,
+            _ => self.position = ring.after_hole(position, self.published),
+        }
+        Polled::Lost(position..self.position)
+    }
+
+    fn lag(&self) -> u64 {
+        // For people: a picture, not a promise, so the order does not matter.
+        let write_ptr = self.segment.header().write_ptr.load(Relaxed);
+        write_ptr.saturating_sub(self.position)
+    }
+}
+
+impl<T> Polled<T> {
+    #[inline]
+    fn with<U>(self, record: impl FnOnce(T) -> U) -> Polled<U> {
+        match self {
+            Polled::Entry { position, record: inner } => {
+                Polled::Entry { position, record: record(inner) }
+            }
+            Polled::Empty => Polled::Empty,
+            Polled::Lost(range) => Polled::Lost(range),
+        }
+    }
+}
+
+/// Durable reader `0..8` of a log.
+///
+/// It holds its claim until it is dropped or its process dies, and its place in the log for
+/// good: after a crash the next reader of this id goes on at the last [`commit`](Reader::commit).
+///
+/// For each reader, at any time: entries delivered + entries lost = positions passed.
+///
+/// ```
+/// # use ringlog::{Log, Pod, Polled, Record, Zeroable, record};
+/// # #[repr(C)]
+/// # #[derive(Clone, Copy, Pod, Zeroable)]
+/// # struct Sample { value: f64 }
+/// # record!(Sample { value });
+/// # let name = format!("/ringlog-doc-reader-{}", std::process::id());
+/// # let log = Log::create::<Sample>(name.as_str())?;
+/// # log.writer::<Sample>()?.append(&Sample { value: 1.5 });
+/// let mut reader = log.reader::<Sample>(0)?;
+/// loop {
+///     match reader.poll() {
+///         Polled::Entry { position, record } => println!("{position}: {}", record.value),
+///         Polled::Lost(range) => println!("lost {} entries", range.end - range.start),
+///         Polled::Empty => break,
+///     }
+/// }
+/// reader.commit(); // once a batch, not once an entry
+/// # assert_eq!(reader.position(), 1);
+/// # Log::remove(name.as_str())?;
+/// # Ok::<(), ringlog::Error>(())
+/// ```
+pub struct Reader<R> {
+    cursor: Cursor,
+    /// Bytes of the current entry, where its type is not known.
+    buffer: Vec<u8>,
+    id: usize,
+    committed: Checkpoint,
+    lost: u64,
+    laps: u64,
+    attached: Attached,
+    claims: Claims,
+    record: PhantomData<fn() -> R>,
+}
+
+impl<R> Reader<R> {
+    pub(crate) fn attach(segment: Segment, id: usize, start: Start) -> Result<Reader<R>> {
+        if id >= READERS {
+            return Err(Error::Invalid(format!("there is no reader {id}; they are 0 to 7")));
+        }
+        let claims = segment.claims(true)?;
+        claims.take(&segment, Role::Reader(id))?;
+        let header = segment.header();
+        let (read_ptr, line) = (&header.read_ptrs[id], &header.readers[id]);
+        let (committed, foreign) = ring::checkpoint(read_ptr, line);
+        let fresh = line.attached_ns.load(Relaxed) == 0;
+        let start = if fresh && start == Start::Resume { Start::Oldest } else { start };
+        let entry_size = segment.geometry.entry_size();
+
+        let cursor = Cursor::at(segment, start, committed.position)?;
+        let ahead = Some(committed.position).filter(|&position| position > cursor.published);
+        let attached = Attached { fresh, end: cursor.published, distrusted: foreign.or(ahead) };
+        let mut reader = Reader {
+            cursor,
+            buffer: vec![0; entry_size],
+            id,
+            lost: committed.lost,
+            laps: committed.laps,
+            committed,
+            attached,
+            claims,
+            record: PhantomData,
+        };
+        // The place before the person: a kill in between leaves nobody, at a place nobody minds.
+        if reader.cursor.position != committed.position || foreign.is_some() {
+            reader.commit_with(committed.mark);
+        }
+        let line = &reader.cursor.segment.header().readers[id];
+        line.pid.store(std::process::id().into(), Relaxed);
+        line.attached_ns.store(now_ns().max(1), Relaxed);
+        Ok(reader)
+    }
+
+    /// Stores that everything polled so far has been carried out: a crash from now on resumes
+    /// here. What was lost on the way is counted in the log with it, at once or not at all.
+    ///
+    /// Call it once a batch: the store goes to a cache line that the writer stores to as well, and
+    /// at one commit per entry it would slow the writer; at one per 16 or more it does not.
+    pub fn commit(&mut self) {
+        self.commit_with(self.committed.mark);
+    }
+
+    /// [`commit`](Reader::commit), with where the sink stands.
+    pub(crate) fn commit_with(&mut self, mark: u64) {
+        let checkpoint =
+            Checkpoint { position: self.position(), lost: self.lost, laps: self.laps, mark };
+        let header = self.cursor.segment.header();
+        let (read_ptr, line) = (&header.read_ptrs[self.id], &header.readers[self.id]);
+        ring::commit(read_ptr, line, &checkpoint);
+        line.commit_ns.store(now_ns(), Relaxed);
+        self.committed = checkpoint;
+    }
+
+    /// Goes to `position`, of which `delivered` entries have been carried out since the one the
+    /// reader stands at: the rest of the way is lost. Going back is for carrying out again.
+    pub(crate) fn go_to(&mut self, position: u64, delivered: u64) {
+        let passed = position.saturating_sub(self.cursor.position);
+        if passed > delivered {
+            self.lost += passed - delivered;
+            self.laps += 1;
+        }
+        self.cursor.position = position;
+    }
+
+    fn tally<T>(&mut self, polled: &Polled<T>) {
+        if let Polled::Lost(range) = polled {
+            self.lost += range.end - range.start;
+            self.laps += 1;
+        }
+    }
+
+    /// Which reader this is.
+    pub fn id(&self) -> usize {
+        self.id
+    }
+
+    /// The position of the entry it will look for next.
+    pub fn position(&self) -> u64 {
+        self.cursor.position
+    }
+
+    /// Entries published and not polled yet. A picture of this moment.
+    pub fn lag(&self) -> u64 {
+        self.cursor.lag()
+    }
+
+    /// Entries lost since the log was made, by everybody who has been this reader.
+    pub fn lost(&self) -> u64 {
+        self.lost
+    }
+
+    /// What it committed last.
+    pub fn committed(&self) -> Checkpoint {
+        self.committed
+    }
+
+    /// How it found its place.
+    pub fn attached(&self) -> Attached {
+        self.attached
+    }
+
+    /// The columns of the log.
+    pub fn schema(&self) -> &Schema {
+        &self.cursor.segment.schema
+    }
+
+    /// What the log is called.
+    pub fn log_name(&self) -> String {
+        self.cursor.segment.name().to_string()
+    }
+
+    /// Whether a living process is the log's writer.
+    pub fn has_writer(&self) -> bool {
+        self.claims.is_taken(Role::Writer)
+    }
+
+    /// The file this reader has said to write.
+    pub(crate) fn output(&self) -> Option<Output> {
+        ring::output(&self.cursor.segment.header().readers[self.id].output)
+    }
+
+    /// Says which file this reader writes.
+    pub(crate) fn set_output(&mut self, output: &Output) {
+        ring::set_output(&self.cursor.segment.header().readers[self.id].output, output);
+    }
+}
+
+impl<R: Record> Reader<R> {
+    /// The next entry, if it is there. Never waits; an empty poll reads one word.
+    #[inline]
+    pub fn poll(&mut self) -> Polled<R> {
+        let mut record = R::zeroed();
+        let polled = self.cursor.poll(bytemuck::bytes_of_mut(&mut record));
+        self.tally(&polled);
+        polled.with(|()| record)
+    }
+}
+
+impl Reader<Raw> {
+    /// The next entry's bytes, if it is there. Never waits; an empty poll reads one word.
+    #[inline]
+    pub fn poll(&mut self) -> Polled<&[u8]> {
+        let polled = self.cursor.poll(&mut self.buffer);
+        self.tally(&polled);
+        polled.with(|()| self.buffer.as_slice())
+    }
+}
+
+/// Someone who looks, without a claim: it stores nothing, its mapping is read-only, and there
+/// can be as many as you like, on a log with or without a living writer.
+pub struct Observer<R> {
+    cursor: Cursor,
+    buffer: Vec<u8>,
+    record: PhantomData<fn() -> R>,
+}
+
+impl<R> Observer<R> {
+    pub(crate) fn attach(segment: Segment, start: Start) -> Result<Observer<R>> {
+        // It has no place to resume at: the oldest entry is the nearest thing.
+        let start = if start == Start::Resume { Start::Oldest } else { start };
+        let buffer = vec![0; segment.geometry.entry_size()];
+        let cursor = Cursor::at(segment, start, 0)?;
+        Ok(Observer { cursor, buffer, record: PhantomData })
+    }
+
+    /// The position of the entry it will look for next.
+    pub fn position(&self) -> u64 {
+        self.cursor.position
+    }
+
+    /// Entries published and not polled yet. A picture of this moment.
+    pub fn lag(&self) -> u64 {
+        self.cursor.lag()
+    }
+}
+
+impl<R: Record> Observer<R> {
+    /// The next entry, if it is there, as [`Reader::poll`].
+    #[inline]
+    pub fn poll(&mut self) -> Polled<R> {
+        let mut record = R::zeroed();
+        self.cursor.poll(bytemuck::bytes_of_mut(&mut record)).with(|()| record)
+    }
+}
+
+impl Observer<Raw> {
+    /// The next entry's bytes, if it is there, as [`Reader::poll`].
+    #[inline]
+    pub fn poll(&mut self) -> Polled<&[u8]> {
+        self.cursor.poll(&mut self.buffer).with(|()| self.buffer.as_slice())
+    }
+}

@@ -1,0 +1,273 @@
+//! The protocol: publish, read, commit, recover. Every memory ordering of the data path is in
+//! this file, each with its partner. Knows neither files nor time. Stands on `layout`, `sync`.
+//!
+//! The writer puts the position into the slot itself, around the record:
+//!
+//! ```text
+//! append at p                              a reader that wants p
+//!   stamp = WRITING | p     Relaxed          s = stamp                 Acquire (A)
+//!   fence                   Release (F)      s == p + 1 ? else empty, or lost: s tells
+//!   words = record          Relaxed          copy the words            Relaxed
+//!   stamp = p + 1           Release (A)      fence                     Acquire (F)
+//!   write_ptr = p + 1       Release (W)      stamp still s             Relaxed ? entry : lost
+//! ```
+//!
+//! (A): a reader that sees `p + 1` sees the record of `p`, or a newer one. (F): if a single word
+//! it copied was newer, the second look sees a newer stamp. So what passes both looks is the
+//! record of `p`, whole. (W): whoever sees the write pointer sees every stamp below it.
+//!
+//! A reader that keeps up polls the very line the entry will arrive in, and never touches a line
+//! that the writer owns but for its own read pointer, once per batch.
+
+#![forbid(unsafe_code)]
+
+use crate::layout::{
+    Checkpoint, Geometry, Output, OutputLine, POSITION_LIMIT, ReaderLine, WRITING,
+};
+use crate::sync::{AtomicU64, Ordering, fence};
+
+use Ordering::{Acquire, Relaxed, Release};
+
+/// The slots, and how they are cut.
+#[derive(Clone, Copy)]
+pub(crate) struct Ring<'a> {
+    pub geometry: &'a Geometry,
+    pub slots: &'a [AtomicU64],
+}
+
+/// What a reader that wants one position finds in its slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Seen {
+    /// The entry, whole; the record has been copied out.
+    Entry,
+    /// Not published yet, as far as this slot tells.
+    Empty,
+    /// Overwritten, or being overwritten, by this later position.
+    Passed(u64),
+    /// A stamp that no writer puts into this slot.
+    Damaged,
+}
+
+impl<'a> Ring<'a> {
+    #[inline]
+    fn slot(&self, position: u64, record_size: usize) -> &'a [AtomicU64] {
+        &self.slots[self.geometry.slot(position, record_size)]
+    }
+
+    /// Writes the record of `position` and publishes it: as many stores as the record has words,
+    /// and three. Only the writer calls this, with each position once.
+    #[inline]
+    pub fn publish(&self, write_ptr: &AtomicU64, position: u64, record: &[u8]) {
+        // Cut to a length that is known where the record's type is, so that the loop unrolls.
+        let slot = self.slot(position, record.len());
+        slot[0].store(WRITING | position, Relaxed); // the fence below orders it
+        fence(Release); // with the fence(Acquire) in `read`: no new word without the new stamp
+        for (word, bytes) in slot[1..].iter().zip(record.chunks(8)) {
+            word.store(to_word(bytes), Relaxed);
+        }
+        slot[0].store(position + 1, Release); // with the Acquire in `read`: the words come first
+        write_ptr.store(position + 1, Release); // with the Acquire in `end`: the stamp comes first
+    }
+
+    /// Copies the record of `position` into `record`, if it is there. What is in `record` means
+    /// something only if the answer is [`Seen::Entry`].
+    #[inline]
+    pub fn read(&self, position: u64, record: &mut [u8]) -> Seen {
+        let slot = self.slot(position, record.len());
+        let stamp = slot[0].load(Acquire); // with the second stamp store in `publish`
+        if stamp == position + 1 {
+            for (word, bytes) in slot[1..].iter().zip(record.chunks_mut(8)) {
+                let word = word.load(Relaxed).to_le_bytes();
+                bytes.copy_from_slice(&word[..bytes.len()]);
+            }
+            fence(Acquire); // with the fence(Release) in `publish`: a new word shows a new stamp
+            let again = slot[0].load(Relaxed); // the fence above orders it
+            if again == stamp {
+                return Seen::Entry;
+            }
+            return self.tell(again, position);
+        }
+        self.tell(stamp, position)
+    }
+
+    /// What the slot of `position` holds, without its record.
+    pub fn look(&self, position: u64) -> Seen {
+        match self.slot(position, 0)[0].load(Acquire) {
+            stamp if stamp == position + 1 => Seen::Entry,
+            stamp => self.tell(stamp, position),
+        }
+    }
+
+    /// Empty, passed or damaged: told by the stamp alone, so that an empty poll reads one word.
+    #[inline]
+    fn tell(&self, stamp: u64, position: u64) -> Seen {
+        match self.holder(stamp, position) {
+            _ if stamp == 0 => Seen::Empty,
+            Some(holder) if holder > position => Seen::Passed(holder),
+            Some(_) => Seen::Empty,
+            None => Seen::Damaged,
+        }
+    }
+
+    /// The position that a stamp in the slot of `position` stands for, written or being written.
+    #[inline]
+    fn holder(&self, stamp: u64, position: u64) -> Option<u64> {
+        let holder = if stamp & WRITING != 0 { stamp & !WRITING } else { stamp.wrapping_sub(1) };
+        let here = (holder ^ position) & (self.geometry.capacity() - 1) == 0;
+        (here && holder < POSITION_LIMIT).then_some(holder)
+    }
+
+    /// The position after the newest published entry.
+    ///
+    /// That is the write pointer, or one further: a writer can die between its last two stores.
+    /// The two slots beside it tell whether it can be believed; if not, all slots are asked.
+    pub fn end(&self, write_ptr: &AtomicU64) -> u64 {
+        // A live writer may lap the look; a pointer that is really wrong stays wrong.
+        for _ in 0..16 {
+            let pointer = write_ptr.load(Acquire); // with the write_ptr store in `publish`
+            if let Some(end) = self.rolled_forward(pointer) {
+                return end;
+            }
+        }
+        self.scan()
+    }
+
+    /// `pointer`, moved over entries that are published above it; `None` if the slots deny it.
+    fn rolled_forward(&self, pointer: u64) -> Option<u64> {
+        let believable =
+            pointer < POSITION_LIMIT && (pointer == 0 || self.look(pointer - 1) == Seen::Entry);
+        if !believable {
+            return None;
+        }
+        let mut end = pointer;
+        for _ in 0..self.geometry.capacity() {
+            match self.look(end) {
+                Seen::Entry => end += 1,
+                Seen::Empty => return Some(end),
+                Seen::Passed(_) | Seen::Damaged => return None,
+            }
+        }
+        None
+    }
+
+    /// Where a reader goes on that wanted `position` and found `holder` in its slot: at the oldest
+    /// entry still there, or a sixteenth of the ring later if the writer moves while we look, so
+    /// that it is not lapped again at once. Second comes the end of the log as it was found.
+    pub fn after_lap(&self, write_ptr: &AtomicU64, position: u64, holder: u64) -> (u64, u64) {
+        let capacity = self.geometry.capacity();
+        let before = self.end(write_ptr);
+        for _ in 0..64 {
+            std::hint::spin_loop(); // about a microsecond
+        }
+        let now = self.end(write_ptr);
+        if holder > now.saturating_add(capacity) {
+            return (position + 1, now); // no writer was ever there: this one entry is damaged
+        }
+        let end = now.max(holder);
+        let head_start = if end == before { 0 } else { (capacity / 16).max(1) };
+        let mut next = (end.saturating_sub(capacity) + head_start).max(position + 1);
+        if head_start == 0 && self.look(next) != Seen::Entry {
+            next += 1; // a writer that stopped, or died, in the middle of this slot
+        }
+        (next, end)
+    }
+
+    /// The end of a run of slots that ought to hold published entries, from `position` to below
+    /// `end`, and do not: what a machine that died had not written back.
+    pub fn after_hole(&self, position: u64, end: u64) -> u64 {
+        let mut next = (position + 1).max(end.saturating_sub(self.geometry.capacity()));
+        while next < end && matches!(self.look(next), Seen::Empty | Seen::Damaged) {
+            next += 1;
+        }
+        next
+    }
+
+    /// The position after the newest entry that any slot holds: for a pointer that is not to be
+    /// believed, after damage or a restart of the machine. Costs one look at every slot.
+    pub fn scan(&self) -> u64 {
+        (0..self.geometry.capacity())
+            .filter_map(|index| {
+                let stamp = self.slot(index, 0)[0].load(Acquire); // as in `look`
+                let holder = self.holder(stamp, index).filter(|_| stamp != 0)?;
+                // Being written: all before it is published, it is not.
+                Some(if stamp & WRITING != 0 { holder } else { holder + 1 })
+            })
+            .max()
+            .unwrap_or(0)
+    }
+}
+
+/// Up to eight bytes as a word; missing ones are zero.
+#[inline]
+fn to_word(bytes: &[u8]) -> u64 {
+    let mut word = [0; 8];
+    word[..bytes.len()].copy_from_slice(bytes);
+    u64::from_le_bytes(word)
+}
+
+/// Stores a checkpoint of reader `i` so that a kill between any two stores leaves the old one or
+/// the new one: it goes beside the one that counts, and the read pointer's store makes it count.
+pub(crate) fn commit(read_ptr: &AtomicU64, line: &ReaderLine, checkpoint: &Checkpoint) {
+    let [a, b] = &line.checkpoints;
+    // Only this reader stores these words, so its own loads need no partner.
+    let a_counts = a.position.load(Relaxed) == read_ptr.load(Relaxed);
+    let (old, new) = if a_counts { (a, b) } else { (b, a) };
+    // Each store is Release so that none moves before an earlier one: program order is all that
+    // a kill respects. A checkpoint is disowned before it changes, and the old one at the end, so
+    // that never two of them answer to one position.
+    new.position.store(DISOWNED, Release);
+    new.lost.store(checkpoint.lost, Release);
+    new.laps.store(checkpoint.laps, Release);
+    new.mark.store(checkpoint.mark, Release);
+    new.position.store(checkpoint.position, Release);
+    read_ptr.store(checkpoint.position, Release); // with the Acquire in `checkpoint`
+    old.position.store(DISOWNED, Release);
+}
+
+/// The position of a checkpoint that belongs to no read pointer.
+const DISOWNED: u64 = u64::MAX;
+
+/// What reader `i` committed last: the checkpoint that belongs to the read pointer.
+///
+/// If none does, something other than a reader has stored one of these words. The checkpoint
+/// that is not disowned is then believed, and the second value is the pointer that was not.
+pub(crate) fn checkpoint(read_ptr: &AtomicU64, line: &ReaderLine) -> (Checkpoint, Option<u64>) {
+    let pointer = read_ptr.load(Acquire); // with the read_ptr store in `commit`
+    let [a, b] = [&line.checkpoints[0], &line.checkpoints[1]].map(|c| Checkpoint {
+        position: c.position.load(Relaxed),
+        lost: c.lost.load(Relaxed),
+        laps: c.laps.load(Relaxed),
+        mark: c.mark.load(Relaxed),
+    });
+    if let Some(counts) = [a, b].into_iter().find(|c| c.position == pointer) {
+        return (counts, None);
+    }
+    let newer = [a, b].into_iter().filter(|c| c.position != DISOWNED).max_by_key(|c| c.position);
+    (newer.unwrap_or(Checkpoint { position: pointer, ..a }), Some(pointer))
+}
+
+/// Stores which file reader `i` writes. Another file is disowned first and owned last, so that a
+/// kill in between leaves no file that is half one and half the other.
+pub(crate) fn set_output(line: &OutputLine, output: &Output) {
+    let same = line.ino.load(Relaxed) == output.ino && line.born.load(Relaxed) == output.born;
+    if !same {
+        line.ino.store(0, Release);
+    }
+    line.born.store(output.born, Release);
+    line.path.store(output.path, Release);
+    line.begin.store(output.begin, Release);
+    line.head.store(output.head, Release);
+    line.ino.store(output.ino, Release); // with the Acquire in `output`
+}
+
+/// Which file reader `i` writes, if it has said so.
+pub(crate) fn output(line: &OutputLine) -> Option<Output> {
+    let output = Output {
+        ino: line.ino.load(Acquire), // with the last store in `set_output`
+        born: line.born.load(Relaxed),
+        path: line.path.load(Relaxed),
+        begin: line.begin.load(Relaxed),
+        head: line.head.load(Relaxed),
+    };
+    (output.ino != 0).then_some(output)
+}

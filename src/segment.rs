@@ -1,0 +1,498 @@
+//! A file in memory and the words in it: made, opened, checked, claimed. The only file with
+//! `unsafe` in it: it turns a mapping into `&[AtomicU64]`, and there its job ends.
+//! Stands on `layout`, `schema`, `platform`, `error`.
+//!
+//! Nothing else of a log is trusted either: whoever opens one checks the file's type, owner and
+//! length, and each word of the header, before believing any of it, reads each word once, and
+//! keeps its own copy.
+
+#![allow(unsafe_code)]
+
+use crate::error::{Error, Result, Role};
+use crate::layout::{Geometry, HEADER_SIZE, Header, MAGIC, SCHEMA_MAX, VERSION};
+use crate::platform::{self, Unnamed};
+use crate::ring::Ring;
+use crate::schema::{Schema, now_ns};
+use crate::sync::{AtomicU64, Ordering};
+use memmap2::{MmapOptions, MmapRaw};
+use std::fmt;
+use std::fs::File;
+use std::io;
+use std::mem::offset_of;
+use std::ops::Deref;
+use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use Ordering::{Acquire, Relaxed, Release};
+
+/// What a log is called: a POSIX shared-memory object, or a regular file.
+///
+/// A string is a shared-memory name (`"/rpt_sys_shm"`), a path is a file.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Name {
+    /// `/name`, as `shm_open` takes it. On Linux that is the file `/dev/shm/name`.
+    Shm(String),
+    /// A regular file, on any file system that can be mapped.
+    File(PathBuf),
+}
+
+impl Name {
+    fn path(&self) -> Result<PathBuf> {
+        match self {
+            Name::File(path) if path.file_name().is_some() => Ok(path.clone()),
+            Name::File(path) => {
+                Err(Error::Invalid(format!("{}: not the path of a file", path.display())))
+            }
+            Name::Shm(name) => {
+                let bare = name.strip_prefix('/').unwrap_or(name);
+                let good = !bare.is_empty()
+                    && bare.len() <= 255
+                    && !bare.contains(['/', '\0'])
+                    && !matches!(bare, "." | "..");
+                good.then(|| platform::shm_path(bare)).ok_or_else(|| {
+                    Error::Invalid(format!(
+                        "`{name}` cannot name shared memory: one slash, then up to 255 bytes \
+                         without another, as in /rpt_sys_shm; for a file, give its path"
+                    ))
+                })
+            }
+        }
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Name::Shm(name) => write!(f, "/{}", name.trim_start_matches('/')),
+            Name::File(path) => path.display().fmt(f),
+        }
+    }
+}
+
+impl From<&str> for Name {
+    fn from(name: &str) -> Name {
+        Name::Shm(name.to_owned())
+    }
+}
+
+impl From<String> for Name {
+    fn from(name: String) -> Name {
+        Name::Shm(name)
+    }
+}
+
+impl From<&Path> for Name {
+    fn from(path: &Path) -> Name {
+        Name::File(path.to_owned())
+    }
+}
+
+impl From<PathBuf> for Name {
+    fn from(path: PathBuf) -> Name {
+        Name::File(path)
+    }
+}
+
+impl From<&Name> for Name {
+    fn from(name: &Name) -> Name {
+        name.clone()
+    }
+}
+
+/// What a mapping may be used for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// Nothing is stored.
+    Observe,
+    /// Header writable, slots not.
+    Read,
+    /// All writable.
+    Write,
+}
+
+/// Mapped words.
+struct Words {
+    map: MmapRaw,
+    count: usize,
+}
+
+impl Words {
+    fn map(file: &File, from: usize, bytes: usize, writable: bool) -> io::Result<Words> {
+        let mut options = MmapOptions::new();
+        options.offset(from as u64).len(bytes);
+        let map =
+            if writable { options.map_raw(file)? } else { options.map_raw_read_only(file)? };
+        if map.as_ptr().align_offset(64) != 0 {
+            return Err(io::Error::other("the mapping does not begin at a cache line"));
+        }
+        Ok(Words { map, count: bytes / 8 })
+    }
+}
+
+impl Deref for Words {
+    type Target = [AtomicU64];
+
+    #[inline]
+    fn deref(&self) -> &[AtomicU64] {
+        // SAFETY: `map` is a live mapping of at least `count` words, aligned to 64 bytes, for as
+        // long as `self`. The memory is shared with other processes, which is what atomics are
+        // for; any bit pattern is an `AtomicU64`. Where the mapping is read-only nobody stores:
+        // stores go through `Segment::header` of a `Read` or `Write` segment (commit, attach) or
+        // the slots of a `Write` segment (publish), which `Reader` and `Writer` alone have.
+        unsafe { std::slice::from_raw_parts(self.map.as_ptr().cast::<AtomicU64>(), self.count) }
+    }
+}
+
+/// An open log: its header and slots as words, and what its header said when it was checked.
+pub(crate) struct Segment {
+    header: Words,
+    slots: Words,
+    pub geometry: Geometry,
+    pub schema: Schema,
+    pub log_id: u128,
+    pub created_ns: u64,
+    identity: (u64, u64),
+    name: Name,
+    path: PathBuf,
+}
+
+/// How a log is made, and whose logs are believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Terms {
+    pub capacity: Option<u64>,
+    pub mode: u32,
+    pub owner: Option<u32>,
+}
+
+impl Segment {
+    /// Makes a log, complete or not at all: built without a name, named last, nothing replaced.
+    pub fn create(name: &Name, schema: &Schema, capacity: u64, mode: u32) -> Result<()> {
+        let path = name.path()?;
+        let log = || name.to_string();
+        let geometry = Geometry::new(capacity, schema.entry_size())
+            .map_err(|why| Error::Invalid(format!("{name}: capacity {capacity}: {why}")))?;
+        let cannot = || Error::io(format!("{name}: cannot be made"));
+
+        let unnamed = Unnamed::beside(&path, mode).map_err(cannot())?;
+        platform::allocate(&unnamed.file, geometry.file_size()).map_err(Error::io(format!(
+            "{name}: no room for {} bytes in {}",
+            geometry.file_size(),
+            platform::directory_of(&path).display()
+        )))?;
+        let words = Words::map(&unnamed.file, 0, HEADER_SIZE, true).map_err(cannot())?;
+        let header = header(&words);
+        let mut id = [0; 16];
+        getrandom::fill(&mut id).map_err(|e| cannot()(io::Error::other(e)))?;
+        let text = schema.to_text();
+
+        // Nobody else has the file yet; the kernel orders these before the name.
+        header.version.store(VERSION, Relaxed);
+        header.capacity.store(geometry.capacity(), Relaxed);
+        header.slot_size.store(geometry.slot_size() as u64, Relaxed);
+        header.entry_size.store(geometry.entry_size() as u64, Relaxed);
+        for (word, bytes) in header.log_id.iter().zip(id.chunks(8)) {
+            word.store(u64::from_le_bytes(bytes.try_into().unwrap_or_default()), Relaxed);
+        }
+        header.created_ns.store(now_ns(), Relaxed);
+        header.schema_len.store(text.len() as u64, Relaxed);
+        for (word, bytes) in header.schema.iter().zip(text.as_bytes().chunks(8)) {
+            let mut whole = [0; 8];
+            whole[..bytes.len()].copy_from_slice(bytes);
+            word.store(u64::from_le_bytes(whole), Relaxed);
+        }
+        header.magic.store(MAGIC, Release); // with the Acquire in `check`
+
+        if matches!(name, Name::File(_)) {
+            // A name that survives the machine must not come before what it names.
+            unnamed.file.sync_all().map_err(cannot())?;
+        }
+        unnamed.give_name(&path).map_err(|e| match e.kind() {
+            io::ErrorKind::AlreadyExists => Error::Exists { log: log() },
+            _ => cannot()(e),
+        })?;
+        if matches!(name, Name::File(_)) {
+            File::open(platform::directory_of(&path))
+                .and_then(|directory| directory.sync_all())
+                .map_err(cannot())?;
+        }
+        Ok(())
+    }
+
+    /// Opens and checks a log.
+    pub fn open(name: &Name, access: Access, terms: &Terms) -> Result<Segment> {
+        let path = name.path()?;
+        let cannot = || Error::io(format!("{name}: cannot be opened"));
+        let file = open_file(name, &path, access != Access::Observe)?;
+        let meta = check_file(name, &file, terms)?;
+
+        let header_words =
+            Words::map(&file, 0, HEADER_SIZE, access != Access::Observe).map_err(cannot())?;
+        let checked = check_header(name, header(&header_words), meta.len())?;
+        if let Some(capacity) = terms.capacity.filter(|&asked| asked != checked.geometry.capacity())
+        {
+            return Err(Error::Geometry {
+                log: name.to_string(),
+                why: format!(
+                    "it has {} slots, {capacity} were asked for; leave the capacity out to take \
+                     what is there, or remove the log to make another",
+                    checked.geometry.capacity()
+                ),
+            });
+        }
+        let slots_size = checked.geometry.slots_size() as usize;
+        let slots =
+            Words::map(&file, HEADER_SIZE, slots_size, access == Access::Write).map_err(cannot())?;
+        Ok(Segment {
+            header: header_words,
+            slots,
+            geometry: checked.geometry,
+            schema: checked.schema,
+            log_id: checked.log_id,
+            created_ns: checked.created_ns,
+            identity: (meta.dev(), meta.ino()),
+            name: name.clone(),
+            path,
+        })
+    }
+
+    /// The same log again, for another use.
+    pub fn reopen(&self, access: Access, terms: &Terms) -> Result<Segment> {
+        let again = Segment::open(&self.name, access, terms)?;
+        if again.log_id != self.log_id {
+            return Err(self.replaced());
+        }
+        Ok(again)
+    }
+
+    fn replaced(&self) -> Error {
+        Error::NotALog {
+            log: self.name.to_string(),
+            why: "it was deleted and made again since it was opened; open it anew".to_owned(),
+        }
+    }
+
+    /// The header's words.
+    #[inline]
+    pub fn header(&self) -> &Header {
+        header(&self.header)
+    }
+
+    /// The slots.
+    #[inline]
+    pub fn ring(&self) -> Ring<'_> {
+        Ring { geometry: &self.geometry, slots: &self.slots }
+    }
+
+    /// The position after the newest entry. Pointers that were stored in another boot of the
+    /// machine are hints: what reached the disk is in the slots.
+    pub fn end(&self) -> u64 {
+        let header = self.header();
+        let writer_boot =
+            [&header.writer.boot_id[0], &header.writer.boot_id[1]].map(|word| word.load(Relaxed));
+        let attached = header.writer.epoch.load(Relaxed) != 0;
+        if attached && writer_boot != platform::boot_id() {
+            return self.ring().scan();
+        }
+        self.ring().end(&header.write_ptr)
+    }
+
+    /// What the log is called.
+    pub fn name(&self) -> &Name {
+        &self.name
+    }
+
+    /// A file description of this very log for claims alone: it is never mapped, so nothing but
+    /// the claim keeps it alive.
+    pub fn claims(&self, write: bool) -> Result<Claims> {
+        let file = open_file(&self.name, &self.path, write)?;
+        let meta = file.metadata().map_err(Error::io(format!("{}", self.name)))?;
+        if (meta.dev(), meta.ino()) != self.identity {
+            return Err(self.replaced());
+        }
+        Ok(Claims { file })
+    }
+
+    /// What the name stands for now.
+    pub fn presence(&self) -> Presence {
+        match std::fs::symlink_metadata(&self.path) {
+            Ok(meta) if (meta.dev(), meta.ino()) == self.identity => Presence::Here,
+            Ok(_) => Presence::Replaced,
+            Err(_) => Presence::Deleted,
+        }
+    }
+
+    /// Writes what is mapped back to the file system, if that keeps it anywhere.
+    pub fn sync(&self) -> io::Result<()> {
+        self.slots.map.flush()?;
+        self.header.map.flush()
+    }
+}
+
+/// What a log's name stands for, seen from one that was opened under it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Presence {
+    /// This log.
+    Here,
+    /// Nothing: it was deleted. Those attached go on with what they have.
+    Deleted,
+    /// Another file: it was deleted, and the name given anew.
+    Replaced,
+}
+
+/// The header of a mapping of at least `HEADER_SIZE` bytes.
+#[inline]
+fn header(words: &Words) -> &Header {
+    assert!(words.count * 8 >= HEADER_SIZE);
+    // SAFETY: `Header` is `repr(C)` and made of `AtomicU64` alone, `HEADER_SIZE` bytes of them
+    // (asserted in layout.rs), which are there (asserted above) for as long as `words` is.
+    unsafe { &*words.map.as_ptr().cast::<Header>() }
+}
+
+fn open_file(name: &Name, path: &Path, write: bool) -> Result<File> {
+    platform::open_existing(path, write).map_err(|e| match e.raw_os_error() {
+        Some(nix::libc::ENOENT) => Error::NotFound { log: name.to_string() },
+        Some(nix::libc::ELOOP) => {
+            Error::NotALog { log: name.to_string(), why: "it is a symbolic link".to_owned() }
+        }
+        Some(nix::libc::EISDIR) => {
+            Error::NotALog { log: name.to_string(), why: "it is a directory".to_owned() }
+        }
+        _ => Error::io(format!("{name}: cannot be opened"))(e),
+    })
+}
+
+/// Type, owner and least length.
+fn check_file(name: &Name, file: &File, terms: &Terms) -> Result<std::fs::Metadata> {
+    let bad = |why: String| Error::NotALog { log: name.to_string(), why };
+    let meta = file.metadata().map_err(Error::io(format!("{name}: cannot be opened")))?;
+    let kind = meta.file_type();
+    if !kind.is_file() {
+        let what = match kind {
+            kind if kind.is_dir() => "a directory",
+            kind if kind.is_fifo() => "a pipe",
+            _ => "a device",
+        };
+        return Err(bad(format!("it is {what}")));
+    }
+    let trusted = [nix::unistd::geteuid().as_raw(), 0];
+    if !trusted.contains(&meta.uid()) && terms.owner != Some(meta.uid()) {
+        return Err(bad(format!(
+            "it belongs to user {}, who is neither you nor root; if you trust them, name them as \
+             the owner",
+            meta.uid()
+        )));
+    }
+    if meta.len() < HEADER_SIZE as u64 {
+        return Err(bad(format!("it has {} bytes, less than a header", meta.len())));
+    }
+    Ok(meta)
+}
+
+struct Checked {
+    geometry: Geometry,
+    schema: Schema,
+    log_id: u128,
+    created_ns: u64,
+}
+
+/// Every word of the header that others rely on; each is loaded once.
+fn check_header(name: &Name, header: &Header, file_size: u64) -> Result<Checked> {
+    let log = || name.to_string();
+    if header.magic.load(Acquire) != MAGIC {
+        // with the Release in `create`
+        let why = "it does not begin as a log does (no RINGLOG1 at 0x80)".to_owned();
+        return Err(Error::NotALog { log: log(), why });
+    }
+    let found = header.version.load(Relaxed);
+    if found != VERSION {
+        return Err(Error::Version { log: log(), found });
+    }
+    let fits = |why: String| Error::Geometry { log: log(), why };
+    let capacity = header.capacity.load(Relaxed);
+    let slot_size = header.slot_size.load(Relaxed);
+    let entry_size = header.entry_size.load(Relaxed);
+    let entry_size = usize::try_from(entry_size).unwrap_or(usize::MAX);
+    let geometry = Geometry::new(capacity, entry_size).map_err(|why| {
+        fits(format!("{capacity} slots for records of {entry_size} bytes: {why}"))
+    })?;
+    if geometry.slot_size() as u64 != slot_size {
+        return Err(fits(format!(
+            "a record of {entry_size} bytes takes slots of {}, and the header says {slot_size}",
+            geometry.slot_size()
+        )));
+    }
+    if geometry.file_size() != file_size {
+        return Err(fits(format!(
+            "{capacity} slots of {slot_size} bytes make {} bytes, and the file has {file_size}",
+            geometry.file_size()
+        )));
+    }
+    let unreadable = |why: String| Error::Schema { log: log(), why };
+    let length = header.schema_len.load(Relaxed);
+    let length = usize::try_from(length)
+        .ok()
+        .filter(|&length| length <= SCHEMA_MAX)
+        .ok_or_else(|| unreadable(format!("its text of {length} bytes does not fit the header")))?;
+    let mut text: Vec<u8> =
+        header.schema.iter().flat_map(|word| word.load(Relaxed).to_le_bytes()).collect();
+    text.truncate(length);
+    let text =
+        String::from_utf8(text).map_err(|_| unreadable("its text is not UTF-8".to_owned()))?;
+    let schema = Schema::from_text(&text, entry_size).map_err(unreadable)?;
+    let [high, low] = [&header.log_id[0], &header.log_id[1]].map(|word| word.load(Relaxed));
+    Ok(Checked {
+        geometry,
+        schema,
+        log_id: (high as u128) << 64 | low as u128,
+        created_ns: header.created_ns.load(Relaxed),
+    })
+}
+
+/// A file description on which claims are taken and looked at: a claim is an open-file-description
+/// lock on exactly the pointer that its holder may store.
+pub(crate) struct Claims {
+    file: File,
+}
+
+impl Claims {
+    /// Becomes `role`, until this is dropped or the process dies.
+    pub fn take(&self, segment: &Segment, role: Role) -> Result<()> {
+        let (from, size) = claimed_bytes(role);
+        let what = || Error::io(format!("{}: cannot be claimed", segment.name));
+        if platform::lock_range(&self.file, from, size).map_err(what())? {
+            return Ok(());
+        }
+        let header = segment.header();
+        let pid = match role {
+            Role::Writer => &header.writer.pid,
+            Role::Reader(id) => &header.readers[id].pid,
+        };
+        Err(Error::Claimed { log: segment.name.to_string(), role, pid: pid.load(Relaxed) })
+    }
+
+    /// Whether a living process has claimed `role` through another file description.
+    pub fn is_taken(&self, role: Role) -> bool {
+        let (from, size) = claimed_bytes(role);
+        platform::is_locked(&self.file, from, size).unwrap_or(false)
+    }
+}
+
+fn claimed_bytes(role: Role) -> (u64, u64) {
+    match role {
+        Role::Writer => (offset_of!(Header, write_ptr) as u64, 8),
+        Role::Reader(id) => (offset_of!(Header, read_ptrs) as u64 + 8 * id as u64, 8),
+    }
+}
+
+/// Removes the name of a log, and of nothing else.
+pub(crate) fn remove(name: &Name) -> Result<()> {
+    let path = name.path()?;
+    let mut magic = [0; 8];
+    let file = open_file(name, &path, false)?;
+    let read = file.read_exact_at(&mut magic, offset_of!(Header, magic) as u64);
+    if read.is_err() || u64::from_le_bytes(magic) != MAGIC {
+        let why = "it does not begin as a log does, and is left alone".to_owned();
+        return Err(Error::NotALog { log: name.to_string(), why });
+    }
+    std::fs::remove_file(&path).map_err(Error::io(format!("{name}: cannot be removed")))
+}

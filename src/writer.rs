@@ -1,0 +1,144 @@
+//! The engine's end: append, and never wait. Stands on `segment`, `ring`, `schema`.
+
+#![forbid(unsafe_code)]
+
+use crate::error::{Error, Result, Role};
+use crate::layout::STATE_OPEN;
+use crate::platform;
+use crate::schema::{Raw, Record, now_ns};
+use crate::segment::{Claims, Segment};
+use crate::sync::Ordering::{Relaxed, Release};
+use std::marker::PhantomData;
+
+/// The one writer of a log.
+///
+/// It holds the writer's claim until it is dropped or its process dies. Dropping it marks the
+/// log as closed; being killed does not, and costs nothing else: the next writer goes on behind
+/// the last published entry.
+///
+/// ```
+/// # use ringlog::{Log, Pod, Raw, Record, Zeroable, record};
+/// # #[repr(C)]
+/// # #[derive(Clone, Copy, Pod, Zeroable)]
+/// # struct Sample { value: f64 }
+/// # record!(Sample { value });
+/// # let name = format!("/ringlog-doc-writer-{}", std::process::id());
+/// let log = Log::create::<Sample>(name.as_str())?;
+/// let mut writer = log.writer::<Sample>()?;
+/// assert_eq!(writer.append(&Sample { value: 1.5 }), 0);
+/// assert_eq!(writer.append(&Sample { value: 2.5 }), 1);
+/// # Log::remove(name.as_str())?;
+/// # Ok::<(), ringlog::Error>(())
+/// ```
+pub struct Writer<R> {
+    segment: Segment,
+    next: u64,
+    recovered: Option<Recovered>,
+    // Not read: it is the claim.
+    _claims: Claims,
+    record: PhantomData<fn(R)>,
+}
+
+/// A write pointer that the slots did not agree with when a writer attached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Recovered {
+    /// What the header said.
+    pub pointer: u64,
+    /// Where the entries end, and the writer goes on.
+    pub end: u64,
+}
+
+impl<R> Writer<R> {
+    pub(crate) fn attach(segment: Segment) -> Result<Writer<R>> {
+        let claims = segment.claims(true)?;
+        claims.take(&segment, Role::Writer)?;
+        let header = segment.header();
+        let pointer = header.write_ptr.load(Relaxed); // the claim orders it: writers come in turn
+        let end = segment.end();
+        header.write_ptr.store(end, Release); // as in `publish`
+        let line = &header.writer;
+        // Last the boot: until then the pointers of another boot stay hints.
+        line.pid.store(std::process::id().into(), Relaxed);
+        line.attached_ns.store(now_ns(), Relaxed);
+        line.heartbeat_ns.store(0, Relaxed);
+        line.state.store(STATE_OPEN, Relaxed);
+        line.epoch.store(line.epoch.load(Relaxed).wrapping_add(1), Release);
+        for (word, id) in line.boot_id.iter().zip(platform::boot_id()) {
+            word.store(id, Release);
+        }
+        let recovered = (pointer != end).then_some(Recovered { pointer, end });
+        Ok(Writer { segment, next: end, recovered, _claims: claims, record: PhantomData })
+    }
+
+    #[inline]
+    fn put(&mut self, record: &[u8]) -> u64 {
+        let position = self.next;
+        self.segment.ring().publish(&self.segment.header().write_ptr, position, record);
+        self.next = position + 1;
+        position
+    }
+
+    /// The position the next entry will have.
+    pub fn position(&self) -> u64 {
+        self.next
+    }
+
+    /// If the write pointer was wrong when this writer attached: what it was, and what it is.
+    /// One too low is what a kill between the last two stores leaves; anything else is damage, or
+    /// a restart of the machine.
+    pub fn recovered(&self) -> Option<Recovered> {
+        self.recovered
+    }
+
+    /// Notes in the log that the engine is alive, with the wall clock. For people and tools; call
+    /// it now and then if the engine may be silent for long. One clock call and one store.
+    pub fn heartbeat(&self) {
+        self.segment.header().writer.heartbeat_ns.store(now_ns(), Relaxed);
+    }
+
+    /// Asks the kernel to write the log back to its file now, and waits for it (`msync`).
+    /// Nothing in shared memory survives a restart of the machine, and this does not change it.
+    ///
+    /// # Errors
+    /// [`Error::Io`], if the file system refuses.
+    pub fn sync(&self) -> Result<()> {
+        let what = format!("{}: cannot be written back", self.segment.name());
+        self.segment.sync().map_err(Error::io(what))
+    }
+}
+
+impl<R: Record> Writer<R> {
+    /// Appends an entry and publishes it; returns its position.
+    ///
+    /// One store for each word of the record, and three: no lock, no system call, nothing that a
+    /// reader could slow. It cannot fail. A slot is overwritten after `capacity` entries, whether
+    /// all readers have had it or not; a reader that has not is told what it lost.
+    #[inline]
+    pub fn append(&mut self, record: &R) -> u64 {
+        self.put(bytemuck::bytes_of(record))
+    }
+}
+
+impl Writer<Raw> {
+    /// Appends an entry from its bytes, laid out as the log's schema says; returns its position.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`], if `record` has not exactly the bytes of a record; nothing is appended.
+    pub fn append(&mut self, record: &[u8]) -> Result<u64> {
+        let size = self.segment.geometry.entry_size();
+        if record.len() != size {
+            return Err(Error::Invalid(format!(
+                "{}: a record has {size} bytes, not {}",
+                self.segment.name(),
+                record.len()
+            )));
+        }
+        Ok(self.put(record))
+    }
+}
+
+impl<R> Drop for Writer<R> {
+    fn drop(&mut self) {
+        self.segment.header().writer.state.store(0, Relaxed);
+    }
+}
