@@ -227,7 +227,7 @@ impl Geometry {
         let used = 8 + entry_size.next_multiple_of(8);
         let slot_size = match used {
             ..=16 => 16,
-            ..=32 => 32,
+            17..=32 => 32,
             _ => used.next_multiple_of(64),
         };
         match (slot_size as u64).checked_mul(capacity) {

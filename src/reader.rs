@@ -48,7 +48,7 @@ pub enum Start {
 /// How a reader found its place when it attached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Attached {
-    /// Nobody had been this reader before.
+    /// Nobody had committed anything as this reader before.
     pub fresh: bool,
     /// Where the log ended.
     pub end: u64,
@@ -185,15 +185,15 @@ impl<R> Reader<R> {
         claims.take(&segment, Role::Reader(id))?;
         let header = segment.header();
         let (read_ptr, line) = (&header.read_ptrs[id], &header.readers[id]);
-        let (committed, foreign) = ring::checkpoint(read_ptr, line);
-        let fresh = line.attached_ns.load(Relaxed) == 0;
+        let ring::Committed { checkpoint: committed, fresh, foreign } =
+            ring::checkpoint(read_ptr, line);
         let start = if fresh && start == Start::Resume { Start::Oldest } else { start };
         let entry_size = segment.geometry.entry_size();
 
         let cursor = Cursor::at(segment, start, committed.position)?;
         let ahead = Some(committed.position).filter(|&position| position > cursor.published);
         let attached = Attached { fresh, end: cursor.published, distrusted: foreign.or(ahead) };
-        let mut reader = Reader {
+        let reader = Reader {
             cursor,
             buffer: vec![0; entry_size],
             id,
@@ -204,13 +204,9 @@ impl<R> Reader<R> {
             claims,
             record: PhantomData,
         };
-        // The place before the person: a kill in between leaves nobody, at a place nobody minds.
-        if reader.cursor.position != committed.position || foreign.is_some() {
-            reader.commit_with(committed.mark);
-        }
         let line = &reader.cursor.segment.header().readers[id];
         line.pid.store(std::process::id().into(), Relaxed);
-        line.attached_ns.store(now_ns().max(1), Relaxed);
+        line.attached_ns.store(now_ns(), Relaxed);
         Ok(reader)
     }
 
@@ -243,6 +239,12 @@ impl<R> Reader<R> {
             self.laps += 1;
         }
         self.cursor.position = position;
+    }
+
+    /// Back to the last commit.
+    pub(crate) fn rewind(&mut self) {
+        self.cursor.position = self.committed.position;
+        (self.lost, self.laps) = (self.committed.lost, self.committed.laps);
     }
 
     fn tally<T>(&mut self, polled: &Polled<T>) {

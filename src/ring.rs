@@ -227,11 +227,21 @@ pub(crate) fn commit(read_ptr: &AtomicU64, line: &ReaderLine, checkpoint: &Check
 /// The position of a checkpoint that belongs to no read pointer.
 const DISOWNED: u64 = u64::MAX;
 
+/// What a reader finds of the one before it.
+pub(crate) struct Committed {
+    /// What it committed last.
+    pub checkpoint: Checkpoint,
+    /// Nobody has committed anything yet.
+    pub fresh: bool,
+    /// A read pointer that no checkpoint belongs to, and that is not believed.
+    pub foreign: Option<u64>,
+}
+
 /// What reader `i` committed last: the checkpoint that belongs to the read pointer.
 ///
-/// If none does, something other than a reader has stored one of these words. The checkpoint
-/// that is not disowned is then believed, and the second value is the pointer that was not.
-pub(crate) fn checkpoint(read_ptr: &AtomicU64, line: &ReaderLine) -> (Checkpoint, Option<u64>) {
+/// If none does, something other than a reader has stored one of these words; the checkpoint
+/// that is not disowned is then believed.
+pub(crate) fn checkpoint(read_ptr: &AtomicU64, line: &ReaderLine) -> Committed {
     let pointer = read_ptr.load(Acquire); // with the read_ptr store in `commit`
     let [a, b] = [&line.checkpoints[0], &line.checkpoints[1]].map(|c| Checkpoint {
         position: c.position.load(Relaxed),
@@ -239,11 +249,17 @@ pub(crate) fn checkpoint(read_ptr: &AtomicU64, line: &ReaderLine) -> (Checkpoint
         laps: c.laps.load(Relaxed),
         mark: c.mark.load(Relaxed),
     });
-    if let Some(counts) = [a, b].into_iter().find(|c| c.position == pointer) {
-        return (counts, None);
+    // The first commit goes to `b`, and only then is `a` disowned.
+    let fresh = pointer == 0 && a.position == 0;
+    if let Some(checkpoint) = [a, b].into_iter().find(|c| c.position == pointer) {
+        return Committed { checkpoint, fresh, foreign: None };
     }
-    let newer = [a, b].into_iter().filter(|c| c.position != DISOWNED).max_by_key(|c| c.position);
-    (newer.unwrap_or(Checkpoint { position: pointer, ..a }), Some(pointer))
+    let checkpoint = [a, b]
+        .into_iter()
+        .filter(|c| c.position != DISOWNED)
+        .max_by_key(|c| c.position)
+        .unwrap_or(Checkpoint { position: pointer, ..a });
+    Committed { checkpoint, fresh, foreign: Some(pointer) }
 }
 
 /// Stores which file reader `i` writes. Another file is disowned first and owned last, so that a

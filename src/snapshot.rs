@@ -83,7 +83,7 @@ impl Snapshot {
         };
         let reader = |id| {
             let line = &header.readers[id];
-            let (checkpoint, _) = ring::checkpoint(&header.read_ptrs[id], line);
+            let ring::Committed { checkpoint, .. } = ring::checkpoint(&header.read_ptrs[id], line);
             let attached_ns = line.attached_ns.load(Relaxed);
             ReaderState {
                 id,

@@ -1,1 +1,427 @@
-fn main() {}
+//! `reporter N`: carries a log out to CSV, as durable reader N.
+
+mod common;
+
+use clap::Parser;
+use common::{EXIT_CODES, Failed, LogArgs, Stop, grouped, per_second};
+use ringlog::sink::csv::{Csv, CsvOptions};
+use ringlog::{Error, Log, Name, Options, Presence, Report, Start, TimeFormat, Turn, Wait};
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// How often to look whether log, writer and output file are still the same.
+const LOOK: Duration = Duration::from_millis(200);
+/// How long a log that was replaced must be silent while somebody still has it open for writing.
+const SILENCE: Duration = Duration::from_secs(1);
+
+const EXAMPLES: &str = "\
+Examples:
+  reporter 0                                follow /rpt_sys_shm into output_0.csv
+  reporter 3 --shm /engine --output t.csv   another log, another file
+  reporter 1 --once --no-wait               carry out what is there, then stop
+  reporter 2 --from -100 --output -         the last 100 entries and all that follow, to stdout
+  reporter 4 --path /var/lib/engine.log --fsync --strict
+";
+
+/// Carry a ring log out to CSV, each entry exactly once, across any number of kills.
+///
+/// Reader N keeps its place in the log. What is in the output file is never written again, and
+/// what the writer overwrote first is reported as lost, with its range.
+#[derive(Parser, Debug)]
+#[command(version, after_help = format!("{EXAMPLES}\n{EXIT_CODES}"))]
+struct Args {
+    /// Which of the eight readers to be
+    #[arg(value_name = "N", value_parser = clap::value_parser!(u8).range(0..8))]
+    reader: u8,
+    #[command(flatten)]
+    log: LogArgs,
+    /// The file to write, `-` for stdout [default: output_N.csv]
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// How long to sleep when there is nothing new
+    #[arg(long, value_name = "TIME", default_value = "1ms", value_parser = humantime::parse_duration)]
+    poll: Duration,
+    /// Do not sleep at all: one core for the lowest latency
+    #[arg(long, conflicts_with = "poll")]
+    spin: bool,
+    /// Carry out what is there, then stop (implies --no-wait)
+    #[arg(long)]
+    once: bool,
+    /// Stop after so many rows
+    #[arg(long, value_name = "ROWS")]
+    count: Option<u64>,
+    /// Where to begin: resume, oldest, newest, a position, or -N for the last N entries
+    #[arg(long, value_name = "WHERE", default_value = "resume", allow_hyphen_values = true)]
+    from: From,
+    /// How timestamps are written
+    #[arg(long, value_name = "FORM", default_value = "ns")]
+    time: Time,
+    /// How long a row may wait to be written, in milliseconds
+    #[arg(long, value_name = "MS", default_value = "10")]
+    flush: u64,
+    /// Sync the output before the read pointer moves, so that it survives the machine
+    #[arg(long)]
+    fsync: bool,
+    /// Exit with 3 if entries were lost
+    #[arg(long)]
+    strict: bool,
+    /// Fail if the log is not there yet, instead of waiting for it
+    #[arg(long)]
+    no_wait: bool,
+    /// Say nothing but losses and errors
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct From(Start);
+
+impl FromStr for From {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<From, String> {
+        let number = |digits: &str| {
+            digits.parse().map_err(|_| "resume, oldest, newest, a position, or -N".to_owned())
+        };
+        Ok(From(match text {
+            "resume" => Start::Resume,
+            "oldest" => Start::Oldest,
+            "newest" => Start::Newest,
+            _ => match text.strip_prefix('-') {
+                Some(digits) => Start::Last(number(digits)?),
+                None => Start::At(number(text)?),
+            },
+        }))
+    }
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Time {
+    /// Nanoseconds since the Unix epoch
+    Ns,
+    /// 2026-01-31T09:30:00.123456789Z
+    Rfc3339,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let program = format!("reporter {}", args.reader);
+    common::end(&program, Reporter::new(args).and_then(Reporter::run))
+}
+
+/// The arguments made ready, and what has been done so far over all logs.
+struct Reporter {
+    args: Args,
+    name: Name,
+    options: Options,
+    /// `None` is stdout.
+    output: Option<PathBuf>,
+    csv: CsvOptions,
+    wait: Wait,
+    stop: Stop,
+    hangup: Arc<AtomicBool>,
+    began: Instant,
+    rows: u64,
+    lost: u64,
+}
+
+/// Why a log is no longer followed.
+#[derive(PartialEq, Eq)]
+enum Left {
+    /// Asked to stop, or all that was asked for is done.
+    Done,
+    /// The log was deleted, and all of it is carried out.
+    Gone,
+}
+
+impl Reporter {
+    fn new(args: Args) -> anyhow::Result<Reporter> {
+        let hangup = Arc::<AtomicBool>::default();
+        signal_hook::flag::register(signal_hook::consts::SIGHUP, Arc::clone(&hangup))?;
+        // A file size limit is then an error of the write, and not the end of the process.
+        signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default())?;
+        let output = match &args.output {
+            Some(path) if path.as_os_str() == "-" => None,
+            Some(path) => Some(path.clone()),
+            None => Some(PathBuf::from(format!("output_{}.csv", args.reader))),
+        };
+        let time = match args.time {
+            Time::Ns => TimeFormat::Nanos,
+            Time::Rfc3339 => TimeFormat::Rfc3339,
+        };
+        Ok(Reporter {
+            name: args.log.name(),
+            options: args.log.options()?,
+            output,
+            csv: CsvOptions { time, sync: args.fsync },
+            wait: if args.spin { Wait::Spin } else { Wait::Sleep(args.poll) },
+            stop: Stop::on_signals()?,
+            hangup,
+            began: Instant::now(),
+            rows: 0,
+            lost: 0,
+            args,
+        })
+    }
+
+    fn run(mut self) -> anyhow::Result<()> {
+        let mut start = self.args.from.0;
+        while let Some(log) = self.wait_for_log()? {
+            if self.follow(&log, start)? == Left::Done {
+                break;
+            }
+            start = Start::Resume; // the next log is followed from its beginning
+        }
+        let time = self.began.elapsed();
+        let (rows, rate) = (grouped(self.rows), grouped(per_second(self.rows, time)));
+        let lost = grouped(self.lost);
+        self.say(format_args!(
+            "{rows} rows, {lost} lost, {:.1} s, {rate} rows/s",
+            time.as_secs_f64()
+        ));
+        match self.args.strict && self.lost > 0 {
+            true => Err(Failed(3, format!("{lost} entries were lost")).into()),
+            false => Ok(()),
+        }
+    }
+
+    fn say(&self, what: std::fmt::Arguments<'_>) {
+        if !self.args.quiet {
+            self.warn(what);
+        }
+    }
+
+    fn warn(&self, what: std::fmt::Arguments<'_>) {
+        eprintln!("reporter {}: {what}", self.args.reader);
+    }
+
+    /// The log, once it is there; `None` if a signal came first.
+    fn wait_for_log(&self) -> anyhow::Result<Option<Log>> {
+        let mut said = false;
+        while !self.stop.requested() {
+            match self.options.open(&self.name) {
+                Err(Error::NotFound { .. }) if !self.args.once && !self.args.no_wait => {}
+                result => return Ok(Some(result?)),
+            }
+            if !std::mem::replace(&mut said, true) {
+                self.say(format_args!("{} is not there yet, waiting for its writer", self.name));
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Ok(None)
+    }
+
+    fn follow(&mut self, log: &Log, start: Start) -> anyhow::Result<Left> {
+        let mut report = self.open(log, start)?;
+        let outcome = self.carry(log, &mut report);
+        self.rows += report.rows();
+        self.lost += report.lost();
+        match outcome {
+            Err(e) if is_closed_pipe(&e) => Ok(Left::Done),
+            outcome => outcome,
+        }
+    }
+
+    fn open(&self, log: &Log, start: Start) -> anyhow::Result<Report<Csv>> {
+        let reader = log.reader_from(self.args.reader.into(), start)?;
+        let attached = reader.attached();
+        if let Some(pointer) = attached.distrusted {
+            self.warn(format_args!(
+                "the read pointer {pointer} is not one that a reader left in this log, which ends \
+                 at {}; going on at {}",
+                attached.end,
+                reader.position()
+            ));
+        }
+        let flush = Duration::from_millis(self.args.flush);
+        let Some(path) = &self.output else {
+            let stdout = Csv::stdout(log.schema(), self.csv)?;
+            return Ok(Report::new(reader, stdout, flush));
+        };
+        let (report, notes) =
+            Report::to_csv(reader, start, path, self.csv, flush).map_err(output_failed)?;
+        self.warn_all(&notes);
+        self.say(format_args!(
+            "{} to {}, from {}",
+            log.name(),
+            path.display(),
+            report.reader().position()
+        ));
+        Ok(report)
+    }
+
+    fn warn_all(&self, notes: &[String]) {
+        for note in notes {
+            self.warn(format_args!("{note}"));
+        }
+    }
+
+    /// Carries entries out until there is a reason to stop, and then what is left.
+    fn carry(&self, log: &Log, report: &mut Report<Csv>) -> anyhow::Result<Left> {
+        let end = report.reader().attached().end;
+        let mut watch = Watch::new(log);
+        let left = loop {
+            let wanted = self.args.count.map_or(u64::MAX, |count| count.saturating_sub(self.rows));
+            if self.stop.requested() || report.rows() >= wanted {
+                break Left::Done;
+            }
+            let turn = report.turn(wanted - report.rows());
+            let turn = self.insist(report, turn)?;
+            if let Turn::Lost(range) = &turn {
+                let count = grouped(range.end - range.start);
+                self.warn(format_args!("lost {}..{}, {count} entries", range.start, range.end));
+            }
+            let idle = turn == Turn::Idle;
+            if self.args.once && (idle || report.reader().position() >= end) {
+                break Left::Done;
+            }
+            if watch.is_due() {
+                self.look_after_output(report)?;
+                if let Some(pid) = watch.new_writer(log) {
+                    self.say(format_args!("{} has another writer, process {pid}", log.name()));
+                }
+                if watch.is_over(log, report, idle) {
+                    break Left::Gone;
+                }
+            }
+            if idle {
+                self.wait.once(report.due());
+            }
+        };
+        let rest = report.carry_out().map(|()| Turn::Idle);
+        self.insist(report, rest)?;
+        if left == Left::Gone {
+            let position = report.reader().position();
+            self.say(format_args!(
+                "{} was deleted; it is carried out to its end, {position}",
+                log.name()
+            ));
+        }
+        Ok(left)
+    }
+
+    /// An output that is full is tried again and again; meanwhile nothing is committed.
+    fn insist(&self, report: &mut Report<Csv>, turn: io::Result<Turn>) -> anyhow::Result<Turn> {
+        let Err(mut error) = turn else { return Ok(turn?) };
+        let mut said = false;
+        while is_temporary(&error) && !self.stop.requested() {
+            if !std::mem::replace(&mut said, true) {
+                self.warn(format_args!(
+                    "{}: {error}; trying again until there is room",
+                    self.output_name()
+                ));
+            }
+            std::thread::sleep(Duration::from_millis(50));
+            match report.carry_out() {
+                Ok(()) => {
+                    self.say(format_args!("{}: going on", self.output_name()));
+                    return Ok(Turn::Busy);
+                }
+                Err(e) => error = e,
+            }
+        }
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            return Err(error.into());
+        }
+        let position = report.reader().committed().position;
+        Err(Failed(
+            7,
+            format!(
+                "{} cannot be written: {error}; it holds all below position {position}, where the \
+             next run goes on",
+                self.output_name()
+            ),
+        )
+        .into())
+    }
+
+    fn output_name(&self) -> String {
+        self.output.as_ref().map_or("stdout".to_owned(), |path| path.display().to_string())
+    }
+
+    /// HUP, and what others have done to the file.
+    fn look_after_output(&self, report: &mut Report<Csv>) -> anyhow::Result<()> {
+        let hangup = self.hangup.swap(false, Ordering::Relaxed);
+        let Some(path) = &self.output else { return Ok(()) };
+        let notes = match hangup {
+            true => report.rotate(path, self.csv),
+            false => report.mend(path, self.csv),
+        };
+        self.warn_all(&notes.map_err(output_failed)?);
+        if hangup {
+            let position = report.reader().position();
+            self.say(format_args!("{} reopened, from {position}", path.display()));
+        }
+        Ok(())
+    }
+}
+
+/// An eye on the log's name and its writer.
+struct Watch {
+    looked: Instant,
+    epoch: u64,
+    silent_since: Option<Instant>,
+    /// Nothing more will be appended; what has been is still to be carried out.
+    ending: bool,
+}
+
+impl Watch {
+    fn new(log: &Log) -> Watch {
+        let epoch = log.snapshot().map_or(0, |snapshot| snapshot.writer.epoch);
+        Watch { looked: Instant::now(), epoch, silent_since: None, ending: false }
+    }
+
+    fn is_due(&mut self) -> bool {
+        let due = self.looked.elapsed() >= LOOK;
+        if due {
+            self.looked = Instant::now();
+        }
+        due
+    }
+
+    /// Whether the log has been deleted, and all of it has been read.
+    fn is_over(&mut self, log: &Log, report: &Report<Csv>, idle: bool) -> bool {
+        let presence = log.presence();
+        if !idle || presence == Presence::Here {
+            self.silent_since = None;
+            return false;
+        }
+        // Idle again after the writer was gone: now there is nothing left.
+        if self.ending {
+            return true;
+        }
+        let silent = self.silent_since.get_or_insert_with(Instant::now).elapsed();
+        self.ending =
+            !report.reader().has_writer() || (presence == Presence::Replaced && silent >= SILENCE);
+        false
+    }
+
+    /// The process id of the writer, if it is another one than before.
+    fn new_writer(&mut self, log: &Log) -> Option<u64> {
+        let writer = log.snapshot().ok()?.writer;
+        let known = std::mem::replace(&mut self.epoch, writer.epoch);
+        (known != writer.epoch && known != 0).then_some(writer.pid)
+    }
+}
+
+fn output_failed(error: Error) -> anyhow::Error {
+    match error {
+        Error::Io { .. } => Failed(7, error.to_string()).into(),
+        other => other.into(),
+    }
+}
+
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// Waiting can help.
+fn is_temporary(error: &io::Error) -> bool {
+    use io::ErrorKind::{QuotaExceeded, StorageFull, WouldBlock};
+    matches!(error.kind(), StorageFull | QuotaExceeded | WouldBlock)
+}

@@ -1,0 +1,134 @@
+//! What the programs share: the name of the log, the exit codes, the signals.
+
+use clap::Args;
+use ringlog::{DEFAULT_SHM, Error, Log, Name, Options};
+use std::fmt::Display;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// The end of every `--help`.
+pub const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  anything else
+  2  usage
+  3  entries were lost, under --strict
+  4  claimed by another process
+  5  no such log
+  6  not a log that can be used: not ours, version, schema, geometry, damage
+  7  the output could not be written";
+
+/// A failure that is not the library's: its exit code, and what to say.
+#[derive(Debug)]
+pub struct Failed(pub u8, pub String);
+
+impl Display for Failed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.1)
+    }
+}
+
+impl std::error::Error for Failed {}
+
+/// Says what went wrong, in one line, and with which exit code.
+pub fn end(program: &str, result: anyhow::Result<()>) -> ExitCode {
+    let Err(error) = result else { return ExitCode::SUCCESS };
+    eprintln!("{program}: {error:#}");
+    if let Some(failed) = error.downcast_ref::<Failed>() {
+        return failed.0.into();
+    }
+    match error.downcast_ref::<Error>() {
+        Some(Error::Invalid(_)) => 2,
+        Some(Error::Claimed { .. }) => 4,
+        Some(Error::NotFound { .. }) => 5,
+        Some(
+            Error::NotALog { .. }
+            | Error::Version { .. }
+            | Error::Geometry { .. }
+            | Error::Schema { .. },
+        ) => 6,
+        Some(Error::OutputInUse { .. }) => 7,
+        _ => 1,
+    }
+    .into()
+}
+
+/// Which log.
+#[derive(Args, Debug)]
+pub struct LogArgs {
+    /// The log is the POSIX shared memory of this name
+    #[arg(long, value_name = "NAME", default_value = DEFAULT_SHM, conflicts_with = "path")]
+    shm: String,
+    /// The log is this file
+    #[arg(long, value_name = "FILE")]
+    path: Option<PathBuf>,
+    /// Believe a log that belongs to this user (name or id), not only yours and root's
+    #[arg(long, value_name = "USER")]
+    owner: Option<String>,
+}
+
+impl LogArgs {
+    /// Its name.
+    pub fn name(&self) -> Name {
+        match &self.path {
+            Some(path) => path.as_path().into(),
+            None => self.shm.as_str().into(),
+        }
+    }
+
+    /// What it is opened with.
+    pub fn options(&self) -> anyhow::Result<Options> {
+        let Some(owner) = &self.owner else { return Ok(Log::options()) };
+        let uid = match owner.parse() {
+            Ok(uid) => uid,
+            Err(_) => nix::unistd::User::from_name(owner)?
+                .ok_or_else(|| Failed(2, format!("--owner {owner}: no such user")))?
+                .uid
+                .as_raw(),
+        };
+        Ok(Log::options().owner(uid))
+    }
+}
+
+/// INT and TERM: the first asks for an end, the second is one.
+#[derive(Clone)]
+pub struct Stop(Arc<AtomicBool>);
+
+impl Stop {
+    /// From here on, the first signal is asked for with [`requested`](Stop::requested).
+    pub fn on_signals() -> anyhow::Result<Stop> {
+        let stop = Stop(Arc::default());
+        for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+            // In this order: the first signal finds the flag down, and puts it up.
+            signal_hook::flag::register_conditional_default(signal, Arc::clone(&stop.0))?;
+            signal_hook::flag::register(signal, Arc::clone(&stop.0))?;
+        }
+        Ok(stop)
+    }
+
+    /// Whether there has been one.
+    pub fn requested(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// `12345` as `12,345`.
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// So many in so long, as a rate a second.
+pub fn per_second(count: u64, time: Duration) -> u64 {
+    (count as f64 / time.as_secs_f64().max(1e-9)).round() as u64
+}

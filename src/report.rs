@@ -1,0 +1,196 @@
+//! The loop that carries a log out: poll, sink, checkpoint, commit, in that order.
+//! Stands on `reader` and `sink`.
+
+#![forbid(unsafe_code)]
+
+use crate::error::Result;
+use crate::reader::{Polled, Reader, Start};
+use crate::schema::Raw;
+use crate::sink::csv::{Csv, CsvOptions, Left};
+use crate::sink::{Mark, Sink};
+use std::io;
+use std::ops::Range;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// A reader and the sink it carries its entries to.
+///
+/// Entries are committed only after the sink's checkpoint, so that a kill at any moment repeats
+/// entries at worst, and a sink that knows what it already has ([`Csv`]) does not even that.
+pub struct Report<S> {
+    reader: Reader<Raw>,
+    sink: S,
+    flush: Duration,
+    /// Since when something has been waiting for a checkpoint.
+    waiting: Option<Instant>,
+    rows: u64,
+    /// Of these, checkpointed and committed.
+    committed_rows: u64,
+    /// What the reader had lost before this report.
+    lost_before: u64,
+}
+
+/// What one turn of the loop came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Turn {
+    /// Entries were taken, and there may be more.
+    Busy,
+    /// All that is there has been taken.
+    Idle,
+    /// These positions were overwritten before this reader took them.
+    Lost(Range<u64>),
+}
+
+impl<S: Sink> Report<S> {
+    /// Carries what `reader` reads to `sink`. An entry is written out at most `flush` after it was
+    /// read, sooner if the sink is full.
+    pub fn new(reader: Reader<Raw>, sink: S, flush: Duration) -> Report<S> {
+        let lost_before = reader.lost();
+        Report { reader, sink, flush, waiting: None, rows: 0, committed_rows: 0, lost_before }
+    }
+
+    /// Takes what is there, at most `limit` entries and no more than the sink has room for, and
+    /// writes it out when it is time to.
+    ///
+    /// # Errors
+    /// What the sink's checkpoint says. Nothing is committed then, and nothing forgotten: call
+    /// [`carry_out`](Report::carry_out) again, once the reason is gone.
+    pub fn turn(&mut self, limit: u64) -> io::Result<Turn> {
+        let (mut turn, last) = (Turn::Busy, self.rows.saturating_add(limit));
+        while turn == Turn::Busy && self.rows < last && !self.sink.is_full() {
+            match self.reader.poll() {
+                Polled::Entry { position, record } => {
+                    self.sink.entry(position, record);
+                    self.rows += 1;
+                }
+                Polled::Empty => turn = Turn::Idle,
+                Polled::Lost(range) => turn = Turn::Lost(range),
+            }
+        }
+        let lost = matches!(turn, Turn::Lost(_));
+        if lost || self.sink.is_pending() {
+            let since = *self.waiting.get_or_insert_with(Instant::now);
+            // A loss is told first: the caller must hear of it whatever the checkpoint says.
+            if !lost && (self.sink.is_full() || since.elapsed() >= self.flush) {
+                self.carry_out()?;
+            }
+        }
+        Ok(turn)
+    }
+
+    /// Writes out all that has been taken, then commits it.
+    ///
+    /// # Errors
+    /// As [`turn`](Report::turn).
+    pub fn carry_out(&mut self) -> io::Result<()> {
+        let Mark { length, output } = self.sink.checkpoint()?;
+        self.reader.set_output(&output);
+        self.reader.commit_with(length);
+        (self.committed_rows, self.waiting) = (self.rows, None);
+        Ok(())
+    }
+
+    /// How long the oldest entry that is not written out may still wait.
+    pub fn due(&self) -> Duration {
+        self.waiting.map_or(Duration::MAX, |since| self.flush.saturating_sub(since.elapsed()))
+    }
+
+    /// The reader.
+    pub fn reader(&self) -> &Reader<Raw> {
+        &self.reader
+    }
+
+    /// Entries taken by this report.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Entries lost while this report ran, or found lost when it began.
+    pub fn lost(&self) -> u64 {
+        self.reader.lost() - self.lost_before
+    }
+}
+
+impl Report<Csv> {
+    /// Carries `reader`, which began at `start`, to the CSV file at `path`, going on where the
+    /// file's rows end. Second come sentences that its user should see: a file set aside, rows
+    /// written again.
+    ///
+    /// # Errors
+    /// [`Error::OutputInUse`](crate::Error::OutputInUse) while another process writes the file;
+    /// [`Error::Io`](crate::Error::Io).
+    pub fn to_csv(
+        mut reader: Reader<Raw>,
+        start: Start,
+        path: &Path,
+        options: CsvOptions,
+        flush: Duration,
+    ) -> Result<(Report<Csv>, Vec<String>)> {
+        let left = Left {
+            output: reader.output(),
+            committed: reader.committed(),
+            position: reader.position(),
+            end: reader.attached().end,
+            explicit: start != Start::Resume,
+        };
+        let lost_before = reader.lost();
+        let (sink, notes) = open(&mut reader, path, options, &left)?;
+        Ok((Report { lost_before, ..Report::new(reader, sink, flush) }, notes))
+    }
+
+    /// For a file that was moved away: finishes it, and begins a new one under its name, at the
+    /// next row. Does nothing while the file has its name.
+    ///
+    /// # Errors
+    /// As [`to_csv`](Report::to_csv), and as [`turn`](Report::turn).
+    pub fn rotate(&mut self, path: &Path, options: CsvOptions) -> Result<Vec<String>> {
+        self.carry_out().map_err(crate::Error::io(path.display().to_string()))?;
+        match self.sink.has_its_name() {
+            true => Ok(Vec::new()),
+            false => self.reopen(path, options, false),
+        }
+    }
+
+    /// Looks whether somebody has deleted, cut or changed the file, and mends what can be mended.
+    ///
+    /// # Errors
+    /// As [`to_csv`](Report::to_csv).
+    pub fn mend(&mut self, path: &Path, options: CsvOptions) -> Result<Vec<String>> {
+        match self.sink.is_intact() {
+            true => Ok(Vec::new()),
+            false => self.reopen(path, options, true),
+        }
+    }
+
+    fn reopen(&mut self, path: &Path, options: CsvOptions, heal: bool) -> Result<Vec<String>> {
+        let end = self.reader.position();
+        self.reader.rewind();
+        (self.rows, self.waiting) = (self.committed_rows, None);
+        let left = Left {
+            output: self.reader.output().filter(|_| heal),
+            committed: self.reader.committed(),
+            position: self.reader.position(),
+            end,
+            explicit: false,
+        };
+        self.sink.release().map_err(crate::Error::io(path.display().to_string()))?;
+        let (sink, notes) = open(&mut self.reader, path, options, &left)?;
+        self.sink = sink;
+        Ok(notes)
+    }
+}
+
+/// Opens the file and takes the reader to where it goes on.
+fn open(
+    reader: &mut Reader<Raw>,
+    path: &Path,
+    options: CsvOptions,
+    left: &Left,
+) -> Result<(Csv, Vec<String>)> {
+    let (sink, resume) = Csv::open(path, reader.schema(), options, left)?;
+    reader.go_to(resume.position, resume.delivered);
+    // The place first: whatever is killed in between, the file begins no later than the reader.
+    reader.commit_with(resume.length);
+    reader.set_output(&resume.output);
+    Ok((sink, resume.notes))
+}

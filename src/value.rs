@@ -1,0 +1,250 @@
+//! One column's bytes as text, and text as bytes. Stands on `schema`.
+
+#![forbid(unsafe_code)]
+
+use crate::schema::{Kind, parse_decimal, until_nul};
+use chrono::{DateTime, SecondsFormat};
+
+/// How timestamps are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TimeFormat {
+    /// Nanoseconds since the Unix epoch: a nanosecond survives every tool that way.
+    #[default]
+    Nanos,
+    /// RFC 3339 in UTC, with nine digits of the second.
+    Rfc3339,
+}
+
+impl Kind {
+    /// Appends the text of a value: exact, and as short as it can be for floats.
+    ///
+    /// # Panics
+    /// If `bytes` has not the [`size`](Kind::size) of this type.
+    #[inline]
+    pub fn format(self, bytes: &[u8], time: TimeFormat, out: &mut Vec<u8>) {
+        match self {
+            Kind::U8 => integer(u8::from_le_bytes(array(bytes)), out),
+            Kind::U16 => integer(u16::from_le_bytes(array(bytes)), out),
+            Kind::U32 => integer(u32::from_le_bytes(array(bytes)), out),
+            Kind::U64 => integer(u64::from_le_bytes(array(bytes)), out),
+            Kind::I8 => integer(i8::from_le_bytes(array(bytes)), out),
+            Kind::I16 => integer(i16::from_le_bytes(array(bytes)), out),
+            Kind::I32 => integer(i32::from_le_bytes(array(bytes)), out),
+            Kind::I64 => integer(i64::from_le_bytes(array(bytes)), out),
+            Kind::F32 => float(f32::from_le_bytes(array(bytes)), out),
+            Kind::F64 => float(f64::from_le_bytes(array(bytes)), out),
+            Kind::Bool => out.extend_from_slice(if bytes[0] == 0 { b"false" } else { b"true" }),
+            Kind::Decimal(scale) => decimal(i64::from_le_bytes(array(bytes)), scale, out),
+            Kind::Text(_) => match until_nul(bytes) {
+                text if text.is_ascii() => out.extend_from_slice(text),
+                text => out.extend_from_slice(String::from_utf8_lossy(text).as_bytes()),
+            },
+            Kind::Timestamp => {
+                let ns = i64::from_le_bytes(array(bytes));
+                match time {
+                    TimeFormat::Nanos => integer(ns, out),
+                    TimeFormat::Rfc3339 => {
+                        let moment = DateTime::from_timestamp_nanos(ns);
+                        let text = moment.to_rfc3339_opts(SecondsFormat::Nanos, true);
+                        out.extend_from_slice(text.as_bytes());
+                    }
+                }
+            }
+        }
+    }
+
+    /// The most bytes that [`format`](Kind::format) appends.
+    pub(crate) const fn most_text(self) -> usize {
+        match self {
+            Kind::Text(length) => 3 * length as usize, // every byte of it a replacement character
+            _ => 40,
+        }
+    }
+
+    /// Stores a value from its text, exactly or not at all.
+    ///
+    /// A timestamp is taken as ns since the Unix epoch or as RFC 3339; a bool as true, false, 1
+    /// or 0.
+    ///
+    /// # Errors
+    /// A sentence that says what the text is not; `bytes` may have changed then.
+    ///
+    /// # Panics
+    /// If `bytes` has not the [`size`](Kind::size) of this type.
+    pub fn parse(self, text: &str, bytes: &mut [u8]) -> Result<(), String> {
+        macro_rules! number {
+            ($type:ty, $what:literal) => {{
+                let number: $type =
+                    text.parse().map_err(|_| format!("`{text}` is not {}", $what))?;
+                bytes.copy_from_slice(&number.to_le_bytes());
+            }};
+        }
+        match self {
+            Kind::U8 => number!(u8, "an integer from 0 to 255"),
+            Kind::U16 => number!(u16, "an integer from 0 to 65535"),
+            Kind::U32 => number!(u32, "an integer from 0 to 4294967295"),
+            Kind::U64 => number!(u64, "an integer from 0 to 18446744073709551615"),
+            Kind::I8 => number!(i8, "an integer from -128 to 127"),
+            Kind::I16 => number!(i16, "an integer from -32768 to 32767"),
+            Kind::I32 => number!(i32, "an integer from -2147483648 to 2147483647"),
+            Kind::I64 => number!(i64, "an integer of 64 bits with sign"),
+            Kind::F32 => number!(f32, "a number"),
+            Kind::F64 => number!(f64, "a number"),
+            Kind::Bool => {
+                bytes[0] = match text {
+                    "true" | "1" => 1,
+                    "false" | "0" => 0,
+                    _ => return Err(format!("`{text}` is not true, false, 1 or 0")),
+                }
+            }
+            Kind::Timestamp => bytes.copy_from_slice(&timestamp(text)?.to_le_bytes()),
+            Kind::Decimal(scale) => {
+                bytes.copy_from_slice(&parse_decimal(text, scale)?.to_le_bytes());
+            }
+            Kind::Text(length) => {
+                if text.len() > length as usize {
+                    return Err(format!(
+                        "`{text}` has {} bytes, and the column holds {length}",
+                        text.len()
+                    ));
+                }
+                if text.contains('\0') {
+                    return Err("a text cannot hold a NUL".to_owned());
+                }
+                bytes[..text.len()].copy_from_slice(text.as_bytes());
+                bytes[text.len()..].fill(0);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn array<const N: usize>(bytes: &[u8]) -> [u8; N] {
+    let mut array = [0; N];
+    array.copy_from_slice(bytes);
+    array
+}
+
+fn integer(number: impl itoa::Integer, out: &mut Vec<u8>) {
+    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+}
+
+fn float(number: impl zmij::Float, out: &mut Vec<u8>) {
+    out.extend_from_slice(zmij::Buffer::new().format(number).as_bytes());
+}
+
+fn decimal(units: i64, scale: u8, out: &mut Vec<u8>) {
+    if scale == 0 {
+        return integer(units, out);
+    }
+    if units < 0 {
+        out.push(b'-');
+    }
+    let unit = 10u64.pow(scale.into());
+    let (whole, rest) = (units.unsigned_abs() / unit, units.unsigned_abs() % unit);
+    integer(whole, out);
+    out.push(b'.');
+    let mut digits = itoa::Buffer::new();
+    let digits = digits.format(rest).as_bytes();
+    out.extend_from_slice(&[b'0'; 18][digits.len()..scale.into()]);
+    out.extend_from_slice(digits);
+}
+
+fn timestamp(text: &str) -> Result<i64, String> {
+    if let Ok(ns) = text.parse() {
+        return Ok(ns);
+    }
+    let moment = DateTime::parse_from_rfc3339(text).map_err(|_| {
+        format!(
+            "`{text}` is neither ns since the Unix epoch nor a time such as 2026-01-31T09:30:00.5Z"
+        )
+    })?;
+    moment
+        .timestamp_nanos_opt()
+        .ok_or_else(|| format!("`{text}` is too far away: timestamps go from 1677 to 2262"))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::schema::Decimal;
+    use proptest::prelude::*;
+
+    fn text_of(kind: Kind, bytes: &[u8], time: TimeFormat) -> String {
+        let mut out = Vec::new();
+        kind.format(bytes, time, &mut out);
+        assert!(out.len() <= kind.most_text(), "{kind} took {} bytes", out.len());
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn floats_are_the_shortest_that_read_back() {
+        let text = |number: f64| text_of(Kind::F64, &number.to_le_bytes(), TimeFormat::Nanos);
+        assert_eq!(text(0.1), "0.1");
+        assert_eq!(text(1.0), "1.0");
+        assert_eq!(text(f64::NAN), "NaN");
+        assert_eq!(text(f64::NEG_INFINITY), "-inf");
+        assert_eq!(text_of(Kind::F32, &0.1f32.to_le_bytes(), TimeFormat::Nanos), "0.1");
+    }
+
+    #[test]
+    fn a_time_is_the_same_in_both_forms() {
+        let ns: i64 = 1_767_225_600_123_456_789;
+        let text = text_of(Kind::Timestamp, &ns.to_le_bytes(), TimeFormat::Rfc3339);
+        assert_eq!(text, "2026-01-01T00:00:00.123456789Z");
+        assert_eq!(timestamp(&text), Ok(ns));
+        assert_eq!(timestamp("2026-01-01T01:00:00.123456789+01:00"), Ok(ns));
+        assert!(timestamp("2026-01-01").is_err());
+        assert!(timestamp("9999-01-01T00:00:00Z").unwrap_err().contains("too far away"));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused_by_what_it_is_not() {
+        for (kind, text, says) in [
+            (Kind::U8, "256", "from 0 to 255"),
+            (Kind::U32, "-1", "from 0 to"),
+            (Kind::I64, "1.5", "64 bits"),
+            (Kind::F64, "", "not a number"),
+            (Kind::Bool, "yes", "not true"),
+            (Kind::Text(4), "AAPL.O", "6 bytes, and the column holds 4"),
+            (Kind::Decimal(4), "1.00001", "more digits"),
+            (Kind::Timestamp, "noon", "neither ns"),
+        ] {
+            let refused = kind.parse(text, &mut vec![0; kind.size()]).unwrap_err();
+            assert!(refused.contains(says), "{kind} `{text}`: {refused}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_value_survives_its_text(words in any::<[u8; 8]>()) {
+            let kinds = [
+                Kind::U8, Kind::U16, Kind::U32, Kind::U64, Kind::I8, Kind::I16, Kind::I32,
+                Kind::I64, Kind::F32, Kind::F64, Kind::Timestamp, Kind::Decimal(0),
+                Kind::Decimal(4), Kind::Decimal(18),
+            ];
+            for kind in kinds {
+                for time in [TimeFormat::Nanos, TimeFormat::Rfc3339] {
+                    let bytes = &words[..kind.size()];
+                    let text = text_of(kind, bytes, time);
+                    if text == "NaN" { continue; }
+                    let mut back = vec![0; kind.size()];
+                    kind.parse(&text, &mut back).unwrap();
+                    prop_assert_eq!(&back, bytes, "{} `{}`", kind, text);
+                }
+            }
+        }
+
+        #[test]
+        fn a_decimal_has_one_text(units in any::<i64>()) {
+            let text = text_of(Kind::Decimal(4), &units.to_le_bytes(), TimeFormat::Nanos);
+            prop_assert_eq!(text, Decimal::<4>::from_units(units).to_string());
+        }
+
+        #[test]
+        fn any_bytes_of_a_text_are_valid_utf8_in_the_end(bytes in any::<[u8; 13]>()) {
+            text_of(Kind::Text(13), &bytes, TimeFormat::Nanos);
+        }
+    }
+}
