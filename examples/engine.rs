@@ -15,9 +15,9 @@
 //! Stop the engine, kill it, start it again, with or without a reporter: order numbers, inventory
 //! and cash go on where the last fill left them. `rm /dev/shm/ringlog_engine` to begin anew.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use bytemuck::{Pod, Zeroable}; // the feature `derive` makes them
-use ringlog::{Decimal, Log, Polled, Start, Text, Timestamp, record};
+use ringlog::{Decimal, Log, Text, Timestamp, record};
 use signal_hook::consts::SIGINT;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -70,16 +70,16 @@ impl Market {
             return None;
         }
         let quantity = 1 + self.random(100);
-        let paid = quote * TICK * quantity * direction;
+        let price = Decimal::from_units(quote * TICK);
         Some(Fill {
             time: Timestamp::now(),
             symbol: Text::new("ACME"),
             order: last.order + 1,
-            price: Decimal::from_units(quote * TICK),
+            price,
             quantity: quantity as u32,
             side: Text::new(if direction > 0 { "BUY" } else { "SELL" }),
             inventory: last.inventory + quantity * direction,
-            cash: Decimal::from_units(last.cash.units() - paid),
+            cash: last.cash - price * (quantity * direction),
         })
     }
 }
@@ -95,12 +95,9 @@ fn main() -> Result<()> {
 
     let log = Log::options().capacity(CAPACITY).open_or_create::<Fill>(name.as_str())?;
     let mut writer = log.writer::<Fill>()?;
-    // All the engine has to remember is in the last fill, and nobody else can append another now.
-    let mut last = match log.observe::<Fill>(Start::Last(1))?.poll() {
-        Polled::Entry { record, .. } => record,
-        Polled::Lost(_) => bail!("{name}: the last fill cannot be read"),
-        Polled::Empty => Fill { price: Decimal::from_units(10_000 * TICK), ..Fill::zeroed() },
-    };
+    // All that the engine has to remember is in its last fill.
+    let nothing = Fill { price: Decimal::from_units(10_000 * TICK), ..Fill::zeroed() };
+    let mut last = writer.last().unwrap_or(nothing);
     let fair = last.price.units() / TICK;
     let mut market = Market { fair, chance: Timestamp::now().as_nanos() as u64 | 1 };
 
@@ -114,7 +111,7 @@ fn main() -> Result<()> {
     }
 
     let fills = writer.position() - first;
-    drop(writer); // marks the log closed and lets the next engine in; readers go on reading
+    writer.close(); // lets the next engine in; readers go on reading
     let (held, cash) = (last.inventory, last.cash);
     eprintln!("{name}: {fills} fills from position {first} on; inventory {held}, cash {cash}");
     Ok(())

@@ -82,7 +82,7 @@ pub enum Error {
         /// The first column that differs, from both sides.
         why: String,
     },
-    /// An argument that no log could have: a name, a capacity, a reader id.
+    /// An argument that cannot be meant: a name, a capacity, a reader id, a column, a value.
     Invalid(String),
     /// An output file that another living process is writing.
     OutputInUse {
@@ -104,6 +104,12 @@ impl Error {
         move |source| Error::Io { what, source }
     }
 }
+
+/// An [`Error::Invalid`] of a sentence.
+macro_rules! invalid {
+    ($($sentence:tt)*) => { $crate::Error::Invalid(format!($($sentence)*)) };
+}
+pub(crate) use invalid;
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

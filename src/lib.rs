@@ -24,7 +24,7 @@ mod wait;
 #[cfg(not(loom))]
 mod writer;
 
-pub use bytemuck::{Pod, Zeroable};
+pub use bytemuck::{self, Pod, Zeroable};
 pub use error::{Error, Result, Role};
 #[cfg(not(loom))]
 pub use log::{DEFAULT_SHM, Log, Options};

@@ -82,8 +82,7 @@ impl Options {
     /// later; [`Error::Invalid`] for a capacity or name that no log can have.
     pub fn create<R: Record>(&self, name: impl Into<Name>) -> Result<Log> {
         let name = name.into();
-        let schema =
-            Schema::of::<R>().map_err(|why| Error::Schema { log: name.to_string(), why })?;
+        let schema = schema_of::<R>(&name)?;
         self.create_with(name, &schema)
     }
 
@@ -116,8 +115,7 @@ impl Options {
     /// log that is there has other columns.
     pub fn open_or_create<R: Record>(&self, name: impl Into<Name>) -> Result<Log> {
         let name = name.into();
-        let schema =
-            Schema::of::<R>().map_err(|why| Error::Schema { log: name.to_string(), why })?;
+        let schema = schema_of::<R>(&name)?;
         self.open_or_create_with(name, &schema)
     }
 
@@ -146,6 +144,10 @@ impl Options {
             }
         }
     }
+}
+
+fn schema_of<R: Record>(name: &Name) -> Result<Schema> {
+    Schema::of::<R>().map_err(|e| Error::Schema { log: name.to_string(), why: e.to_string() })
 }
 
 impl Log {

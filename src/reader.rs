@@ -3,7 +3,7 @@
 
 #![forbid(unsafe_code)]
 
-use crate::error::{Error, Result, Role};
+use crate::error::{Result, Role, invalid};
 use crate::layout::{Checkpoint, Output, READERS};
 use crate::ring::{self, Seen};
 use crate::schema::{Raw, Record, Schema, now_ns};
@@ -76,10 +76,10 @@ impl Cursor {
             Start::Last(count) => end.saturating_sub(count).max(oldest),
             Start::At(position) if position <= end => position,
             Start::At(position) => {
-                return Err(Error::Invalid(format!(
+                return Err(invalid!(
                     "{}: there is no position {position} yet, it ends at {end}",
                     segment.name()
-                )));
+                ));
             }
         };
         Ok(Cursor { segment, position: position.min(end), published: end })
@@ -179,7 +179,7 @@ pub struct Reader<R> {
 impl<R> Reader<R> {
     pub(crate) fn attach(segment: Segment, id: usize, start: Start) -> Result<Reader<R>> {
         if id >= READERS {
-            return Err(Error::Invalid(format!("there is no reader {id}; they are 0 to 7")));
+            return Err(invalid!("there is no reader {id}; they are 0 to 7"));
         }
         let claims = segment.claims(true)?;
         claims.take(&segment, Role::Reader(id))?;

@@ -1,5 +1,5 @@
 //! Records and their columns: what a log's entries are made of, in Rust and as the text in its
-//! header. Stands on `layout`.
+//! header. Stands on `layout`, `error`.
 //!
 //! ```
 //! use ringlog::{Decimal, Pod, Schema, Text, Timestamp, Zeroable, record};
@@ -20,15 +20,17 @@
 //!     schema.to_text(),
 //!     "time timestamp 0\nsymbol text8 8\nprice decimal4 16\nsize u32 24\nvenue u32 28\n"
 //! );
-//! # Ok::<(), String>(())
+//! # Ok::<(), ringlog::Error>(())
 //! ```
 
 #![forbid(unsafe_code)]
 
+use crate::error::{Error, Result, invalid};
 use crate::layout::SCHEMA_MAX;
 use bytemuck::{Pod, Zeroable};
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::{Add, Mul, Neg, Sub};
 use std::str::FromStr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -54,7 +56,7 @@ impl<R: Record> Form for R {
     fn refuses(schema: &Schema) -> Option<String> {
         match Schema::of::<R>() {
             Ok(ours) => schema.difference(&ours),
-            Err(why) => Some(why),
+            Err(why) => Some(why.to_string()),
         }
     }
 }
@@ -201,9 +203,9 @@ impl fmt::Display for Kind {
 }
 
 impl FromStr for Kind {
-    type Err = String;
+    type Err = Error;
 
-    fn from_str(name: &str) -> Result<Kind, String> {
+    fn from_str(name: &str) -> Result<Kind> {
         let plain = [
             Kind::U8,
             Kind::U16,
@@ -224,7 +226,7 @@ impl FromStr for Kind {
         let text = number_after(name, "text").filter(|&n| n > 0).map(Kind::Text);
         let decimal = number_after(name, "decimal").filter(|&n| n <= MAX_SCALE as u16);
         text.or(decimal.map(|scale| Kind::Decimal(scale as u8))).ok_or_else(|| {
-            format!(
+            invalid!(
                 "`{name}` is not a column type; they are u8..u64, i8..i64, f32, f64, bool, \
                  timestamp, textN (N bytes) and decimalN (N digits after the point, up to 18)"
             )
@@ -317,8 +319,8 @@ impl Schema {
     /// The schema of a record.
     ///
     /// # Errors
-    /// A sentence, if a column is named twice or the text is too long for the header.
-    pub fn of<R: Record>() -> Result<Schema, String> {
+    /// [`Error::Invalid`], if a column is named twice or the text is too long for the header.
+    pub fn of<R: Record>() -> Result<Schema> {
         Schema::checked(R::COLUMNS.to_vec(), size_of::<R>())
     }
 
@@ -326,12 +328,12 @@ impl Schema {
     /// laid out as C would a struct of these fields.
     ///
     /// # Errors
-    /// A sentence that names the column and what is the matter with it.
-    pub fn declared(declaration: &str) -> Result<Schema, String> {
+    /// [`Error::Invalid`], which names the column and what is the matter with it.
+    pub fn declared(declaration: &str) -> Result<Schema> {
         let (mut columns, mut size, mut align) = (Vec::new(), 0usize, 1);
         for part in declaration.split(',') {
             let (name, kind) = part.trim().split_once(':').ok_or_else(|| {
-                format!("`{part}` is not `name:type`, as in time:timestamp,price:decimal4")
+                invalid!("`{part}` is not `name:type`, as in time:timestamp,price:decimal4")
             })?;
             let kind: Kind = kind.trim().parse()?;
             let offset = size.next_multiple_of(kind.align());
@@ -345,53 +347,53 @@ impl Schema {
     /// The schema that a log's header carries, for records of `entry_size` bytes.
     ///
     /// # Errors
-    /// A sentence that names the line and what is the matter with it.
-    pub fn from_text(text: &str, entry_size: usize) -> Result<Schema, String> {
+    /// [`Error::Invalid`], which names the line and what is the matter with it.
+    pub fn from_text(text: &str, entry_size: usize) -> Result<Schema> {
         let columns = text
             .strip_suffix('\n')
-            .ok_or("the schema text does not end with a line end")?
+            .ok_or_else(|| invalid!("the schema text does not end with a line end"))?
             .split('\n')
             .map(|line| {
                 let parts: Vec<&str> = line.split(' ').collect();
                 let &[name, kind, offset] = parts.as_slice() else {
-                    return Err(format!("`{line}` is not `name type offset`"));
+                    return Err(invalid!("`{line}` is not `name type offset`"));
                 };
                 let offset = offset
                     .parse()
                     .ok()
                     .filter(|number: &usize| number.to_string() == offset)
-                    .ok_or_else(|| format!("`{offset}` is not an offset"))?;
+                    .ok_or_else(|| invalid!("`{offset}` is not an offset"))?;
                 Ok(Column { name: Cow::Owned(name.to_owned()), kind: kind.parse()?, offset })
             })
-            .collect::<Result<_, String>>()?;
+            .collect::<Result<_>>()?;
         Schema::checked(columns, entry_size)
     }
 
-    fn checked(columns: Vec<Column>, entry_size: usize) -> Result<Schema, String> {
+    fn checked(columns: Vec<Column>, entry_size: usize) -> Result<Schema> {
         let schema = Schema { columns, entry_size };
         if schema.columns.is_empty() {
-            return Err("a record has at least one column".to_owned());
+            return Err(invalid!("a record has at least one column"));
         }
         for (i, column) in schema.columns.iter().enumerate() {
             if !is_column_name(column.name.as_bytes()) {
-                return Err(format!(
+                return Err(invalid!(
                     "`{}` cannot be a column's name: ASCII letters, digits and _, not beginning \
                      with a digit, and not `seq`, which is the position's",
                     column.name
                 ));
             }
             if schema.columns[..i].iter().any(|earlier| earlier.name == column.name) {
-                return Err(format!("two columns are named `{}`", column.name));
+                return Err(invalid!("two columns are named `{}`", column.name));
             }
             if column.offset.checked_add(column.kind.size()).is_none_or(|end| end > entry_size) {
-                return Err(format!(
+                return Err(invalid!(
                     "column `{column}` does not lie within the record's {entry_size} bytes"
                 ));
             }
         }
         match schema.to_text().len() {
             ..=SCHEMA_MAX => Ok(schema),
-            length => Err(format!(
+            length => Err(invalid!(
                 "the schema takes {length} bytes of text, and {SCHEMA_MAX} is the most; use fewer \
                  columns or shorter names"
             )),
@@ -582,7 +584,7 @@ const MAX_SCALE: u8 = 18;
 /// assert_eq!(price.units(), 1_012_500);
 /// assert_eq!(price.to_string(), "101.2500");
 /// assert_eq!(price, Decimal::from_units(1_012_500));
-/// # Ok::<(), String>(())
+/// # Ok::<(), ringlog::Error>(())
 /// ```
 #[repr(transparent)]
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Pod, Zeroable)]
@@ -600,10 +602,45 @@ impl<const S: u8> Decimal<S> {
     }
 }
 
-impl<const S: u8> FromStr for Decimal<S> {
-    type Err = String;
+/// As integers: overflow panics in a debug build and wraps in a release build.
+impl<const S: u8> Add for Decimal<S> {
+    type Output = Decimal<S>;
 
-    fn from_str(text: &str) -> Result<Decimal<S>, String> {
+    fn add(self, other: Decimal<S>) -> Decimal<S> {
+        Decimal(self.0 + other.0)
+    }
+}
+
+/// As integers: overflow panics in a debug build and wraps in a release build.
+impl<const S: u8> Sub for Decimal<S> {
+    type Output = Decimal<S>;
+
+    fn sub(self, other: Decimal<S>) -> Decimal<S> {
+        Decimal(self.0 - other.0)
+    }
+}
+
+/// So many times: a price times a quantity. Overflow as for integers.
+impl<const S: u8> Mul<i64> for Decimal<S> {
+    type Output = Decimal<S>;
+
+    fn mul(self, times: i64) -> Decimal<S> {
+        Decimal(self.0 * times)
+    }
+}
+
+impl<const S: u8> Neg for Decimal<S> {
+    type Output = Decimal<S>;
+
+    fn neg(self) -> Decimal<S> {
+        Decimal(-self.0)
+    }
+}
+
+impl<const S: u8> FromStr for Decimal<S> {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Decimal<S>> {
         parse_decimal(text, S).map(Decimal)
     }
 }
@@ -627,8 +664,8 @@ impl<const S: u8> fmt::Debug for Decimal<S> {
 }
 
 /// `text` in units of 10^-scale, exactly or not at all.
-pub(crate) fn parse_decimal(text: &str, scale: u8) -> Result<i64, String> {
-    let wrong = || format!("`{text}` is not a decimal number");
+pub(crate) fn parse_decimal(text: &str, scale: u8) -> Result<i64> {
+    let wrong = || invalid!("`{text}` is not a decimal number");
     let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
     let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, ""));
     let all_digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
@@ -637,7 +674,7 @@ pub(crate) fn parse_decimal(text: &str, scale: u8) -> Result<i64, String> {
     }
     let fraction = fraction.trim_end_matches('0');
     let missing = (scale as usize).checked_sub(fraction.len()).ok_or_else(|| {
-        format!("`{text}` has more digits after the point than the column's {scale}")
+        invalid!("`{text}` has more digits after the point than the column's {scale}")
     })?;
     let sign = if text.starts_with('-') { -1 } else { 1 };
     let digits = whole.bytes().chain(fraction.bytes()).map(|byte| byte - b'0');
@@ -645,7 +682,7 @@ pub(crate) fn parse_decimal(text: &str, scale: u8) -> Result<i64, String> {
         .chain(std::iter::repeat_n(0, missing))
         .try_fold(0i64, |units, digit| units.checked_mul(10)?.checked_add(sign * digit as i64))
         .ok_or_else(|| {
-            format!(
+            invalid!(
                 "`{text}` does not fit: a column of {scale} digits after the point ends at {}",
                 i64::MAX / 10i64.pow(scale as u32)
             )
@@ -743,11 +780,13 @@ mod tests {
             ("1st:u64", "`1st` cannot be"),
             ("a:u64,a:u32", "two columns are named `a`"),
         ] {
-            let refused = Schema::declared(declaration).unwrap_err();
+            let refused = Schema::declared(declaration).unwrap_err().to_string();
             assert!(refused.contains(says), "{declaration}: {refused}");
         }
         let wide: Vec<String> = (0..400).map(|i| format!("column_{i}:u64")).collect();
-        assert!(Schema::declared(&wide.join(",")).unwrap_err().contains("2560 is the most"));
+        assert!(
+            Schema::declared(&wide.join(",")).unwrap_err().to_string().contains("2560 is the most")
+        );
     }
 
     #[test]
@@ -774,9 +813,9 @@ mod tests {
 
         #[test]
         fn a_decimal_survives_its_text(units in any::<i64>()) {
-            prop_assert_eq!(Decimal::<0>::from_units(units).to_string().parse(), Ok(Decimal::<0>::from_units(units)));
-            prop_assert_eq!(Decimal::<4>::from_units(units).to_string().parse(), Ok(Decimal::<4>::from_units(units)));
-            prop_assert_eq!(Decimal::<18>::from_units(units).to_string().parse(), Ok(Decimal::<18>::from_units(units)));
+            prop_assert_eq!(Decimal::<0>::from_units(units).to_string().parse::<Decimal<0>>().unwrap().units(), units);
+            prop_assert_eq!(Decimal::<4>::from_units(units).to_string().parse::<Decimal<4>>().unwrap().units(), units);
+            prop_assert_eq!(Decimal::<18>::from_units(units).to_string().parse::<Decimal<18>>().unwrap().units(), units);
         }
     }
 
@@ -789,7 +828,7 @@ mod tests {
             ("7.", 70_000),
             ("1.23450000", 12_345),
         ] {
-            assert_eq!(parse_decimal(text, 4), Ok(units), "{text}");
+            assert_eq!(parse_decimal(text, 4).unwrap(), units, "{text}");
         }
         for text in ["", "-", ".", "1e3", "1,5", "0x1", "1.23456", "922337203685478", "1 "] {
             assert!(parse_decimal(text, 4).is_err(), "{text}");

@@ -8,7 +8,7 @@
 
 #![allow(unsafe_code)]
 
-use crate::error::{Error, Result, Role};
+use crate::error::{Error, Result, Role, invalid};
 use crate::layout::{Geometry, HEADER_SIZE, Header, MAGIC, SCHEMA_MAX, VERSION};
 use crate::platform::{self, Unnamed};
 use crate::ring::Ring;
@@ -40,9 +40,7 @@ impl Name {
     fn path(&self) -> Result<PathBuf> {
         match self {
             Name::File(path) if path.file_name().is_some() => Ok(path.clone()),
-            Name::File(path) => {
-                Err(Error::Invalid(format!("{}: not the path of a file", path.display())))
-            }
+            Name::File(path) => Err(invalid!("{}: not the path of a file", path.display())),
             Name::Shm(name) => {
                 let bare = name.strip_prefix('/').unwrap_or(name);
                 let good = !bare.is_empty()
@@ -50,10 +48,10 @@ impl Name {
                     && !bare.contains(['/', '\0'])
                     && !matches!(bare, "." | "..");
                 good.then(|| platform::shm_path(bare)).ok_or_else(|| {
-                    Error::Invalid(format!(
+                    invalid!(
                         "`{name}` cannot name shared memory: one slash, then up to 255 bytes \
                          without another, as in /rpt_sys_shm; for a file, give its path"
-                    ))
+                    )
                 })
             }
         }
@@ -170,7 +168,7 @@ impl Segment {
         let path = name.path()?;
         let log = || name.to_string();
         let geometry = Geometry::new(capacity, schema.entry_size())
-            .map_err(|why| Error::Invalid(format!("{name}: capacity {capacity}: {why}")))?;
+            .map_err(|why| invalid!("{name}: capacity {capacity}: {why}"))?;
         let cannot = || Error::io(format!("{name}: cannot be made"));
 
         let unnamed = Unnamed::beside(&path, mode).map_err(cannot())?;
@@ -438,7 +436,7 @@ fn check_header(name: &Name, header: &Header, file_size: u64) -> Result<Checked>
     text.truncate(length);
     let text =
         String::from_utf8(text).map_err(|_| unreadable("its text is not UTF-8".to_owned()))?;
-    let schema = Schema::from_text(&text, entry_size).map_err(unreadable)?;
+    let schema = Schema::from_text(&text, entry_size).map_err(|e| unreadable(e.to_string()))?;
     let [high, low] = [&header.log_id[0], &header.log_id[1]].map(|word| word.load(Relaxed));
     Ok(Checked {
         geometry,

@@ -1,7 +1,8 @@
-//! One column's bytes as text, and text as bytes. Stands on `schema`.
+//! One column's bytes as text, and text as bytes. Stands on `schema`, `error`.
 
 #![forbid(unsafe_code)]
 
+use crate::error::{Result, invalid};
 use crate::schema::{Kind, parse_decimal, until_nul};
 use chrono::{DateTime, SecondsFormat};
 
@@ -67,15 +68,16 @@ impl Kind {
     /// or 0.
     ///
     /// # Errors
-    /// A sentence that says what the text is not; `bytes` may have changed then.
+    /// [`Error::Invalid`](crate::Error::Invalid), which says what the text is not; `bytes` may have
+    /// changed then.
     ///
     /// # Panics
     /// If `bytes` has not the [`size`](Kind::size) of this type.
-    pub fn parse(self, text: &str, bytes: &mut [u8]) -> Result<(), String> {
+    pub fn parse(self, text: &str, bytes: &mut [u8]) -> Result<()> {
         macro_rules! number {
             ($type:ty, $what:literal) => {{
                 let number: $type =
-                    text.parse().map_err(|_| format!("`{text}` is not {}", $what))?;
+                    text.parse().map_err(|_| invalid!("`{text}` is not {}", $what))?;
                 bytes.copy_from_slice(&number.to_le_bytes());
             }};
         }
@@ -94,7 +96,7 @@ impl Kind {
                 bytes[0] = match text {
                     "true" | "1" => 1,
                     "false" | "0" => 0,
-                    _ => return Err(format!("`{text}` is not true, false, 1 or 0")),
+                    _ => return Err(invalid!("`{text}` is not true, false, 1 or 0")),
                 }
             }
             Kind::Timestamp => bytes.copy_from_slice(&timestamp(text)?.to_le_bytes()),
@@ -103,13 +105,13 @@ impl Kind {
             }
             Kind::Text(length) => {
                 if text.len() > length as usize {
-                    return Err(format!(
+                    return Err(invalid!(
                         "`{text}` has {} bytes, and the column holds {length}",
                         text.len()
                     ));
                 }
                 if text.contains('\0') {
-                    return Err("a text cannot hold a NUL".to_owned());
+                    return Err(invalid!("a text cannot hold a NUL"));
                 }
                 bytes[..text.len()].copy_from_slice(text.as_bytes());
                 bytes[text.len()..].fill(0);
@@ -150,22 +152,21 @@ fn decimal(units: i64, scale: u8, out: &mut Vec<u8>) {
     out.extend_from_slice(digits);
 }
 
-fn timestamp(text: &str) -> Result<i64, String> {
+fn timestamp(text: &str) -> Result<i64> {
     if let Ok(ns) = text.parse() {
         return Ok(ns);
     }
     let moment = DateTime::parse_from_rfc3339(text).map_err(|_| {
-        format!(
+        invalid!(
             "`{text}` is neither ns since the Unix epoch nor a time such as 2026-01-31T09:30:00.5Z"
         )
     })?;
     moment
         .timestamp_nanos_opt()
-        .ok_or_else(|| format!("`{text}` is too far away: timestamps go from 1677 to 2262"))
+        .ok_or_else(|| invalid!("`{text}` is too far away: timestamps go from 1677 to 2262"))
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::schema::Decimal;
@@ -193,10 +194,12 @@ mod tests {
         let ns: i64 = 1_767_225_600_123_456_789;
         let text = text_of(Kind::Timestamp, &ns.to_le_bytes(), TimeFormat::Rfc3339);
         assert_eq!(text, "2026-01-01T00:00:00.123456789Z");
-        assert_eq!(timestamp(&text), Ok(ns));
-        assert_eq!(timestamp("2026-01-01T01:00:00.123456789+01:00"), Ok(ns));
+        assert_eq!(timestamp(&text).unwrap(), ns);
+        assert_eq!(timestamp("2026-01-01T01:00:00.123456789+01:00").unwrap(), ns);
         assert!(timestamp("2026-01-01").is_err());
-        assert!(timestamp("9999-01-01T00:00:00Z").unwrap_err().contains("too far away"));
+        assert!(
+            timestamp("9999-01-01T00:00:00Z").unwrap_err().to_string().contains("too far away")
+        );
     }
 
     #[test]
@@ -211,7 +214,7 @@ mod tests {
             (Kind::Decimal(4), "1.00001", "more digits"),
             (Kind::Timestamp, "noon", "neither ns"),
         ] {
-            let refused = kind.parse(text, &mut vec![0; kind.size()]).unwrap_err();
+            let refused = kind.parse(text, &mut vec![0; kind.size()]).unwrap_err().to_string();
             assert!(refused.contains(says), "{kind} `{text}`: {refused}");
         }
     }

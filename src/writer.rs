@@ -2,9 +2,10 @@
 
 #![forbid(unsafe_code)]
 
-use crate::error::{Error, Result, Role};
+use crate::error::{Error, Result, Role, invalid};
 use crate::layout::STATE_OPEN;
 use crate::platform;
+use crate::ring::Seen;
 use crate::schema::{Raw, Record, now_ns};
 use crate::segment::{Claims, Segment};
 use crate::sync::Ordering::{Relaxed, Release};
@@ -78,6 +79,9 @@ impl<R> Writer<R> {
         position
     }
 
+    /// Closes the log, which goes on to exist; the same as dropping the writer.
+    pub fn close(self) {}
+
     /// The position the next entry will have.
     pub fn position(&self) -> u64 {
         self.next
@@ -119,6 +123,17 @@ impl<R: Record> Writer<R> {
     }
 }
 
+impl<R: Record> Writer<R> {
+    /// The entry that was appended last, by this writer or the one before it: where an engine
+    /// left off. `None` if there is none, or a restart of the machine has damaged it.
+    pub fn last(&self) -> Option<R> {
+        let mut record = R::zeroed();
+        let last = self.next.checked_sub(1)?;
+        let seen = self.segment.ring().read(last, bytemuck::bytes_of_mut(&mut record));
+        (seen == Seen::Entry).then_some(record)
+    }
+}
+
 impl Writer<Raw> {
     /// Appends an entry from its bytes, laid out as the log's schema says; returns its position.
     ///
@@ -127,11 +142,11 @@ impl Writer<Raw> {
     pub fn append(&mut self, record: &[u8]) -> Result<u64> {
         let size = self.segment.geometry.entry_size();
         if record.len() != size {
-            return Err(Error::Invalid(format!(
+            return Err(invalid!(
                 "{}: a record has {size} bytes, not {}",
                 self.segment.name(),
                 record.len()
-            )));
+            ));
         }
         Ok(self.put(record))
     }
