@@ -4,7 +4,9 @@
 #![forbid(unsafe_code)]
 
 use crate::error::{Result, Role, invalid};
-use crate::layout::{Checkpoint, Output, READERS};
+#[cfg(feature = "report")]
+use crate::layout::Output;
+use crate::layout::{Checkpoint, READERS};
 use crate::ring::{self, Seen};
 use crate::schema::{Raw, Record, Schema, now_ns};
 use crate::segment::{Claims, Segment};
@@ -230,23 +232,6 @@ impl<R> Reader<R> {
         self.committed = checkpoint;
     }
 
-    /// Goes to `position`, of which `delivered` entries have been carried out since the one the
-    /// reader stands at: the rest of the way is lost. Going back is for carrying out again.
-    pub(crate) fn go_to(&mut self, position: u64, delivered: u64) {
-        let passed = position.saturating_sub(self.cursor.position);
-        if passed > delivered {
-            self.lost += passed - delivered;
-            self.laps += 1;
-        }
-        self.cursor.position = position;
-    }
-
-    /// Back to the last commit.
-    pub(crate) fn rewind(&mut self) {
-        self.cursor.position = self.committed.position;
-        (self.lost, self.laps) = (self.committed.lost, self.committed.laps);
-    }
-
     fn tally<T>(&mut self, polled: &Polled<T>) {
         if let Polled::Lost(range) = polled {
             self.lost += range.end - range.start;
@@ -297,6 +282,27 @@ impl<R> Reader<R> {
     /// Whether a living process is the log's writer.
     pub fn has_writer(&self) -> bool {
         self.claims.is_taken(Role::Writer)
+    }
+}
+
+/// For the report, whose sink remembers what it has.
+#[cfg(feature = "report")]
+impl<R> Reader<R> {
+    /// Goes to `position`, of which `delivered` entries have been carried out since the one the
+    /// reader stands at: the rest of the way is lost. Going back is for carrying out again.
+    pub(crate) fn go_to(&mut self, position: u64, delivered: u64) {
+        let passed = position.saturating_sub(self.cursor.position);
+        if passed > delivered {
+            self.lost += passed - delivered;
+            self.laps += 1;
+        }
+        self.cursor.position = position;
+    }
+
+    /// Back to the last commit.
+    pub(crate) fn rewind(&mut self) {
+        self.cursor.position = self.committed.position;
+        (self.lost, self.laps) = (self.committed.lost, self.committed.laps);
     }
 
     /// The file this reader has said to write.

@@ -21,9 +21,9 @@
 
 #![forbid(unsafe_code)]
 
-use crate::layout::{
-    Checkpoint, Geometry, Output, OutputLine, POSITION_LIMIT, ReaderLine, WRITING,
-};
+use crate::layout::{Checkpoint, Geometry, POSITION_LIMIT, ReaderLine, WRITING};
+#[cfg(any(test, feature = "report"))]
+use crate::layout::{Output, OutputLine};
 use crate::sync::{AtomicU64, Ordering, fence};
 
 use Ordering::{Acquire, Relaxed, Release};
@@ -264,6 +264,7 @@ pub(crate) fn checkpoint(read_ptr: &AtomicU64, line: &ReaderLine) -> Committed {
 
 /// Stores which file reader `i` writes. Another file is disowned first and owned last, so that a
 /// kill in between leaves no file that is half one and half the other.
+#[cfg(any(test, feature = "report"))]
 pub(crate) fn set_output(line: &OutputLine, output: &Output) {
     let same = line.ino.load(Relaxed) == output.ino && line.born.load(Relaxed) == output.born;
     if !same {
@@ -277,6 +278,7 @@ pub(crate) fn set_output(line: &OutputLine, output: &Output) {
 }
 
 /// Which file reader `i` writes, if it has said so.
+#[cfg(any(test, feature = "report"))]
 pub(crate) fn output(line: &OutputLine) -> Option<Output> {
     let output = Output {
         ino: line.ino.load(Acquire), // with the last store in `set_output`
