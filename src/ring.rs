@@ -62,8 +62,14 @@ impl<'a> Ring<'a> {
         let slot = self.slot(position, record.len());
         slot[0].store(WRITING | position, Relaxed); // the fence below orders it
         fence(Release); // with the fence(Acquire) in `read`: no new word without the new stamp
-        for (word, bytes) in slot[1..].iter().zip(record.chunks(8)) {
-            word.store(to_word(bytes), Relaxed);
+        let (whole, rest) = record.as_chunks();
+        for (word, bytes) in slot[1..].iter().zip(whole) {
+            word.store(u64::from_le_bytes(*bytes), Relaxed);
+        }
+        if !rest.is_empty() {
+            let mut last = [0; 8];
+            last[..rest.len()].copy_from_slice(rest);
+            slot[slot.len() - 1].store(u64::from_le_bytes(last), Relaxed);
         }
         slot[0].store(position + 1, Release); // with the Acquire in `read`: the words come first
         write_ptr.store(position + 1, Release); // with the Acquire in `end`: the stamp comes first
@@ -76,9 +82,13 @@ impl<'a> Ring<'a> {
         let slot = self.slot(position, record.len());
         let stamp = slot[0].load(Acquire); // with the second stamp store in `publish`
         if stamp == position + 1 {
-            for (word, bytes) in slot[1..].iter().zip(record.chunks_mut(8)) {
-                let word = word.load(Relaxed).to_le_bytes();
-                bytes.copy_from_slice(&word[..bytes.len()]);
+            let (whole, rest) = record.as_chunks_mut();
+            for (word, bytes) in slot[1..].iter().zip(whole) {
+                *bytes = word.load(Relaxed).to_le_bytes();
+            }
+            if !rest.is_empty() {
+                let last = slot[slot.len() - 1].load(Relaxed).to_le_bytes();
+                rest.copy_from_slice(&last[..rest.len()]);
             }
             fence(Acquire); // with the fence(Release) in `publish`: a new word shows a new stamp
             let again = slot[0].load(Relaxed); // the fence above orders it
@@ -195,14 +205,6 @@ impl<'a> Ring<'a> {
             .max()
             .unwrap_or(0)
     }
-}
-
-/// Up to eight bytes as a word; missing ones are zero.
-#[inline]
-fn to_word(bytes: &[u8]) -> u64 {
-    let mut word = [0; 8];
-    word[..bytes.len()].copy_from_slice(bytes);
-    u64::from_le_bytes(word)
 }
 
 /// Stores a checkpoint of reader `i` so that a kill between any two stores leaves the old one or

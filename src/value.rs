@@ -142,14 +142,21 @@ fn decimal(units: i64, scale: u8, out: &mut Vec<u8>) {
     if units < 0 {
         out.push(b'-');
     }
-    let unit = 10u64.pow(scale.into());
-    let (whole, rest) = (units.unsigned_abs() / unit, units.unsigned_abs() % unit);
-    integer(whole, out);
-    out.push(b'.');
     let mut digits = itoa::Buffer::new();
-    let digits = digits.format(rest).as_bytes();
-    out.extend_from_slice(&[b'0'; 18][digits.len()..scale.into()]);
-    out.extend_from_slice(digits);
+    let digits = digits.format(units.unsigned_abs()).as_bytes();
+    let scale = usize::from(scale);
+    match digits.len().checked_sub(scale) {
+        None | Some(0) => {
+            out.extend_from_slice(b"0.");
+            out.extend_from_slice(&[b'0'; 18][digits.len()..scale]);
+            out.extend_from_slice(digits);
+        }
+        Some(whole) => {
+            out.extend_from_slice(&digits[..whole]);
+            out.push(b'.');
+            out.extend_from_slice(&digits[whole..]);
+        }
+    }
 }
 
 fn timestamp(text: &str) -> Result<i64> {
