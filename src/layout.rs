@@ -222,14 +222,7 @@ impl Geometry {
         if entry_size > isize::MAX as usize / 2 {
             return Err("the record is larger than an address space");
         }
-        // The smallest stride that holds stamp and record without straddling a line it could
-        // have fitted in.
-        let used = 8 + entry_size.next_multiple_of(8);
-        let slot_size = match used {
-            ..=16 => 16,
-            17..=32 => 32,
-            _ => used.next_multiple_of(64),
-        };
+        let slot_size = slot_size(entry_size);
         match (slot_size as u64).checked_mul(capacity) {
             Some(slots) if slots <= isize::MAX as u64 - HEADER_SIZE as u64 => {
                 Ok(Geometry { capacity, entry_size, slot_size })
@@ -263,12 +256,28 @@ impl Geometry {
         self.capacity * self.slot_size as u64
     }
 
-    /// The words of the slot of `position`, counted from slot 0; only as many as a stamp and
-    /// `record_size` bytes take.
+    /// The words of the slot of `position`, counted from slot 0: as many as a stamp and the record
+    /// take.
+    ///
+    /// The caller says the entry's size once more because it may know it from the record's type:
+    /// then the stride is a constant too, and an append neither multiplies nor asks more than once
+    /// whether its slot is there.
     #[inline]
-    pub(crate) const fn slot(&self, position: u64, record_size: usize) -> Range<usize> {
-        let at = (position & (self.capacity - 1)) as usize * (self.slot_size / 8);
-        at..at + 1 + record_size.div_ceil(8)
+    pub(crate) const fn slot(&self, position: u64, entry_size: usize) -> Range<usize> {
+        debug_assert!(entry_size == self.entry_size);
+        let at = (position & (self.capacity - 1)) as usize * (slot_size(entry_size) / 8);
+        at..at + 1 + entry_size.div_ceil(8)
+    }
+}
+
+/// The smallest stride that holds stamp and record without straddling a line it could have fitted
+/// in.
+#[inline]
+const fn slot_size(entry_size: usize) -> usize {
+    match 8 + entry_size.next_multiple_of(8) {
+        ..=16 => 16,
+        17..=32 => 32,
+        used => used.next_multiple_of(64),
     }
 }
 

@@ -50,8 +50,13 @@ pub(crate) enum Seen {
 
 impl<'a> Ring<'a> {
     #[inline]
-    fn slot(&self, position: u64, record_size: usize) -> &'a [AtomicU64] {
-        &self.slots[self.geometry.slot(position, record_size)]
+    fn slot(&self, position: u64, entry_size: usize) -> &'a [AtomicU64] {
+        &self.slots[self.geometry.slot(position, entry_size)]
+    }
+
+    #[inline]
+    fn stamp(&self, position: u64) -> &'a AtomicU64 {
+        &self.slot(position, self.geometry.entry_size())[0]
     }
 
     /// Writes the record of `position` and publishes it: as many stores as the record has words,
@@ -102,7 +107,7 @@ impl<'a> Ring<'a> {
 
     /// What the slot of `position` holds, without its record.
     pub fn look(&self, position: u64) -> Seen {
-        match self.slot(position, 0)[0].load(Acquire) {
+        match self.stamp(position).load(Acquire) {
             stamp if stamp == position + 1 => Seen::Entry,
             stamp => self.tell(stamp, position),
         }
@@ -197,7 +202,7 @@ impl<'a> Ring<'a> {
     pub fn scan(&self) -> u64 {
         (0..self.geometry.capacity())
             .filter_map(|index| {
-                let stamp = self.slot(index, 0)[0].load(Acquire); // as in `look`
+                let stamp = self.stamp(index).load(Acquire); // as in `look`
                 let holder = self.holder(stamp, index).filter(|_| stamp != 0)?;
                 // Being written: all before it is published, it is not.
                 Some(if stamp & WRITING != 0 { holder } else { holder + 1 })
