@@ -141,9 +141,33 @@ impl Deref for Words {
     }
 }
 
+/// A mapped header.
+struct MappedHeader {
+    map: MmapRaw,
+}
+
+impl MappedHeader {
+    fn map(file: &File, writable: bool) -> io::Result<MappedHeader> {
+        let Words { map, .. } = Words::map(file, 0, HEADER_SIZE, writable)?;
+        Ok(MappedHeader { map })
+    }
+}
+
+impl Deref for MappedHeader {
+    type Target = Header;
+
+    #[inline]
+    fn deref(&self) -> &Header {
+        // SAFETY: `Header` is `repr(C)` and made of `AtomicU64` alone, `HEADER_SIZE` bytes of them
+        // (asserted in layout.rs), which is what `MappedHeader::map`, alone in making one, has
+        // mapped; aligned, shared and stored to as is said of `Words`.
+        unsafe { &*self.map.as_ptr().cast::<Header>() }
+    }
+}
+
 /// An open log: its header and slots as words, and what its header said when it was checked.
 pub(crate) struct Segment {
-    header: Words,
+    header: MappedHeader,
     slots: Words,
     pub geometry: Geometry,
     pub schema: Schema,
@@ -177,8 +201,7 @@ impl Segment {
             geometry.file_size(),
             platform::directory_of(&path).display()
         )))?;
-        let words = Words::map(&unnamed.file, 0, HEADER_SIZE, true).map_err(cannot())?;
-        let header = header(&words);
+        let header = MappedHeader::map(&unnamed.file, true).map_err(cannot())?;
         let mut id = [0; 16];
         getrandom::fill(&mut id).map_err(|e| cannot()(io::Error::other(e)))?;
         let text = schema.to_text();
@@ -223,9 +246,8 @@ impl Segment {
         let file = open_file(name, &path, access != Access::Observe)?;
         let meta = check_file(name, &file, terms)?;
 
-        let header_words =
-            Words::map(&file, 0, HEADER_SIZE, access != Access::Observe).map_err(cannot())?;
-        let checked = check_header(name, header(&header_words), meta.len())?;
+        let header = MappedHeader::map(&file, access != Access::Observe).map_err(cannot())?;
+        let checked = check_header(name, &header, meta.len())?;
         if let Some(capacity) = terms.capacity.filter(|&asked| asked != checked.geometry.capacity())
         {
             return Err(Error::Geometry {
@@ -241,7 +263,7 @@ impl Segment {
         let slots =
             Words::map(&file, HEADER_SIZE, slots_size, access == Access::Write).map_err(cannot())?;
         Ok(Segment {
-            header: header_words,
+            header,
             slots,
             geometry: checked.geometry,
             schema: checked.schema,
@@ -272,7 +294,7 @@ impl Segment {
     /// The header's words.
     #[inline]
     pub fn header(&self) -> &Header {
-        header(&self.header)
+        &self.header
     }
 
     /// The slots.
@@ -335,15 +357,6 @@ pub enum Presence {
     Deleted,
     /// Another file: it was deleted, and the name given anew.
     Replaced,
-}
-
-/// The header of a mapping of at least `HEADER_SIZE` bytes.
-#[inline]
-fn header(words: &Words) -> &Header {
-    assert!(words.count * 8 >= HEADER_SIZE);
-    // SAFETY: `Header` is `repr(C)` and made of `AtomicU64` alone, `HEADER_SIZE` bytes of them
-    // (asserted in layout.rs), which are there (asserted above) for as long as `words` is.
-    unsafe { &*words.map.as_ptr().cast::<Header>() }
 }
 
 fn open_file(name: &Name, path: &Path, write: bool) -> Result<File> {
