@@ -1,8 +1,10 @@
 //! First figures: what the log costs beside the same work done bare.
 //!
 //! ```text
-//! cargo bench --bench first_figures
+//! cargo bench --bench first_figures --features serde
 //! ```
+//!
+//! (`serde` is for the bare side of the third figure, which is left out without it.)
 //!
 //! Each line is a ratio, the log's time over the bare time, of two loops that took turns in one
 //! run: the times change with the machine and with who else is on it, the ratio much less. It is
@@ -18,8 +20,12 @@
 //!    Not on one line each: two ends that pause in their spin get the next line of a ring sooner
 //!    than the same line again, and the log would be praised for that. (These do not pause.)
 //!
+//! 3. *report*: a ring of a million of the writer's ticks, full, carried out by the loop of the
+//!    reporter to a new CSV file in memory, commits and all. Bare: `csv::Writer::serialize` of the
+//!    same rows, of their own types, into memory that it has used before.
+//!
 //! Every payload is compared with what went in: in 1 those of the last lap, for no other is left,
-//! in 2 each one.
+//! in 2 each one, in 3 each byte of the file with what the `csv` crate made.
 
 #![forbid(unsafe_code)]
 #![allow(missing_docs)]
@@ -27,7 +33,7 @@
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
 use ringlog::layout::{DEFAULT_CAPACITY, WRITING};
-use ringlog::{Log, Pod, Polled, Reader, Start, Writer, Zeroable, record};
+use ringlog::{Log, Pod, Polled, Reader, Record, Start, Writer, Zeroable, record};
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicU64, fence};
 use std::thread;
@@ -61,14 +67,19 @@ fn main() -> Result<()> {
         [here, there, ..] => round_trip(here, there)?.print(),
         _ => println!("{:<11} left out: it takes two cores", "round trip"),
     }
+    #[cfg(all(feature = "report", feature = "serde"))]
+    report::report()?;
+    #[cfg(not(all(feature = "report", feature = "serde")))]
+    println!("{:<11} left out: it takes the features `report` and `serde`", "report");
     Ok(())
 }
 
 // --- 1. append ----------------------------------------------------------------------------------
 
 fn append() -> Result<Figure> {
-    let scratch = Scratch::new("append")?;
+    let scratch = Scratch::of::<Sample>("append", SLOTS as u64)?;
     let mut writer = scratch.log.writer::<Sample>()?;
+    assert_eq!(scratch.log.geometry().slot_size(), size_of::<Slot>());
     let bare = BareRing::new();
     let mut next = 0; // of the bare ring; both have the same positions at the same turn
 
@@ -156,7 +167,8 @@ impl BareRing {
 // --- 2. round trip ------------------------------------------------------------------------------
 
 fn round_trip(here: usize, there: usize) -> Result<Figure> {
-    let (ping, pong) = (Scratch::new("ping")?, Scratch::new("pong")?);
+    let ping = Scratch::of::<Sample>("ping", SLOTS as u64)?;
+    let pong = Scratch::of::<Sample>("pong", SLOTS as u64)?;
     let mut near = End { writer: ping.log.writer()?, reader: pong.log.reader(0)? };
     let mut far = End { writer: pong.log.writer()?, reader: ping.log.reader(0)? };
     let bare = [BareRing::new(), BareRing::new()];
@@ -291,6 +303,136 @@ fn until<T>(mut look: impl FnMut() -> Option<T>) -> T {
     }
 }
 
+// --- 3. report ----------------------------------------------------------------------------------
+
+#[cfg(all(feature = "report", feature = "serde"))]
+mod report {
+    use super::{Figure, Result, Scratch, per_operation};
+    use ringlog::sink::csv::{Csv, CsvOptions};
+    use ringlog::{Decimal, Log, Pod, Raw, Report, Start, Text, Timestamp, Turn, Zeroable, record};
+    use serde::Serialize;
+    use std::fs;
+    use std::path::Path;
+    use std::time::Duration;
+
+    const ROWS: u64 = 1 << 20;
+    const TURNS: usize = 9;
+
+    /// What the program `writer` appends when it makes ticks up.
+    #[repr(C)]
+    #[derive(Clone, Copy, Pod, Zeroable)]
+    struct Tick {
+        time: Timestamp,
+        symbol: Text<8>,
+        bid: Decimal<4>,
+        ask: Decimal<4>,
+        bid_size: u32,
+        ask_size: u32,
+    }
+    record!(Tick { time, symbol, bid, ask, bid_size, ask_size });
+
+    impl Tick {
+        fn of(position: u64) -> Tick {
+            let noise = position.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+            let symbols = ["AAPL", "AMZN", "GOOG", "IBM", "MSFT", "NVDA", "ORCL", "TSLA"];
+            let bid = 105_4300 + (noise % 380_0000) as i64;
+            Tick {
+                time: Timestamp::from_nanos((1_767_225_600_000_000_000 + position * 1009) as i64),
+                symbol: Text::new(symbols[noise as usize % 8]),
+                bid: Decimal::from_units(bid),
+                ask: Decimal::from_units(bid + 100 + position as i64 % 300),
+                bid_size: (1 + noise as u32 % 50) * 100,
+                ask_size: (1 + noise as u32 / 64 % 50) * 100,
+            }
+        }
+    }
+
+    /// The same with its position, as a row of the file has it.
+    #[derive(Serialize)]
+    struct Row {
+        seq: u64,
+        time: Timestamp,
+        symbol: Text<8>,
+        bid: Decimal<4>,
+        ask: Decimal<4>,
+        bid_size: u32,
+        ask_size: u32,
+    }
+
+    impl Row {
+        fn of(seq: u64) -> Row {
+            let Tick { time, symbol, bid, ask, bid_size, ask_size } = Tick::of(seq);
+            Row { seq, time, symbol, bid, ask, bid_size, ask_size }
+        }
+    }
+
+    pub fn report() -> Result<()> {
+        let scratch = Scratch::of::<Tick>("report", ROWS)?;
+        let mut writer = scratch.log.writer::<Tick>()?;
+        for position in 0..ROWS {
+            writer.append(&Tick::of(position));
+        }
+        let rows: Vec<Row> = (0..ROWS).map(Row::of).collect();
+        let directory = tempfile::tempdir_in("/dev/shm")?;
+        let path = directory.path().join("report.csv");
+        let expected = serialize(&rows, Vec::new());
+        let mut memory = expected.clone();
+
+        let figure = Figure::of(
+            "report",
+            "a tick from the ring to a row of a CSV file; bare: csv::Writer::serialize to memory",
+            0.5,
+            TURNS,
+            || {
+                let mut report = begin(&scratch.log, &path);
+                let time = per_operation(ROWS, || carry_out(&mut report));
+                drop(report);
+                assert!(fs::read(&path).expect("the file") == expected, "another CSV than csv's");
+                fs::remove_file(&path).expect("the file");
+                time
+            },
+            || {
+                let mut text = std::mem::take(&mut memory);
+                text.clear();
+                let time = per_operation(ROWS, || memory = serialize(&rows, text));
+                assert!(memory == expected);
+                time
+            },
+        );
+        figure.print();
+        println!(
+            "{:<11} {:.1} million rows a second, {} bytes each; the aim is 8",
+            "",
+            1e3 / figure.ours.median,
+            expected.len() / rows.len()
+        );
+        Ok(())
+    }
+
+    fn begin(log: &Log, path: &Path) -> Report<Csv> {
+        let reader = log.reader_from::<Raw>(0, Start::Oldest).expect("the reader");
+        let (options, flush) = (CsvOptions::default(), Duration::from_millis(10));
+        let report = Report::to_csv(reader, Start::Oldest, path, options, flush);
+        let (report, notes) = report.expect("a new file");
+        assert_eq!(notes, [""; 0]);
+        report
+    }
+
+    fn carry_out(report: &mut Report<Csv>) {
+        while report.turn(u64::MAX).expect("room for the file") == Turn::Busy {}
+        report.carry_out().expect("room for the file");
+        assert_eq!((report.rows(), report.lost()), (ROWS, 0));
+    }
+
+    fn serialize(rows: &[Row], into: Vec<u8>) -> Vec<u8> {
+        let mut csv = csv::Writer::from_writer(into);
+        for row in rows {
+            csv.serialize(row).expect("a row");
+        }
+        csv.into_inner().expect("memory")
+    }
+}
+
 // --- what all of them stand on ------------------------------------------------------------------
 
 /// Seven words that differ from each other and from those of every other position.
@@ -326,10 +468,9 @@ struct Scratch {
 }
 
 impl Scratch {
-    fn new(what: &str) -> Result<Scratch> {
+    fn of<R: Record>(what: &str, capacity: u64) -> Result<Scratch> {
         let name = format!("/ringlog-bench-{what}-{}", std::process::id());
-        let log = Log::options().capacity(SLOTS as u64).create::<Sample>(name)?;
-        assert_eq!(log.geometry().slot_size(), size_of::<Slot>());
+        let log = Log::options().capacity(capacity).create::<R>(name)?;
         Ok(Scratch { log })
     }
 }
