@@ -215,10 +215,10 @@ impl<'a> Ring<'a> {
 /// Stores a checkpoint of reader `i` so that a kill between any two stores leaves the old one or
 /// the new one: it goes beside the one that counts, and the read pointer's store makes it count.
 pub(crate) fn commit(read_ptr: &AtomicU64, line: &ReaderLine, checkpoint: &Checkpoint) {
-    let [a, b] = &line.checkpoints;
     // Only this reader stores these words, so its own loads need no partner.
-    let a_counts = a.position.load(Relaxed) == read_ptr.load(Relaxed);
-    let (old, new) = if a_counts { (a, b) } else { (b, a) };
+    let positions = line.checkpoints.each_ref().map(|c| c.position.load(Relaxed));
+    let (counts, _) = counting(read_ptr.load(Relaxed), positions);
+    let (old, new) = (&line.checkpoints[counts], &line.checkpoints[1 - counts]);
     // Each store is Release so that none moves before an earlier one: program order is all that
     // a kill respects. A checkpoint is disowned before it changes, and the old one at the end, so
     // that never two of them answer to one position.
@@ -233,6 +233,19 @@ pub(crate) fn commit(read_ptr: &AtomicU64, line: &ReaderLine, checkpoint: &Check
 
 /// The position of a checkpoint that belongs to no read pointer.
 const DISOWNED: u64 = u64::MAX;
+
+/// Which of the checkpoints at these positions counts, and whether the read pointer says so. If
+/// it does not, whatever it says, it is the further of those that are not disowned: `commit`
+/// spares the very one that `checkpoint` believes.
+fn counting(pointer: u64, positions: [u64; 2]) -> (usize, bool) {
+    match positions.iter().position(|&position| position == pointer) {
+        Some(counts) if pointer != DISOWNED => (counts, true),
+        _ => {
+            let [a, b] = positions.map(|position| position.wrapping_add(1)); // disowned: 0
+            (usize::from(b > a), false)
+        }
+    }
+}
 
 /// What a reader finds of the one before it.
 pub(crate) struct Committed {
@@ -250,23 +263,20 @@ pub(crate) struct Committed {
 /// that is not disowned is then believed.
 pub(crate) fn checkpoint(read_ptr: &AtomicU64, line: &ReaderLine) -> Committed {
     let pointer = read_ptr.load(Acquire); // with the read_ptr store in `commit`
-    let [a, b] = [&line.checkpoints[0], &line.checkpoints[1]].map(|c| Checkpoint {
+    let checkpoints = line.checkpoints.each_ref().map(|c| Checkpoint {
         position: c.position.load(Relaxed),
         lost: c.lost.load(Relaxed),
         laps: c.laps.load(Relaxed),
         mark: c.mark.load(Relaxed),
     });
     // The first commit goes to `b`, and only then is `a` disowned.
-    let fresh = pointer == 0 && a.position == 0;
-    if let Some(checkpoint) = [a, b].into_iter().find(|c| c.position == pointer) {
-        return Committed { checkpoint, fresh, foreign: None };
+    let fresh = pointer == 0 && checkpoints[0].position == 0;
+    let (counts, believed) = counting(pointer, checkpoints.map(|c| c.position));
+    let mut checkpoint = checkpoints[counts];
+    if checkpoint.position == DISOWNED {
+        checkpoint.position = pointer; // not even that, though no kill leaves it so
     }
-    let checkpoint = [a, b]
-        .into_iter()
-        .filter(|c| c.position != DISOWNED)
-        .max_by_key(|c| c.position)
-        .unwrap_or(Checkpoint { position: pointer, ..a });
-    Committed { checkpoint, fresh, foreign: Some(pointer) }
+    Committed { checkpoint, fresh, foreign: (!believed).then_some(pointer) }
 }
 
 /// Stores which file reader `i` writes. Another file is disowned first and owned last, so that a
