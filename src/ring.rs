@@ -5,16 +5,18 @@
 //!
 //! ```text
 //! append at p                              a reader that wants p
-//!   stamp = WRITING | p     Relaxed          s = stamp                 Acquire (A)
+//!   stamp = WRITING | p     Release (L)      s = stamp                 Acquire (A, L)
 //!   fence                   Release (F)      s == p + 1 ? else empty, or lost: s tells
 //!   words = record          Relaxed          copy the words            Relaxed
 //!   stamp = p + 1           Release (A)      fence                     Acquire (F)
 //!   write_ptr = p + 1       Release (W)      stamp still s             Relaxed ? entry : lost
+//!                                            if lost: fence            Acquire (L)
 //! ```
 //!
 //! (A): a reader that sees `p + 1` sees the record of `p`, or a newer one. (F): if a single word
 //! it copied was newer, the second look sees a newer stamp. So what passes both looks is the
-//! record of `p`, whole. (W): whoever sees the write pointer sees every stamp below it.
+//! record of `p`, whole. (W): whoever sees the write pointer sees every stamp below it. (L): so
+//! does whoever was lapped; what is published below the stamp that passed it is no hole.
 //!
 //! A reader that keeps up polls the very line the entry will arrive in, and never touches a line
 //! that the writer owns but for its own read pointer, once per batch.
@@ -65,7 +67,8 @@ impl<'a> Ring<'a> {
     pub fn publish(&self, write_ptr: &AtomicU64, position: u64, record: &[u8]) {
         // Cut to a length that is known where the record's type is, so that the loop unrolls.
         let slot = self.slot(position, record.len());
-        slot[0].store(WRITING | position, Relaxed); // the fence below orders it
+        // With the Acquires in `read` and `look`: all stamps below `position` come first.
+        slot[0].store(WRITING | position, Release);
         fence(Release); // with the fence(Acquire) in `read`: no new word without the new stamp
         let (whole, rest) = record.as_chunks();
         for (word, bytes) in slot[1..].iter().zip(whole) {
@@ -85,7 +88,7 @@ impl<'a> Ring<'a> {
     #[inline]
     pub fn read(&self, position: u64, record: &mut [u8]) -> Seen {
         let slot = self.slot(position, record.len());
-        let stamp = slot[0].load(Acquire); // with the second stamp store in `publish`
+        let stamp = slot[0].load(Acquire); // with both stamp stores in `publish`
         if stamp == position + 1 {
             let (whole, rest) = record.as_chunks_mut();
             for (word, bytes) in slot[1..].iter().zip(whole) {
@@ -100,6 +103,7 @@ impl<'a> Ring<'a> {
             if again == stamp {
                 return Seen::Entry;
             }
+            fence(Acquire); // with both stamp stores in `publish`, as the first look
             return self.tell(again, position);
         }
         self.tell(stamp, position)
