@@ -30,6 +30,13 @@ use crate::sync::{AtomicU64, Ordering, fence};
 
 use Ordering::{Acquire, Relaxed, Release};
 
+#[cfg(all(test, loom))]
+mod model;
+#[cfg(test)]
+mod rig;
+#[cfg(all(test, not(loom)))]
+mod tests;
+
 /// The slots, and how they are cut.
 #[derive(Clone, Copy)]
 pub(crate) struct Ring<'a> {

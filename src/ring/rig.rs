@@ -1,0 +1,98 @@
+//! What the tests and the models of the ring share: a log on heap memory, entries that are known
+//! from their position, and the loop of a reader.
+
+use super::{Ring, Seen};
+use crate::layout::Geometry;
+use crate::sync::AtomicU64;
+
+/// A ring with its write pointer.
+pub struct Heap {
+    geometry: Geometry,
+    slots: Vec<AtomicU64>,
+    pub write_ptr: AtomicU64,
+}
+
+impl Heap {
+    pub fn new(capacity: u64, entry_size: usize) -> Heap {
+        let geometry = Geometry::new(capacity, entry_size).expect("a geometry");
+        let words = geometry.slots_size() / 8;
+        let slots = (0..words).map(|_| AtomicU64::new(0)).collect();
+        Heap { geometry, slots, write_ptr: AtomicU64::new(0) }
+    }
+
+    pub fn ring(&self) -> Ring<'_> {
+        Ring { geometry: &self.geometry, slots: &self.slots }
+    }
+
+    pub fn stamp(&self, position: u64) -> &AtomicU64 {
+        self.ring().stamp(position)
+    }
+
+    pub fn entry(&self, position: u64) -> Vec<u8> {
+        entry(position, self.geometry.entry_size())
+    }
+
+    pub fn append(&self, position: u64) {
+        self.ring().publish(&self.write_ptr, position, &self.entry(position));
+    }
+
+    /// Asks for the entry of `position`; if there is one, it is the one asked for, and whole.
+    pub fn read(&self, position: u64) -> Seen {
+        let mut record = vec![0xEE; self.geometry.entry_size()];
+        let seen = self.ring().read(position, &mut record);
+        if seen == Seen::Entry {
+            assert_eq!(record, self.entry(position), "torn, or not the entry at {position}");
+        }
+        seen
+    }
+}
+
+/// Every word, and every cut of one, differs from that of any other position and place.
+fn entry(position: u64, size: usize) -> Vec<u8> {
+    (0..size.div_ceil(8) as u64)
+        .flat_map(|i| ((position + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15) + i).to_le_bytes())
+        .take(size)
+        .collect()
+}
+
+/// A reader as the public one is, without a segment.
+pub struct Follower<'a> {
+    pub heap: &'a Heap,
+    pub position: u64,
+    pub published: u64,
+    pub delivered: u64,
+    pub lost: u64,
+}
+
+impl<'a> Follower<'a> {
+    pub fn new(heap: &'a Heap) -> Follower<'a> {
+        Follower { heap, position: 0, published: 0, delivered: 0, lost: 0 }
+    }
+
+    /// Takes the next entry, or notes what it lost; `false` if there is nothing new.
+    pub fn poll(&mut self) -> bool {
+        let position = self.position;
+        match self.heap.read(position) {
+            Seen::Entry => {
+                self.position += 1;
+                self.delivered += 1;
+            }
+            Seen::Passed(holder) => {
+                let lap = self.heap.ring().after_lap(&self.heap.write_ptr, position, holder);
+                (self.position, self.published) = lap;
+                assert!(self.position > position, "not beyond {position}, but {lap:?}");
+                self.lost += self.position - position;
+            }
+            seen => {
+                // A hole is what a dead machine leaves, never a living writer.
+                assert!(
+                    position >= self.published,
+                    "{seen:?} at {position}, published to {}",
+                    self.published
+                );
+                return false;
+            }
+        }
+        true
+    }
+}

@@ -1,0 +1,438 @@
+//! The protocol on heap memory. What needs another order of loads and stores is in `model`.
+
+#![allow(clippy::unwrap_used)]
+
+use super::rig::{Follower, Heap};
+use super::*;
+use crate::layout::CheckpointLine;
+use proptest::prelude::*;
+use std::thread;
+
+impl Heap {
+    /// With `count` entries appended; `half`: and the next one begun, by a writer that was killed.
+    fn filled(capacity: u64, count: u64, half: bool) -> Heap {
+        let heap = Heap::new(capacity, 8);
+        (0..count).for_each(|position| heap.append(position));
+        if half {
+            heap.stamp(count).store(WRITING | count, Relaxed);
+        }
+        heap
+    }
+
+    fn end_by(&self, pointer: u64) -> u64 {
+        self.write_ptr.store(pointer, Relaxed);
+        self.ring().end(&self.write_ptr)
+    }
+
+    /// Where a reader goes on that wanted `position` and was passed.
+    fn lapped(&self, position: u64) -> (u64, u64) {
+        let Seen::Passed(holder) = self.read(position) else { panic!("{position} is not passed") };
+        self.ring().after_lap(&self.write_ptr, position, holder)
+    }
+}
+
+/// Empty, part-full, full and wrapped rings, with and without an entry begun: capacity, count, half.
+fn rings() -> impl Iterator<Item = (u64, u64, bool)> {
+    [2, 4, 8, 32].into_iter().flat_map(|capacity| {
+        (0..=3 * capacity + 1).flat_map(move |n| [(capacity, n, false), (capacity, n, true)])
+    })
+}
+
+#[test]
+fn an_entry_of_any_size_is_read_back_as_it_was_written_until_it_is_lapped() {
+    for size in 1..=130 {
+        let heap = Heap::new(4, size);
+        for position in 0..12 {
+            assert_eq!(heap.read(position), Seen::Empty);
+            heap.append(position);
+            assert_eq!(heap.write_ptr.load(Relaxed), position + 1);
+            for held in position.saturating_sub(3)..=position {
+                assert_eq!(heap.read(held), Seen::Entry, "{held} of {position}, {size} bytes");
+            }
+            if let Some(lapped) = position.checked_sub(4) {
+                assert_eq!(heap.read(lapped), Seen::Passed(position));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_stamp_tells_empty_from_passed_from_damaged() {
+    let (heap, p) = (Heap::new(8, 8), 21);
+    for (stamp, seen) in [
+        (0, Seen::Empty),
+        (p - 8 + 1, Seen::Empty),
+        (WRITING | (p - 8), Seen::Empty),
+        (WRITING | p, Seen::Empty),
+        (p + 1, Seen::Entry),
+        (WRITING | (p + 8), Seen::Passed(p + 8)),
+        (p + 8 + 1, Seen::Passed(p + 8)),
+        (p + 80 + 1, Seen::Passed(p + 80)),
+        (p, Seen::Damaged),     // of the slot before
+        (p + 2, Seen::Damaged), // of the slot behind
+        (WRITING | (p + 1), Seen::Damaged),
+        (WRITING, Seen::Damaged),
+        (u64::MAX, Seen::Damaged),
+        (POSITION_LIMIT + p - p % 8 + 5 + 1, Seen::Damaged), // of this slot, in another age
+        (WRITING | (POSITION_LIMIT + 5), Seen::Damaged),
+    ] {
+        heap.stamp(p).store(stamp, Relaxed);
+        // The record is not of `p` unless the stamp says so, so do not look at it.
+        assert_eq!(heap.ring().read(p, &mut [0; 8]), seen, "stamp {stamp:#x}");
+        assert_eq!(heap.ring().look(p), seen, "stamp {stamp:#x}");
+    }
+}
+
+/// Stamps as hostile as any, but near enough to what is true to be believed now and then.
+fn stamps() -> impl Strategy<Value = u64> {
+    let near = (any::<bool>(), prop_oneof![0u64..300, POSITION_LIMIT - 150..POSITION_LIMIT + 150]);
+    prop_oneof![
+        any::<u64>(),
+        near.prop_map(|(writing, low)| if writing { WRITING | low } else { low }),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn no_stamp_but_its_own_delivers_an_entry(
+        power in 1u32..7, p in prop_oneof![0u64..300, 0..POSITION_LIMIT], stamp in stamps(),
+    ) {
+        let heap = Heap::new(1 << power, 8);
+        for stamp in [stamp, p + 1] {
+            heap.stamp(p).store(stamp, Relaxed);
+            let seen = heap.ring().read(p, &mut [0; 8]);
+            prop_assert_eq!(seen == Seen::Entry, stamp == p + 1);
+            prop_assert_eq!(seen, heap.ring().look(p));
+            if let Seen::Passed(holder) = seen {
+                prop_assert!(holder > p && holder < POSITION_LIMIT && (holder - p) % (1 << power) == 0);
+            }
+        }
+    }
+
+    #[test]
+    fn hostile_slots_and_pointers_are_survived_and_every_reader_moves_on(
+        slots in prop::collection::vec(stamps(), 8), pointer in stamps(), p in 0u64..300,
+    ) {
+        let heap = Heap::new(8, 8);
+        for (index, stamp) in (0..).zip(slots) {
+            heap.stamp(index).store(stamp, Relaxed);
+        }
+        prop_assert!(heap.end_by(pointer) <= POSITION_LIMIT);
+        prop_assert!(heap.ring().scan() <= POSITION_LIMIT);
+        if let Seen::Passed(_) = heap.ring().look(p) {
+            let holder = heap.ring().holder(heap.stamp(p).load(Relaxed), p).unwrap();
+            prop_assert!(heap.ring().after_lap(&heap.write_ptr, p, holder).0 > p);
+        }
+        prop_assert!(heap.ring().after_hole(p, pointer) > p);
+    }
+
+    #[test]
+    fn no_pointer_moves_the_end(count in 0u64..40, half in any::<bool>(), pointer in any::<u64>()) {
+        prop_assert_eq!(Heap::filled(8, count, half).end_by(pointer), count);
+    }
+}
+
+#[test]
+fn a_writer_killed_between_its_last_two_stores_is_rolled_forward() {
+    for (capacity, count, _) in rings().filter(|&(_, count, half)| count > 0 && !half) {
+        assert_eq!(Heap::filled(capacity, count, false).end_by(count - 1), count);
+    }
+}
+
+#[test]
+fn the_end_is_found_from_any_pointer() {
+    for (capacity, count, half) in rings() {
+        let heap = Heap::filled(capacity, count, half);
+        let hostile = [POSITION_LIMIT - 1, POSITION_LIMIT, WRITING | count, u64::MAX];
+        for pointer in (0..=count + 2 * capacity).chain(hostile) {
+            let ring = format!("{count} entries in {capacity}, half {half}, pointer {pointer}");
+            assert_eq!(heap.end_by(pointer), count, "{ring}");
+        }
+        assert_eq!(heap.ring().scan(), count, "{count} entries in {capacity}, half {half}");
+    }
+}
+
+#[test]
+fn a_stamp_that_no_writer_stores_does_not_move_the_end() {
+    for index in 0..8 {
+        let heap = Heap::filled(8, 20, false);
+        heap.stamp(index).store(WRITING | (index + 1), Relaxed);
+        let end = if index == 19 % 8 { 19 } else { 20 }; // the newest entry is gone
+        assert_eq!((heap.end_by(20), heap.ring().scan()), (end, end), "slot {index}");
+    }
+}
+
+#[test]
+fn a_lapped_reader_goes_on_at_the_oldest_entry_if_the_writer_rests() {
+    for (capacity, count, half) in rings() {
+        let heap = Heap::filled(capacity, count, half);
+        // The half-written slot held the oldest entry.
+        let oldest = (count + u64::from(half)).saturating_sub(capacity);
+        for position in 0..oldest {
+            assert_eq!(heap.lapped(position), (oldest, count), "from {position}");
+        }
+        for position in oldest..count {
+            assert_eq!(heap.read(position), Seen::Entry, "{position} of {count} in {capacity}");
+        }
+    }
+}
+
+#[test]
+fn a_lapped_reader_gets_a_sixteenth_of_the_ring_as_head_start_if_the_writer_moves() {
+    for (capacity, start) in [(2, 1), (16, 1), (64, 4)] {
+        let heap = Heap::filled(capacity, 2 * capacity, false);
+        // The writer moved on after the pointer was looked at: by one slot.
+        let holder = 2 * capacity + 1;
+        let lap = heap.ring().after_lap(&heap.write_ptr, 1, holder);
+        assert_eq!(lap, (holder - capacity + start, holder));
+    }
+}
+
+#[test]
+fn an_impossible_holder_costs_exactly_its_own_entry() {
+    let (capacity, count) = (8, 20);
+    // Not the two slots beside the write pointer: `end` believes them before the pointer.
+    for position in count - capacity + 1..count - 1 {
+        for far in [2, 3, 1000, POSITION_LIMIT / capacity / 2] {
+            let heap = Heap::filled(capacity, count, false);
+            heap.stamp(position).store(position + far * capacity + 1, Relaxed);
+            assert_eq!(heap.lapped(position), (position + 1, count), "{far} laps ahead");
+        }
+    }
+}
+
+#[test]
+fn a_hole_ends_at_the_next_entry_or_at_the_end() {
+    let (capacity, count) = (8, 20); // 12 to 19
+    for (from, to) in [(12, 13), (12, 20), (14, 17), (17, 20), (19, 20)] {
+        for stamp in [|_| 0, |p| p - 8 + 1, |p| WRITING | (p - 8), |_| u64::MAX] {
+            let heap = Heap::filled(capacity, count, false);
+            (from..to).for_each(|p| heap.stamp(p).store(stamp(p), Relaxed));
+            for position in from..to {
+                assert_eq!(heap.ring().after_hole(position, count), to);
+            }
+        }
+    }
+    // One that is older than the ring: up to what the ring can hold.
+    assert_eq!(Heap::filled(capacity, count, false).ring().after_hole(3, count), 12);
+    assert_eq!(Heap::new(capacity, 8).ring().after_hole(3, count), 20);
+}
+
+/// A read pointer and its line.
+struct Desk {
+    read_ptr: AtomicU64,
+    line: ReaderLine,
+}
+
+/// The words that `commit` stores: the read pointer, and position, lost, laps, mark, twice.
+type Words = [u64; 9];
+/// ino, born, path, begin, head.
+type OutputWords = [u64; 5];
+
+impl Desk {
+    fn new(words: Words) -> Desk {
+        let [read_ptr, a @ .., b0, b1, b2, b3] = words.map(AtomicU64::new);
+        let checkpoint = |[position, lost, laps, mark]: [AtomicU64; 4]| CheckpointLine {
+            position,
+            lost,
+            laps,
+            mark,
+        };
+        let [pid, attached_ns, commit_ns] = [0; 3].map(AtomicU64::new);
+        let checkpoints = [checkpoint(a), checkpoint([b0, b1, b2, b3])];
+        let line =
+            ReaderLine { pid, attached_ns, commit_ns, output: output_line([0; 5]), checkpoints };
+        Desk { read_ptr, line }
+    }
+
+    fn words(&self) -> Words {
+        let [a, b] = self.line.checkpoints.each_ref();
+        let words = [a, b].map(|c| [&c.position, &c.lost, &c.laps, &c.mark]);
+        let mut all = [self.read_ptr.load(Relaxed); 9];
+        all[1..].iter_mut().zip(words.as_flattened()).for_each(|(w, c)| *w = c.load(Relaxed));
+        all
+    }
+
+    fn commit(&self, checkpoint: &Checkpoint) {
+        commit(&self.read_ptr, &self.line, checkpoint);
+    }
+
+    fn checkpoint(&self) -> (Checkpoint, Option<u64>) {
+        let found = checkpoint(&self.read_ptr, &self.line);
+        (found.checkpoint, found.foreign)
+    }
+}
+
+fn output_line(words: OutputWords) -> OutputLine {
+    let [ino, born, path, begin, head] = words.map(AtomicU64::new);
+    OutputLine { ino, born, path, begin, head }
+}
+
+/// Every state a kill can leave: `words` after the first 0, 1, ... of `stores` (place, value).
+/// The order is the one that is promised; that it comes to the same is for the caller to assert.
+fn kills<const N: usize>(words: [u64; N], stores: &[(usize, u64)]) -> Vec<[u64; N]> {
+    let mut states = vec![words];
+    for &(place, value) in stores {
+        let mut next = *states.last().unwrap();
+        next[place] = value;
+        states.push(next);
+    }
+    states
+}
+
+/// Every state that a kill in `commit(c)` can leave, upon `words`.
+fn kills_of_commit(words: Words, c: &Checkpoint) -> Vec<Words> {
+    let desk = Desk::new(words);
+    desk.commit(c);
+    let states = [(1, 5), (5, 1)].map(|(old, new)| {
+        let stores = [DISOWNED, c.lost, c.laps, c.mark, c.position, c.position, DISOWNED];
+        let places = [new, new + 1, new + 2, new + 3, new, 0, old];
+        kills(words, &places.into_iter().zip(stores).collect::<Vec<_>>())
+    });
+    let same = states.into_iter().find(|states| states.last() == Some(&desk.words()));
+    same.unwrap_or_else(|| panic!("commit has other stores, upon {words:?}"))
+}
+
+const FIRST: Checkpoint = Checkpoint { position: 40, lost: 7, laps: 2, mark: 900 };
+/// What comes after it: further on, at the same place with another mark, back, on again.
+const COMMITS: [Checkpoint; 5] = [
+    FIRST,
+    Checkpoint { position: 60, lost: 8, laps: 3, mark: 1200 },
+    Checkpoint { position: 60, lost: 8, laps: 3, mark: 1300 },
+    Checkpoint { position: 50, lost: 9, laps: 4, mark: 1000 },
+    Checkpoint { position: 70, lost: 10, laps: 5, mark: 1500 },
+];
+
+/// Commits one after the other, each killed after every store, each upon what the kill before it
+/// left; `check` is given every state, with what counted before it and what was to count.
+fn walk(words: Words, commits: &[Checkpoint], check: &mut impl FnMut(Words, [Checkpoint; 2])) {
+    let Some((new, rest)) = commits.split_first() else { return };
+    let (old, foreign) = Desk::new(words).checkpoint();
+    assert_eq!(foreign, None);
+    for state in kills_of_commit(words, new) {
+        check(state, [old, *new]);
+        walk(state, rest, check);
+    }
+}
+
+#[test]
+fn a_commit_is_what_the_next_reader_finds() {
+    let desk = Desk::new([0; 9]);
+    assert_eq!(desk.checkpoint(), (Checkpoint::default(), None));
+    for commit in COMMITS {
+        desk.commit(&commit);
+        assert_eq!(desk.checkpoint(), (commit, None));
+    }
+}
+
+#[test]
+fn a_reader_killed_anywhere_in_commits_leaves_the_old_checkpoint_or_the_new() {
+    let mut states = 0;
+    walk([0; 9], &COMMITS, &mut |state, [old, new]| {
+        let (found, foreign) = Desk::new(state).checkpoint();
+        assert!(found == old || found == new, "{found:?} of {old:?} and {new:?} in {state:?}");
+        assert_eq!(foreign, None, "{state:?}");
+        states += 1;
+    });
+    assert_eq!(states, 8 + 64 + 512 + 4096 + 32768);
+}
+
+#[test]
+fn a_foreign_store_to_the_read_pointer_is_found_out_and_costs_no_checkpoint() {
+    let next = Checkpoint { position: 80, lost: 11, laps: 6, mark: 1700 };
+    let desk = Desk::new([0; 9]);
+    for new in COMMITS {
+        let (old, _) = desk.checkpoint();
+        for state in kills_of_commit(desk.words(), &new) {
+            for pointer in [0, 1, 39, 41, 100, POSITION_LIMIT, WRITING | 40, u64::MAX - 1, u64::MAX]
+            {
+                if pointer != DISOWNED && [state[1], state[5]].contains(&pointer) {
+                    continue; // a pointer of the reader's own
+                }
+                let mut scribbled = state;
+                scribbled[0] = pointer;
+                let (found, foreign) = Desk::new(scribbled).checkpoint();
+                assert_eq!(foreign, Some(pointer), "{scribbled:?}");
+                assert!(found == old || found == new, "{found:?} in {scribbled:?}");
+                for killed in kills_of_commit(scribbled, &next) {
+                    let (then, _) = Desk::new(killed).checkpoint();
+                    assert!(then == found || then == next, "{then:?} in {killed:?}");
+                }
+            }
+        }
+        desk.commit(&new);
+    }
+}
+
+/// Every state that a kill in `set_output` can leave that goes from one file to another.
+fn kills_of_set_output(old: OutputWords, new: OutputWords) -> Vec<OutputWords> {
+    let mut stores: Vec<_> = (1..5).chain([0]).map(|place| (place, new[place])).collect();
+    if old[..2] != new[..2] {
+        stores.insert(0, (0, 0));
+    }
+    let line = output_line(old);
+    set_output(&line, &to_output(new));
+    assert_eq!(output(&line), Some(to_output(new)));
+    kills(old, &stores)
+}
+
+fn to_output([ino, born, path, begin, head]: OutputWords) -> Output {
+    Output { ino, born, path, begin, head }
+}
+
+#[test]
+fn a_kill_between_two_files_leaves_one_of_them_or_none() {
+    let old = [11, 12, 13, 14, 15];
+    assert_eq!(output(&output_line([0; 5])), None);
+    // Another inode, and one that was given to a new file.
+    for new in [[21, 22, 23, 24, 25], [11, 22, 23, 24, 25], [21, 12, 13, 14, 0]] {
+        for state in kills_of_set_output(old, new) {
+            let found = output(&output_line(state));
+            assert!(
+                [None, Some(to_output(old)), Some(to_output(new))].contains(&found),
+                "{state:?}"
+            );
+            // The next reader says it again.
+            let line = output_line(state);
+            set_output(&line, &to_output(new));
+            assert_eq!(output(&line), Some(to_output(new)));
+        }
+    }
+}
+
+#[test]
+fn a_kill_while_one_word_of_a_file_changes_leaves_the_file_as_it_was_or_as_it_is() {
+    let old = [11, 12, 13, 14, 0];
+    for new in [old, [11, 12, 23, 14, 0], [11, 12, 13, 24, 0], [11, 12, 13, 14, 25]] {
+        for state in kills_of_set_output(old, new) {
+            let found = output(&output_line(state)).expect("never none");
+            assert!([old, new].map(to_output).contains(&found), "{state:?}");
+        }
+    }
+}
+
+#[test]
+fn readers_beside_a_writer_get_whole_entries_and_account_for_all() {
+    let (heap, appends) = (Heap::new(8, 90), 200_000);
+    thread::scope(|scope| {
+        let reader = || {
+            let mut reader = Follower::new(&heap);
+            while reader.position < appends {
+                if !reader.poll() {
+                    thread::yield_now();
+                }
+            }
+            assert_eq!(reader.position, appends);
+            assert_eq!(reader.delivered + reader.lost, appends);
+            assert!(reader.delivered > 0);
+        };
+        scope.spawn(reader);
+        scope.spawn(reader);
+        for position in 0..appends {
+            heap.append(position);
+            if position % 64 == 0 {
+                thread::yield_now(); // with few cores, the others would be lapped all the time
+            }
+        }
+    });
+}
