@@ -280,8 +280,8 @@ pub(crate) fn checkpoint(read_ptr: &AtomicU64, line: &ReaderLine) -> Committed {
         laps: c.laps.load(Relaxed),
         mark: c.mark.load(Relaxed),
     });
-    // The first commit goes to `b`, and only then is `a` disowned.
-    let fresh = pointer == 0 && checkpoints[0].position == 0;
+    // Every commit leaves one of the two disowned.
+    let fresh = pointer == 0 && checkpoints.iter().all(|c| c.position == 0);
     let (counts, believed) = counting(pointer, checkpoints.map(|c| c.position));
     let mut checkpoint = checkpoints[counts];
     if checkpoint.position == DISOWNED {

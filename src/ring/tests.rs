@@ -326,6 +326,17 @@ fn a_commit_is_what_the_next_reader_finds() {
 }
 
 #[test]
+fn a_reader_that_committed_is_not_fresh_however_often_it_did_so_at_zero() {
+    let desk = Desk::new([0; 9]);
+    let fresh = || checkpoint(&desk.read_ptr, &desk.line).fresh;
+    assert!(fresh());
+    for _ in 0..4 {
+        desk.commit(&Checkpoint::default());
+        assert!(!fresh(), "{:?}", desk.words());
+    }
+}
+
+#[test]
 fn a_reader_killed_anywhere_in_commits_leaves_the_old_checkpoint_or_the_new() {
     let mut states = 0;
     walk([0; 9], &COMMITS, &mut |state, [old, new]| {
