@@ -234,9 +234,14 @@ impl<R> Reader<R> {
 
     fn tally<T>(&mut self, polled: &Polled<T>) {
         if let Polled::Lost(range) = polled {
-            self.lost += range.end - range.start;
-            self.laps += 1;
+            self.count_lost(range.end - range.start);
         }
+    }
+
+    /// The counts come from the log, where anybody may have scribbled: they stop at the end.
+    fn count_lost(&mut self, entries: u64) {
+        self.lost = self.lost.saturating_add(entries);
+        self.laps = self.laps.saturating_add(1);
     }
 
     /// Which reader this is.
@@ -293,8 +298,7 @@ impl<R> Reader<R> {
     pub(crate) fn go_to(&mut self, position: u64, delivered: u64) {
         let passed = position.saturating_sub(self.cursor.position);
         if passed > delivered {
-            self.lost += passed - delivered;
-            self.laps += 1;
+            self.count_lost(passed - delivered);
         }
         self.cursor.position = position;
     }
