@@ -135,12 +135,17 @@ fn run(args: &Args) -> anyhow::Result<()> {
         }
         Some(input) => {
             let mut rows = Rows::open(input, &stop)?;
-            let log = log_for(&mut rows, args.schema.as_deref(), &options, &name)?;
+            let log = match log_for(&mut rows, args.schema.as_deref(), &options, &name) {
+                Err(_) if stop.requested() => return Ok(()), // a signal cut the header short
+                log => log?,
+            };
             let mut writer = log.writer::<Raw>()?;
             pump(args, &stop, &log, &mut writer, |writer, bytes| {
-                let Some(record) = rows.next()?.filter(|_| !stop.requested()) else {
-                    return Ok(false);
-                };
+                let row = rows.next();
+                if stop.requested() {
+                    return Ok(false); // the signal may have cut it short
+                }
+                let Some(record) = row? else { return Ok(false) };
                 writer.append(record)?;
                 *bytes = rows.bytes();
                 Ok(true)
