@@ -339,7 +339,7 @@ impl<'a> Rows<'a> {
     /// Finds the columns of `schema` in the header; other columns of the CSV are left out.
     fn bind(&mut self, schema: &Schema) -> anyhow::Result<()> {
         let name = &self.name;
-        let header = self.csv.headers().map_err(|e| refused(name, &e))?;
+        let header = self.csv.headers().map_err(|e| refused(name, &[], &e))?;
         for column in schema.columns() {
             let field = header.iter().position(|field| field.trim() == column.name());
             let field = field.with_context(|| {
@@ -356,7 +356,7 @@ impl<'a> Rows<'a> {
     /// The next row as a record, whole; `None` at the end.
     fn next(&mut self) -> anyhow::Result<Option<&[u8]>> {
         let name = &self.name;
-        if !self.csv.read_record(&mut self.row).map_err(|e| refused(name, &e))? {
+        if !self.csv.read_record(&mut self.row).map_err(|e| refused(name, &self.columns, &e))? {
             return Ok(None);
         }
         for (column, field) in &self.columns {
@@ -377,13 +377,18 @@ impl<'a> Rows<'a> {
 }
 
 /// What is wrong with a row as a whole, in one line.
-fn refused(name: &str, error: &csv::Error) -> anyhow::Error {
+fn refused(name: &str, columns: &[(Column, usize)], error: &csv::Error) -> anyhow::Error {
     let line = error.position().map_or(1, csv::Position::line);
     match error.kind() {
         csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
             anyhow::anyhow!("{name}: line {line}: {len} fields, and the header has {expected_len}")
         }
-        csv::ErrorKind::Utf8 { .. } => anyhow::anyhow!("{name}: line {line}: not UTF-8"),
+        csv::ErrorKind::Utf8 { err, .. } => {
+            let column = columns.iter().find(|(_, field)| *field == err.field());
+            let number = (err.field() + 1).to_string();
+            let column = column.map_or(number.as_str(), |(column, _)| column.name());
+            anyhow::anyhow!("{name}: line {line}, column {column}: not UTF-8")
+        }
         _ => anyhow::anyhow!("{name}: {error}"),
     }
 }
