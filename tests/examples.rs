@@ -1,5 +1,6 @@
 //! The examples as a user runs them: their own processes, killed and started again.
 
+#![cfg(feature = "cli")] // the programs
 #![allow(clippy::unwrap_used)] // a panic is how a test fails
 
 use nix::sys::signal::{Signal, kill};

@@ -1,0 +1,50 @@
+//! A file system that is full sooner than the machine's, for tests that may mount one.
+#![allow(dead_code)] // each test binary uses its part
+
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// A file system of its own, in memory, that this thread and its children alone can see.
+pub struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// From here on nothing can be stored on it. Nobody may have a file open for writing.
+    pub fn make_read_only(&self) {
+        self.mount(MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY, None).unwrap();
+    }
+
+    fn mount(&self, flags: MsFlags, options: Option<&str>) -> nix::Result<()> {
+        mount(Some("tmpfs"), &self.0, Some("tmpfs"), flags, options)
+    }
+}
+
+/// Runs `test` with a disk of `kilobytes`, or says that it did not.
+///
+/// The mount belongs to a namespace that ends with the thread, however the test ends.
+pub fn on_a_small_disk(kilobytes: usize, test: impl FnOnce(&SmallDisk) + Send) {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = SmallDisk(dir.path().to_owned());
+    let on_it = || {
+        let none = None::<&str>;
+        let mounted = unshare(CloneFlags::CLONE_NEWNS)
+            .and_then(|()| mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none))
+            .and_then(|()| disk.mount(MsFlags::empty(), Some(&format!("size={kilobytes}k"))));
+        match mounted {
+            Ok(()) => test(&disk),
+            // Not by `eprintln!`, which a test that passes does not show.
+            Err(e) => {
+                let _ = writeln!(std::io::stderr(), "SKIPPED: cannot mount a small disk here: {e}");
+            }
+        }
+    };
+    let outcome = std::thread::scope(|scope| scope.spawn(on_it).join());
+    if let Err(panic) = outcome {
+        std::panic::resume_unwind(panic);
+    }
+}

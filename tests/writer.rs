@@ -1,0 +1,696 @@
+//! The writer as its users run it: a process, its log, its exit codes and what it says.
+
+#![cfg(feature = "cli")] // the programs
+#![allow(clippy::unwrap_used)] // a panic is how a test fails
+
+mod common;
+#[path = "common/disk.rs"]
+mod disk;
+
+use common::{Ended, Place, Running, run, start, until};
+use disk::on_a_small_disk;
+use nix::sys::signal::Signal;
+use ringlog::{
+    Decimal, Log, Pod, Polled, Raw, Schema, Start, Text, TimeFormat, Timestamp, Zeroable, record,
+};
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// The columns that the made-up ticks have.
+const TICK: &str =
+    "time:timestamp,symbol:text8,bid:decimal4,ask:decimal4,bid_size:u32,ask_size:u32";
+
+/// The columns that the quotes of these tests have.
+const QUOTE: &str = "time:timestamp,symbol:text8,price:decimal4,size:u32";
+
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Pod, Zeroable)]
+struct Quote {
+    time: Timestamp,
+    symbol: Text<8>,
+    price: Decimal<4>,
+    size: u32,
+    _pad: u32,
+}
+record!(Quote { time, symbol, price, size });
+
+impl Quote {
+    fn new(ns: i64, symbol: &str, units: i64, size: u32) -> Quote {
+        let (time, price) = (Timestamp::from_nanos(ns), Decimal::from_units(units));
+        Quote { time, symbol: symbol.into(), price, size, _pad: 0 }
+    }
+}
+
+fn log_of(place: &Place) -> Log {
+    Log::open(place.shm.as_str()).unwrap()
+}
+
+fn end_of(place: &Place) -> u64 {
+    Log::open(place.shm.as_str()).and_then(|log| log.snapshot()).map_or(0, |now| now.end)
+}
+
+fn until_end(place: &Place, end: u64) {
+    until(&format!("{} has {end} entries", place.shm), || (end_of(place) >= end).then_some(()));
+}
+
+/// All entries, as lines of a CSV without the columns left out.
+fn table(log: &Log, left_out: &str) -> Vec<String> {
+    let columns = log.schema().columns().iter().filter(|column| column.name() != left_out);
+    let mut observer = log.observe::<Raw>(Start::Oldest).unwrap();
+    let mut lines = Vec::new();
+    loop {
+        let record = match observer.poll() {
+            Polled::Entry { record, .. } => record,
+            Polled::Empty => return lines,
+            Polled::Lost(range) => panic!("{range:?} lost, and nobody appends"),
+        };
+        let fields = columns.clone().map(|column| {
+            let mut text = Vec::new();
+            column.kind().format(column.bytes(record), TimeFormat::Nanos, &mut text);
+            String::from_utf8(text).unwrap()
+        });
+        lines.push(fields.collect::<Vec<_>>().join(","));
+    }
+}
+
+fn quotes(log: &Log) -> Vec<Quote> {
+    let mut observer = log.observe::<Quote>(Start::Oldest).unwrap();
+    let mut quotes = Vec::new();
+    while let Polled::Entry { record, .. } = observer.poll() {
+        quotes.push(record);
+    }
+    quotes
+}
+
+/// `writer` with these arguments only, where a log's name would be in the way.
+fn bare(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_writer"));
+    command.args(args).stdin(Stdio::null());
+    command
+}
+
+/// That it ended with this code, and why it says so, and that stdout was left alone.
+fn assert_ended(ended: &Ended, code: i32, says: &str) {
+    assert_eq!(ended.code(), code, "{ended:?}");
+    assert!(ended.stderr.contains(says), "does not say `{says}`: {ended:?}");
+    assert_eq!(ended.stdout, "", "stdout is for data");
+}
+
+/// Waits until it catches SIGTERM, as it does from its first lines on.
+fn until_listening(running: &Running) {
+    let status = format!("/proc/{}/status", running.pid());
+    until("SIGTERM is caught", || {
+        let status = fs::read_to_string(&status).unwrap();
+        let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
+        let mask = u64::from_str_radix(mask.trim(), 16).unwrap();
+        (mask & 1 << (Signal::SIGTERM as i32 - 1) != 0).then_some(())
+    });
+}
+
+// Made-up ticks.
+
+#[test]
+fn a_bounded_run_makes_the_log_and_says_what_it_did_in_one_line() {
+    let place = Place::new();
+    let ended = run(place.writer(&["--count", "500", "--rate", "max"]));
+    assert_ended(&ended, 0, "writer: 500 entries in ");
+    assert_eq!(ended.stderr.lines().count(), 1, "{ended:?}");
+    assert!(ended.stderr.ends_with(&format!("{} holds 0..500\n", place.shm)), "{ended:?}");
+
+    let log = log_of(&place);
+    assert_eq!(log.geometry().capacity(), 1024);
+    assert_eq!(*log.schema(), Schema::declared(TICK).unwrap());
+    assert_eq!(fs::metadata(place.shm_file()).unwrap().permissions().mode() & 0o7777, 0o600);
+    assert_eq!(table(&log, "").len(), 500);
+    let now = log.snapshot().unwrap();
+    assert!(now.writer.closed && !now.writer.alive);
+}
+
+#[test]
+fn a_second_run_joins_the_log_of_the_first() {
+    let place = Place::new();
+    run(place.writer(&["--count", "5", "--rate", "max"]));
+    let log = log_of(&place);
+    let ended = run(place.writer(&["--count", "2k", "--rate", "max"]));
+    assert_ended(&ended, 0, "writer: 2,048 entries in ");
+    assert!(ended.stderr.ends_with("holds 5..2053\n"), "{ended:?}");
+    assert_eq!((log_of(&place).id(), end_of(&place)), (log.id(), 2053));
+}
+
+#[test]
+fn the_name_and_the_exit_codes_are_in_the_help() {
+    let ended = run(bare(&["--help"]));
+    assert_eq!(ended.code(), 0);
+    for says in ["[default: /rpt_sys_shm]", "[default: 1000]", "[default: 0600]", "Exit codes:"] {
+        assert!(ended.stdout.contains(says), "{}", ended.stdout);
+    }
+}
+
+#[test]
+fn the_average_rate_is_never_exceeded() {
+    // At the lowest one each entry is waited for, at the highest they come in bursts.
+    for (rate, count) in [("20", "8"), ("2000", "800"), ("100000", "40000")] {
+        let place = Place::new();
+        let began = Instant::now();
+        let ended = run(place.writer(&["--rate", rate, "--count", count]));
+        let took = began.elapsed();
+        assert_ended(&ended, 0, "entries in ");
+        // A loaded machine may take longer; it cannot take less.
+        let bounds = Duration::from_millis(400)..Duration::from_secs(8);
+        assert!(bounds.contains(&took), "{count} at {rate} a second took {took:?}");
+        assert_eq!(end_of(&place).to_string(), count);
+    }
+}
+
+#[test]
+fn the_same_seed_makes_the_same_ticks_at_another_time() {
+    let market = |seed: &[&str]| {
+        let place = Place::new();
+        let before = Timestamp::now();
+        let args = [&["--count", "300", "--rate", "max"], seed].concat();
+        assert_ended(&run(place.writer(&args)), 0, "300 entries");
+        let log = log_of(&place);
+        let times = table(&log, "").into_iter().map(|line| line.split(',').next().unwrap().parse());
+        let times: Vec<i64> = times.map(Result::unwrap).collect();
+        assert!(times.is_sorted() && times[0] >= before.as_nanos(), "times are of the wall clock");
+        (table(&log, "time"), times)
+    };
+    let (ours, times) = market(&["--seed", "42"]);
+    let (again, later) = market(&["--seed", "42"]);
+    assert_eq!(ours, again);
+    assert_ne!(times, later);
+    assert_ne!(market(&["--seed", "43"]).0, ours);
+    assert_eq!(market(&[]).0, market(&["--seed", "1"]).0);
+}
+
+#[test]
+fn the_mode_asked_for_is_the_log_s_under_any_umask() {
+    for (mode, bits) in [("0644", 0o644), ("666", 0o666), ("0600", 0o600)] {
+        let place = Place::new();
+        let mut command = Command::new("sh");
+        command.args(["-c", "umask 0077; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_writer")]);
+        command.args(["--shm", &place.shm, "--count", "1", "--mode", mode]);
+        assert_ended(&run(command), 0, "1 entries");
+        assert_eq!(fs::metadata(place.shm_file()).unwrap().permissions().mode() & 0o7777, bits);
+    }
+}
+
+#[test]
+fn a_file_can_be_the_log() {
+    let place = Place::new();
+    let args = ["--path", "ticks.log", "--count", "3", "--capacity", "4"];
+    let ended = run(place.writer(&args));
+    assert_ended(&ended, 0, "ticks.log holds 0..3");
+    assert!(!place.shm_file().exists());
+    let path = place.file("ticks.log");
+    assert_eq!(table(&Log::open(path.as_path()).unwrap(), "").len(), 3);
+
+    assert_ended(&run(place.writer(&[&args[..], &["--remove"]].concat())), 0, "holds 3..6");
+    assert!(!path.exists());
+}
+
+#[test]
+fn the_log_is_removed_in_the_end_only_if_asked() {
+    let place = Place::new();
+    run(place.writer(&["--count", "1"]));
+    assert!(place.shm_file().exists());
+    run(place.writer(&["--count", "1", "--remove"]));
+    assert!(!place.shm_file().exists());
+
+    let running = start(place.writer(&["--remove", "--rate", "max"]));
+    until_end(&place, 1);
+    assert_ended(&running.stop(), 0, "entries in");
+    assert!(!place.shm_file().exists(), "also after a signal");
+}
+
+#[test]
+fn a_log_that_was_made_anew_meanwhile_is_not_removed() {
+    let place = Place::new();
+    let running = start(place.writer(&["--remove"]));
+    until_end(&place, 1);
+    Log::remove(place.shm.as_str()).unwrap();
+    let other = Log::create::<Quote>(place.shm.as_str()).unwrap();
+    assert_ended(&running.stop(), 0, "entries in");
+    assert_eq!(log_of(&place).id(), other.id());
+}
+
+#[test]
+fn a_quiet_writer_says_nothing_but_errors() {
+    let place = Place::new();
+    for quiet in ["-q", "--quiet"] {
+        let ended = run(place.writer(&["--count", "3", quiet]));
+        assert_ended(&ended, 0, "");
+        assert_eq!(ended.stderr, "");
+    }
+    let ended = run(place.writer(&["-q", "--capacity", "64"]));
+    assert_ended(&ended, 6, "it has 1024 slots, 64 were asked for");
+}
+
+// Signals, kills, and more than one writer.
+
+#[test]
+fn a_signal_ends_it_with_a_summary_and_a_closed_log() {
+    for (signal, rate) in
+        [(Signal::SIGTERM, "1"), (Signal::SIGTERM, "max"), (Signal::SIGINT, "1000")]
+    {
+        let place = Place::new();
+        let running = start(place.writer(&["--rate", rate]));
+        until_end(&place, 1);
+        running.signal(signal);
+        let ended = running.end();
+        let end = end_of(&place);
+        assert_ended(&ended, 0, &format!("{} holds 0..{end}\n", place.shm));
+        assert!(log_of(&place).snapshot().unwrap().writer.closed);
+    }
+}
+
+#[test]
+fn after_a_kill_the_next_writer_goes_on_behind_the_last_entry() {
+    let place = Place::new();
+    let mut end = 0;
+    for kill in 1..=8 {
+        let running = start(place.writer(&["--rate", "max", "--capacity", "256"]));
+        until_end(&place, end + 1000);
+        running.kill();
+        let log = log_of(&place);
+        let now = log.snapshot().unwrap();
+        assert!(!now.writer.closed && !now.writer.alive && now.writer.epoch == kill);
+        // The slot that was being overwritten is the only one that may be missing.
+        let mut observer = log.observe::<Raw>(Start::Oldest).unwrap();
+        let (mut delivered, mut lost) = (0, 0);
+        loop {
+            match observer.poll() {
+                Polled::Entry { .. } => delivered += 1,
+                Polled::Lost(range) => lost += range.end - range.start,
+                Polled::Empty => break,
+            }
+        }
+        assert!(delivered + lost == 256 && lost <= 1, "{delivered} + {lost}");
+        assert!(now.end >= end + 1000);
+        end = now.end;
+    }
+    let ended = run(place.writer(&["--count", "7", "--rate", "max"]));
+    assert_ended(&ended, 0, &format!("holds {end}..{}\n", end + 7));
+}
+
+#[test]
+fn a_write_pointer_that_was_wrong_is_told() {
+    let place = Place::new();
+    run(place.writer(&["--count", "9", "--rate", "max"]));
+    let file = fs::OpenOptions::new().write(true).open(place.shm_file()).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, &77u64.to_le_bytes(), 0).unwrap();
+    let ended = run(place.writer(&["--count", "1"]));
+    assert_ended(&ended, 0, "the write pointer was 77, the entries end at 9; going on there");
+    assert!(ended.stderr.ends_with("holds 9..10\n"), "{ended:?}");
+}
+
+#[test]
+fn a_second_writer_is_refused_with_the_pid_of_the_first() {
+    let place = Place::new();
+    let first = start(place.writer(&[]));
+    until_end(&place, 1);
+    let says = format!("{}: the writer is already running as process {}", place.shm, first.pid());
+    let second = run(place.writer(&[]));
+    assert_ended(&second, 4, &says);
+    assert_eq!(second.stderr.lines().count(), 1, "{second:?}");
+    assert_ended(&first.stop(), 0, "entries in");
+    assert_ended(&run(place.writer(&["--count", "1"])), 0, "1 entries");
+}
+
+#[test]
+fn of_writers_that_race_all_that_write_write_to_one_log() {
+    let place = Place::new();
+    let racers: Vec<_> =
+        (0..8).map(|_| start(place.writer(&["--count", "10", "--rate", "max"]))).collect();
+    let ended: Vec<Ended> = racers.into_iter().map(Running::end).collect();
+    let wrote = ended.iter().filter(|ended| ended.code() == 0).count() as u64;
+    let refused = ended.iter().filter(|ended| ended.code() == 4).count() as u64;
+    assert!(wrote >= 1 && wrote + refused == 8, "{ended:?}");
+    let now = log_of(&place).snapshot().unwrap();
+    assert_eq!((now.end, now.writer.epoch), (10 * wrote, wrote));
+}
+
+// What it is told that cannot be.
+
+#[test]
+fn an_argument_that_cannot_be_meant_is_a_usage_error_and_makes_no_log() {
+    let power = "the capacity must be a power of two, and at least 2";
+    let number = "a number, or one with k, M or G (1k is 1024)";
+    for (args, says) in [
+        (&["--capacity", "3"][..], power),
+        (&["--capacity", "0"], power),
+        (&["--capacity", "1"], power),
+        (&["--capacity", "8388608T"], number),
+        (&["--capacity", "4k", "--capacity", "8k"], "multiple times"),
+        (&["--capacity", "4611686018427387904"], "larger than an address space"),
+        (&["--capacity", "99999999999G"], number),
+        (&["--capacity", "abc"], number),
+        (&["--capacity", "17E"], number),
+        (&["--capacity", "k"], number),
+        (&["--capacity", ""], number),
+        (&["--capacity", "1.5k"], number),
+        (&["--count", "many"], number),
+        (&["--mode", "888"], "octal digits up to 0777"),
+        (&["--mode", "1777"], "octal digits up to 0777"),
+        (&["--mode", "rw-"], "octal digits up to 0777"),
+        (&["--rate", "0"], "entries a second, or max"),
+        (&["--rate", "fast"], "entries a second, or max"),
+        (&["--rate", "1.5"], "entries a second, or max"),
+        (&["--rate=-1"], "entries a second, or max"),
+        (&["--seed", "x"], "invalid digit"),
+        (&["--schema", QUOTE], "required arguments were not provided"),
+        (&["--input", "-", "--seed", "2"], "cannot be used with"),
+        (&["--input", "-", "--schema", "price:money"], "--schema: `money` is not a column type"),
+        (&["--input", "-", "--schema", "a:u8,a:u8"], "--schema: two columns are named `a`"),
+        (&["--path", "x.log", "--shm", "/x"], "cannot be used with"),
+        (&["--owner", "nobody-by-that-name"], "no such user"),
+        (&["--frobnicate"], "--frobnicate"),
+    ] {
+        let place = Place::new();
+        let ended = run(place.writer(args));
+        assert_ended(&ended, 2, says);
+        assert_eq!(ended.stderr.matches(says).count(), 1, "one reason, said once: {ended:?}");
+        assert!(!place.shm_file().exists(), "{args:?}");
+    }
+}
+
+#[test]
+fn a_name_that_shared_memory_cannot_have_is_a_usage_error() {
+    for name in ["/two/slashes", "//x", "/", "", "/.."] {
+        let ended = run(bare(&["--shm", name, "--count", "1"]));
+        assert_ended(&ended, 2, &format!("`{name}` cannot name shared memory"));
+        assert_eq!(ended.stderr.lines().count(), 1, "{ended:?}");
+    }
+}
+
+#[test]
+fn capacities_can_be_said_in_binary_units() {
+    for (capacity, slots) in [("2", 2), ("4096", 4096), ("4k", 4096), ("4K", 4096), ("1m", 1 << 20)]
+    {
+        let place = Place::new();
+        assert_ended(&run(place.writer(&["--capacity", capacity, "--count", "1"])), 0, "1 entries");
+        assert_eq!(log_of(&place).geometry().capacity(), slots, "{capacity}");
+        let again = run(place.writer(&["--capacity", &slots.to_string(), "--count", "1"]));
+        assert_ended(&again, 0, "holds 1..2");
+        let other = run(place.writer(&["--capacity", "32", "--count", "1"]));
+        assert_ended(&other, 6, &format!("it has {slots} slots, 32 were asked for"));
+    }
+}
+
+#[test]
+fn a_log_that_does_not_fit_is_refused_at_once_and_leaves_nothing() {
+    on_a_small_disk(64, |disk| {
+        let path = disk.path().join("ticks.log");
+        let path = path.to_str().unwrap();
+        let ended = run(bare(&["--path", path, "--capacity", "64k", "--count", "1"]));
+        assert_ended(&ended, 1, "no room for 4198400 bytes in ");
+        assert_eq!(fs::read_dir(disk.path()).unwrap().count(), 0);
+        assert_ended(&run(bare(&["--path", path, "--capacity", "512", "--count", "1"])), 0, "1 ");
+    });
+}
+
+#[test]
+fn what_is_not_a_log_of_ours_is_left_alone() {
+    let place = Place::new();
+    fs::write(place.file("letter"), "Dear reader,\n".repeat(1000)).unwrap();
+    fs::write(place.file("empty"), "").unwrap();
+    fs::create_dir(place.file("directory")).unwrap();
+    symlink("letter", place.file("link")).unwrap();
+    for (name, says) in [
+        ("letter", "no RINGLOG1"),
+        ("empty", "it has 0 bytes"),
+        ("directory", "it is a directory"),
+        ("link", "it is a symbolic link"),
+    ] {
+        for remove in [&[][..], &["--remove"]] {
+            let ended = run(place.writer(&[&["--path", name, "--count", "1"], remove].concat()));
+            assert_ended(&ended, 6, says);
+            assert_eq!(ended.stderr.lines().count(), 1, "{ended:?}");
+        }
+    }
+    assert_eq!(fs::read(place.file("letter")).unwrap(), "Dear reader,\n".repeat(1000).as_bytes());
+    assert_eq!(fs::read_dir(place.dir.path()).unwrap().count(), 4);
+    let ended = run(place.writer(&["--path", "nowhere/ticks.log", "--count", "1"]));
+    assert_ended(&ended, 1, "nowhere/ticks.log: cannot be made: No such file or directory");
+}
+
+#[test]
+fn a_log_with_other_columns_is_refused_by_the_first_that_differs() {
+    let place = Place::new();
+    Log::create::<Quote>(place.shm.as_str()).unwrap();
+    let ended = run(place.writer(&["--count", "1"]));
+    assert_ended(&ended, 6, "column 3 is `price decimal4 16` in the log, and `bid decimal4 16`");
+    assert_eq!(end_of(&place), 0);
+}
+
+#[test]
+fn a_log_that_was_cut_short_is_refused() {
+    let place = Place::new();
+    run(place.writer(&["--path", "ticks.log", "--count", "1"]));
+    let file = fs::OpenOptions::new().write(true).open(place.file("ticks.log")).unwrap();
+    file.set_len(50_000).unwrap();
+    let ended = run(place.writer(&["--path", "ticks.log", "--count", "1"]));
+    assert_ended(&ended, 6, "the file has 50000");
+}
+
+// Real data.
+
+/// Runs the writer on a CSV of this text.
+fn run_on(place: &Place, csv: impl AsRef<[u8]>, args: &[&str]) -> Ended {
+    fs::write(place.file("in.csv"), csv).unwrap();
+    run(place.writer(&[&["--input", "in.csv", "--rate", "max"], args].concat()))
+}
+
+#[test]
+fn the_rows_of_a_csv_come_back_as_they_were() {
+    let place = Place::new();
+    let csv = "time,symbol,price,size\n\
+               1767225600123456789,AAPL,189.45,100\n\
+               2026-01-01T00:00:00.123456789Z,\"A,\"\"B\"\"\",-0.0001,0\n\
+               2026-01-01T01:30:00.5+01:30,,922337203685477.5807,4294967295\n\
+               -1,Zürich,7,1";
+    let ended = run_on(&place, csv, &["--schema", QUOTE]);
+    assert_ended(&ended, 0, "writer: 4 entries in ");
+    let log = log_of(&place);
+    assert_eq!(*log.schema(), Schema::of::<Quote>().unwrap());
+    let expected = [
+        Quote::new(1_767_225_600_123_456_789, "AAPL", 189_4500, 100),
+        Quote::new(1_767_225_600_123_456_789, "A,\"B\"", -1, 0),
+        Quote::new(1_767_225_600_500_000_000, "", i64::MAX, u32::MAX),
+        Quote::new(-1, "Zürich", 7_0000, 1),
+    ];
+    assert_eq!(quotes(&log), expected);
+}
+
+#[test]
+fn every_type_of_column_takes_its_extremes() {
+    let place = Place::new();
+    let schema = "a:u8,b:u16,c:u32,d:u64,e:i8,f:i16,g:i32,h:i64,i:f32,j:f64,k:bool,l:timestamp,\
+                  m:text13,n:decimal0,o:decimal18";
+    let rows = "\
+255,65535,4294967295,18446744073709551615,127,32767,2147483647,9223372036854775807,3.4028235e+38,\
+1.7976931348623157e+308,true,9223372036854775807,thirteen char,9223372036854775807,\
+9.223372036854775807
+0,0,0,0,-128,-32768,-2147483648,-9223372036854775808,1e-45,5e-324,false,-9223372036854775808,,\
+-9223372036854775808,-9.223372036854775808
+1,2,3,4,5,6,7,8,NaN,-inf,false,0,\u{1d11e},0,0.000000000000000001
+";
+    let header: Vec<&str> = schema.split(',').map(|c| c.split(':').next().unwrap()).collect();
+    let csv = format!("{}\n{rows}", header.join(","));
+    assert_ended(&run_on(&place, csv, &["--schema", schema]), 0, "3 entries");
+    assert_eq!(table(&log_of(&place), ""), rows.lines().collect::<Vec<_>>());
+}
+
+#[test]
+fn columns_come_in_any_order_and_those_the_log_has_not_are_left_out() {
+    let place = Place::new();
+    let csv = "\u{feff}venue, size ,note,price,symbol,time\r\n\
+               XNAS,5,\"two\r\nlines\",1.5,IBM,10\r\n\
+               ,6,,2.5,ORCL,11\r\n";
+    assert_ended(&run_on(&place, csv, &["--schema", QUOTE]), 0, "2 entries");
+    let expected = [Quote::new(10, "IBM", 1_5000, 5), Quote::new(11, "ORCL", 2_5000, 6)];
+    assert_eq!(quotes(&log_of(&place)), expected);
+}
+
+#[test]
+fn a_log_that_exists_brings_its_own_types() {
+    let place = Place::new();
+    let log = Log::create::<Quote>(place.shm.as_str()).unwrap();
+    log.writer::<Quote>().unwrap().append(&Quote::new(1, "old", 1, 1));
+    let csv = "size,time,symbol,price\n2,2,new,0.0002\n";
+    assert_ended(&run_on(&place, csv, &[]), 0, "holds 1..2");
+    assert_ended(&run_on(&place, csv, &["--schema", QUOTE]), 0, "holds 2..3");
+    let (old, new) = (Quote::new(1, "old", 1, 1), Quote::new(2, "new", 2, 2));
+    assert_eq!(quotes(&log), [old, new, new]);
+
+    let ended = run_on(&place, csv, &["--schema", "size:u64,time:timestamp"]);
+    assert_ended(&ended, 6, "column 1 is `time timestamp 0` in the log, and `size u64 0`");
+}
+
+#[test]
+fn a_csv_is_taken_up_to_the_count_and_at_the_rate() {
+    let place = Place::new();
+    let rows: String = (0..100).map(|i| format!("{i}\n")).collect();
+    fs::write(place.file("in.csv"), format!("n\n{rows}")).unwrap();
+    let args = ["--input", "in.csv", "--schema", "n:u8", "--rate", "200", "--count", "40"];
+    let began = Instant::now();
+    assert_ended(&run(place.writer(&args)), 0, "40 entries");
+    assert!(began.elapsed() >= Duration::from_millis(200), "{:?}", began.elapsed());
+    let expected: Vec<String> = (0..40).map(|n| n.to_string()).collect();
+    assert_eq!(table(&log_of(&place), ""), expected);
+}
+
+#[test]
+fn a_row_that_does_not_fit_is_refused_by_line_and_column_and_those_before_it_stay() {
+    let good = "time,symbol,price,size\n1,A,1.5,1\n\n2,\"B\n\",2.5,2\n";
+    let expected = [Quote::new(1, "A", 1_5000, 1), Quote::new(2, "B\n", 2_5000, 2)];
+    for (row, says) in [
+        (&b"3,C,1.5,-1"[..], "line 6, column size: `-1` is not an integer from 0 to 4294967295"),
+        (b"3,C,1.5,4294967296", "line 6, column size: `4294967296` is not an integer"),
+        (b"3,C,1.5,1.0", "line 6, column size: `1.0` is not an integer"),
+        (b"3,C,1.5, 1", "line 6, column size: ` 1` is not an integer"),
+        (b"3,C,1.5,", "line 6, column size: `` is not an integer"),
+        (b"3,CCCCCCCCC,1.5,3", "line 6, column symbol: `CCCCCCCCC` has 9 bytes, and the column"),
+        (b"3,C\0C,1.5,3", "line 6, column symbol: a text cannot hold a NUL"),
+        (b"3,C,1.23456,3", "line 6, column price: "),
+        (b"3,C,1e3,3", "line 6, column price: "),
+        (b"3,C,922337203685477.5808,3", "line 6, column price: "),
+        (b"noon,C,1.5,3", "line 6, column time: `noon` is neither ns since the Unix epoch nor"),
+        (b"2300-01-01T00:00:00Z,C,1.5,3", "line 6, column time: `2300-01-01T00:00:00Z` is too far"),
+        (b"3,C,1.5", "line 6: 3 fields, and the header has 4"),
+        (b"3,C,1.5,3,3", "line 6: 5 fields, and the header has 4"),
+        (b"3,C\xff,1.5,3", "line 6, column symbol: not UTF-8"),
+        (b"3,C,\xc3,3", "line 6, column price: not UTF-8"),
+    ] {
+        let place = Place::new();
+        let csv = [good.as_bytes(), row, b"\n4,D,4.5,4\n"].concat();
+        let ended = run_on(&place, csv, &["--schema", QUOTE]);
+        assert_ended(&ended, 1, &format!("writer: in.csv: {says}"));
+        assert!(ended.stderr.contains("writer: 2 entries in "), "the rest is told: {ended:?}");
+        assert_eq!(ended.stderr.lines().count(), 2, "{ended:?}");
+        assert_eq!(quotes(&log_of(&place)), expected);
+        assert_eq!(end_of(&place), 2, "nothing half-appended");
+        assert!(log_of(&place).snapshot().unwrap().writer.closed);
+    }
+}
+
+#[test]
+fn a_csv_that_cannot_be_used_at_all_makes_no_log() {
+    let schema = &["--schema", QUOTE][..];
+    for (csv, args, code, says) in [
+        (&b""[..], schema, 1, "in.csv: line 1: no column `time` in its header ``"),
+        (b"time,symbol,size\n", schema, 1, "no column `price` in its header `time,symbol,size`"),
+        (b"time,symb\xf6l,price,size\n", schema, 1, "in.csv: line 1, column 2: not UTF-8"),
+        (b"Time,symbol,price,size\n", schema, 1, "no column `time`"),
+        (b"time,symbol,price,size\n1,A,1,1\n", &[], 2, "no such log to take the columns from"),
+    ] {
+        let place = Place::new();
+        let ended = run_on(&place, csv, args);
+        assert_ended(&ended, code, says);
+        assert_eq!(ended.stderr.lines().count(), 1, "{ended:?}");
+        assert!(!place.shm_file().exists(), "{csv:?}");
+    }
+    let place = Place::new();
+    let args = &["--input", "missing.csv", "--schema", QUOTE];
+    assert_ended(&run(place.writer(args)), 1, "missing.csv: cannot be read: No such file");
+    assert!(!place.shm_file().exists());
+    let args = &["--input", ".", "--schema", QUOTE];
+    assert_ended(&run(place.writer(args)), 1, "Is a directory");
+}
+
+#[test]
+fn a_header_without_rows_makes_an_empty_log() {
+    let place = Place::new();
+    let ended = run_on(&place, "time,symbol,price,size\n", &["--schema", QUOTE]);
+    assert_ended(&ended, 0, "holds 0..0");
+    assert_eq!(*log_of(&place).schema(), Schema::of::<Quote>().unwrap());
+}
+
+/// A writer that reads a pipe, and the pipe.
+fn start_on_a_pipe(place: &Place) -> (Running, std::io::PipeWriter) {
+    let (reader, pipe) = std::io::pipe().unwrap();
+    let mut command = place.writer(&["--input", "-", "--rate", "max", "--schema", QUOTE]);
+    command.stdin(reader);
+    (start(command), pipe)
+}
+
+#[test]
+fn rows_of_a_pipe_are_appended_as_they_come() {
+    let place = Place::new();
+    let (running, mut pipe) = start_on_a_pipe(&place);
+    pipe.write_all(b"time,symbol,price,size\n").unwrap();
+    let mut expected = Vec::new();
+    for n in 0..5 {
+        writeln!(pipe, "{n},A,{n}.5,{n}").unwrap();
+        until_end(&place, n + 1);
+        expected.push(Quote::new(n as i64, "A", n as i64 * 1_0000 + 5000, n as u32));
+    }
+    drop(pipe);
+    assert_ended(&running.end(), 0, "5 entries");
+    assert_eq!(quotes(&log_of(&place)), expected);
+}
+
+#[test]
+fn a_bad_row_of_a_pipe_is_refused_at_once() {
+    let place = Place::new();
+    let (running, mut pipe) = start_on_a_pipe(&place);
+    pipe.write_all(b"time,symbol,price,size\n1,A,1,1\n2,A,?,1\n").unwrap();
+    assert_ended(&running.end(), 1, "stdin: line 3, column price: ");
+    assert_eq!(end_of(&place), 1);
+}
+
+#[test]
+fn a_signal_ends_it_while_it_waits_for_a_row_and_half_a_row_is_nobody_s() {
+    for half in ["", "2", "2,B", "2,B,x,", "2,B,2.5,2"] {
+        let place = Place::new();
+        let (running, mut pipe) = start_on_a_pipe(&place);
+        write!(pipe, "time,symbol,price,size\n1,A,1.5,1\n{half}").unwrap();
+        until_end(&place, 1);
+        let ended = running.stop();
+        assert_ended(&ended, 0, "holds 0..1");
+        assert_eq!(quotes(&log_of(&place)), [Quote::new(1, "A", 1_5000, 1)]);
+    }
+}
+
+#[test]
+fn a_signal_ends_it_while_it_waits_for_a_header() {
+    for half in ["", "time,sym"] {
+        let place = Place::new();
+        let (running, mut pipe) = start_on_a_pipe(&place);
+        pipe.write_all(half.as_bytes()).unwrap();
+        until_listening(&running);
+        assert_ended(&running.stop(), 0, "");
+        assert!(!place.shm_file().exists());
+    }
+}
+
+#[test]
+fn standard_input_can_be_a_file_or_nothing() {
+    let place = Place::new();
+    fs::write(place.file("in.csv"), "time,symbol,price,size\n1,A,1.5,1\n").unwrap();
+    let args = ["--input", "-", "--schema", QUOTE];
+    let mut command = place.writer(&args);
+    command.stdin(fs::File::open(place.file("in.csv")).unwrap());
+    assert_ended(&run(command), 0, "1 entries");
+    assert_ended(&run(place.writer(&args)), 1, "stdin: line 1: no column `time` in its header ``");
+    assert_eq!(quotes(&log_of(&place)), [Quote::new(1, "A", 1_5000, 1)]);
+}
+
+#[test]
+fn what_one_log_was_given_another_can_be_given() {
+    let place = Place::new();
+    run(place.writer(&["--count", "200", "--rate", "max", "--seed", "9"]));
+    let log = log_of(&place);
+    let header: Vec<&str> = log.schema().columns().iter().map(|column| column.name()).collect();
+    let rows = table(&log, "");
+    let csv = format!("{}\n{}\n", header.join(","), rows.join("\n"));
+    let copy = Path::new("copy.log").to_str().unwrap();
+    fs::write(place.file("in.csv"), csv).unwrap();
+    let args = ["--path", copy, "--input", "in.csv", "--rate", "max", "--schema", TICK];
+    assert_ended(&run(place.writer(&args)), 0, "200 entries");
+    assert_eq!(table(&Log::open(place.file(copy)).unwrap(), ""), rows);
+}
