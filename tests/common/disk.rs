@@ -19,6 +19,11 @@ impl SmallDisk {
         self.mount(MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY, None).unwrap();
     }
 
+    /// From here on it has room for so much.
+    pub fn resize(&self, kilobytes: usize) {
+        self.mount(MsFlags::MS_REMOUNT, Some(&format!("size={kilobytes}k"))).unwrap();
+    }
+
     fn mount(&self, flags: MsFlags, options: Option<&str>) -> nix::Result<()> {
         mount(Some("tmpfs"), &self.0, Some("tmpfs"), flags, options)
     }

@@ -1,17 +1,20 @@
 //! What the process tests stand on: a log name and a directory of their own, the programs as
-//! processes, waits that end, and the one question that matters of a CSV file.
+//! processes, a log that the test fills itself, waits that end, and the one question that matters
+//! of a CSV file.
 #![allow(dead_code)] // each test binary uses its part
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::Read;
 use std::ops::Range;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use ringlog::{Log, Name, Pod, ReaderState, Timestamp, Writer, Zeroable, record};
 
 /// No wait in a test is longer; what takes longer has hung.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -45,15 +48,36 @@ impl Place {
 
     /// `reporter N --shm NAME ...`, in the directory.
     pub fn reporter(&self, id: usize, args: &[&str]) -> Command {
-        let mut command = self.program(env!("CARGO_BIN_EXE_reporter"), &[]);
-        command.arg(id.to_string()).args(args);
-        command
+        self.program(env!("CARGO_BIN_EXE_reporter"), &[&[id.to_string().as_str()], args].concat())
     }
 
-    fn program(&self, path: &str, args: &[&str]) -> Command {
+    /// The log as it is now.
+    pub fn log(&self) -> Log {
+        Log::open(self.shm.as_str()).unwrap()
+    }
+
+    /// Makes the log, to be filled by the test.
+    pub fn feed(&self, capacity: u64) -> Feed {
+        Feed::new(self.shm.as_str(), capacity)
+    }
+
+    /// Carries out what there is, which must succeed.
+    pub fn carry(&self, id: usize, args: &[&str]) -> Ended {
+        let ended = run(self.reporter(id, &[args, &["--once"]].concat()));
+        assert_eq!(ended.code(), 0, "{ended:?}");
+        ended
+    }
+
+    /// The output of reporter `id`, if it was not told otherwise.
+    pub fn output(&self, id: usize) -> PathBuf {
+        self.file(&format!("output_{id}.csv"))
+    }
+
+    /// A program in the directory, on the log unless `args` name another.
+    pub fn program(&self, path: &str, args: &[&str]) -> Command {
         let mut command = Command::new(path);
         command.current_dir(self.dir.path()).stdin(Stdio::null());
-        if !args.contains(&"--path") {
+        if !args.contains(&"--path") && !args.contains(&"--shm") {
             command.args(["--shm", &self.shm]);
         }
         command.args(args);
@@ -67,6 +91,61 @@ impl Drop for Place {
     }
 }
 
+/// An entry whose every row is known from its position.
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+pub struct Sample {
+    pub time: Timestamp,
+    pub value: u64,
+}
+record!(Sample { time, value });
+
+impl Sample {
+    fn at(position: u64, salt: u64) -> Sample {
+        let nanos = (position + salt) as i64 * 1_000_000_001;
+        Sample { time: Timestamp::from_nanos(nanos), value: position * position + salt }
+    }
+}
+
+/// A log that a test fills by itself, so that it knows each row.
+pub struct Feed {
+    pub log: Log,
+    writer: Writer<Sample>,
+    /// What this log's rows have that no other's have.
+    salt: u64,
+}
+
+impl Feed {
+    pub fn new(name: impl Into<Name>, capacity: u64) -> Feed {
+        static SALT: AtomicUsize = AtomicUsize::new(1);
+        let salt = SALT.fetch_add(1, Ordering::Relaxed) as u64;
+        let log = Log::options().capacity(capacity).create::<Sample>(name).unwrap();
+        let writer = log.writer().unwrap();
+        Feed { log, writer, salt }
+    }
+
+    pub fn append(&mut self, count: u64) {
+        for _ in 0..count {
+            self.writer.append(&Sample::at(self.writer.position(), self.salt));
+        }
+    }
+
+    /// What a file with these rows holds, to the byte.
+    pub fn csv(&self, positions: impl IntoIterator<Item = u64>) -> String {
+        let mut text = "seq,time,value\n".to_owned();
+        for position in positions {
+            let Sample { time, value } = Sample::at(position, self.salt);
+            text += &format!("{position},{},{value}\n", time.as_nanos());
+        }
+        text
+    }
+
+    /// What the log knows of a reader.
+    pub fn reader(&self, id: usize) -> ReaderState {
+        self.log.snapshot().unwrap().readers[id].clone()
+    }
+}
+
 /// What a process that has ended left.
 #[derive(Debug)]
 pub struct Ended {
@@ -76,6 +155,18 @@ pub struct Ended {
 }
 
 impl Ended {
+    /// Its last line: rows and lost entries.
+    pub fn summary(&self) -> (u64, u64) {
+        let numbers = || {
+            let (_, line) = self.stderr.lines().last()?.split_once(": ")?;
+            let (rows, rest) = line.split_once(" rows, ")?;
+            let (lost, _) = rest.split_once(" lost, ")?;
+            let number = |text: &str| text.replace(',', "").parse().ok();
+            Some((number(rows)?, number(lost)?))
+        };
+        numbers().unwrap_or_else(|| panic!("no summary in the last line: {self:?}"))
+    }
+
     /// The exit code; a test that asks for it does not expect a signal.
     pub fn code(&self) -> i32 {
         self.status.code().unwrap_or_else(|| panic!("ended by a signal: {self:?}"))
@@ -85,12 +176,15 @@ impl Ended {
 /// A process that does not outlive its test.
 pub struct Running {
     child: Child,
+    stderr: File,
 }
 
 /// Starts a program, its output kept.
 pub fn start(mut command: Command) -> Running {
-    command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    Running { child: command.spawn().unwrap() }
+    // A file, to be looked at while it runs.
+    let stderr = tempfile::tempfile().unwrap();
+    command.stdout(Stdio::piped()).stderr(stderr.try_clone().unwrap());
+    Running { child: command.spawn().unwrap(), stderr }
 }
 
 /// Runs a program to its end.
@@ -123,19 +217,44 @@ impl Running {
         self.child.try_wait().unwrap().is_none()
     }
 
+    /// The read end of its stdout, to be read or closed by the test.
+    pub fn take_stdout(&mut self) -> ChildStdout {
+        self.child.stdout.take().unwrap()
+    }
+
+    /// What it has said on stderr so far.
+    pub fn said(&self) -> String {
+        let mut text = vec![0; self.stderr.metadata().unwrap().len() as usize];
+        self.stderr.read_exact_at(&mut text, 0).unwrap();
+        String::from_utf8(text).unwrap()
+    }
+
+    /// Waits until it has said something.
+    pub fn until_said(&self, text: &str) {
+        until(&format!("it says {text:?}"), || self.said().contains(text).then_some(()));
+    }
+
+    /// Stops it where it stands, until SIGCONT.
+    pub fn freeze(&self) {
+        self.signal(Signal::SIGSTOP);
+        let stat = format!("/proc/{}/stat", self.pid());
+        until("the process is stopped", || {
+            fs::read_to_string(&stat).unwrap().contains(") T ").then_some(())
+        });
+    }
+
     /// Waits for its end. Its output is read meanwhile, so that a full pipe does not stop it.
     pub fn end(mut self) -> Ended {
-        let drain = |pipe: Option<Box<dyn Read + Send>>| {
+        let stdout = self.child.stdout.take().map(|mut pipe| {
             std::thread::spawn(move || {
                 let mut text = Vec::new();
-                pipe.map(|mut pipe| pipe.read_to_end(&mut text));
-                String::from_utf8_lossy(&text).into_owned()
+                pipe.read_to_end(&mut text).unwrap();
+                String::from_utf8(text).unwrap()
             })
-        };
-        let stdout = drain(self.child.stdout.take().map(|pipe| Box::new(pipe) as _));
-        let stderr = drain(self.child.stderr.take().map(|pipe| Box::new(pipe) as _));
+        });
         let status = until("the process ends", || self.child.try_wait().unwrap());
-        Ended { status, stdout: stdout.join().unwrap(), stderr: stderr.join().unwrap() }
+        let stdout = stdout.map_or(String::new(), |thread| thread.join().unwrap());
+        Ended { status, stdout, stderr: self.said() }
     }
 }
 
@@ -166,6 +285,30 @@ pub fn until_lines(path: &Path, count: usize) {
     });
 }
 
+/// Waits until a file has more bytes than so many.
+pub fn until_longer(path: &Path, length: u64) {
+    until(&format!("{} has more than {length} bytes", path.display()), || {
+        path.metadata().is_ok_and(|meta| meta.len() > length).then_some(())
+    });
+}
+
+/// Waits until a file holds exactly this.
+pub fn until_holds(path: &Path, text: &str) {
+    until(&format!("{} is complete", path.display()), || {
+        (fs::read(path).unwrap_or_default() == text.as_bytes()).then_some(())
+    });
+}
+
+/// Asserts that a file holds exactly this.
+#[track_caller]
+pub fn assert_holds(path: &Path, text: &str) {
+    let found = fs::read_to_string(path).unwrap();
+    let same = found.lines().zip(text.lines()).take_while(|(a, b)| a == b).count();
+    let line = |text: &str| text.lines().nth(same).map(str::to_owned);
+    let (a, b) = (line(&found), line(text));
+    assert!(found == text, "{}: line {} is {a:?}, not {b:?}", path.display(), same + 1);
+}
+
 /// The positions in a CSV file of ours. Every row is whole, and has as many fields as the header.
 pub fn positions(path: &Path) -> Vec<u64> {
     let mut csv = csv::Reader::from_path(path).unwrap();
@@ -178,6 +321,13 @@ pub fn losses(stderr: &str) -> Vec<Range<u64>> {
     let ranges = stderr.lines().filter_map(|line| line.split_once(": lost ")?.1.split_once(','));
     let ends = ranges.filter_map(|(range, _)| range.split_once(".."));
     ends.map(|(from, to)| from.parse().unwrap()..to.parse().unwrap()).collect()
+}
+
+/// The one gap that a reporter's stderr speaks of.
+#[track_caller]
+pub fn loss(stderr: &str) -> Range<u64> {
+    let [gap] = losses(stderr).try_into().unwrap();
+    gap
 }
 
 /// Asserts that a file has each of these positions once, in order, or that it lies in one of

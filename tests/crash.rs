@@ -1,0 +1,113 @@
+//! Either side killed with SIGKILL, again and again, at any moment: no row is missing, none is
+//! there twice, and nobody has to repair anything.
+#![allow(clippy::unwrap_used)] // a panic is how a test fails
+
+mod common;
+
+use common::{
+    PATIENCE, Place, assert_complete, assert_holds, run, start, until, until_lines, until_longer,
+};
+use fastrand::Rng;
+
+use std::time::{Duration, Instant};
+
+/// A ring that holds all that a test appends, so that nothing may ever be lost.
+const LARGE: [&str; 2] = ["--capacity", "1M"];
+
+#[test]
+fn a_reporter_killed_at_random_moments_writes_each_row_once() {
+    let place = Place::new();
+    let mut random = Rng::with_seed(20);
+    let writer =
+        start(place.writer(&[&LARGE[..], &["--rate", "100000", "--count", "1M"]].concat()));
+    let output = place.output(0);
+    let mut length = 0;
+    for _ in 0..20 {
+        let reporter = start(place.reporter(0, &["--flush", "1"]));
+        until_longer(&output, length);
+        // Not to wait for anything: any moment from now on is the right one.
+        std::thread::sleep(Duration::from_micros(random.u64(0..40_000)));
+        reporter.kill();
+        length = output.metadata().unwrap().len();
+    }
+    writer.stop();
+    let last = place.carry(0, &[]);
+    assert_eq!(last.summary().1, 0, "{last:?}");
+    let end = place.log().snapshot().unwrap().end;
+    assert_complete(&output, 0..end, &[]);
+    assert_eq!(place.log().snapshot().unwrap().readers[0].lost, 0);
+}
+
+#[test]
+fn a_reporter_killed_while_it_attaches_writes_each_row_once() {
+    let place = Place::new();
+    let mut random = Rng::with_seed(7);
+    let mut feed = place.feed(1 << 16);
+    for _ in 0..40 {
+        feed.append(100);
+        let reporter = start(place.reporter(0, &["--once"]));
+        std::thread::sleep(Duration::from_micros(random.u64(0..6_000)));
+        reporter.kill();
+    }
+    place.carry(0, &[]);
+    assert_holds(&place.output(0), &feed.csv(0..4_000));
+    assert_eq!((feed.reader(0).position, feed.reader(0).lost), (4_000, 0));
+}
+
+#[test]
+fn reporters_that_stay_attached_miss_nothing_while_the_writer_is_killed_and_started_again() {
+    let place = Place::new();
+    let mut random = Rng::with_seed(3);
+    let end = || place.log().snapshot().unwrap().end;
+    let write = || start(place.writer(&[&LARGE[..], &["--rate", "50000"]].concat()));
+    let mut writer = write();
+    until("there is a log", || place.shm_file().exists().then_some(()));
+    until("its writer appends", || (end() > 0).then_some(()));
+    let reporters = [0, 1].map(|id| start(place.reporter(id, &[])));
+    for reporter in &reporters {
+        reporter.until_said(", from ");
+    }
+    for _ in 0..10 {
+        let before = end();
+        until("the new writer appends", || (end() > before + 100).then_some(()));
+        std::thread::sleep(Duration::from_micros(random.u64(0..30_000)));
+        writer.kill();
+        writer = write();
+    }
+    writer.kill();
+    assert_eq!(run(place.writer(&["--count", "1000", "--rate", "max"])).code(), 0);
+    for (id, reporter) in reporters.into_iter().enumerate() {
+        until_lines(&place.output(id), end() as usize + 1);
+        reporter.until_said("has another writer, process ");
+        let ended = reporter.stop();
+        assert_eq!((ended.code(), ended.summary()), (0, (end(), 0)), "{ended:?}");
+        assert_complete(&place.output(id), 0..end(), &[]);
+    }
+}
+
+#[test]
+fn both_sides_killed_in_turn_leave_each_row_once() {
+    let place = Place::new();
+    let mut random = Rng::with_seed(11);
+    let write = || start(place.writer(&[&LARGE[..], &["--rate", "100000"]].concat()));
+    let report = || start(place.reporter(5, &["--flush", "0", "--poll", "100us"]));
+    let (mut writer, mut reporter) = (write(), report());
+    until_lines(&place.output(5), 2);
+    let began = Instant::now();
+    for _ in 0..16 {
+        assert!(began.elapsed() < PATIENCE, "the machine is too slow for this test");
+        std::thread::sleep(Duration::from_micros(random.u64(0..60_000)));
+        if random.bool() {
+            writer.kill();
+            writer = write();
+        } else {
+            reporter.kill();
+            reporter = report();
+        }
+    }
+    writer.kill();
+    reporter.kill();
+    place.carry(5, &[]);
+    let end = place.log().snapshot().unwrap().end;
+    assert_complete(&place.output(5), 0..end, &[]);
+}

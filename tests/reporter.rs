@@ -1,0 +1,674 @@
+//! `reporter` as its user meets it: who may be it, where it begins, what it says, how it ends.
+#![allow(clippy::unwrap_used)] // a panic is how a test fails
+
+mod common;
+
+use common::{
+    Ended, Feed, Place, assert_complete, assert_holds, loss, losses, positions, run, start, until,
+    until_holds, until_lines,
+};
+use nix::sys::signal::Signal;
+use ringlog::{Log, Pod, Text, Zeroable, record};
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::{FileExt, chown, symlink};
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::slice;
+
+/// It failed with this code, and said why in one line that names the thing.
+#[track_caller]
+fn assert_refused(ended: &Ended, code: i32, words: &[&str]) {
+    assert_eq!(ended.code(), code, "{ended:?}");
+    assert_eq!(ended.stdout, "");
+    assert_eq!(ended.stderr.lines().count(), 1, "{ended:?}");
+    for word in words {
+        assert!(ended.stderr.contains(word), "no {word:?} in {ended:?}");
+    }
+}
+
+#[test]
+fn eight_reporters_at_once_each_carry_out_every_entry() {
+    let place = Place::new();
+    let reporters: Vec<_> =
+        (0..8).map(|id| start(place.reporter(id, &["--count", "20000"]))).collect();
+    let writer = run(place.writer(&["--capacity", "64k", "--rate", "20000", "--count", "20000"]));
+    assert_eq!(writer.code(), 0, "{writer:?}");
+    for (id, reporter) in reporters.into_iter().enumerate() {
+        let ended = reporter.end();
+        assert_eq!((ended.code(), ended.summary()), (0, (20_000, 0)), "{ended:?}");
+        assert_complete(&place.output(id), 0..20_000, &[]);
+    }
+}
+
+// Where it begins.
+
+#[test]
+fn a_reporter_that_comes_late_begins_at_the_oldest_entry_and_has_lost_nothing() {
+    let place = Place::new();
+    let mut feed = place.feed(64);
+    feed.append(1000);
+    let ended = place.carry(0, &["--strict"]);
+    assert_eq!(ended.summary(), (64, 0), "{ended:?}");
+    assert_holds(&place.output(0), &feed.csv(936..1000));
+    assert_eq!((feed.reader(0).position, feed.reader(0).lost), (1000, 0));
+}
+
+#[test]
+fn from_says_where_to_begin() {
+    let place = Place::new();
+    let mut feed = place.feed(64);
+    feed.append(100);
+    for (id, from, first) in
+        [(0, "oldest", 36), (1, "newest", 100), (2, "50", 50), (3, "-10", 90), (4, "-1000", 36)]
+    {
+        place.carry(id, &["--from", from]);
+        assert_holds(&place.output(id), &feed.csv(first..100));
+        assert_eq!(feed.reader(id).lost, 0, "--from {from}");
+    }
+    // What it then left is where it goes on, whatever it was told once.
+    feed.append(10);
+    place.carry(1, &[]);
+    assert_holds(&place.output(1), &feed.csv(100..110));
+}
+
+#[test]
+fn a_position_that_the_log_no_longer_holds_is_lost_from_there_on() {
+    let place = Place::new();
+    let mut feed = place.feed(64);
+    feed.append(100);
+    let ended = place.carry(0, &["--from", "20"]);
+    assert_eq!(loss(&ended.stderr), 20..36);
+    assert_eq!(ended.summary(), (64, 16), "{ended:?}");
+    assert_holds(&place.output(0), &feed.csv(36..100));
+}
+
+#[test]
+fn a_position_that_is_not_there_yet_is_a_usage_error() {
+    let place = Place::new();
+    place.feed(64).append(100);
+    let ended = run(place.reporter(0, &["--from", "101"]));
+    assert_refused(&ended, 2, &[&place.shm, "101", "100"]);
+    assert!(!place.output(0).exists());
+}
+
+#[test]
+fn count_ends_after_so_many_rows_and_the_next_run_goes_on_behind_them() {
+    let place = Place::new();
+    let mut feed = place.feed(1024);
+    feed.append(100);
+    for end in [30, 60, 90] {
+        let ended = run(place.reporter(0, &["--count", "30"]));
+        assert_eq!((ended.code(), ended.summary()), (0, (30, 0)), "{ended:?}");
+        assert_holds(&place.output(0), &feed.csv(0..end));
+        assert_eq!(feed.reader(0).position, end);
+    }
+}
+
+#[test]
+fn once_ends_although_the_writer_goes_on() {
+    let place = Place::new();
+    let _writer = start(place.writer(&["--rate", "50000", "--capacity", "1M"]));
+    until("there is a log", || place.shm_file().exists().then_some(()));
+    for _ in 0..3 {
+        place.carry(0, &[]);
+    }
+    let end = place.log().snapshot().unwrap().readers[0].position;
+    assert_complete(&place.output(0), 0..end, &[]);
+}
+
+#[test]
+fn an_empty_log_makes_a_file_of_a_header() {
+    let place = Place::new();
+    let feed = place.feed(64);
+    let ended = place.carry(0, &[]);
+    assert_eq!(ended.summary(), (0, 0));
+    assert_holds(&place.output(0), &feed.csv(0..0));
+}
+
+// Who may be it.
+
+#[test]
+fn a_reader_is_one_process_and_the_second_changes_nothing() {
+    let place = Place::new();
+    let mut feed = place.feed(1024);
+    feed.append(100);
+    let first = start(place.reporter(0, &[]));
+    until_lines(&place.output(0), 101);
+    let before = feed.reader(0);
+
+    let second = run(place.reporter(0, &["--output", "second.csv"]));
+    let pid = format!("process {}", first.pid());
+    assert_refused(&second, 4, &[&place.shm, "reader 0", &pid]);
+    assert!(!place.file("second.csv").exists());
+    let after = feed.reader(0);
+    assert_eq!((after.pid, after.position), (before.pid, before.position));
+    assert_eq!(after.attached_ns, before.attached_ns);
+
+    // The moment it is dead, the next gets in.
+    feed.append(50);
+    first.kill();
+    let next = run(place.reporter(0, &["--once"]));
+    assert_eq!(next.code(), 0, "{next:?}");
+    assert_holds(&place.output(0), &feed.csv(0..150));
+}
+
+#[test]
+fn a_reporter_that_is_only_stopped_is_not_robbed() {
+    let place = Place::new();
+    let mut feed = place.feed(1024);
+    feed.append(100);
+    let first = start(place.reporter(0, &[]));
+    until_lines(&place.output(0), 101);
+    first.freeze();
+    let second = run(place.reporter(0, &["--output", "second.csv"]));
+    assert_refused(&second, 4, &[&format!("process {}", first.pid())]);
+    feed.append(50);
+    first.signal(Signal::SIGCONT);
+    until_lines(&place.output(0), 151);
+    assert_eq!(first.stop().summary(), (150, 0));
+    assert_holds(&place.output(0), &feed.csv(0..150));
+}
+
+#[test]
+fn two_reporters_do_not_write_one_file() {
+    let place = Place::new();
+    let mut feed = place.feed(1024);
+    feed.append(100);
+    let first = start(place.reporter(0, &["--output", "out.csv"]));
+    until_lines(&place.file("out.csv"), 101);
+    let second = run(place.reporter(1, &["--output", "out.csv"]));
+    assert_refused(&second, 7, &["out.csv", "another process"]);
+    assert_eq!(feed.reader(1).position, 0, "nothing was carried out");
+    feed.append(50);
+    until_lines(&place.file("out.csv"), 151);
+    first.stop();
+    assert_holds(&place.file("out.csv"), &feed.csv(0..150));
+    assert!(!place.file("out.1.csv").exists());
+}
+
+// What it loses.
+
+#[test]
+fn a_gap_is_told_once_with_its_range_counted_for_good_and_an_error_only_under_strict() {
+    for (strict, code) in [(None, 0), (Some("--strict"), 3)] {
+        let place = Place::new();
+        let mut feed = place.feed(64);
+        feed.append(10);
+        place.carry(0, &[]);
+        feed.append(200);
+        let mut args = vec!["--once"];
+        args.extend(strict);
+        let ended = run(place.reporter(0, &args));
+        assert_eq!(ended.code(), code, "{ended:?}");
+        assert!(ended.stderr.contains("lost 10..146, 136 entries\n"), "{ended:?}");
+        assert_eq!(loss(&ended.stderr), 10..146);
+        assert!(ended.stderr.contains("64 rows, 136 lost, "), "{ended:?}");
+        assert_holds(&place.output(0), &feed.csv((0..10).chain(146..210)));
+        assert_eq!((feed.reader(0).lost, feed.reader(0).laps), (136, 1));
+        // Old losses are no news.
+        let again = place.carry(0, &["--strict"]);
+        assert_eq!((losses(&again.stderr), again.summary()), (vec![], (0, 0)));
+        assert_eq!(feed.reader(0).lost, 136);
+    }
+}
+
+#[test]
+fn a_reporter_that_was_stopped_for_a_lap_goes_on_behind_the_gap() {
+    let place = Place::new();
+    let mut feed = place.feed(64);
+    feed.append(10);
+    let reporter = start(place.reporter(0, &[]));
+    until_lines(&place.output(0), 11);
+    reporter.freeze();
+    feed.append(1000);
+    reporter.signal(Signal::SIGCONT);
+    let last = feed.csv(1009..1010);
+    let last = last.lines().last().unwrap();
+    until("the newest row is there", || {
+        fs::read_to_string(place.output(0)).unwrap().ends_with(&format!("{last}\n")).then_some(())
+    });
+    let ended = reporter.stop();
+    let gap = loss(&ended.stderr);
+    assert_complete(&place.output(0), 0..1010, slice::from_ref(&gap));
+    let lost = gap.end - gap.start;
+    assert_eq!(ended.summary(), (1010 - lost, lost), "{ended:?}");
+    assert_eq!(feed.reader(0).lost, lost);
+}
+
+#[test]
+fn under_a_writer_that_laps_it_again_and_again_delivered_and_lost_make_appended() {
+    let place = Place::new();
+    assert_eq!(run(place.writer(&["--count", "10", "--capacity", "1024"])).code(), 0);
+    let reporter = start(place.reporter(0, &["--poll", "5ms"]));
+    until_lines(&place.output(0), 11);
+    let writer = run(place.writer(&["--count", "200000", "--rate", "max"]));
+    assert_eq!(writer.code(), 0, "{writer:?}");
+    let position = || place.log().snapshot().unwrap().readers[0].position;
+    until("all is carried out", || (position() == 200_010).then_some(()));
+    let ended = reporter.stop();
+    let gaps = losses(&ended.stderr);
+    let lost = gaps.iter().map(|gap| gap.end - gap.start).sum();
+    assert!(lost > 0, "a test of nothing: {ended:?}");
+    assert_eq!(ended.summary(), (200_010 - lost, lost), "{ended:?}");
+    assert_eq!(place.log().snapshot().unwrap().readers[0].lost, lost);
+    assert_complete(&place.output(0), 0..200_010, &gaps);
+}
+
+// A log that is not there, or not the same any more.
+
+#[test]
+fn a_reporter_waits_for_its_log_and_says_so() {
+    let place = Place::new();
+    let reporter = start(place.reporter(0, &[]));
+    reporter.until_said(&format!("{} is not there yet", place.shm));
+    let mut feed = place.feed(64);
+    feed.append(10);
+    until_holds(&place.output(0), &feed.csv(0..10));
+    let ended = reporter.stop();
+    assert_eq!((ended.code(), ended.summary()), (0, (10, 0)), "{ended:?}");
+}
+
+#[test]
+fn a_reporter_that_waits_for_its_log_can_be_stopped() {
+    let place = Place::new();
+    let reporter = start(place.reporter(0, &[]));
+    reporter.until_said("is not there yet");
+    let ended = reporter.stop();
+    assert_eq!((ended.code(), ended.summary()), (0, (0, 0)), "{ended:?}");
+    assert!(!place.output(0).exists());
+}
+
+#[test]
+fn no_log_is_exit_5_for_those_who_do_not_wait() {
+    let place = Place::new();
+    for flag in ["--no-wait", "--once"] {
+        assert_refused(&run(place.reporter(0, &[flag])), 5, &[&place.shm, "no such log"]);
+    }
+    let ended = run(place.reporter(0, &["--no-wait", "--path", "none.log"]));
+    assert_refused(&ended, 5, &["none.log"]);
+}
+
+#[test]
+fn a_log_made_again_is_finished_told_of_and_begun_in_a_file_of_its_own() {
+    let place = Place::new();
+    let mut old = place.feed(64);
+    old.append(30);
+    let reporter = start(place.reporter(0, &[]));
+    until_lines(&place.output(0), 31);
+    Log::remove(place.shm.as_str()).unwrap();
+    let mut new = place.feed(64);
+    new.append(20);
+    old.append(10); // the last of an engine that does not know yet
+    let old_rows = old.csv(0..40);
+    drop(old);
+    until_holds(&place.output(0), &new.csv(0..20));
+    new.append(5);
+    until_holds(&place.output(0), &new.csv(0..25));
+    assert_holds(&place.file("output_0.1.csv"), &old_rows);
+    let ended = reporter.stop();
+    assert_eq!((ended.code(), ended.summary()), (0, (65, 0)), "{ended:?}");
+    assert!(ended.stderr.contains("was deleted; it is carried out to its end, 40\n"), "{ended:?}");
+    assert!(ended.stderr.contains("output_0.csv is set aside as output_0.1.csv: "), "{ended:?}");
+}
+
+#[test]
+fn a_log_made_again_by_a_writer_that_stays_is_taken_over_once_the_old_one_is_silent() {
+    let place = Place::new();
+    let mut old = place.feed(64);
+    old.append(30);
+    let reporter = start(place.reporter(0, &[]));
+    until_lines(&place.output(0), 31);
+    Log::remove(place.shm.as_str()).unwrap();
+    let mut new = place.feed(64);
+    new.append(20);
+    until_holds(&place.output(0), &new.csv(0..20));
+    assert_holds(&place.file("output_0.1.csv"), &old.csv(0..30));
+    assert_eq!(reporter.stop().summary(), (50, 0));
+}
+
+#[test]
+fn a_log_deleted_while_its_writer_lives_is_followed_to_its_end() {
+    let place = Place::new();
+    let writer = start(place.writer(&["--rate", "1000", "--count", "1000"]));
+    let reporter = start(place.reporter(0, &[]));
+    until_lines(&place.output(0), 2);
+    Log::remove(place.shm.as_str()).unwrap();
+    assert_eq!(writer.end().code(), 0);
+    reporter.until_said("was deleted; it is carried out to its end, 1000");
+    reporter.until_said("is not there yet");
+    let ended = reporter.stop();
+    assert_eq!((ended.code(), ended.summary()), (0, (1000, 0)), "{ended:?}");
+    assert_complete(&place.output(0), 0..1000, &[]);
+}
+
+// How it ends.
+
+#[test]
+fn int_and_term_finish_the_file_commit_it_and_sum_up() {
+    for signal in [Signal::SIGINT, Signal::SIGTERM] {
+        let place = Place::new();
+        let mut feed = place.feed(1 << 14);
+        feed.append(10_000);
+        // Rows are only written when the buffer is full, or at the end.
+        let reporter = start(place.reporter(0, &["--flush", "3600000"]));
+        until_lines(&place.output(0), 100);
+        reporter.signal(signal);
+        let ended = reporter.end();
+        assert_eq!(ended.code(), 0, "{ended:?}");
+        let (rows, lost) = ended.summary();
+        assert_eq!(lost, 0);
+        assert_holds(&place.output(0), &feed.csv(0..rows));
+        assert_eq!(feed.reader(0).position, rows);
+    }
+}
+
+#[test]
+fn a_second_signal_ends_a_reporter_that_cannot_finish() {
+    let place = Place::new();
+    let mut feed = place.feed(1 << 14);
+    feed.append(10_000);
+    let reporter = start(place.reporter(0, &["--output", "-"]));
+    // Nobody reads: with so much in the pipe, the next write must wait.
+    let written = |position| feed.csv(0..position).len();
+    until("the pipe is full", || (written(feed.reader(0).position) > 62_000).then_some(()));
+    reporter.signal(Signal::SIGINT);
+    reporter.signal(Signal::SIGTERM);
+    let ended = reporter.end();
+    assert!(ended.status.signal().is_some(), "{ended:?}");
+}
+
+#[test]
+fn a_closed_pipe_is_a_quiet_end_and_commits_nothing_that_was_not_delivered() {
+    let place = Place::new();
+    let mut feed = place.feed(1024);
+    feed.append(100);
+    let mut reporter = start(place.reporter(0, &["--output", "-"]));
+    let stdout = BufReader::new(reporter.take_stdout());
+    let mut lines = stdout.lines().map(|line| line.unwrap() + "\n");
+    let text: String = lines.by_ref().take(101).collect();
+    assert_eq!(text, feed.csv(0..100));
+    until("the rows are committed", || (feed.reader(0).position == 100).then_some(()));
+    drop(lines);
+    feed.append(50);
+    let ended = reporter.end();
+    assert_eq!(ended.code(), 0, "{ended:?}");
+    assert_eq!(ended.stderr.lines().count(), 1, "{ended:?}");
+    assert_eq!(feed.reader(0).position, 100);
+
+    let rest = place.carry(0, &["--output", "-"]);
+    assert_eq!(rest.stdout, feed.csv(100..150));
+}
+
+#[test]
+fn what_a_pipe_took_before_it_was_closed_is_whole_rows_and_the_next_run_goes_on_behind_them() {
+    let place = Place::new();
+    let mut feed = place.feed(1 << 14);
+    feed.append(10_000);
+    let mut reporter = start(place.reporter(0, &["--output", "-"]));
+    drop(reporter.take_stdout());
+    assert_eq!(reporter.end().code(), 0);
+    let position = feed.reader(0).position;
+    let rest = place.carry(0, &["--output", "-"]);
+    assert_eq!(rest.stdout, feed.csv(position..10_000));
+}
+
+#[test]
+fn an_output_that_stays_full_is_exit_7_and_moves_nothing() {
+    let place = Place::new();
+    let mut feed = place.feed(1024);
+    feed.append(100);
+    let reporter = start(place.reporter(0, &["--output", "/dev/full"]));
+    reporter.until_said("trying again until there is room");
+    let ended = reporter.stop();
+    assert_eq!(ended.code(), 7, "{ended:?}");
+    assert_eq!(feed.reader(0).position, 0);
+    place.carry(0, &[]);
+    assert_holds(&place.output(0), &feed.csv(0..100));
+}
+
+// What it writes.
+
+#[test]
+fn times_are_written_as_nanoseconds_or_as_rfc_3339() {
+    let place = Place::new();
+    let mut feed = place.feed(64);
+    feed.append(3);
+    for (id, args) in [(0, &[][..]), (1, &["--time", "ns"]), (2, &["--time", "rfc3339"])] {
+        place.carry(id, args);
+    }
+    let nanos = fs::read_to_string(place.output(0)).unwrap();
+    assert_eq!(nanos, feed.csv(0..3));
+    assert_eq!(nanos, fs::read_to_string(place.output(1)).unwrap());
+    let cell = |path: &Path| {
+        let mut csv = csv::Reader::from_path(path).unwrap();
+        let row = csv.records().nth(2).unwrap().unwrap();
+        row[1].to_owned()
+    };
+    // The seconds and the nanoseconds of a sample's time are the same number.
+    let nanos: u64 = cell(&place.output(0)).parse().unwrap();
+    let seconds = nanos / 1_000_000_001;
+    assert!(seconds < 3600, "this test knows no hours");
+    let (minute, second) = (seconds / 60, seconds % 60);
+    let expected = format!("1970-01-01T00:{minute:02}:{second:02}.{seconds:09}Z");
+    assert_eq!(cell(&place.output(2)), expected);
+}
+
+#[test]
+fn text_that_csv_could_misread_comes_back_as_it_was_appended() {
+    #[repr(C)]
+    #[derive(Clone, Copy, Pod, Zeroable)]
+    struct Note {
+        text: Text<16>,
+        number: u64,
+    }
+    record!(Note { text, number });
+
+    let texts =
+        ["plain", "a,b", "say \"hi\"", "two\nlines", "\r\n", "\"", "", " äöü€ ", "''", ",,"];
+    let place = Place::new();
+    let log = Log::create::<Note>(place.shm.as_str()).unwrap();
+    let mut writer = log.writer::<Note>().unwrap();
+    let mut append = || {
+        for (number, text) in texts.iter().enumerate() {
+            writer.append(&Note { text: Text::new(text), number: number as u64 });
+        }
+    };
+    append();
+    place.carry(0, &[]);
+    let whole = fs::read(place.output(0)).unwrap();
+
+    // Wherever a kill has torn it, also within quotes.
+    append();
+    place.carry(0, &[]);
+    let twice = fs::read(place.output(0)).unwrap();
+    for length in (whole.len()..=twice.len()).step_by(3) {
+        fs::write(place.output(0), &twice[..length]).unwrap();
+        place.carry(0, &[]);
+        assert_eq!(fs::read(place.output(0)).unwrap(), twice, "torn at {length}");
+        assert!(!place.file("output_0.1.csv").exists(), "torn at {length}");
+    }
+    let mut csv = csv::Reader::from_path(place.output(0)).unwrap();
+    let read: Vec<(u64, String, usize)> = csv.deserialize().collect::<Result<_, _>>().unwrap();
+    let expected: Vec<(u64, String, usize)> = (0..2 * texts.len())
+        .map(|i| (i as u64, texts[i % texts.len()].to_owned(), i % texts.len()))
+        .collect();
+    assert_eq!(read, expected);
+}
+
+#[test]
+fn flush_fsync_spin_and_poll_change_when_rows_are_written_and_not_which() {
+    let place = Place::new();
+    let mut feed = place.feed(1 << 14);
+    feed.append(5_000);
+    let ways: [&[&str]; 6] = [
+        &["--fsync"],
+        &["--fsync", "--flush", "0"],
+        &["--flush", "0"],
+        &["--flush", "3600000"],
+        &["--spin"],
+        &["--poll", "100ms"],
+    ];
+    for (id, args) in ways.into_iter().enumerate() {
+        place.carry(id, args);
+        assert_holds(&place.output(id), &feed.csv(0..5_000));
+        assert_eq!(feed.reader(id).position, 5_000, "{args:?}");
+    }
+}
+
+#[test]
+fn quiet_is_silent_on_a_clean_run_and_not_about_losses() {
+    let place = Place::new();
+    let mut feed = place.feed(64);
+    feed.append(10);
+    let clean = place.carry(0, &["-q"]);
+    assert_eq!((clean.stdout.as_str(), clean.stderr.as_str()), ("", ""));
+    feed.append(100);
+    assert_eq!(loss(&place.carry(0, &["-q"]).stderr), 10..46);
+}
+
+#[test]
+fn stdout_carries_data_only() {
+    let place = Place::new();
+    let mut feed = place.feed(64);
+    feed.append(10);
+    assert_eq!(place.carry(0, &["--output", "-"]).stdout, feed.csv(0..10));
+    assert_eq!(place.carry(1, &[]).stdout, "");
+    let names = |entry: fs::DirEntry| entry.file_name().into_string().unwrap();
+    let files: Vec<_> =
+        fs::read_dir(place.dir.path()).unwrap().map(|e| names(e.unwrap())).collect();
+    assert_eq!(files, ["output_1.csv"]);
+    assert_eq!(positions(&place.output(1)).len(), 10);
+}
+
+// What it does not take.
+
+#[test]
+fn arguments_that_cannot_be_meant_are_exit_2_and_named() {
+    let place = Place::new();
+    let _feed = place.feed(64);
+    let usage: [(&[&str], &str); 11] = [
+        (&["8"], "'8'"),
+        (&["-1"], "'-1'"),
+        (&["one"], "'one'"),
+        (&[], "<N>"),
+        (&["0", "1"], "'1'"),
+        (&["0", "--from", "soon"], "'soon'"),
+        (&["0", "--from", "--5"], "'--5'"),
+        (&["0", "--poll", "quick"], "'quick'"),
+        (&["0", "--time", "local"], "'local'"),
+        (&["0", "--spin", "--poll", "1ms"], "'--spin'"),
+        (&["0", "--shm", "/x", "--path", "x"], "'--path <FILE>'"),
+    ];
+    for (args, named) in usage {
+        let ended = run(place.program(env!("CARGO_BIN_EXE_reporter"), args));
+        assert_eq!((ended.code(), ended.stdout.as_str()), (2, ""), "{args:?}: {ended:?}");
+        assert!(ended.stderr.contains(named), "{args:?}: {ended:?}");
+    }
+    for name in ["", "/", "a/b"] {
+        let ended = run(place.reporter(0, &["--shm", name]));
+        assert_refused(&ended, 2, &[name, "shared memory"]);
+    }
+}
+
+#[test]
+fn help_and_version_are_not_errors() {
+    let place = Place::new();
+    let help = run(place.reporter(0, &["--help"]));
+    assert_eq!((help.code(), help.stderr.as_str()), (0, ""));
+    for word in ["Examples:", "Exit codes:", "7  the output could not be written"] {
+        assert!(help.stdout.contains(word), "no {word:?} in {}", help.stdout);
+    }
+    assert_eq!(run(place.reporter(0, &["--version"])).code(), 0);
+}
+
+#[test]
+fn what_is_no_log_is_exit_6_and_says_what_it_is() {
+    let place = Place::new();
+    let file = place.file("it");
+    let attempt = |words: &[&str]| {
+        let ended = run(place.reporter(0, &["--path", "it", "--no-wait"]));
+        assert_refused(&ended, 6, &[&["it: "], words].concat());
+        assert!(!place.output(0).exists());
+    };
+    fs::write(&file, "").unwrap();
+    attempt(&["0 bytes"]);
+    fs::write(&file, "a text").unwrap();
+    attempt(&["6 bytes"]);
+    fs::write(&file, "a text\n".repeat(10_000)).unwrap();
+    attempt(&["RINGLOG1"]);
+    fs::remove_file(&file).unwrap();
+    symlink(place.file("elsewhere"), &file).unwrap();
+    attempt(&["symbolic link"]);
+    fs::remove_file(&file).unwrap();
+    nix::unistd::mkfifo(&file, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    attempt(&["pipe"]);
+    fs::remove_file(&file).unwrap();
+    fs::create_dir(&file).unwrap();
+    attempt(&["directory"]);
+}
+
+#[test]
+fn a_log_with_a_damaged_header_is_exit_6_and_says_where() {
+    let number = u64::to_le_bytes;
+    let damages: [(u64, &[u8], &str); 12] = [
+        (0x80, b"RINGLOG2", "RINGLOG1"),
+        (0x88, &number(2), "version 2"),
+        (0x90, &number(3), "power of two"),
+        (0x90, &number(128), "128 slots"),
+        (0x90, &number(1 << 63), "slots"),
+        (0x98, &number(0), "the header says 0"),
+        (0xA0, &number(0), "at least one byte"),
+        (0xA0, &number(u64::MAX), "address space"),
+        (0xC0, &number(2561), "2561"),
+        (0xC0, &number(0), "schema"),
+        (0x600, b"????????????", "schema"),
+        (0x600, &[0xFF; 8], "UTF-8"),
+    ];
+    for (offset, bytes, said) in damages {
+        let place = Place::new();
+        let path = place.file("it.log");
+        Feed::new(path.clone(), 64).append(10);
+        let file = File::options().write(true).open(&path).unwrap();
+        file.write_all_at(bytes, offset).unwrap();
+        let ended = run(place.reporter(0, &["--path", "it.log", "--no-wait"]));
+        assert_refused(&ended, 6, &["it.log", said]);
+    }
+    for length in [4095, 4096, 4096 + 64 * 32 - 1, 4096 + 64 * 32 + 1] {
+        let place = Place::new();
+        let path = place.file("it.log");
+        Feed::new(path.clone(), 64).append(10);
+        File::options().write(true).open(&path).unwrap().set_len(length).unwrap();
+        let ended = run(place.reporter(0, &["--path", "it.log", "--no-wait"]));
+        assert_refused(&ended, 6, &["it.log", &length.to_string()]);
+    }
+}
+
+#[test]
+fn a_log_of_another_user_is_exit_6_unless_its_owner_is_named() {
+    if !nix::unistd::geteuid().is_root() {
+        // Not by `eprintln!`, which a test that passes does not show.
+        let _ = writeln!(std::io::stderr(), "SKIPPED: only root can give a file away");
+        return;
+    }
+    let place = Place::new();
+    let mut feed = place.feed(64);
+    feed.append(10);
+    chown(place.shm_file(), Some(12_345), None).unwrap();
+    let ended = run(place.reporter(0, &["--no-wait"]));
+    assert_refused(&ended, 6, &[&place.shm, "user 12345"]);
+    place.carry(0, &["--owner", "12345"]);
+    assert_holds(&place.output(0), &feed.csv(0..10));
+}
+
+#[test]
+fn an_output_that_cannot_be_opened_is_exit_7_and_moves_nothing() {
+    let place = Place::new();
+    let mut feed = place.feed(64);
+    feed.append(10);
+    for output in ["missing/out.csv", "."] {
+        let ended = run(place.reporter(0, &["--output", output]));
+        assert_refused(&ended, 7, &[output]);
+        assert_eq!(feed.reader(0).position, 0);
+    }
+}

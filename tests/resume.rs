@@ -1,0 +1,520 @@
+//! Going on with a file: what a reporter finds under its output's name, and what it makes of it.
+#![allow(clippy::unwrap_used)] // a panic is how a test fails
+
+mod common;
+#[path = "common/disk.rs"]
+mod disk;
+
+use common::{
+    Ended, Feed, Place, Running, assert_complete, assert_holds, loss, positions, run, start, until,
+    until_holds, until_longer,
+};
+use disk::{SmallDisk, on_a_small_disk};
+use nix::sys::signal::Signal;
+use std::fs::{self, File};
+use std::io::Write;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::process::Command;
+
+/// A log of which reader 0 has carried out `rows`, and as many more behind them.
+fn carried(capacity: u64, rows: u64) -> (Place, Feed) {
+    let place = Place::new();
+    let mut feed = place.feed(capacity);
+    feed.append(rows);
+    place.carry(0, &[]);
+    assert_holds(&place.output(0), &feed.csv(0..rows));
+    feed.append(rows);
+    (place, feed)
+}
+
+/// Another log's file, with as many rows, in the directory of `place`.
+fn anothers(place: &Place, rows: u64) -> String {
+    let mut other = Feed::new(place.file("other.log"), 1 << 16);
+    other.append(rows);
+    place.carry(0, &["--path", "other.log", "--output", "other.csv"]);
+    let text = fs::read_to_string(place.file("other.csv")).unwrap();
+    assert_eq!(text, other.csv(0..rows));
+    text
+}
+
+fn add(path: &Path, text: &str) {
+    File::options().append(true).open(path).unwrap().write_all(text.as_bytes()).unwrap();
+}
+
+fn cut(path: &Path, length: usize) {
+    File::options().write(true).open(path).unwrap().set_len(length as u64).unwrap();
+}
+
+/// All its rows again, nothing lost, nothing set aside.
+#[track_caller]
+fn assert_healed(place: &Place, feed: &Feed, rows: u64) -> Ended {
+    let ended = place.carry(0, &["--strict"]);
+    assert_holds(&place.output(0), &feed.csv(0..rows));
+    assert!(!place.file("output_0.1.csv").exists(), "{ended:?}");
+    assert_eq!((feed.reader(0).position, feed.reader(0).lost), (rows, 0));
+    ended
+}
+
+/// The file is now under a number, as it was, and the user has been told so, and why.
+#[track_caller]
+fn assert_set_aside(place: &Place, ended: &Ended, number: u32, text: &str, why: &str) {
+    let aside = format!("output_0.{number}.csv");
+    assert_holds(&place.file(&aside), text);
+    let told = format!("reporter 0: output_0.csv is set aside as {aside}: ");
+    let lines: Vec<_> = ended.stderr.lines().filter(|line| line.starts_with(&told)).collect();
+    assert_eq!(lines.len(), 1, "{ended:?}");
+    assert!(lines[0].contains(why), "{ended:?}");
+}
+
+// The file it left, as a kill leaves it.
+
+#[test]
+fn a_torn_last_line_is_dropped_and_its_row_written_whole() {
+    let (place, feed) = carried(1024, 100);
+    let next = feed.csv(100..101);
+    let next = next.lines().nth(1).unwrap();
+    add(&place.output(0), &next[..next.len() - 1]);
+    let ended = assert_healed(&place, &feed, 200);
+    let dropped = format!("an unfinished last line of {} bytes is dropped", next.len() - 1);
+    assert!(ended.stderr.contains(&dropped), "{ended:?}");
+}
+
+#[test]
+fn rows_that_were_written_and_not_committed_are_not_written_again() {
+    let (place, feed) = carried(1024, 100);
+    for row in feed.csv(100..150).lines().skip(1) {
+        add(&place.output(0), &format!("{row}\n"));
+    }
+    add(&place.output(0), "150,");
+    let ended = assert_healed(&place, &feed, 200);
+    assert_eq!(ended.summary(), (50, 0), "{ended:?}");
+}
+
+#[test]
+fn a_run_with_nothing_new_leaves_the_file_alone() {
+    let (place, feed) = carried(1024, 100);
+    assert_healed(&place, &feed, 200);
+    let before = place.output(0).metadata().unwrap();
+    let ended = assert_healed(&place, &feed, 200);
+    assert_eq!(ended.summary(), (0, 0), "{ended:?}");
+    let after = place.output(0).metadata().unwrap();
+    assert_eq!((before.ino(), before.len()), (after.ino(), after.len()));
+}
+
+// The file it left, damaged since.
+
+#[test]
+fn a_file_that_was_cut_anywhere_is_healed_from_the_ring() {
+    let (place, mut feed) = carried(1 << 14, 100);
+    let whole = feed.csv(0..100);
+    let line = |rows| feed.csv(0..rows).len();
+    let cuts = [
+        0,             // to nothing
+        2,             // within the header
+        line(0) - 1,   // before its line end
+        line(0),       // to the header
+        line(0) + 1,   // within the first row
+        line(1),       // to the first row
+        line(50),      // at a line
+        line(50) + 7,  // within a line
+        line(99),      // by the last row
+        line(100) - 1, // by the last line end
+    ];
+    for (rows, length) in (200..).zip(cuts) {
+        assert!(length < whole.len());
+        cut(&place.output(0), length);
+        let ended = assert_healed(&place, &feed, rows);
+        assert!(ended.stderr.contains("is written again"), "cut to {length}: {ended:?}");
+        feed.append(1);
+    }
+}
+
+#[test]
+fn a_file_that_was_deleted_is_healed_from_the_ring() {
+    let (place, feed) = carried(1024, 100);
+    fs::remove_file(place.output(0)).unwrap();
+    let ended = assert_healed(&place, &feed, 200);
+    assert!(ended.stderr.contains("output_0.csv had 0..100, and is gone"), "{ended:?}");
+}
+
+#[test]
+fn what_the_ring_no_longer_holds_of_a_damaged_file_is_a_reported_gap() {
+    for (rows, gap) in [(Some(10), 10..136), (Some(0), 0..136), (None, 0..136)] {
+        let place = Place::new();
+        let mut feed = place.feed(64);
+        for _ in 0..4 {
+            feed.append(50);
+            place.carry(0, &["--strict"]);
+        }
+        match rows {
+            Some(rows) => cut(&place.output(0), feed.csv(0..rows).len()),
+            None => fs::remove_file(place.output(0)).unwrap(),
+        }
+        let ended = place.carry(0, &[]);
+        assert_eq!(loss(&ended.stderr), gap, "{ended:?}");
+        let lost = gap.end - gap.start;
+        assert_eq!(ended.summary(), (64, lost), "{ended:?}");
+        assert_eq!(feed.reader(0).lost, lost);
+        assert_holds(&place.output(0), &feed.csv((0..gap.start).chain(136..200)));
+    }
+}
+
+// A file that is not the one it left.
+
+#[test]
+fn another_logs_file_is_set_aside_as_it_is_however_it_came_there() {
+    type Came = fn(&Path, &Path);
+    let ways: [Came; 2] = [
+        |from, to| fs::rename(from, to).unwrap(),
+        |from, to| assert!(fs::copy(from, to).unwrap() > 0), // the same inode as before
+    ];
+    for came in ways {
+        for rows in [10, 100, 1000] {
+            let (place, feed) = carried(1024, 100);
+            let text = anothers(&place, rows);
+            came(&place.file("other.csv"), &place.output(0));
+            let ended = place.carry(0, &["--strict"]);
+            assert_set_aside(&place, &ended, 1, &text, "this reader");
+            assert_holds(&place.output(0), &feed.csv(0..200));
+            assert_eq!((feed.reader(0).position, feed.reader(0).lost), (200, 0));
+        }
+    }
+}
+
+#[test]
+fn a_file_with_other_columns_is_set_aside() {
+    let (place, feed) = carried(1024, 100);
+    let text = "seq,price\n0,1.5\n1,2.5\n";
+    fs::write(place.output(0), text).unwrap();
+    let ended = place.carry(0, &[]);
+    assert_set_aside(&place, &ended, 1, text, "its columns are not the log's");
+    assert_holds(&place.output(0), &feed.csv(0..200));
+}
+
+#[test]
+fn a_file_that_was_there_before_the_reader_is_set_aside_and_the_log_begun_in_a_new_one() {
+    let place = Place::new();
+    let mut feed = place.feed(1024);
+    feed.append(100);
+    let text = feed.csv(0..50); // as if it were this log's
+    fs::write(place.output(0), &text).unwrap();
+    let ended = place.carry(0, &[]);
+    assert_set_aside(&place, &ended, 1, &text, "not the file that this reader of this log left");
+    assert_holds(&place.output(0), &feed.csv(0..100));
+}
+
+#[test]
+fn an_empty_file_that_was_there_before_is_begun() {
+    let place = Place::new();
+    let mut feed = place.feed(1024);
+    feed.append(100);
+    fs::write(place.output(0), "").unwrap();
+    assert_healed(&place, &feed, 100);
+}
+
+#[test]
+fn files_set_aside_take_the_next_free_number_and_replace_nothing() {
+    let (place, feed) = carried(1024, 100);
+    for name in ["output_0.1.csv", "output_0.3.csv"] {
+        fs::write(place.file(name), "somebody's").unwrap();
+    }
+    for number in [2, 4, 5] {
+        let text = anothers(&place, 10);
+        fs::copy(place.file("other.csv"), place.output(0)).unwrap();
+        fs::remove_file(place.file("other.log")).unwrap();
+        fs::remove_file(place.file("other.csv")).unwrap();
+        let ended = place.carry(0, &[]);
+        assert_set_aside(&place, &ended, number, &text, "this reader");
+        assert_holds(&place.output(0), &feed.csv(0..200));
+    }
+    for name in ["output_0.1.csv", "output_0.3.csv"] {
+        assert_holds(&place.file(name), "somebody's");
+    }
+}
+
+#[test]
+fn files_swapped_between_two_readers_are_both_set_aside_and_written_again() {
+    let (place, feed) = carried(1024, 100);
+    place.carry(1, &["--from", "150"]);
+    let (a, b) = (place.output(0), place.output(1));
+    fs::rename(&a, place.file("swap")).unwrap();
+    fs::rename(&b, &a).unwrap();
+    fs::rename(place.file("swap"), &b).unwrap();
+    for id in [0, 1] {
+        let ended = place.carry(id, &["--strict"]);
+        assert!(ended.stderr.contains(" is set aside as "), "{ended:?}");
+    }
+    assert_holds(&a, &feed.csv(0..200));
+    assert_holds(&b, &feed.csv(150..200));
+    assert_holds(&place.file("output_0.1.csv"), &feed.csv(150..200));
+    assert_holds(&place.file("output_1.1.csv"), &feed.csv(0..100));
+}
+
+#[test]
+fn a_file_whose_rows_somebody_changed_is_set_aside() {
+    for (from, to) in
+        [("\n0,", "\n7,"), ("seq,", "pos,"), ("\n50,", "\n 50,"), ("\n99,", "\n999,\n")]
+    {
+        let (place, feed) = carried(1024, 100);
+        let text = feed.csv(0..100).replace(from, to) + "100,0,0\nand a line\n";
+        fs::write(place.output(0), &text).unwrap();
+        let ended = place.carry(0, &[]);
+        assert_set_aside(&place, &ended, 1, &text, "");
+        assert_holds(&place.output(0), &feed.csv(0..200));
+    }
+}
+
+#[test]
+fn a_row_that_the_log_has_not_appended_yet_makes_a_file_not_this_logs() {
+    let (place, feed) = carried(1024, 100);
+    let text = feed.csv(0..100) + "200,0,0\n";
+    fs::write(place.output(0), &text).unwrap();
+    let ended = place.carry(0, &[]);
+    assert_set_aside(&place, &ended, 1, &text, "it has row 200, and the log ends at 200");
+    // Its rows are in the file set aside, so they are not written again.
+    assert_holds(&place.output(0), &feed.csv(100..200));
+}
+
+#[test]
+fn times_in_another_form_are_not_mixed_into_one_file() {
+    let (place, feed) = carried(1024, 100);
+    let ended = place.carry(0, &["--time", "rfc3339"]);
+    assert_set_aside(&place, &ended, 1, &feed.csv(0..100), "its times are written in another way");
+    assert!(fs::read_to_string(place.output(0)).unwrap().contains(",1970-01-01T"));
+    assert_eq!(positions(&place.output(0)), Vec::from_iter(100..200));
+}
+
+#[test]
+fn beginning_before_the_rows_of_a_file_sets_it_aside_and_behind_them_goes_on_with_it() {
+    let (place, feed) = carried(1024, 100);
+    place.carry(0, &["--from", "150"]);
+    assert_holds(&place.output(0), &feed.csv((0..100).chain(150..200)));
+    assert_eq!(feed.reader(0).lost, 0, "skipped is not lost");
+
+    let ended = place.carry(0, &["--from", "oldest"]);
+    let text = feed.csv((0..100).chain(150..200));
+    assert_set_aside(&place, &ended, 1, &text, "0 was asked for");
+    assert_holds(&place.output(0), &feed.csv(0..200));
+}
+
+#[test]
+fn a_file_that_was_moved_while_nobody_was_attached_is_written_again_and_the_moved_one_left() {
+    let (place, feed) = carried(1024, 100);
+    fs::rename(place.output(0), place.file("moved.csv")).unwrap();
+    let ended = assert_healed(&place, &feed, 200);
+    assert!(ended.stderr.contains("is gone"), "{ended:?}");
+    assert_holds(&place.file("moved.csv"), &feed.csv(0..100));
+}
+
+#[test]
+fn another_output_begins_where_the_last_one_ended() {
+    let (place, feed) = carried(1024, 100);
+    place.carry(0, &["--output", "second.csv"]);
+    assert_holds(&place.file("second.csv"), &feed.csv(100..200));
+    assert_holds(&place.output(0), &feed.csv(0..100));
+    // And back: the first is no longer the file that this reader left.
+    let ended = place.carry(0, &[]);
+    assert_set_aside(&place, &ended, 1, &feed.csv(0..100), "not the file that this reader");
+    assert_holds(&place.output(0), &feed.csv(200..200));
+}
+
+// While it is attached.
+
+/// A reporter that has written 100 rows and goes on.
+fn attached() -> (Place, Feed, Running) {
+    let place = Place::new();
+    let mut feed = place.feed(1024);
+    feed.append(100);
+    let reporter = start(place.reporter(0, &[]));
+    until_holds(&place.output(0), &feed.csv(0..100));
+    (place, feed, reporter)
+}
+
+#[test]
+fn a_file_damaged_under_a_reporter_is_noticed_and_healed() {
+    let damages: [fn(&Path); 4] = [
+        |path| fs::remove_file(path).unwrap(),
+        |path| cut(path, 0),
+        |path| cut(path, 20),
+        |path| cut(path, path.metadata().unwrap().len() as usize / 2),
+    ];
+    for damage in damages {
+        let (place, mut feed, reporter) = attached();
+        damage(&place.output(0));
+        until_holds(&place.output(0), &feed.csv(0..100));
+        feed.append(100);
+        until_holds(&place.output(0), &feed.csv(0..200));
+        let ended = reporter.stop();
+        assert_eq!(ended.code(), 0, "{ended:?}");
+        assert!(ended.stderr.contains("is written again"), "{ended:?}");
+        assert_eq!(feed.reader(0).lost, 0);
+    }
+}
+
+#[test]
+fn a_file_overwritten_under_a_reporter_is_set_aside_and_its_own_written_again() {
+    let (place, mut feed, reporter) = attached();
+    let text = "not\na,log's\nfile\n";
+    fs::write(place.output(0), text).unwrap();
+    until_holds(&place.output(0), &feed.csv(0..100));
+    feed.append(100);
+    until_holds(&place.output(0), &feed.csv(0..200));
+    assert_set_aside(&place, &reporter.stop(), 1, text, "");
+}
+
+#[test]
+fn deleting_the_file_again_and_again_under_a_busy_reporter_costs_no_row() {
+    let place = Place::new();
+    let writer = start(place.writer(&["--capacity", "256k", "--rate", "20000"]));
+    let reporter = start(place.reporter(0, &[]));
+    for _ in 0..3 {
+        until_longer(&place.output(0), 100);
+        fs::remove_file(place.output(0)).unwrap();
+    }
+    assert_eq!(writer.stop().code(), 0);
+    let end = place.log().snapshot().unwrap().end;
+    until("the file is complete", || {
+        let text = fs::read_to_string(place.output(0)).unwrap_or_default();
+        (text.lines().count() as u64 == end + 1).then_some(())
+    });
+    assert_eq!(reporter.stop().code(), 0);
+    assert_complete(&place.output(0), 0..end, &[]);
+}
+
+#[test]
+fn hup_after_the_file_was_moved_splits_the_rows_and_loses_none() {
+    let place = Place::new();
+    let writer = start(place.writer(&["--capacity", "256k", "--rate", "20000"]));
+    let reporter = start(place.reporter(0, &[]));
+    let parts = ["part.a", "part.b", "part.c"];
+    for part in parts {
+        until_longer(&place.output(0), 1000);
+        fs::rename(place.output(0), place.file(part)).unwrap();
+        let written = place.file(part).metadata().unwrap().len();
+        until_longer(&place.file(part), written); // until then, it is the file
+        reporter.signal(Signal::SIGHUP);
+        until("there is a new file", || place.output(0).exists().then_some(()));
+    }
+    until_longer(&place.output(0), 1000);
+    assert_eq!(writer.stop().code(), 0);
+    let end = place.log().snapshot().unwrap().end;
+    until("all is committed", || {
+        (place.log().snapshot().unwrap().readers[0].position == end).then_some(())
+    });
+    let ended = reporter.stop();
+    assert_eq!((ended.code(), ended.summary()), (0, (end, 0)), "{ended:?}");
+    assert_eq!(ended.stderr.matches("output_0.csv reopened, from ").count(), 3, "{ended:?}");
+    let files = parts.map(|part| place.file(part)).into_iter().chain([place.output(0)]);
+    let rows: Vec<u64> = files.flat_map(|file| positions(&file)).collect();
+    assert!(rows.iter().copied().eq(0..end), "each row once, in order");
+}
+
+#[test]
+fn hup_without_a_move_changes_nothing() {
+    let (place, mut feed, reporter) = attached();
+    let inode = place.output(0).metadata().unwrap().ino();
+    reporter.signal(Signal::SIGHUP);
+    reporter.until_said("output_0.csv reopened, from 100");
+    feed.append(100);
+    until_holds(&place.output(0), &feed.csv(0..200));
+    assert_eq!(reporter.stop().summary(), (200, 0));
+    assert_eq!(place.output(0).metadata().unwrap().ino(), inode);
+    assert!(!place.file("output_0.1.csv").exists());
+}
+
+#[test]
+fn a_restart_goes_on_with_the_file_that_hup_began() {
+    let (place, mut feed, reporter) = attached();
+    fs::rename(place.output(0), place.file("old.csv")).unwrap();
+    reporter.signal(Signal::SIGHUP);
+    reporter.until_said("reopened, from 100");
+    feed.append(50);
+    until_holds(&place.output(0), &feed.csv(100..150));
+    reporter.kill();
+    feed.append(50);
+    place.carry(0, &[]);
+    assert_holds(&place.file("old.csv"), &feed.csv(0..100));
+    assert_holds(&place.output(0), &feed.csv(100..200));
+
+    // It is that file that is healed, from where it began.
+    fs::remove_file(place.output(0)).unwrap();
+    place.carry(0, &[]);
+    assert_holds(&place.output(0), &feed.csv(100..200));
+}
+
+// No room.
+
+/// A reporter whose disk is full: 500 rows are on it, 5000 more do not fit.
+fn on_a_full_disk(test: impl FnOnce(&Place, &Feed, Running, &SmallDisk, &Path) + Send) {
+    on_a_small_disk(64, |disk| {
+        let place = Place::new();
+        let mut feed = place.feed(1 << 14);
+        let output = disk.path().join("out.csv");
+        feed.append(500);
+        let reporter = start(place.reporter(0, &["--output", output.to_str().unwrap()]));
+        until_holds(&output, &feed.csv(0..500));
+        feed.append(5000);
+        reporter.until_said("trying again until there is room");
+        assert_eq!(feed.reader(0).position, 500, "nothing is committed that is not written");
+        test(&place, &feed, reporter, disk, &output);
+    });
+}
+
+/// With room again, the next run completes the file.
+fn assert_completed(place: &Place, feed: &Feed, disk: &SmallDisk, output: &Path) {
+    disk.resize(4096);
+    place.carry(0, &["--output", output.to_str().unwrap(), "--strict"]);
+    assert_holds(output, &feed.csv(0..5500));
+    assert_eq!(feed.reader(0).lost, 0);
+}
+
+#[test]
+fn a_reporter_on_a_full_disk_goes_on_when_there_is_room_and_has_lost_nothing() {
+    on_a_full_disk(|_, feed, reporter, disk, output| {
+        disk.resize(4096);
+        until_holds(output, &feed.csv(0..5500));
+        let ended = reporter.stop();
+        assert_eq!((ended.code(), ended.summary()), (0, (5500, 0)), "{ended:?}");
+        assert!(ended.stderr.contains("out.csv: going on\n"), "{ended:?}");
+        assert_eq!(ended.stderr.matches("trying again").count(), 1, "{ended:?}");
+    });
+}
+
+#[test]
+fn a_reporter_stopped_on_a_full_disk_leaves_whole_rows_and_the_next_completes_the_file() {
+    on_a_full_disk(|place, feed, reporter, disk, output| {
+        let ended = reporter.stop();
+        assert_eq!(ended.code(), 7, "{ended:?}");
+        let why = "out.csv cannot be written: No space left on device";
+        assert!(ended.stderr.contains(why), "{ended:?}");
+        assert_holds(output, &feed.csv(0..500));
+        assert_eq!(feed.reader(0).position, 500);
+        assert_completed(place, feed, disk, output);
+    });
+}
+
+#[test]
+fn a_reporter_killed_on_a_full_disk_leaves_a_file_that_the_next_completes() {
+    on_a_full_disk(|place, feed, reporter, disk, output| {
+        reporter.kill();
+        assert_completed(place, feed, disk, output);
+    });
+}
+
+#[test]
+fn a_file_size_limit_is_exit_7_and_leaves_whole_rows() {
+    let (place, mut feed) = carried(1 << 14, 100);
+    feed.append(5000);
+    let reporter = place.reporter(0, &["--once"]);
+    let mut limited = Command::new("sh");
+    limited.current_dir(place.dir.path());
+    limited.args(["-c", "ulimit -f 32; exec \"$0\" \"$@\""]);
+    limited.arg(reporter.get_program()).args(reporter.get_args());
+    let ended = run(limited);
+    assert_eq!(ended.code(), 7, "{ended:?}");
+    assert!(ended.stderr.contains("output_0.csv cannot be written: File too large"), "{ended:?}");
+    assert_holds(&place.output(0), &feed.csv(0..100));
+    assert_eq!(feed.reader(0).position, 100);
+    assert_healed(&place, &feed, 5200);
+}
