@@ -1,9 +1,10 @@
 //! The loop that carries a log out: poll, sink, checkpoint, commit, in that order.
-//! Stands on `reader` and `sink`.
+//! Stands on `reader`, `sink`, `layout`.
 
 #![forbid(unsafe_code)]
 
 use crate::error::Result;
+use crate::layout::Output;
 use crate::reader::{Polled, Reader, Start};
 use crate::schema::Raw;
 use crate::sink::csv::{Csv, CsvOptions, Left};
@@ -173,6 +174,11 @@ impl Report<Csv> {
             end,
             explicit: false,
         };
+        if !heal {
+            // Before the new file is there: a kill in between must not take it for the old one,
+            // of which all rows are missing.
+            self.reader.set_output(&Output::default());
+        }
         self.sink.release().map_err(crate::Error::io(path.display().to_string()))?;
         let (sink, notes) = open(&mut self.reader, path, options, &left)?;
         self.sink = sink;

@@ -5,10 +5,11 @@
 mod common;
 
 use common::{
-    PATIENCE, Place, assert_complete, assert_holds, run, start, until, until_lines, until_longer,
+    PATIENCE, Place, assert_complete, assert_holds, run, start, until, until_holds, until_lines,
+    until_longer,
 };
 use fastrand::Rng;
-
+use nix::sys::signal::Signal;
 use std::time::{Duration, Instant};
 
 /// A ring that holds all that a test appends, so that nothing may ever be lost.
@@ -110,4 +111,26 @@ fn both_sides_killed_in_turn_leave_each_row_once() {
     place.carry(5, &[]);
     let end = place.log().snapshot().unwrap().end;
     assert_complete(&place.output(5), 0..end, &[]);
+}
+
+#[test]
+fn a_reporter_killed_while_it_begins_a_new_file_repeats_no_row_in_it() {
+    let place = Place::new();
+    let mut feed = place.feed(1 << 14);
+    for round in 0..20 {
+        feed.append(10);
+        let reporter = start(place.reporter(0, &[]));
+        let due = feed.csv(10 * round..10 * (round + 1));
+        until_holds(&place.output(0), &due);
+        std::fs::rename(place.output(0), place.file("moved.csv")).unwrap();
+        reporter.signal(Signal::SIGHUP);
+        let began = Instant::now();
+        while !place.output(0).exists() {
+            // A sleep would come too late.
+            assert!(began.elapsed() < PATIENCE, "there is no new file");
+        }
+        reporter.kill();
+    }
+    place.carry(0, &[]);
+    assert_holds(&place.output(0), &feed.csv(200..200));
 }
