@@ -103,7 +103,7 @@ pub struct ReaderLine {
     pub attached_ns: AtomicU64,
     /// When it last committed, ns since the Unix epoch.
     pub commit_ns: AtomicU64,
-    /// The [`Output`] it leaves off in; `ino` is stored last, 0 while there is none.
+    /// The [`Output`] it leaves off in; `file` is stored last, 0 while there is none.
     pub output: OutputLine,
     /// Two [`Checkpoint`]s, stored in turn; the one whose `position` is the read pointer counts.
     pub checkpoints: [CheckpointLine; 2],
@@ -112,14 +112,14 @@ pub struct ReaderLine {
 /// The words of an [`Output`].
 #[repr(C)]
 pub struct OutputLine {
-    /// Inode number.
-    pub ino: AtomicU64,
-    /// Birth time, ns since the Unix epoch, 0 where the file system has none.
-    pub born: AtomicU64,
+    /// FNV-1a of inode number and birth time, 0 while there is no file.
+    pub file: AtomicU64,
     /// FNV-1a of the absolute path.
     pub path: AtomicU64,
     /// The position its rows begin at.
     pub begin: AtomicU64,
+    /// Entries lost below that position.
+    pub lost: AtomicU64,
     /// FNV-1a of how it begins, 0 while it has no row.
     pub head: AtomicU64,
 }
@@ -153,14 +153,16 @@ pub struct Checkpoint {
 /// What a reader remembers of the file it writes, to know it again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Output {
-    /// Inode number.
-    pub ino: u64,
-    /// Birth time, ns since the Unix epoch; 0 where the file system has none.
-    pub born: u64,
+    /// [`fnv1a`] of inode number and birth time (ns since the Unix epoch, 0 where the file system
+    /// has none); 0 is no file.
+    pub file: u64,
     /// [`fnv1a`] of the absolute path.
     pub path: u64,
     /// The position its rows begin at.
     pub begin: u64,
+    /// Entries lost below that position: with it, the rows that are there tell what was lost
+    /// between them.
+    pub lost: u64,
     /// [`fnv1a`] of its header line and first row; 0 while there is no row.
     pub head: u64,
 }

@@ -293,14 +293,11 @@ impl<R> Reader<R> {
 /// For the report, whose sink remembers what it has.
 #[cfg(feature = "report")]
 impl<R> Reader<R> {
-    /// Goes to `position`, of which `delivered` entries have been carried out since the one the
-    /// reader stands at: the rest of the way is lost. Going back is for carrying out again.
-    pub(crate) fn go_to(&mut self, position: u64, delivered: u64) {
-        let passed = position.saturating_sub(self.cursor.position);
-        if passed > delivered {
-            self.count_lost(passed - delivered);
-        }
-        self.cursor.position = position;
+    /// Goes to `position`, below which `lost` entries are lost. Going back is for carrying out
+    /// again, and what is lost then counts again.
+    pub(crate) fn go_to(&mut self, position: u64, lost: u64) {
+        self.laps = self.laps.saturating_add(u64::from(lost > self.lost));
+        (self.cursor.position, self.lost) = (position, lost);
     }
 
     /// Back to the last commit.

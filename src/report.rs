@@ -136,6 +136,7 @@ impl Report<Csv> {
         };
         let lost_before = reader.lost();
         let (sink, notes) = open(&mut reader, path, options, &left)?;
+        let lost_before = lost_before.min(reader.lost());
         Ok((Report { lost_before, ..Report::new(reader, sink, flush) }, notes))
     }
 
@@ -181,6 +182,7 @@ impl Report<Csv> {
         }
         self.sink.release().map_err(crate::Error::io(path.display().to_string()))?;
         let (sink, notes) = open(&mut self.reader, path, options, &left)?;
+        self.lost_before = self.lost_before.min(self.reader.lost());
         self.sink = sink;
         Ok(notes)
     }
@@ -194,7 +196,7 @@ fn open(
     left: &Left,
 ) -> Result<(Csv, Vec<String>)> {
     let (sink, resume) = Csv::open(path, reader.schema(), options, left)?;
-    reader.go_to(resume.position, resume.delivered);
+    reader.go_to(resume.position, resume.lost);
     // The place first: whatever is killed in between, the file begins no later than the reader.
     reader.commit_with(resume.length);
     reader.set_output(&resume.output);

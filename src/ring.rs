@@ -301,26 +301,25 @@ pub(crate) fn checkpoint(read_ptr: &AtomicU64, line: &ReaderLine) -> Committed {
 /// kill in between leaves no file that is half one and half the other.
 #[cfg(any(test, feature = "report"))]
 pub(crate) fn set_output(line: &OutputLine, output: &Output) {
-    let same = line.ino.load(Relaxed) == output.ino && line.born.load(Relaxed) == output.born;
-    if !same {
-        line.ino.store(0, Release);
+    if line.file.load(Relaxed) != output.file {
+        line.file.store(0, Release);
     }
-    line.born.store(output.born, Release);
     line.path.store(output.path, Release);
     line.begin.store(output.begin, Release);
+    line.lost.store(output.lost, Release);
     line.head.store(output.head, Release);
-    line.ino.store(output.ino, Release); // with the Acquire in `output`
+    line.file.store(output.file, Release); // with the Acquire in `output`
 }
 
 /// Which file reader `i` writes, if it has said so.
 #[cfg(any(test, feature = "report"))]
 pub(crate) fn output(line: &OutputLine) -> Option<Output> {
     let output = Output {
-        ino: line.ino.load(Acquire), // with the last store in `set_output`
-        born: line.born.load(Relaxed),
+        file: line.file.load(Acquire), // with the last store in `set_output`
         path: line.path.load(Relaxed),
         begin: line.begin.load(Relaxed),
+        lost: line.lost.load(Relaxed),
         head: line.head.load(Relaxed),
     };
-    (output.ino != 0).then_some(output)
+    (output.file != 0).then_some(output)
 }

@@ -160,6 +160,21 @@ fn what_the_ring_no_longer_holds_of_a_damaged_file_is_a_reported_gap() {
     }
 }
 
+#[test]
+fn a_damaged_file_does_not_make_an_old_loss_count_twice() {
+    let place = Place::new();
+    let mut feed = place.feed(64);
+    feed.append(30);
+    place.carry(0, &[]);
+    feed.append(170); // 30..136 is lost
+    place.carry(0, &[]);
+    assert_eq!(feed.reader(0).lost, 106);
+    cut(&place.output(0), feed.csv(0..30).len());
+    place.carry(0, &[]);
+    assert_holds(&place.output(0), &feed.csv((0..30).chain(136..200)));
+    assert_eq!(feed.reader(0).lost, 106, "delivered + lost = appended");
+}
+
 // A file that is not the one it left.
 
 #[test]

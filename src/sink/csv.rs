@@ -79,8 +79,8 @@ pub(crate) struct Left {
 pub(crate) struct Resume {
     /// The position of the next row.
     pub position: u64,
-    /// Rows in the file that were written after the last commit.
-    pub delivered: u64,
+    /// Entries lost below it.
+    pub lost: u64,
     /// Bytes of the file that are whole rows.
     pub length: u64,
     /// What to remember of the file.
@@ -120,7 +120,8 @@ impl Csv {
         if std::fs::metadata(path).is_ok_and(|meta| !meta.is_file()) {
             // A pipe or a device: nothing to go on with.
             let file = OpenOptions::new().append(true).open(path).map_err(cannot())?;
-            let resume = Resume { position: left.position, ..Resume::default() };
+            let (position, lost) = (left.position, left.committed.lost);
+            let resume = Resume { position, lost, ..Resume::default() };
             return Ok((Csv::stream(file, schema, options), resume));
         }
         let (file, finding) = match open_for_append(path, false) {
@@ -149,7 +150,7 @@ impl Csv {
         let meta = file.metadata().map_err(cannot())?;
         let mut output = Output { path: path_hash(path)?, ..identity(&meta) };
         let resume = match finding {
-            Finding::Ours { next, delivered, length, head } => {
+            Finding::Ours { next, rows, length, head } => {
                 file.set_len(length).map_err(cannot())?;
                 if meta.len() > length {
                     notes.push(format!(
@@ -158,9 +159,9 @@ impl Csv {
                         meta.len() - length
                     ));
                 }
-                let begin = left.output.map_or(next, |output| output.begin);
-                (output.begin, output.head) = (begin, head);
-                let committed = left.committed.position;
+                let old = left.output.unwrap_or_default();
+                (output.begin, output.lost, output.head) = (old.begin, old.lost, head);
+                let Checkpoint { position: committed, lost, .. } = left.committed;
                 if next < committed && !left.explicit {
                     notes.push(format!(
                         "{} ends at {next}, and {committed} was committed: what the log still \
@@ -168,25 +169,32 @@ impl Csv {
                         path.display()
                     ));
                 }
-                let position = if left.explicit { left.position } else { next };
-                Resume { position, delivered, length, output, notes }
+                let (position, lost) = match left.explicit {
+                    true => (left.position, lost),
+                    false if next < committed => {
+                        (next, lost.min(old.lost.saturating_add(next - old.begin - rows)))
+                    }
+                    false => (next, lost.saturating_add(next - committed - rows)),
+                };
+                Resume { position, lost, length, output, notes }
             }
             Finding::Nothing | Finding::Foreign { .. } => {
                 let heal = !matches!(finding, Finding::Foreign { heal: false, .. });
                 let begun = left.output.filter(|old| {
                     heal && !left.explicit && old.path == output.path && old.begin < left.position
                 });
-                output.begin = begun.map_or(left.position, |old| old.begin);
+                let (position, lost) = (left.position, left.committed.lost);
+                (output.begin, output.lost) =
+                    begun.map_or((position, lost), |old| (old.begin, old.lost.min(lost)));
                 if begun.is_some() {
                     notes.push(format!(
-                        "{} had {}..{}, and is gone: what the log still holds of it is written \
-                         again",
+                        "{} had {}..{position}, and is gone: what the log still holds of it is \
+                         written again",
                         path.display(),
                         output.begin,
-                        left.position
                     ));
                 }
-                Resume { position: output.begin, delivered: 0, length: 0, output, notes }
+                Resume { position: output.begin, lost: output.lost, length: 0, output, notes }
             }
         };
         let buffer = if resume.length == 0 { format.header.clone() } else { Vec::new() };
@@ -338,8 +346,9 @@ fn quote_if_needed(from: usize, out: &mut Vec<u8>) {
 enum Finding {
     /// Nothing, or an empty file.
     Nothing,
-    /// The file this reader left.
-    Ours { next: u64, delivered: u64, length: u64, head: u64 },
+    /// The file this reader left. `rows` are those behind the last commit, or all if it ends
+    /// before that.
+    Ours { next: u64, rows: u64, length: u64, head: u64 },
     /// Another one, or one that has become unusable. If `heal`, the rows of ours are gone with it.
     Foreign { why: String, heal: bool },
 }
@@ -360,7 +369,7 @@ fn examine(file: &File, format: &RowFormat, left: &Left) -> io::Result<Finding> 
     file.read_exact_at(&mut beginning, 0)?;
     if beginning != format.header {
         return match format.header.starts_with(&beginning) {
-            true => Ok(Finding::Ours { next: output.begin, delivered: 0, length: 0, head: 0 }),
+            true => Ok(Finding::Ours { next: output.begin, rows: 0, length: 0, head: 0 }),
             false => foreign("its columns are not the log's", true),
         };
     }
@@ -395,7 +404,7 @@ fn examine(file: &File, format: &RowFormat, left: &Left) -> io::Result<Finding> 
         return foreign("it is not as this reader left it", true);
     }
     let mut rows = Rows::new(file, from, format.longest)?;
-    let (mut next, mut delivered) = (least, 0);
+    let (mut next, mut all, mut delivered) = (least, 0, 0);
     while let Some(row) = rows.next()? {
         match seq_of(row) {
             Some(seq) if seq >= left.end => {
@@ -404,6 +413,7 @@ fn examine(file: &File, format: &RowFormat, left: &Left) -> io::Result<Finding> 
             }
             Some(seq) if seq >= next => {
                 next = seq + 1;
+                all += 1;
                 delivered += u64::from(seq >= since);
             }
             _ => return foreign("its rows are not as this reader left them", true),
@@ -419,7 +429,8 @@ fn examine(file: &File, format: &RowFormat, left: &Left) -> io::Result<Finding> 
         let why = format!("it has rows up to {next}, and {} was asked for", left.position);
         return foreign(&why, false);
     }
-    Ok(Finding::Ours { next, delivered, length: rows.end, head })
+    let count = if next < since { all } else { delivered };
+    Ok(Finding::Ours { next, rows: count, length: rows.end, head })
 }
 
 /// The whole rows of a file, one after the other. A line end within quotes ends no row.
@@ -515,11 +526,12 @@ fn set_aside(path: &Path) -> io::Result<PathBuf> {
 fn identity(meta: &Metadata) -> Output {
     let born = meta.created().ok().and_then(|born| born.duration_since(UNIX_EPOCH).ok());
     let born = born.map_or(0, |since| since.as_nanos() as u64);
-    Output { ino: meta.ino(), born, ..Output::default() }
+    let file = fnv1a(fnv1a(FNV_BASIS, &meta.ino().to_le_bytes()), &born.to_le_bytes());
+    Output { file: file.max(1), ..Output::default() }
 }
 
 fn same_file(a: &Output, b: &Output) -> bool {
-    (a.ino, a.born) == (b.ino, b.born)
+    a.file == b.file
 }
 
 fn path_hash(path: &Path) -> Result<u64> {
