@@ -106,6 +106,11 @@ impl<S: Sink> Report<S> {
         self.rows
     }
 
+    /// Of these, written out and committed.
+    pub fn committed_rows(&self) -> u64 {
+        self.committed_rows
+    }
+
     /// Entries lost while this report ran, or found lost when it began.
     pub fn lost(&self) -> u64 {
         self.reader.lost() - self.lost_before

@@ -392,7 +392,7 @@ fn a_closed_pipe_is_a_quiet_end_and_commits_nothing_that_was_not_delivered() {
     drop(lines);
     feed.append(50);
     let ended = reporter.end();
-    assert_eq!(ended.code(), 0, "{ended:?}");
+    assert_eq!((ended.code(), ended.summary()), (0, (100, 0)), "{ended:?}");
     assert_eq!(ended.stderr.lines().count(), 1, "{ended:?}");
     assert_eq!(feed.reader(0).position, 100);
 

@@ -219,7 +219,7 @@ impl Reporter {
     fn follow(&mut self, log: &Log, start: Start) -> anyhow::Result<Left> {
         let mut report = self.open(log, start)?;
         let outcome = self.carry(log, &mut report);
-        self.rows += report.rows();
+        self.rows += report.committed_rows();
         self.lost += report.lost();
         match outcome {
             Err(e) if is_closed_pipe(&e) => Ok(Left::Done),
