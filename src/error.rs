@@ -39,6 +39,11 @@ pub enum Error {
         /// The log's name.
         log: String,
     },
+    /// The log was deleted, and another one made under its name, since it was opened.
+    Replaced {
+        /// The log's name.
+        log: String,
+    },
     /// There is one already, and nothing is ever replaced.
     Exists {
         /// The log's name.
@@ -115,6 +120,9 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Error::NotFound { log } => write!(f, "{log}: no such log; a writer makes it"),
+            Error::Replaced { log } => {
+                write!(f, "{log}: deleted and made again since it was opened; open it anew")
+            }
             Error::Exists { log } => {
                 write!(f, "{log}: exists already; open it, or remove it first")
             }

@@ -32,6 +32,8 @@ pub const READERS: usize = 8;
 pub const DEFAULT_CAPACITY: u64 = 1024;
 /// Bytes before the first slot.
 pub const HEADER_SIZE: usize = 0x1000;
+/// Bytes a record may take.
+pub const ENTRY_MAX: usize = 1 << 20;
 /// Bytes the schema text may take.
 pub const SCHEMA_MAX: usize = 2560;
 
@@ -212,8 +214,8 @@ impl Geometry {
     /// The geometry of `capacity` slots for records of `entry_size` bytes.
     ///
     /// # Errors
-    /// A sentence, if the capacity is not a power of two of at least 2, the record is empty, or
-    /// the whole would not fit in an address space.
+    /// A sentence, if the capacity is not a power of two of at least 2, the record is empty
+    /// or larger than [`ENTRY_MAX`], or the whole would not fit in an address space.
     pub const fn new(capacity: u64, entry_size: usize) -> Result<Geometry, &'static str> {
         if capacity < 2 || !capacity.is_power_of_two() {
             return Err("the capacity must be a power of two, and at least 2");
@@ -221,8 +223,8 @@ impl Geometry {
         if entry_size == 0 {
             return Err("a record has at least one byte");
         }
-        if entry_size > isize::MAX as usize / 2 {
-            return Err("the record is larger than an address space");
+        if entry_size > ENTRY_MAX {
+            return Err("a record has at most a megabyte");
         }
         let slot_size = slot_size(entry_size);
         match (slot_size as u64).checked_mul(capacity) {

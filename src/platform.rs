@@ -1,6 +1,6 @@
 //! Where operating systems differ: shared-memory names, files that get their name last, real
 //! allocation, byte-range claims, the boot's identity. Linux is where all promises hold; each
-//! fallback says what it gives up. Stands on nothing.
+//! fallback says what it gives up. Stands on `schema`, for the time of day.
 
 #![forbid(unsafe_code)]
 
@@ -43,10 +43,11 @@ impl Unnamed {
         let unnamed = match Unnamed::nameless(directory) {
             Some(result) => Unnamed { file: result?, provisional: None },
             None => {
-                // A kill before `give_name` leaves this file behind.
+                // A kill before `give_name` leaves this file behind, in nobody's way.
                 let mut name = std::ffi::OsString::from(".");
                 name.push(path.file_name().unwrap_or_default());
-                name.push(format!(".{}.new", std::process::id()));
+                let unique = crate::schema::now_ns();
+                name.push(format!(".{}-{unique}.new", std::process::id()));
                 let provisional = directory.join(name);
                 let file = OpenOptions::new()
                     .read(true)

@@ -108,12 +108,20 @@ impl Cursor {
             Seen::Passed(holder) => {
                 let write_ptr = &self.segment.header().write_ptr;
                 (self.position, self.published) = ring.after_lap(write_ptr, position, holder);
+                if self.position == position {
+                    return Polled::Empty;
+                }
             }
             // A damaged stamp above all that is known to be published: wait for the writer.
             _ if position >= self.published => return Polled::Empty,
             _ => self.position = ring.after_hole(position, self.published),
         }
         Polled::Lost(position..self.position)
+    }
+
+    /// Learns how far the log is published by now.
+    fn refresh(&mut self) {
+        self.published = self.published.max(self.segment.end());
     }
 
     fn lag(&self) -> u64 {
@@ -298,6 +306,12 @@ impl<R> Reader<R> {
     pub(crate) fn go_to(&mut self, position: u64, lost: u64) {
         self.laps = self.laps.saturating_add(u64::from(lost > self.lost));
         (self.cursor.position, self.lost) = (position, lost);
+    }
+
+    /// Learns how far the log is published by now: what should be there below and is not, because
+    /// a stamp was damaged, is then lost at once and not only when the writer comes round.
+    pub(crate) fn refresh(&mut self) {
+        self.cursor.refresh();
     }
 
     /// Back to the last commit.

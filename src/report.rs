@@ -7,7 +7,8 @@ use crate::error::Result;
 use crate::layout::Output;
 use crate::reader::{Polled, Reader, Start};
 use crate::schema::Raw;
-use crate::sink::csv::{Csv, CsvOptions, Left};
+use crate::sink::csv::{Csv, CsvOptions};
+use crate::sink::file::Left;
 use crate::sink::{Mark, Sink};
 use std::io;
 use std::ops::Range;
@@ -69,7 +70,7 @@ impl<S: Sink> Report<S> {
             }
         }
         let lost = matches!(turn, Turn::Lost(_));
-        if lost || self.sink.is_pending() {
+        if lost || self.waiting.is_some() || self.sink.is_pending() {
             let since = *self.waiting.get_or_insert_with(Instant::now);
             // A loss is told first: the caller must hear of it whatever the checkpoint says.
             if !lost && (self.sink.is_full() || since.elapsed() >= self.flush) {
@@ -94,6 +95,18 @@ impl<S: Sink> Report<S> {
     /// How long the oldest entry that is not written out may still wait.
     pub fn due(&self) -> Duration {
         self.waiting.map_or(Duration::MAX, |since| self.flush.saturating_sub(since.elapsed()))
+    }
+
+    /// Looks how far the log is published by now; call it now and then. An entry below that is not
+    /// there, because its slot was damaged, is then lost at once, and not only when the writer has
+    /// come round.
+    pub fn refresh(&mut self) {
+        self.reader.refresh();
+    }
+
+    /// The sink.
+    pub fn sink(&self) -> &S {
+        &self.sink
     }
 
     /// The reader.
@@ -151,11 +164,12 @@ impl Report<Csv> {
     /// # Errors
     /// As [`to_csv`](Report::to_csv), and as [`turn`](Report::turn).
     pub fn rotate(&mut self, path: &Path, options: CsvOptions) -> Result<Vec<String>> {
-        self.carry_out().map_err(crate::Error::io(path.display().to_string()))?;
-        match self.sink.has_its_name() {
-            true => Ok(Vec::new()),
-            false => self.reopen(path, options, false),
+        if self.sink.has_its_name() {
+            return Ok(Vec::new());
         }
+        // If the old file takes no more, its rest goes to the new one.
+        let _ = self.carry_out();
+        self.reopen(path, options, false)
     }
 
     /// Looks whether somebody has deleted, cut or changed the file, and mends what can be mended.
@@ -200,7 +214,9 @@ fn open(
     options: CsvOptions,
     left: &Left,
 ) -> Result<(Csv, Vec<String>)> {
-    let (sink, resume) = Csv::open(path, reader.schema(), options, left)?;
+    let schema = reader.schema().clone();
+    let disown = || reader.set_output(&Output::default());
+    let (sink, resume) = Csv::open(path, &schema, options, left, disown)?;
     reader.go_to(resume.position, resume.lost);
     // The place first: whatever is killed in between, the file begins no later than the reader.
     reader.commit_with(resume.length);

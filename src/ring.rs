@@ -90,6 +90,12 @@ impl<'a> Ring<'a> {
         write_ptr.store(position + 1, Release); // with the Acquire in `end`: the stamp comes first
     }
 
+    /// Makes the slots say that the log ends at `position`, when no entry before it is left to: as
+    /// if a writer had died in its next append.
+    pub fn begin(&self, position: u64) {
+        self.stamp(position).store(WRITING | position, Release); // as in `publish`
+    }
+
     /// Copies the record of `position` into `record`, if it is there. What is in `record` means
     /// something only if the answer is [`Seen::Entry`].
     #[inline]
@@ -170,7 +176,10 @@ impl<'a> Ring<'a> {
             match self.look(end) {
                 Seen::Entry => end += 1,
                 Seen::Empty => return Some(end),
-                Seen::Passed(_) | Seen::Damaged => return None,
+                // With its entry below still there the pointer is right, and the stamp is not.
+                Seen::Passed(_) | Seen::Damaged => {
+                    return (end > 0 && self.look(end - 1) == Seen::Entry).then_some(end);
+                }
             }
         }
         None
@@ -178,18 +187,23 @@ impl<'a> Ring<'a> {
 
     /// Where a reader goes on that wanted `position` and found `holder` in its slot: at the oldest
     /// entry still there, or a sixteenth of the ring later if the writer moves while we look, so
-    /// that it is not lapped again at once. Second comes the end of the log as it was found.
+    /// that it is not lapped again at once. Second comes the end of the log as it was found. The
+    /// same position again is no lap: the slot was damaged before its entry came.
     pub fn after_lap(&self, write_ptr: &AtomicU64, position: u64, holder: u64) -> (u64, u64) {
         let capacity = self.geometry.capacity();
         let before = self.end(write_ptr);
         for _ in 0..64 {
             std::hint::spin_loop(); // about a microsecond
         }
-        let now = self.end(write_ptr);
-        if holder > now.saturating_add(capacity) {
-            return (position + 1, now); // no writer was ever there: this one entry is damaged
+        let end = self.end(write_ptr);
+        // All below a holder is published. A stamp that says otherwise is no writer's: it costs
+        // the entry it stands on, if there was one.
+        if position >= end {
+            return (position, end);
         }
-        let end = now.max(holder);
+        if holder > end {
+            return (position + 1, end);
+        }
         let head_start = if end == before { 0 } else { (capacity / 16).max(1) };
         let mut next = (end.saturating_sub(capacity) + head_start).max(position + 1);
         if head_start == 0 && self.look(next) != Seen::Entry {

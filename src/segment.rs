@@ -9,7 +9,7 @@
 #![allow(unsafe_code)]
 
 use crate::error::{Error, Result, Role, invalid};
-use crate::layout::{Geometry, HEADER_SIZE, Header, MAGIC, SCHEMA_MAX, VERSION};
+use crate::layout::{Geometry, HEADER_SIZE, Header, MAGIC, POSITION_LIMIT, SCHEMA_MAX, VERSION};
 use crate::platform::{self, Unnamed};
 use crate::ring::Ring;
 use crate::schema::{Schema, now_ns};
@@ -173,6 +173,8 @@ pub(crate) struct Segment {
     pub schema: Schema,
     pub log_id: u128,
     pub created_ns: u64,
+    /// Which boot of the machine this is.
+    boot: [u64; 2],
     identity: (u64, u64),
     name: Name,
     path: PathBuf,
@@ -215,6 +217,9 @@ impl Segment {
             word.store(u64::from_le_bytes(bytes.try_into().unwrap_or_default()), Relaxed);
         }
         header.created_ns.store(now_ns(), Relaxed);
+        for (word, id) in header.writer.boot_id.iter().zip(platform::boot_id()) {
+            word.store(id, Relaxed);
+        }
         header.schema_len.store(text.len() as u64, Relaxed);
         for (word, bytes) in header.schema.iter().zip(text.as_bytes().chunks(8)) {
             let mut whole = [0; 8];
@@ -269,6 +274,7 @@ impl Segment {
             schema: checked.schema,
             log_id: checked.log_id,
             created_ns: checked.created_ns,
+            boot: platform::boot_id(),
             identity: (meta.dev(), meta.ino()),
             name: name.clone(),
             path,
@@ -285,10 +291,7 @@ impl Segment {
     }
 
     fn replaced(&self) -> Error {
-        Error::NotALog {
-            log: self.name.to_string(),
-            why: "it was deleted and made again since it was opened; open it anew".to_owned(),
-        }
+        Error::Replaced { log: self.name.to_string() }
     }
 
     /// The header's words.
@@ -303,17 +306,25 @@ impl Segment {
         Ring { geometry: &self.geometry, slots: &self.slots }
     }
 
-    /// The position after the newest entry. Pointers that were stored in another boot of the
-    /// machine are hints: what reached the disk is in the slots.
+    /// The position after the newest entry.
+    ///
+    /// Pointers that no writer of this boot of the machine has vouched for are hints: what reached
+    /// the disk, of the slots and of the header, is not known. The log then ends behind whatever
+    /// any of them has seen, so that no position ever stands for two entries.
     pub fn end(&self) -> u64 {
         let header = self.header();
-        let writer_boot =
-            [&header.writer.boot_id[0], &header.writer.boot_id[1]].map(|word| word.load(Relaxed));
-        let attached = header.writer.epoch.load(Relaxed) != 0;
-        if attached && writer_boot != platform::boot_id() {
-            return self.ring().scan();
+        // With the Release in `Writer::attach`: the write pointer comes first.
+        if header.writer.boot_id.each_ref().map(|word| word.load(Acquire)) == self.boot {
+            return self.ring().end(&header.write_ptr);
         }
-        self.ring().end(&header.write_ptr)
+        let pointers = header.read_ptrs.iter().chain([&header.write_ptr]);
+        let seen = pointers.map(|pointer| pointer.load(Relaxed)).filter(|&p| p < POSITION_LIMIT);
+        self.ring().scan().max(seen.max().unwrap_or(0))
+    }
+
+    /// Which boot of the machine this is.
+    pub fn boot(&self) -> [u64; 2] {
+        self.boot
     }
 
     /// What the log is called.

@@ -4,7 +4,6 @@
 
 use crate::error::{Error, Result, Role, invalid};
 use crate::layout::STATE_OPEN;
-use crate::platform;
 use crate::ring::Seen;
 use crate::schema::{Raw, Record, now_ns};
 use crate::segment::{Claims, Segment};
@@ -57,6 +56,9 @@ impl<R> Writer<R> {
         let pointer = header.write_ptr.load(Relaxed); // the claim orders it: writers come in turn
         let end = segment.end();
         header.write_ptr.store(end, Release); // as in `publish`
+        if segment.ring().end(&header.write_ptr) != end {
+            segment.ring().begin(end);
+        }
         let line = &header.writer;
         // Last the boot: until then the pointers of another boot stay hints.
         line.pid.store(std::process::id().into(), Relaxed);
@@ -64,7 +66,7 @@ impl<R> Writer<R> {
         line.heartbeat_ns.store(0, Relaxed);
         line.state.store(STATE_OPEN, Relaxed);
         line.epoch.store(line.epoch.load(Relaxed).wrapping_add(1), Release);
-        for (word, id) in line.boot_id.iter().zip(platform::boot_id()) {
+        for (word, id) in line.boot_id.iter().zip(segment.boot()) {
             word.store(id, Release);
         }
         let recovered = (pointer != end).then_some(Recovered { pointer, end });

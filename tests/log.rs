@@ -961,11 +961,11 @@ fn those_attached_go_on_when_the_log_is_deleted_and_nobody_new_joins() {
 
     let again = filled(&place, 8, 0);
     assert_eq!((log.presence(), again.presence()), (Presence::Replaced, Presence::Here));
-    let says = "it was deleted and made again since it was opened";
-    assert_refused!(log.reader::<Sample>(1), Error::NotALog { .. }, says);
-    assert_refused!(log.writer::<Sample>(), Error::NotALog { .. }, says);
-    assert_refused!(log.observe::<Sample>(Start::Oldest), Error::NotALog { .. }, says);
-    assert_refused!(log.snapshot(), Error::NotALog { .. }, says);
+    let says = "deleted and made again since it was opened";
+    assert_refused!(log.reader::<Sample>(1), Error::Replaced { .. }, says);
+    assert_refused!(log.writer::<Sample>(), Error::Replaced { .. }, says);
+    assert_refused!(log.observe::<Sample>(Start::Oldest), Error::Replaced { .. }, says);
+    assert_refused!(log.snapshot(), Error::Replaced { .. }, says);
     writer.append(&Sample::at(3));
     assert_eq!(read_all(&mut reader), (vec![3], vec![]), "the old one is still the old one");
     assert_eq!(again.snapshot().unwrap().end, 0);

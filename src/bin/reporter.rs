@@ -3,7 +3,7 @@
 mod common;
 
 use clap::Parser;
-use common::{EXIT_CODES, Failed, LogArgs, Stop, grouped, per_second};
+use common::{EXIT_CODES, Failed, LogArgs, Stop, grouped, per_second, tell};
 use ringlog::sink::csv::{Csv, CsvOptions};
 use ringlog::{Error, Log, Name, Options, Presence, Report, Start, TimeFormat, Turn, Wait};
 use std::io;
@@ -172,10 +172,12 @@ impl Reporter {
     fn run(mut self) -> anyhow::Result<()> {
         let mut start = self.args.from.0;
         while let Some(log) = self.wait_for_log()? {
-            if self.follow(&log, start)? == Left::Done {
-                break;
+            match self.follow(&log, start) {
+                Ok(Left::Done) => break,
+                Ok(Left::Gone) => start = Start::Resume, // the next log, from its beginning
+                Err(e) if self.waits() && is_gone(&e) => {} // deleted before it was claimed
+                Err(e) => return Err(e),
             }
-            start = Start::Resume; // the next log is followed from its beginning
         }
         let time = self.began.elapsed();
         let (rows, rate) = (grouped(self.rows), grouped(per_second(self.rows, time)));
@@ -190,6 +192,10 @@ impl Reporter {
         }
     }
 
+    fn waits(&self) -> bool {
+        !self.args.once && !self.args.no_wait
+    }
+
     fn say(&self, what: std::fmt::Arguments<'_>) {
         if !self.args.quiet {
             self.warn(what);
@@ -197,7 +203,7 @@ impl Reporter {
     }
 
     fn warn(&self, what: std::fmt::Arguments<'_>) {
-        eprintln!("reporter {}: {what}", self.args.reader);
+        tell(format_args!("reporter {}: {what}", self.args.reader));
     }
 
     /// The log, once it is there; `None` if a signal came first.
@@ -205,7 +211,7 @@ impl Reporter {
         let mut said = false;
         while !self.stop.requested() {
             match self.options.open(&self.name) {
-                Err(Error::NotFound { .. }) if !self.args.once && !self.args.no_wait => {}
+                Err(Error::NotFound { .. }) if self.waits() => {}
                 result => return Ok(Some(result?)),
             }
             if !std::mem::replace(&mut said, true) {
@@ -281,6 +287,7 @@ impl Reporter {
                 break Left::Done;
             }
             if watch.is_due() {
+                report.refresh();
                 self.look_after_output(report)?;
                 if let Some(pid) = watch.new_writer(log) {
                     self.say(format_args!("{} has another writer, process {pid}", log.name()));
@@ -290,7 +297,7 @@ impl Reporter {
                 }
             }
             if idle {
-                self.wait.once(report.due());
+                self.wait.once(report.due().min(LOOK));
             }
         };
         let rest = report.carry_out().map(|()| Turn::Idle);
@@ -305,21 +312,25 @@ impl Reporter {
         Ok(left)
     }
 
-    /// An output that is full is tried again and again; meanwhile nothing is committed.
+    /// An output that takes no more is tried again and again; meanwhile nothing is committed.
     fn insist(&self, report: &mut Report<Csv>, turn: io::Result<Turn>) -> anyhow::Result<Turn> {
         let Err(mut error) = turn else { return Ok(turn?) };
         let mut said = false;
-        while is_temporary(&error) && !self.stop.requested() {
-            if !std::mem::replace(&mut said, true) {
-                self.warn(format_args!(
-                    "{}: {error}; trying again until there is room",
-                    self.output_name()
-                ));
+        while report.sink().is_temporary(&error) && !self.stop.requested() {
+            // A pipe that is not read has waited already, and is nothing to speak of.
+            if error.kind() != io::ErrorKind::WouldBlock {
+                if !std::mem::replace(&mut said, true) {
+                    let output = self.output_name();
+                    self.warn(format_args!("{output}: {error}; trying again until there is room"));
+                }
+                std::thread::sleep(Duration::from_millis(50));
+                self.look_after_output(report)?; // to move it away may be the way out
             }
-            std::thread::sleep(Duration::from_millis(50));
             match report.carry_out() {
                 Ok(()) => {
-                    self.say(format_args!("{}: going on", self.output_name()));
+                    if said {
+                        self.say(format_args!("{}: going on", self.output_name()));
+                    }
                     return Ok(Turn::Busy);
                 }
                 Err(e) => error = e,
@@ -416,12 +427,10 @@ fn output_failed(error: Error) -> anyhow::Error {
     }
 }
 
-fn is_closed_pipe(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
+fn is_gone(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(Error::NotFound { .. } | Error::Replaced { .. }))
 }
 
-/// Waiting can help.
-fn is_temporary(error: &io::Error) -> bool {
-    use io::ErrorKind::{QuotaExceeded, StorageFull, WouldBlock};
-    matches!(error.kind(), StorageFull | QuotaExceeded | WouldBlock)
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
 }

@@ -4,7 +4,7 @@ mod common;
 
 use anyhow::{Context, bail};
 use clap::Parser;
-use common::{EXIT_CODES, Failed, LogArgs, Stop, grouped, per_second};
+use common::{EXIT_CODES, Failed, LogArgs, Stop, grouped, per_second, tell};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use ringlog::{
     Column, Decimal, Error, Log, Name, Options, Pod, Presence, Raw, Recovered, Schema, Text,
@@ -198,9 +198,9 @@ fn pump<R>(
     let first = writer.position();
     let mut display = Display::new(args, log, first);
     if let Some(Recovered { pointer, end }) = writer.recovered().filter(|_| !args.quiet) {
-        eprintln!(
+        tell(format_args!(
             "writer: the write pointer was {pointer}, the entries end at {end}; going on there"
-        );
+        ));
     }
     let mut pacer = Pacer::new(args.rate.0);
     let last = args.count.map_or(u64::MAX, |count| first.saturating_add(count));
@@ -224,14 +224,14 @@ fn pump<R>(
     display.finish();
     let (count, time) = (writer.position() - first, pacer.began.elapsed());
     if !args.quiet {
-        eprintln!(
+        tell(format_args!(
             "writer: {} entries in {:.1} s, {} a second; {} holds {first}..{}",
             grouped(count),
             time.as_secs_f64(),
             grouped(per_second(count, time)),
             log.name(),
             writer.position(),
-        );
+        ));
     }
     more.map(drop)
 }

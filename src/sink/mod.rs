@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 pub mod csv;
+pub(crate) mod file;
 
 use crate::layout::Output;
 use std::io;

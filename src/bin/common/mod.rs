@@ -3,6 +3,7 @@
 use clap::Args;
 use ringlog::{DEFAULT_SHM, Error, Log, Name, Options};
 use std::fmt::Display;
+use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -36,14 +37,14 @@ impl std::error::Error for Failed {}
 /// Says what went wrong, in one line, and with which exit code.
 pub fn end(program: &str, result: anyhow::Result<()>) -> ExitCode {
     let Err(error) = result else { return ExitCode::SUCCESS };
-    eprintln!("{program}: {error:#}");
+    tell(format_args!("{program}: {error:#}"));
     if let Some(failed) = error.downcast_ref::<Failed>() {
         return failed.0.into();
     }
     match error.downcast_ref::<Error>() {
         Some(Error::Invalid(_)) => 2,
         Some(Error::Claimed { .. }) => 4,
-        Some(Error::NotFound { .. }) => 5,
+        Some(Error::NotFound { .. } | Error::Replaced { .. }) => 5,
         Some(
             Error::NotALog { .. }
             | Error::Version { .. }
@@ -54,6 +55,11 @@ pub fn end(program: &str, result: anyhow::Result<()>) -> ExitCode {
         _ => 1,
     }
     .into()
+}
+
+/// A line on stderr. That nobody hears it is no reason to stop.
+pub fn tell(line: std::fmt::Arguments<'_>) {
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
 /// Which log.

@@ -1,0 +1,355 @@
+//! The file that a sink writes: found, known again, gone on with, or set aside.
+//! Stands on `layout`; what a row is, `csv` says.
+//!
+//! A file is gone on with only if it is the one this reader left: the same inode born at the same
+//! time, beginning with the same header and row. Then its rows are the truth: whatever was
+//! killed, and when, the next row is the one after its last. Anything else that has the name is
+//! set aside under a name with a number, and never touched.
+
+#![forbid(unsafe_code)]
+
+use super::csv::RowFormat;
+use crate::error::{Error, Result, invalid};
+use crate::layout::{Checkpoint, FNV_BASIS, Header, MAGIC, Output, fnv1a};
+use crate::platform::directory_of;
+use std::fs::{File, Metadata, OpenOptions, TryLockError};
+use std::io::{self, BufRead, BufReader, Read as _, Seek as _, SeekFrom};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+/// How much of a file is read at a time.
+const CHUNK: usize = 128 << 10;
+
+/// What a reader left behind, to go on from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Left {
+    /// The file it wrote.
+    pub output: Option<Output>,
+    /// What it committed.
+    pub committed: Checkpoint,
+    /// Where it stands now.
+    pub position: u64,
+    /// Where the log ends: no row can be beyond.
+    pub end: u64,
+    /// It was told to stand there, rather than to resume.
+    pub explicit: bool,
+}
+
+/// Where to go on, and what the user should know.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Resume {
+    /// The position of the next row.
+    pub position: u64,
+    /// Entries lost below it.
+    pub lost: u64,
+    /// Bytes of the file that are whole rows.
+    pub length: u64,
+    /// What to remember of the file.
+    pub output: Output,
+    /// Sentences for the user.
+    pub notes: Vec<String>,
+}
+
+/// The file at `path`, locked and cut to its whole rows, and where to go on in it. What is there
+/// and not this reader's is set aside; `disown` is called before that, if the rows of the file it
+/// had are safe there and not to be written again, whatever is killed in between.
+pub(super) fn open(
+    path: &Path,
+    format: &RowFormat,
+    sync: bool,
+    left: &Left,
+    disown: impl FnOnce(),
+) -> Result<(File, Resume)> {
+    // A link stays where it is: it is the file behind it that is set aside.
+    let path = &match path.is_symlink() {
+        true => {
+            path.canonicalize().map_err(Error::io(format!("{}: leads nowhere", path.display())))?
+        }
+        false => path.to_owned(),
+    };
+    let shown = path.display();
+    let cannot = || Error::io(format!("{shown}: cannot be written"));
+    let mut notes = Vec::new();
+    let (file, finding) = match claim(path)? {
+        None => (create(path, sync)?, Finding::Nothing),
+        Some(file) => match examine(&file, format, left).map_err(cannot())? {
+            Finding::Foreign { why, heal } => {
+                if is_a_log(&file) {
+                    return Err(invalid!("{shown}: is a log; give another --output"));
+                }
+                if !heal {
+                    disown();
+                }
+                let aside = set_aside(path).map_err(cannot())?;
+                notes.push(format!("{shown} is set aside as {}: {why}", aside.display()));
+                (create(path, sync)?, Finding::Foreign { why, heal })
+            }
+            usable => (file, usable),
+        },
+    };
+
+    let meta = file.metadata().map_err(cannot())?;
+    let mut output = Output {
+        file: identity(&meta),
+        path: path_hash(path).map_err(cannot())?,
+        ..Output::default()
+    };
+    let Checkpoint { position: committed, lost, .. } = left.committed;
+    let resume = match finding {
+        Finding::Ours { next, rows, length, head } => {
+            file.set_len(length).map_err(cannot())?;
+            if meta.len() > length {
+                let dropped = meta.len() - length;
+                notes.push(format!(
+                    "{shown}: an unfinished last line of {dropped} bytes is dropped"
+                ));
+            }
+            let old = left.output.unwrap_or_default();
+            (output.begin, output.lost, output.head) = (old.begin, old.lost, head);
+            let (position, lost) = if left.explicit {
+                (left.position, lost)
+            } else if next < committed {
+                notes.push(format!(
+                    "{shown} ends at {next}, and {committed} was committed: what the log still \
+                     holds of {next}..{committed} is written again"
+                ));
+                (next, lost.min(old.lost.saturating_add(next - old.begin - rows)))
+            } else {
+                (next, lost.saturating_add(next - committed - rows))
+            };
+            Resume { position, lost, length, output, notes }
+        }
+        Finding::Nothing | Finding::Foreign { .. } => {
+            let position = left.position;
+            let healed = left.output.filter(|old| {
+                let heal =
+                    !left.explicit && !matches!(finding, Finding::Foreign { heal: false, .. });
+                heal && old.path == output.path && old.begin < position
+            });
+            (output.begin, output.lost) = (position, lost);
+            if let Some(old) = healed {
+                (output.begin, output.lost) = (old.begin, old.lost.min(lost));
+                notes.push(format!(
+                    "{shown} had {}..{position}, and is gone: what the log still holds of it is \
+                     written again",
+                    old.begin
+                ));
+            }
+            Resume { position: output.begin, lost: output.lost, length: 0, output, notes }
+        }
+    };
+    Ok((file, resume))
+}
+
+fn is_a_log(file: &File) -> bool {
+    let mut magic = [0; 8];
+    let at = std::mem::offset_of!(Header, magic) as u64;
+    file.read_exact_at(&mut magic, at).is_ok() && u64::from_le_bytes(magic) == MAGIC
+}
+
+/// What is under the name.
+enum Finding {
+    /// Nothing, or an empty file.
+    Nothing,
+    /// The file this reader left. `rows` are those behind the last commit, or all if it ends
+    /// before that.
+    Ours { next: u64, rows: u64, length: u64, head: u64 },
+    /// Another one, or one that has become unusable. If `heal`, the rows of ours are gone with it.
+    Foreign { why: String, heal: bool },
+}
+
+fn examine(file: &File, format: &RowFormat, left: &Left) -> io::Result<Finding> {
+    let foreign = |why: &str, heal| Ok(Finding::Foreign { why: why.to_owned(), heal });
+    let meta = file.metadata()?;
+    let length = meta.len();
+    let Some(output) = left.output.filter(|output| identity(&meta) == output.file) else {
+        return match length {
+            0 => Ok(Finding::Nothing),
+            _ => foreign("it is not the file that this reader of this log left there", true),
+        };
+    };
+
+    let header = format.header.len() as u64;
+    let mut beginning = vec![0; header.min(length) as usize];
+    file.read_exact_at(&mut beginning, 0)?;
+    if beginning != format.header {
+        return match format.header.starts_with(&beginning) {
+            true => Ok(Finding::Ours { next: output.begin, rows: 0, length: 0, head: 0 }),
+            false => foreign("its columns are not the log's", true),
+        };
+    }
+    let mut first = Rows::new(file, header, format.longest)?;
+    let mut head = 0;
+    if let Some(row) = first.next()? {
+        head = format.head(row);
+        if output.head != 0 && output.head != head {
+            return match output.head == format.other_head(row) {
+                true => foreign("its times are written in another way", false),
+                false => foreign("it does not begin with the row that this reader wrote", true),
+            };
+        }
+    }
+
+    // Behind the committed length there are few rows; without it, all have to be looked at.
+    let Checkpoint { position: since, mark, .. } = left.committed;
+    if since.max(output.begin) > left.end {
+        let why = format!("it goes to {since}, and the log ends at {}", left.end);
+        return foreign(&why, false);
+    }
+    let cut = mark > length;
+    let (from, least) = if cut || mark < header { (header, output.begin) } else { (mark, since) };
+    let mut last_byte = [0];
+    file.read_exact_at(&mut last_byte, from - 1)?;
+    if last_byte != *b"\n" {
+        return foreign("it is not as this reader left it", true);
+    }
+    let mut rows = Rows::new(file, from, format.longest)?;
+    let (mut next, mut all, mut delivered) = (least, 0, 0);
+    while let Some(row) = rows.next()? {
+        match seq_of(row) {
+            Some(seq) if seq >= left.end => {
+                let why = format!("it has row {seq}, and the log ends at {}", left.end);
+                return foreign(&why, false);
+            }
+            Some(seq) if seq >= next => {
+                next = seq + 1;
+                all += 1;
+                delivered += u64::from(seq >= since);
+            }
+            _ => return foreign("its rows are not as this reader left them", true),
+        }
+    }
+    if rows.overlong {
+        return foreign("it has a line that is no row", true);
+    }
+    if cut && next > since {
+        return foreign("it is shorter than it was, and yet has its last rows", true);
+    }
+    if left.explicit && left.position < next {
+        let why = format!("it has rows up to {next}, and {} was asked for", left.position);
+        return foreign(&why, false);
+    }
+    let count = if next < since { all } else { delivered };
+    Ok(Finding::Ours { next, rows: count, length: rows.end, head })
+}
+
+/// The whole rows of a file, one after the other. A line end within quotes ends no row.
+struct Rows<'a> {
+    file: BufReader<&'a File>,
+    row: Vec<u8>,
+    /// The end of the last whole row.
+    end: u64,
+    longest: usize,
+    overlong: bool,
+}
+
+impl<'a> Rows<'a> {
+    fn new(mut file: &'a File, from: u64, longest: usize) -> io::Result<Rows<'a>> {
+        file.seek(SeekFrom::Start(from))?;
+        let file = BufReader::with_capacity(CHUNK, file);
+        Ok(Rows { file, row: Vec::new(), end: from, longest, overlong: false })
+    }
+
+    fn next(&mut self) -> io::Result<Option<&[u8]>> {
+        self.row.clear();
+        loop {
+            let room = (self.longest + 1).saturating_sub(self.row.len()) as u64;
+            let count = (&mut self.file).take(room).read_until(b'\n', &mut self.row)?;
+            if self.row.len() > self.longest {
+                self.overlong = true;
+                return Ok(None);
+            }
+            if count == 0 || self.row.last() != Some(&b'\n') {
+                return Ok(None);
+            }
+            if self.row.iter().filter(|&&byte| byte == b'"').count() % 2 == 0 {
+                self.end += self.row.len() as u64;
+                return Ok(Some(&self.row));
+            }
+        }
+    }
+}
+
+fn seq_of(row: &[u8]) -> Option<u64> {
+    let digits = row.split(|&byte| byte == b',').next()?;
+    str::from_utf8(digits).ok()?.parse().ok()
+}
+
+/// The file that the name stands for, claimed for this process; `None` if there is none.
+fn claim(path: &Path) -> Result<Option<File>> {
+    let cannot = || Error::io(format!("{}: cannot be written", path.display()));
+    loop {
+        let file = match OpenOptions::new().read(true).append(true).open(path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+            opened => opened.map_err(cannot())?,
+        };
+        lock(&file, path)?;
+        // Until it was locked, another process could set it aside.
+        let meta = file.metadata().map_err(cannot())?;
+        let named = std::fs::metadata(path);
+        if named.is_ok_and(|named| (named.dev(), named.ino()) == (meta.dev(), meta.ino())) {
+            return Ok(Some(file));
+        }
+    }
+}
+
+fn create(path: &Path, sync: bool) -> Result<File> {
+    let cannot = || Error::io(format!("{}: cannot be made", path.display()));
+    let opened = OpenOptions::new().read(true).append(true).create_new(true).open(path);
+    let file = opened.map_err(cannot())?;
+    lock(&file, path)?;
+    if sync {
+        let directory = File::open(directory_of(path)).map_err(cannot())?;
+        directory.sync_all().map_err(cannot())?;
+    }
+    Ok(file)
+}
+
+/// One process writes a file.
+fn lock(file: &File, path: &Path) -> Result<()> {
+    match file.try_lock() {
+        Ok(()) => Ok(()),
+        Err(TryLockError::WouldBlock) => {
+            Err(Error::OutputInUse { path: path.display().to_string() })
+        }
+        Err(TryLockError::Error(e)) => {
+            Err(Error::io(format!("{}: cannot be locked", path.display()))(e))
+        }
+    }
+}
+
+/// Renames `out.csv` to the first of `out.1.csv`, `out.2.csv`, ... that is free.
+fn set_aside(path: &Path) -> io::Result<PathBuf> {
+    let mut number = 1u64;
+    loop {
+        let mut name = path.file_stem().unwrap_or_default().to_owned();
+        name.push(format!(".{number}"));
+        if let Some(extension) = path.extension() {
+            name.push(".");
+            name.push(extension);
+        }
+        let aside = path.with_file_name(name);
+        // The empty file reserves the name, so that the rename replaces nothing of anybody's.
+        match OpenOptions::new().write(true).create_new(true).open(&aside) {
+            Ok(_) => {
+                std::fs::rename(path, &aside)?;
+                return Ok(aside);
+            }
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => number += 1,
+            Err(e) => return Err(e),
+        }
+    }
+}
+
+/// What a file is known again by: a hash of its inode and birth time. Never 0.
+pub(super) fn identity(meta: &Metadata) -> u64 {
+    let born = meta.created().ok().and_then(|born| born.duration_since(UNIX_EPOCH).ok());
+    let born = born.map_or(0, |since| since.as_nanos() as u64);
+    fnv1a(fnv1a(FNV_BASIS, &meta.ino().to_le_bytes()), &born.to_le_bytes()).max(1)
+}
+
+fn path_hash(path: &Path) -> io::Result<u64> {
+    Ok(fnv1a(FNV_BASIS, path.canonicalize()?.as_os_str().as_bytes()))
+}
