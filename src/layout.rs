@@ -103,11 +103,12 @@ pub struct ReaderLine {
     pub pid: AtomicU64,
     /// When it attached, ns since the Unix epoch; 0: nobody has been this reader yet.
     pub attached_ns: AtomicU64,
-    /// When it last committed, ns since the Unix epoch.
+    /// When it last committed, ns since the Unix epoch; 0: nobody has committed as this reader yet.
     pub commit_ns: AtomicU64,
     /// The [`Output`] it leaves off in; `file` is stored last, 0 while there is none.
     pub output: OutputLine,
     /// Two [`Checkpoint`]s, stored in turn; the one whose `position` is the read pointer counts.
+    /// A position of `u64::MAX` belongs to no read pointer.
     pub checkpoints: [CheckpointLine; 2],
 }
 

@@ -236,7 +236,7 @@ impl<R> Reader<R> {
         let header = self.cursor.segment.header();
         let (read_ptr, line) = (&header.read_ptrs[self.id], &header.readers[self.id]);
         ring::commit(read_ptr, line, &checkpoint);
-        line.commit_ns.store(now_ns(), Relaxed);
+        ring::committed_at(line, now_ns());
         self.committed = checkpoint;
     }
 

@@ -23,7 +23,7 @@
 
 #![forbid(unsafe_code)]
 
-use crate::layout::{Checkpoint, CheckpointLine, Geometry, POSITION_LIMIT, ReaderLine, WRITING};
+use crate::layout::{Checkpoint, Geometry, POSITION_LIMIT, ReaderLine, WRITING};
 #[cfg(any(test, feature = "report"))]
 use crate::layout::{Output, OutputLine};
 use crate::sync::{AtomicU64, Ordering, fence};
@@ -244,9 +244,6 @@ pub(crate) fn commit(read_ptr: &AtomicU64, line: &ReaderLine, checkpoint: &Check
     let positions = line.checkpoints.each_ref().map(|c| c.position.load(Relaxed));
     let (counts, _) = counting(read_ptr.load(Relaxed), positions);
     let (old, new) = (&line.checkpoints[counts], &line.checkpoints[1 - counts]);
-    if new.position.load(Relaxed) == DISOWNED && loaded(old) == *checkpoint {
-        return; // it is there: nothing that a kill could leave half done
-    }
     // Each store is Release so that none moves before an earlier one: program order is all that
     // a kill respects. A checkpoint is disowned before it changes, and the old one at the end, so
     // that never two of them answer to one position.
@@ -257,6 +254,12 @@ pub(crate) fn commit(read_ptr: &AtomicU64, line: &ReaderLine, checkpoint: &Check
     new.position.store(checkpoint.position, Release);
     read_ptr.store(checkpoint.position, Release); // with the Acquire in `checkpoint`
     old.position.store(DISOWNED, Release);
+}
+
+/// Stores when reader `i` committed, which is also what says that it ever did. Comes after
+/// [`commit`], so that a kill in the first of them leaves a reader that has not.
+pub(crate) fn committed_at(line: &ReaderLine, ns: u64) {
+    line.commit_ns.store(ns.max(1), Release);
 }
 
 /// The position of a checkpoint that belongs to no read pointer.
@@ -285,24 +288,20 @@ pub(crate) struct Committed {
     pub foreign: Option<u64>,
 }
 
-fn loaded(line: &CheckpointLine) -> Checkpoint {
-    Checkpoint {
-        position: line.position.load(Relaxed),
-        lost: line.lost.load(Relaxed),
-        laps: line.laps.load(Relaxed),
-        mark: line.mark.load(Relaxed),
-    }
-}
-
 /// What reader `i` committed last: the checkpoint that belongs to the read pointer.
 ///
 /// If none does, something other than a reader has stored one of these words; the checkpoint
 /// that is not disowned is then believed.
 pub(crate) fn checkpoint(read_ptr: &AtomicU64, line: &ReaderLine) -> Committed {
     let pointer = read_ptr.load(Acquire); // with the read_ptr store in `commit`
-    let checkpoints = line.checkpoints.each_ref().map(loaded);
-    // From the first commit on one is disowned, or both are whole and differ.
-    let fresh = pointer == 0 && checkpoints == [Checkpoint::default(); 2];
+    let checkpoints = line.checkpoints.each_ref().map(|c| Checkpoint {
+        position: c.position.load(Relaxed),
+        lost: c.lost.load(Relaxed),
+        laps: c.laps.load(Relaxed),
+        mark: c.mark.load(Relaxed),
+    });
+    // The checkpoints do not tell: a commit that was killed can leave any of their words at 0.
+    let fresh = pointer == 0 && line.commit_ns.load(Acquire) == 0; // with `committed_at`
     let (counts, believed) = counting(pointer, checkpoints.map(|c| c.position));
     let mut checkpoint = checkpoints[counts];
     if checkpoint.position == DISOWNED {

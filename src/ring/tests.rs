@@ -268,6 +268,7 @@ impl Desk {
 
     fn commit(&self, checkpoint: &Checkpoint) {
         commit(&self.read_ptr, &self.line, checkpoint);
+        committed_at(&self.line, 0);
     }
 
     fn checkpoint(&self) -> (Checkpoint, Option<u64>) {
@@ -346,6 +347,31 @@ fn a_reader_that_committed_is_not_fresh_however_often_it_did_so_at_zero() {
     for _ in 0..4 {
         desk.commit(&Checkpoint::default());
         assert!(!fresh(), "{:?}", desk.words());
+    }
+}
+
+#[test]
+fn a_reader_killed_in_its_first_commit_is_fresh_until_it_counts() {
+    for first in [Checkpoint::default(), Checkpoint { mark: 45, ..Checkpoint::default() }, FIRST] {
+        for state in kills_of_commit([0; 9], &first) {
+            let desk = Desk::new(state);
+            assert_eq!(checkpoint(&desk.read_ptr, &desk.line).fresh, state[0] == 0, "{state:?}");
+        }
+    }
+}
+
+#[test]
+fn a_reader_killed_in_a_later_commit_at_zero_is_not_fresh() {
+    let desk = Desk::new([0; 9]);
+    for mark in [45, 0, 45, 45] {
+        let at_zero = Checkpoint { mark, ..Checkpoint::default() };
+        for state in kills_of_commit(desk.words(), &at_zero) {
+            let killed = Desk::new(state);
+            killed.line.commit_ns.store(desk.line.commit_ns.load(Relaxed), Relaxed);
+            let fresh = checkpoint(&killed.read_ptr, &killed.line).fresh;
+            assert_eq!(fresh, desk.line.commit_ns.load(Relaxed) == 0, "{state:?}");
+        }
+        desk.commit(&at_zero);
     }
 }
 
