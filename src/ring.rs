@@ -23,9 +23,9 @@
 
 #![forbid(unsafe_code)]
 
-use crate::layout::{Checkpoint, Geometry, POSITION_LIMIT, ReaderLine, WRITING};
 #[cfg(any(test, feature = "report"))]
-use crate::layout::{Output, OutputLine};
+use crate::layout::Output;
+use crate::layout::{Checkpoint, Geometry, OutputLine, POSITION_LIMIT, ReaderLine, WRITING};
 use crate::sync::{AtomicU64, Ordering, fence};
 
 use Ordering::{Acquire, Relaxed, Release};
@@ -322,6 +322,11 @@ pub(crate) fn set_output(line: &OutputLine, output: &Output) {
     line.lost.store(output.lost, Release);
     line.head.store(output.head, Release);
     line.file.store(output.file, Release); // with the Acquire in `output`
+}
+
+/// Stores that reader `i` writes no file.
+pub(crate) fn disown_output(line: &OutputLine) {
+    line.file.store(0, Release); // as in `set_output`
 }
 
 /// Which file reader `i` writes, if it has said so.
