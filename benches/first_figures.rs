@@ -1,10 +1,8 @@
 //! First figures: what the log costs beside the same work done bare.
 //!
 //! ```text
-//! cargo bench --bench first_figures --features serde
+//! cargo bench
 //! ```
-//!
-//! (`serde` is for the bare side of the third figure, which is left out without it.)
 //!
 //! Each line is a ratio, the log's time over the bare time, of two loops that took turns in one
 //! run: the times change with the machine and with who else is on it, the ratio much less. It is
@@ -67,10 +65,7 @@ fn main() -> Result<()> {
         [here, there, ..] => round_trip(here, there)?.print(),
         _ => println!("{:<11} left out: it takes two cores", "round trip"),
     }
-    #[cfg(all(feature = "report", feature = "serde"))]
     report::report()?;
-    #[cfg(not(all(feature = "report", feature = "serde")))]
-    println!("{:<11} left out: it takes the features `report` and `serde`", "report");
     Ok(())
 }
 
@@ -305,7 +300,6 @@ fn until<T>(mut look: impl FnMut() -> Option<T>) -> T {
 
 // --- 3. report ----------------------------------------------------------------------------------
 
-#[cfg(all(feature = "report", feature = "serde"))]
 mod report {
     use super::{Figure, Result, Scratch, per_operation};
     use ringlog::sink::csv::{Csv, CsvOptions};

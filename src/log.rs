@@ -9,6 +9,7 @@ use crate::reader::{Observer, Reader, Start};
 use crate::schema::{Form, Record, Schema};
 use crate::segment::{self, Access, Name, Presence, Segment, Terms};
 use crate::snapshot::Snapshot;
+use crate::sync::Ordering::Relaxed;
 use crate::writer::Writer;
 
 /// The name that the programs use unless told otherwise.
@@ -240,6 +241,11 @@ impl Log {
     /// As [`open`](Options::open), if the log has been deleted or replaced.
     pub fn snapshot(&self) -> Result<Snapshot> {
         Snapshot::of(&self.segment)
+    }
+
+    /// How many writers it has had: another number is another writer.
+    pub fn epoch(&self) -> u64 {
+        self.segment.header().writer.epoch.load(Relaxed)
     }
 
     /// Whether its name still stands for it.

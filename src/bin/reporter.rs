@@ -383,8 +383,7 @@ struct Watch {
 
 impl Watch {
     fn new(log: &Log) -> Watch {
-        let epoch = log.snapshot().map_or(0, |snapshot| snapshot.writer.epoch);
-        Watch { looked: Instant::now(), epoch, silent_since: None, ending: false }
+        Watch { looked: Instant::now(), epoch: log.epoch(), silent_since: None, ending: false }
     }
 
     fn is_due(&mut self) -> bool {
@@ -414,9 +413,9 @@ impl Watch {
 
     /// The process id of the writer, if it is another one than before.
     fn new_writer(&mut self, log: &Log) -> Option<u64> {
-        let writer = log.snapshot().ok()?.writer;
-        let known = std::mem::replace(&mut self.epoch, writer.epoch);
-        (known != writer.epoch && known != 0).then_some(writer.pid)
+        let known = std::mem::replace(&mut self.epoch, log.epoch());
+        let changed = known != self.epoch && known != 0;
+        changed.then(|| Some(log.snapshot().ok()?.writer.pid)).flatten()
     }
 }
 
