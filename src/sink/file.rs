@@ -171,6 +171,12 @@ fn examine(file: &File, format: &RowFormat, left: &Left) -> io::Result<Finding> 
         };
     };
 
+    let Checkpoint { position: since, mark, .. } = left.committed;
+    if since.max(output.begin) > left.end {
+        let why = format!("it goes to {since}, and the log ends at {}", left.end);
+        return foreign(&why, false);
+    }
+
     let header = format.header.len() as u64;
     let mut beginning = vec![0; header.min(length) as usize];
     file.read_exact_at(&mut beginning, 0)?;
@@ -193,11 +199,6 @@ fn examine(file: &File, format: &RowFormat, left: &Left) -> io::Result<Finding> 
     }
 
     // Behind the committed length there are few rows; without it, all have to be looked at.
-    let Checkpoint { position: since, mark, .. } = left.committed;
-    if since.max(output.begin) > left.end {
-        let why = format!("it goes to {since}, and the log ends at {}", left.end);
-        return foreign(&why, false);
-    }
     let cut = mark > length;
     let (from, least) = if cut || mark < header { (header, output.begin) } else { (mark, since) };
     let mut last_byte = [0];
