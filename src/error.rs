@@ -152,7 +152,8 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Error::Io { source, .. } => Some(source),
+            // The message ends with the system's answer; its own cause, if it has one, is next.
+            Error::Io { source, .. } => source.source(),
             _ => None,
         }
     }

@@ -97,6 +97,10 @@ fn bare(args: &[&str]) -> Command {
 fn assert_ended(ended: &Ended, code: i32, says: &str) {
     assert_eq!(ended.code(), code, "{ended:?}");
     assert!(ended.stderr.contains(says), "does not say `{says}`: {ended:?}");
+    for line in ended.stderr.lines() {
+        let parts: Vec<&str> = line.split(": ").collect();
+        assert!(parts.windows(2).all(|pair| pair[0] != pair[1]), "said twice: {line}");
+    }
     assert_eq!(ended.stdout, "", "stdout is for data");
 }
 
