@@ -673,6 +673,27 @@ fn a_signal_ends_it_while_it_waits_for_a_header() {
 }
 
 #[test]
+fn a_named_pipe_is_read_when_somebody_writes_to_it_and_until_then_a_signal_ends_it() {
+    let place = Place::new();
+    let pipe = place.file("pipe");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let args = ["--input", "pipe", "--schema", QUOTE];
+
+    let waiting = start(place.writer(&args));
+    until_listening(&waiting);
+    assert_ended(&waiting.stop(), 0, "");
+    assert!(!place.shm_file().exists());
+
+    let reading = start(place.writer(&args));
+    // For both ends, so that opening it does not wait.
+    let mut pipe = fs::File::options().read(true).write(true).open(pipe).unwrap();
+    pipe.write_all(b"time,symbol,price,size\n1,A,1.5,1\n").unwrap();
+    until_end(&place, 1);
+    drop(pipe);
+    assert_ended(&reading.end(), 0, "1 entries");
+}
+
+#[test]
 fn standard_input_can_be_a_file_or_nothing() {
     let place = Place::new();
     fs::write(place.file("in.csv"), "time,symbol,price,size\n1,A,1.5,1\n").unwrap();

@@ -13,6 +13,7 @@ use ringlog::{
 use std::fs::File;
 use std::io::{self, IsTerminal, Read};
 use std::os::fd::AsFd;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::str::FromStr;
@@ -327,7 +328,11 @@ impl<'a> Rows<'a> {
     fn open(path: &Path, stop: &'a Stop) -> anyhow::Result<Rows<'a>> {
         let (name, file) = match path.as_os_str() == "-" {
             true => ("stdin".to_owned(), io::stdin().as_fd().try_clone_to_owned().map(File::from)),
-            false => (path.display().to_string(), File::open(path)),
+            // Without waiting for the other end of a named pipe: `Input` waits, and can be stopped.
+            false => (
+                path.display().to_string(),
+                File::options().read(true).custom_flags(nix::libc::O_NONBLOCK).open(path),
+            ),
         };
         let file = file.with_context(|| format!("{name}: cannot be read"))?;
         let csv =
