@@ -499,6 +499,9 @@ fn every_field_of_the_header_that_is_wrong_is_refused_by_name() {
     bytes.put(offset_of!(Header, schema), &[0xff; 16]);
     assert_refused!(Log::open(path.as_path()), Error::Schema { .. }, "not UTF-8");
 
+    bytes.set(offset_of!(Header, schema_len), 2561);
+    assert_refused!(Log::open(path.as_path()), Error::Schema { .. }, "does not fit the header");
+
     bytes.put(0, &pristine);
     Log::open(path.as_path()).unwrap();
 }
@@ -760,6 +763,31 @@ fn a_reader_that_has_committed_nothing_but_the_start_is_told_what_it_lost() {
         append(&log, 10);
         let mut reader = log.reader::<Sample>(0).unwrap();
         assert!(!reader.attached().fresh, "after {commits} commits");
+        assert_eq!(read_all(&mut reader), ((6..10).collect(), vec![0..6]));
+    }
+}
+
+#[test]
+fn a_reader_killed_while_it_committed_the_start_again_is_not_a_new_one() {
+    let line = offset_of!(Header, readers) + offset_of!(ReaderLine, checkpoints);
+    let other = line + size_of::<CheckpointLine>();
+    let (position, mark) = (offset_of!(CheckpointLine, position), offset_of!(CheckpointLine, mark));
+    // The first commit is in the second place; of the next one, with a mark, the kill left this.
+    for old_disowned in [false, true] {
+        let place = Place::new();
+        let log = filled(&place, 4, 0);
+        log.reader::<Sample>(0).unwrap().commit();
+        let bytes = Bytes::of(&place.shm_file());
+        assert_eq!([bytes.get(line + position), bytes.get(other + position)], [u64::MAX, 0]);
+        bytes.set(line + mark, 57);
+        bytes.set(line + position, 0);
+        if old_disowned {
+            bytes.set(other + position, u64::MAX);
+        }
+        append(&log, 10);
+        let mut reader = log.reader::<Sample>(0).unwrap();
+        assert!(!reader.attached().fresh);
+        assert_eq!((reader.committed().mark, reader.attached().distrusted), (57, None));
         assert_eq!(read_all(&mut reader), ((6..10).collect(), vec![0..6]));
     }
 }

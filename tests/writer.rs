@@ -559,6 +559,7 @@ fn a_row_that_does_not_fit_is_refused_by_line_and_column_and_those_before_it_sta
         (b"3,C,1.5, 1", "line 6, column size: ` 1` is not an integer"),
         (b"3,C,1.5,", "line 6, column size: `` is not an integer"),
         (b"3,CCCCCCCCC,1.5,3", "line 6, column symbol: `CCCCCCCCC` has 9 bytes, and the column"),
+        ("3,Züricher,1.5,3".as_bytes(), "line 6, column symbol: `Züricher` has 9 bytes, and"),
         (b"3,C\0C,1.5,3", "line 6, column symbol: a text cannot hold a NUL"),
         (b"3,C,1.23456,3", "line 6, column price: "),
         (b"3,C,1e3,3", "line 6, column price: "),
