@@ -261,21 +261,25 @@ fn nothing_that_has_the_name_is_ever_replaced() {
 fn of_twenty_that_race_one_makes_the_log_and_all_open_it() {
     const RACERS: usize = 20;
     let place = Place::new();
-    for _ in 0..20 {
-        let start = Barrier::new(RACERS);
-        let ids: Vec<u128> = std::thread::scope(|scope| {
-            let racers: Vec<_> = (0..RACERS)
-                .map(|_| {
-                    scope.spawn(|| {
-                        start.wait();
-                        Log::open_or_create::<Sample>(place.shm.as_str()).unwrap().id()
-                    })
-                })
-                .collect();
-            racers.into_iter().map(|racer| racer.join().unwrap()).collect()
-        });
-        assert_eq!(ids, [ids[0]; RACERS]);
-        Log::remove(place.shm.as_str()).unwrap();
+    let together = Barrier::new(RACERS);
+    let race = || -> Vec<u128> {
+        let round = |_| {
+            together.wait();
+            let opened = Log::open_or_create::<Sample>(place.shm.as_str());
+            if together.wait().is_leader() {
+                Log::remove(place.shm.as_str()).unwrap();
+            }
+            opened.map_or(0, |log| log.id())
+        };
+        (0..200).map(round).collect()
+    };
+    let ids: Vec<Vec<u128>> = std::thread::scope(|scope| {
+        let racers: Vec<_> = (0..RACERS).map(|_| scope.spawn(race)).collect();
+        racers.into_iter().map(|racer| racer.join().unwrap()).collect()
+    });
+    for racer in &ids {
+        assert!(!racer.contains(&0), "a racer got no log");
+        assert_eq!(*racer, ids[0]);
     }
 }
 
