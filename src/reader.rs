@@ -119,11 +119,6 @@ impl Cursor {
         Polled::Lost(position..self.position)
     }
 
-    /// Learns how far the log is published by now.
-    fn refresh(&mut self) {
-        self.published = self.published.max(self.segment.end());
-    }
-
     fn lag(&self) -> u64 {
         // For people: a picture, not a promise, so the order does not matter.
         let write_ptr = self.segment.header().write_ptr.load(Relaxed);
@@ -314,7 +309,7 @@ impl<R> Reader<R> {
     /// Learns how far the log is published by now: what should be there below and is not, because
     /// a stamp was damaged, is then lost at once and not only when the writer comes round.
     pub(crate) fn refresh(&mut self) {
-        self.cursor.refresh();
+        self.cursor.published = self.cursor.published.max(self.cursor.segment.end());
     }
 
     /// Back to the last commit.

@@ -371,14 +371,12 @@ pub enum Presence {
 }
 
 fn open_file(name: &Name, path: &Path, write: bool) -> Result<File> {
+    let not_a_log = |what| Error::NotALog { log: name.to_string(), why: format!("it is {what}") };
     platform::open_existing(path, write).map_err(|e| match e.raw_os_error() {
         Some(nix::libc::ENOENT) => Error::NotFound { log: name.to_string() },
-        Some(nix::libc::ELOOP) => {
-            Error::NotALog { log: name.to_string(), why: "it is a symbolic link".to_owned() }
-        }
-        Some(nix::libc::EISDIR) => {
-            Error::NotALog { log: name.to_string(), why: "it is a directory".to_owned() }
-        }
+        Some(nix::libc::ELOOP) => not_a_log("a symbolic link"),
+        Some(nix::libc::EISDIR) => not_a_log("a directory"),
+        Some(nix::libc::ENXIO) => not_a_log("a socket"),
         _ => Error::io(format!("{name}: cannot be opened"))(e),
     })
 }

@@ -123,7 +123,7 @@ fn a_bounded_run_makes_the_log_and_says_what_it_did_in_one_line() {
     let ended = run(place.writer(&["--count", "500", "--rate", "max"]));
     assert_ended(&ended, 0, "writer: 500 entries in ");
     assert_eq!(ended.stderr.lines().count(), 1, "{ended:?}");
-    assert!(ended.stderr.ends_with(&format!("{} holds 0..500\n", place.shm)), "{ended:?}");
+    assert!(ended.stderr.ends_with(&format!("{} has them as 0..500\n", place.shm)), "{ended:?}");
 
     let log = log_of(&place);
     assert_eq!(log.geometry().capacity(), 1024);
@@ -141,7 +141,7 @@ fn a_second_run_joins_the_log_of_the_first() {
     let log = log_of(&place);
     let ended = run(place.writer(&["--count", "2k", "--rate", "max"]));
     assert_ended(&ended, 0, "writer: 2,048 entries in ");
-    assert!(ended.stderr.ends_with("holds 5..2053\n"), "{ended:?}");
+    assert!(ended.stderr.ends_with("has them as 5..2053\n"), "{ended:?}");
     assert_eq!((log_of(&place).id(), end_of(&place)), (log.id(), 2053));
 }
 
@@ -208,12 +208,12 @@ fn a_file_can_be_the_log() {
     let place = Place::new();
     let args = ["--path", "ticks.log", "--count", "3", "--capacity", "4"];
     let ended = run(place.writer(&args));
-    assert_ended(&ended, 0, "ticks.log holds 0..3");
+    assert_ended(&ended, 0, "ticks.log has them as 0..3");
     assert!(!place.shm_file().exists());
     let path = place.file("ticks.log");
     assert_eq!(table(&Log::open(path.as_path()).unwrap(), "").len(), 3);
 
-    assert_ended(&run(place.writer(&[&args[..], &["--remove"]].concat())), 0, "holds 3..6");
+    assert_ended(&run(place.writer(&[&args[..], &["--remove"]].concat())), 0, "has them as 3..6");
     assert!(!path.exists());
 }
 
@@ -267,7 +267,7 @@ fn a_signal_ends_it_with_a_summary_and_a_closed_log() {
         running.signal(signal);
         let ended = running.end();
         let end = end_of(&place);
-        assert_ended(&ended, 0, &format!("{} holds 0..{end}\n", place.shm));
+        assert_ended(&ended, 0, &format!("{} has them as 0..{end}\n", place.shm));
         assert!(log_of(&place).snapshot().unwrap().writer.closed);
     }
 }
@@ -298,7 +298,7 @@ fn after_a_kill_the_next_writer_goes_on_behind_the_last_entry() {
         end = now.end;
     }
     let ended = run(place.writer(&["--count", "7", "--rate", "max"]));
-    assert_ended(&ended, 0, &format!("holds {end}..{}\n", end + 7));
+    assert_ended(&ended, 0, &format!("has them as {end}..{}\n", end + 7));
 }
 
 #[test]
@@ -309,7 +309,7 @@ fn a_write_pointer_that_was_wrong_is_told() {
     std::os::unix::fs::FileExt::write_all_at(&file, &77u64.to_le_bytes(), 0).unwrap();
     let ended = run(place.writer(&["--count", "1"]));
     assert_ended(&ended, 0, "the write pointer was 77, the entries end at 9; going on there");
-    assert!(ended.stderr.ends_with("holds 9..10\n"), "{ended:?}");
+    assert!(ended.stderr.ends_with("has them as 9..10\n"), "{ended:?}");
 }
 
 #[test]
@@ -399,7 +399,7 @@ fn capacities_can_be_said_in_binary_units() {
         assert_ended(&run(place.writer(&["--capacity", capacity, "--count", "1"])), 0, "1 entries");
         assert_eq!(log_of(&place).geometry().capacity(), slots, "{capacity}");
         let again = run(place.writer(&["--capacity", &slots.to_string(), "--count", "1"]));
-        assert_ended(&again, 0, "holds 1..2");
+        assert_ended(&again, 0, "has them as 1..2");
         let other = run(place.writer(&["--capacity", "32", "--count", "1"]));
         assert_ended(&other, 6, &format!("it has {slots} slots, 32 were asked for"));
     }
@@ -526,8 +526,8 @@ fn a_log_that_exists_brings_its_own_types() {
     let log = Log::create::<Quote>(place.shm.as_str()).unwrap();
     log.writer::<Quote>().unwrap().append(&Quote::new(1, "old", 1, 1));
     let csv = "size,time,symbol,price\n2,2,new,0.0002\n";
-    assert_ended(&run_on(&place, csv, &[]), 0, "holds 1..2");
-    assert_ended(&run_on(&place, csv, &["--schema", QUOTE]), 0, "holds 2..3");
+    assert_ended(&run_on(&place, csv, &[]), 0, "has them as 1..2");
+    assert_ended(&run_on(&place, csv, &["--schema", QUOTE]), 0, "has them as 2..3");
     let (old, new) = (Quote::new(1, "old", 1, 1), Quote::new(2, "new", 2, 2));
     assert_eq!(quotes(&log), [old, new, new]);
 
@@ -611,7 +611,7 @@ fn a_csv_that_cannot_be_used_at_all_makes_no_log() {
 fn a_header_without_rows_makes_an_empty_log() {
     let place = Place::new();
     let ended = run_on(&place, "time,symbol,price,size\n", &["--schema", QUOTE]);
-    assert_ended(&ended, 0, "holds 0..0");
+    assert_ended(&ended, 0, "has them as 0..0");
     assert_eq!(*log_of(&place).schema(), Schema::of::<Quote>().unwrap());
 }
 
@@ -656,7 +656,7 @@ fn a_signal_ends_it_while_it_waits_for_a_row_and_half_a_row_is_nobody_s() {
         write!(pipe, "time,symbol,price,size\n1,A,1.5,1\n{half}").unwrap();
         until_end(&place, 1);
         let ended = running.stop();
-        assert_ended(&ended, 0, "holds 0..1");
+        assert_ended(&ended, 0, "has them as 0..1");
         assert_eq!(quotes(&log_of(&place)), [Quote::new(1, "A", 1_5000, 1)]);
     }
 }

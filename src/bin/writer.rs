@@ -226,7 +226,7 @@ fn pump<R>(
     let (count, time) = (writer.position() - first, pacer.began.elapsed());
     if !args.quiet {
         tell(format_args!(
-            "writer: {} entries in {:.1} s, {} a second; {} holds {first}..{}",
+            "writer: {} entries in {:.1} s, {} a second; {} has them as {first}..{}",
             grouped(count),
             time.as_secs_f64(),
             grouped(per_second(count, time)),
@@ -346,12 +346,16 @@ impl<'a> Rows<'a> {
         let name = &self.name;
         let header = self.csv.headers().map_err(|e| refused(name, &[], &e))?;
         for column in schema.columns() {
-            let field = header.iter().position(|field| field.trim() == column.name());
-            let field = field.with_context(|| {
+            let wanted = column.name();
+            let mut fields = header.iter().enumerate().filter(|(_, field)| field.trim() == wanted);
+            let Some((field, _)) = fields.next() else {
                 let header: Vec<&str> = header.iter().collect();
-                let (column, header) = (column.name(), header.join(","));
-                format!("{name}: line 1: no column `{column}` in its header `{header}`")
-            })?;
+                let header = header.join(",");
+                bail!("{name}: line 1: no column `{wanted}` in its header `{header}`");
+            };
+            if fields.next().is_some() {
+                bail!("{name}: line 1: two columns `{wanted}` in its header");
+            }
             self.columns.push((column.clone(), field));
         }
         self.record = vec![0; schema.entry_size()];
