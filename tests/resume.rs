@@ -517,6 +517,44 @@ fn a_reporter_killed_on_a_full_disk_leaves_a_file_that_the_next_completes() {
     });
 }
 
+/// Fills a disk with an output that is then moved to another, and looks that nothing is missing.
+fn move_off_a_full_disk(kilobytes: usize, first: u64, all: u64, args: &[&str]) {
+    on_a_small_disk(kilobytes, |disk| {
+        let place = Place::new();
+        let mut feed = place.feed(1 << 15);
+        let output = disk.path().join("out.csv");
+        let args = [args, &["--output", output.to_str().unwrap()]].concat();
+        feed.append(first);
+        place.carry(0, &args[args.len() - 2..]);
+        feed.append(all - first);
+        let reporter = start(place.reporter(0, &args));
+        reporter.until_said("trying again until there is room");
+        reporter.signal(Signal::SIGHUP); // too early, and no harm
+        reporter.freeze(); // so that what is copied is not being tried again just now
+        let moved = feed.reader(0).position;
+        let whole = feed.csv(0..moved);
+        fs::write(place.file("moved.csv"), &fs::read(&output).unwrap()[..whole.len()]).unwrap();
+        fs::remove_file(&output).unwrap();
+        reporter.signal(Signal::SIGHUP);
+        reporter.signal(Signal::SIGCONT);
+        until("the new file is complete", || (feed.reader(0).position == all).then_some(()));
+        let ended = if args[0] == "--once" { reporter.end() } else { reporter.stop() };
+        assert_eq!((ended.code(), ended.summary()), (0, (all - first, 0)), "{ended:?}");
+        assert_holds(&place.file("moved.csv"), &whole);
+        assert_holds(&output, &feed.csv(moved..all));
+    });
+}
+
+#[test]
+fn hup_on_a_full_disk_lets_go_of_the_file_that_was_moved_to_another() {
+    move_off_a_full_disk(512, 10_000, 20_000, &[]);
+}
+
+#[test]
+fn hup_on_a_disk_that_is_full_at_the_very_end_leaves_no_row_behind() {
+    move_off_a_full_disk(64, 1_000, 3_000, &["--once"]);
+}
+
 #[test]
 fn a_file_size_limit_is_exit_7_and_leaves_whole_rows() {
     let (place, mut feed) = carried(1 << 14, 100);

@@ -269,12 +269,32 @@ impl Reporter {
 
     /// Carries entries out until there is a reason to stop, and then what is left.
     fn carry(&self, log: &Log, report: &mut Report<Csv>) -> anyhow::Result<Left> {
-        let end = report.reader().attached().end;
         let mut watch = Watch::new(log);
-        let left = loop {
+        loop {
+            let left = self.take(log, report, &mut watch)?;
+            let position = report.reader().position();
+            let rest = report.carry_out().map(|()| Turn::Idle);
+            self.insist(report, rest)?;
+            if report.reader().position() < position {
+                continue; // another file meanwhile, and what was taken is to be taken again
+            }
+            if left == Left::Gone {
+                self.say(format_args!(
+                    "{} was deleted; it is carried out to its end, {position}",
+                    log.name()
+                ));
+            }
+            return Ok(left);
+        }
+    }
+
+    /// Takes entries until there is a reason to stop.
+    fn take(&self, log: &Log, report: &mut Report<Csv>, watch: &mut Watch) -> anyhow::Result<Left> {
+        let end = report.reader().attached().end;
+        loop {
             let wanted = self.args.count.map_or(u64::MAX, |count| count.saturating_sub(self.rows));
             if self.stop.requested() || report.rows() >= wanted {
-                break Left::Done;
+                return Ok(Left::Done);
             }
             let turn = report.turn(wanted - report.rows());
             let turn = self.insist(report, turn)?;
@@ -284,32 +304,24 @@ impl Reporter {
             }
             let idle = turn == Turn::Idle;
             if self.args.once && (idle || report.reader().position() >= end) {
-                break Left::Done;
+                return Ok(Left::Done);
             }
             if watch.is_due() {
                 report.refresh();
+                let position = report.reader().position();
                 self.look_after_output(report)?;
+                let idle = idle && report.reader().position() == position;
                 if let Some(pid) = watch.new_writer(log) {
                     self.say(format_args!("{} has another writer, process {pid}", log.name()));
                 }
                 if watch.is_over(log, report, idle) {
-                    break Left::Gone;
+                    return Ok(Left::Gone);
                 }
             }
             if idle {
                 self.wait.once(report.due().min(LOOK));
             }
-        };
-        let rest = report.carry_out().map(|()| Turn::Idle);
-        self.insist(report, rest)?;
-        if left == Left::Gone {
-            let position = report.reader().position();
-            self.say(format_args!(
-                "{} was deleted; it is carried out to its end, {position}",
-                log.name()
-            ));
         }
-        Ok(left)
     }
 
     /// An output that takes no more is tried again and again; meanwhile nothing is committed.
