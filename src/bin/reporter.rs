@@ -174,6 +174,7 @@ impl Reporter {
         while let Some(log) = self.wait_for_log()? {
             match self.follow(&log, start) {
                 Ok(Left::Done) => break,
+                Ok(Left::Gone) if !self.waits() => break,
                 Ok(Left::Gone) => start = Start::Resume, // the next log, from its beginning
                 Err(e) if self.waits() && is_gone(&e) => {} // deleted before it was claimed
                 Err(e) => return Err(e),
