@@ -33,7 +33,7 @@ Examples:
 /// Reader N keeps its place in the log. What is in the output file is never written again, and
 /// what the writer overwrote first is reported as lost, with its range.
 #[derive(Parser, Debug)]
-#[command(version, after_help = format!("{EXAMPLES}\n{EXIT_CODES}"))]
+#[command(name = "reporter", version, after_help = format!("{EXAMPLES}\n{EXIT_CODES}"))]
 struct Args {
     /// Which of the eight readers to be
     #[arg(value_name = "N", value_parser = clap::value_parser!(u8).range(0..8))]

@@ -33,7 +33,7 @@ Examples:
 /// Makes the log, or joins it where its last writer stopped. Never waits for a reader: a ring of
 /// C slots at R entries a second forgives a reader C/R seconds of absence.
 #[derive(Parser, Debug)]
-#[command(version, after_help = format!("{EXAMPLES}\n{EXIT_CODES}"))]
+#[command(name = "writer", version, after_help = format!("{EXAMPLES}\n{EXIT_CODES}"))]
 struct Args {
     #[command(flatten)]
     log: LogArgs,

@@ -1,0 +1,83 @@
+//! The property that going on with a file comes down to: whatever prefix of its rows a kill has
+//! left in the file, and whatever was committed, the file is whole in the end.
+
+#![cfg(feature = "cli")] // the sink, and the helpers
+#![allow(clippy::unwrap_used)] // a panic is how a test fails
+
+mod common;
+
+use common::Place;
+use proptest::prelude::*;
+use ringlog::sink::csv::CsvOptions;
+use ringlog::{Log, Pod, Raw, Report, Start, Text, Turn, Zeroable, record};
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+/// Rows with all that makes a line of a CSV no row.
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct Note {
+    number: u64,
+    text: Text<16>,
+}
+record!(Note { number, text });
+
+const TEXTS: [&str; 5] = ["plain", "a,b", "say \"so\"", "two\nlines", "\"\n\"\n,"];
+
+fn append(log: &Log, count: u64) {
+    let mut writer = log.writer::<Note>().unwrap();
+    for number in writer.position()..writer.position() + count {
+        writer.append(&Note { number, text: TEXTS[number as usize % TEXTS.len()].into() });
+    }
+}
+
+/// Carries out what there is, as `reporter 0 --once` does.
+fn carry(log: &Log, path: &Path) {
+    let reader = log.reader::<Raw>(0).unwrap();
+    let options = CsvOptions::default();
+    let (mut report, _) =
+        Report::to_csv(reader, Start::Resume, path, options, Duration::ZERO).unwrap();
+    while report.turn(u64::MAX).unwrap() != Turn::Idle {}
+    report.carry_out().unwrap();
+}
+
+/// What the `csv` crate would have written.
+fn expected(rows: u64) -> Vec<u8> {
+    let mut csv = csv::Writer::from_writer(Vec::new());
+    csv.write_record(["seq", "number", "text"]).unwrap();
+    for row in 0..rows {
+        let (number, text) = (row.to_string(), TEXTS[row as usize % TEXTS.len()]);
+        csv.write_record([&number, &number, text]).unwrap();
+    }
+    csv.into_inner().unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn a_file_is_whole_in_the_end_whatever_prefix_of_its_rows_was_left(
+        committed in 0u64..12,
+        more in 0u64..12,
+        left in 0.0f64..=1.0,
+    ) {
+        let place = Place::new();
+        let log = Log::options().capacity(64).create::<Note>(place.shm.as_str()).unwrap();
+        let path = place.output(0);
+        append(&log, committed);
+        carry(&log, &path);
+        prop_assert_eq!(&fs::read(&path).unwrap(), &expected(committed));
+
+        // More rows, some of which were written and none committed; or fewer than were.
+        append(&log, more);
+        let all = expected(committed + more);
+        let length = (all.len() as f64 * left) as usize;
+        fs::write(&path, &all[..length]).unwrap(); // the same file, with other contents
+
+        carry(&log, &path);
+        prop_assert_eq!(fs::read(&path).unwrap(), all);
+        prop_assert_eq!(log.snapshot().unwrap().readers[0].lost, 0);
+        prop_assert!(!place.file("output_0.1.csv").exists(), "set aside");
+    }
+}
