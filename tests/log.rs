@@ -217,6 +217,25 @@ fn a_capacity_that_no_log_can_have_is_refused_and_leaves_nothing() {
 }
 
 #[test]
+fn a_record_of_more_than_a_megabyte_is_refused_and_leaves_nothing() {
+    let place = Place::new();
+    let columns: String = (0..16).map(|i| format!("c{i}:text65535,")).collect();
+    for (rest, size) in [(16, 1 << 20), (17, (1 << 20) + 1), (65535, (1 << 20) + 65519)] {
+        let schema = Schema::declared(&format!("{columns}rest:text{rest}")).unwrap();
+        assert_eq!(schema.entry_size(), size);
+        let made = Log::options().capacity(2).create_with(place.shm.as_str(), &schema);
+        if size == 1 << 20 {
+            let mut writer = made.unwrap().writer::<Raw>().unwrap();
+            writer.append(&vec![b'x'; size]).unwrap();
+            Log::remove(place.shm.as_str()).unwrap();
+        } else {
+            assert_refused!(made, Error::Invalid(_), "a record has at most a megabyte");
+        }
+        assert!(!place.shm_file().exists());
+    }
+}
+
+#[test]
 fn the_mode_is_exactly_what_was_asked_whatever_the_umask() {
     use nix::sys::stat::{Mode, umask};
     let place = Place::new();
@@ -508,6 +527,25 @@ fn every_field_of_the_header_that_is_wrong_is_refused_by_name() {
 
     bytes.put(0, &pristine);
     Log::open(path.as_path()).unwrap();
+}
+
+#[test]
+fn sizes_that_fit_each_other_and_no_machine_are_refused() {
+    let place = Place::new();
+    let path = victim(&place);
+    let bytes = Bytes::of(&path);
+    let file = HEADER_SIZE as u64;
+    for (capacity, entry_size, slot_size, length, says) in [
+        (2, (1 << 20) + 1, (1 << 20) + 64, file + 2 * ((1 << 20) + 64), "at most a megabyte"),
+        // All slots together: 2^64 bytes, of which 64 bits see none.
+        (1 << 59, 24, 32, file, "larger than an address space"),
+    ] {
+        bytes.set(offset_of!(Header, capacity), capacity);
+        bytes.set(offset_of!(Header, entry_size), entry_size);
+        bytes.set(offset_of!(Header, slot_size), slot_size);
+        bytes.0.set_len(length).unwrap();
+        assert_refused!(Log::open(path.as_path()), Error::Geometry { .. }, says);
+    }
 }
 
 #[test]
@@ -871,6 +909,61 @@ fn a_scribbled_write_pointer_is_put_right_and_said() {
         }
         assert_eq!(log.writer::<Sample>().unwrap().recovered(), None, "put right");
         Log::remove(place.shm.as_str()).unwrap();
+    }
+}
+
+/// Stamps that no writer has put into the slot of `position`: of a later lap, though the log has
+/// not come so far, of another slot, and of none.
+fn wrong_stamps(position: u64) -> [u64; 6] {
+    const WRITING: u64 = ringlog::layout::WRITING;
+    let (lap, far) = (position + 8, position + (1 << 40));
+    [lap + 1, far + 1, WRITING | far, position + 2, far + 2, u64::MAX]
+}
+
+#[test]
+fn a_wrong_stamp_at_the_write_pointer_costs_nobody_anything() {
+    for stamp in wrong_stamps(20) {
+        for stays in [true, false] {
+            let place = Place::new();
+            let log = filled(&place, 8, 20);
+            let mut writer = log.writer::<Sample>().unwrap();
+            let mut readers = [14, 20].map(|position| {
+                let id = usize::from(position == 20);
+                log.reader_from::<Sample>(id, Start::At(position)).unwrap()
+            });
+            Bytes::of(&place.shm_file()).set(slot(20 % 8), stamp);
+            let [behind, waiting] = &mut readers;
+            assert_eq!(read_all(behind), ((14..20).collect(), vec![]), "{stamp:#x}");
+            assert_eq!(read_all(waiting), (vec![], vec![]), "{stamp:#x}");
+            assert_eq!(log.snapshot().unwrap().end, 20, "{stamp:#x}");
+
+            if !stays {
+                drop(writer);
+                writer = log.writer::<Sample>().unwrap();
+                assert_eq!((writer.position(), writer.recovered()), (20, None), "{stamp:#x}");
+            }
+            (20..25).for_each(|position| _ = writer.append(&Sample::at(position)));
+            for reader in &mut readers {
+                assert_eq!(read_all(reader), ((20..25).collect(), vec![]), "{stamp:#x}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_stamp_damaged_after_its_entry_was_published_costs_that_entry_alone() {
+    for position in 13..19 {
+        // Empty, as of the lap before, and as no writer leaves it.
+        for stamp in [0, position - 7].into_iter().chain(wrong_stamps(position)) {
+            let place = Place::new();
+            let log = filled(&place, 8, 20);
+            let mut reader = log.reader::<Sample>(0).unwrap();
+            Bytes::of(&place.shm_file()).set(slot(position as usize % 8), stamp);
+            let rest = (12..20).filter(|&other| other != position).collect();
+            let alone = position..position + 1;
+            assert_eq!(read_all(&mut reader), (rest, vec![alone]), "{stamp:#x} at {position}");
+            assert_eq!((reader.position(), reader.lost()), (20, 1));
+        }
     }
 }
 

@@ -164,6 +164,36 @@ fn a_stamp_that_no_writer_stores_does_not_move_the_end() {
     }
 }
 
+/// Stamps that no writer has put into the slot of `position`: of a later lap, though the log has
+/// not come so far, of another slot, and of none.
+fn wrong_stamps(position: u64, capacity: u64) -> impl Iterator<Item = u64> {
+    let later = [position + capacity, position + 2 * capacity, position + (1 << 40)];
+    let elsewhere = [position + 1, position + (1 << 40) + 1, POSITION_LIMIT + position];
+    let holders = later.into_iter().chain(elsewhere);
+    holders.flat_map(|holder| [holder + 1, WRITING | holder]).chain([u64::MAX])
+}
+
+#[test]
+fn a_wrong_stamp_at_the_write_pointer_neither_moves_the_end_nor_a_reader_that_waits_there() {
+    for (capacity, count, _) in rings().filter(|&(_, count, half)| count > 0 && !half) {
+        for stamp in wrong_stamps(count, capacity) {
+            let ring = format!("{count} entries in {capacity}, stamp {stamp:#x}");
+            let heap = Heap::filled(capacity, count, false);
+            heap.stamp(count).store(stamp, Relaxed);
+            assert_eq!(heap.ring().end(&heap.write_ptr), count, "{ring}");
+            match heap.read(count) {
+                Seen::Passed(_) => assert_eq!(heap.lapped(count), (count, count), "{ring}"),
+                seen => assert_eq!(seen, Seen::Damaged, "{ring}"),
+            }
+            heap.append(count);
+            assert_eq!(heap.ring().end(&heap.write_ptr), count + 1, "{ring}");
+            for position in (count + 1).saturating_sub(capacity)..=count {
+                assert_eq!(heap.read(position), Seen::Entry, "{position}, {ring}");
+            }
+        }
+    }
+}
+
 #[test]
 fn a_lapped_reader_goes_on_at_the_oldest_entry_if_the_writer_rests() {
     for (capacity, count, half) in rings() {
@@ -204,8 +234,8 @@ fn a_lapped_reader_gets_a_sixteenth_of_the_ring_as_head_start_if_the_writer_move
 #[test]
 fn an_impossible_holder_costs_exactly_its_own_entry() {
     let (capacity, count) = (8, 20);
-    // Not the two slots beside the write pointer: `end` believes them before the pointer.
-    for position in count - capacity + 1..count - 1 {
+    // Not the newest: `end` believes its slot before the pointer.
+    for position in count - capacity..count - 1 {
         for far in [2, 3, 1000, POSITION_LIMIT / capacity / 2] {
             let heap = Heap::filled(capacity, count, false);
             heap.stamp(position).store(position + far * capacity + 1, Relaxed);
