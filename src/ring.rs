@@ -166,9 +166,14 @@ impl<'a> Ring<'a> {
 
     /// `pointer`, moved over entries that are published above it; `None` if the slots deny it.
     fn rolled_forward(&self, pointer: u64) -> Option<u64> {
-        let believable =
-            pointer < POSITION_LIMIT && (pointer == 0 || self.look(pointer - 1) == Seen::Entry);
-        if !believable {
+        let below = |back| pointer.checked_sub(back).map(|position| self.look(position));
+        let believable = match below(1) {
+            None | Some(Seen::Entry) => true,
+            Some(Seen::Empty) => false,
+            // With the entry before it still there the pointer is right, and the stamp is not.
+            Some(Seen::Passed(_) | Seen::Damaged) => below(2) == Some(Seen::Entry),
+        };
+        if pointer >= POSITION_LIMIT || !believable {
             return None;
         }
         let mut end = pointer;
