@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // a panic is how a test fails
 
-use ringlog::layout::{HEADER_SIZE, Header, WriterLine};
+use ringlog::layout::{HEADER_SIZE, Header, POSITION_LIMIT, READERS, WriterLine};
 use ringlog::{Log, Pod, Polled, Start, Zeroable, record};
 use std::fs::OpenOptions;
 use std::mem::offset_of;
@@ -33,10 +33,24 @@ impl Disk {
         Disk { _dir: dir, path }
     }
 
+    /// These bytes were written back although others were not, or somebody scribbled on them.
+    fn put(&self, offset: usize, bytes: &[u8]) {
+        let file = OpenOptions::new().write(true).open(&self.path).unwrap();
+        file.write_all_at(bytes, offset as u64).unwrap();
+    }
+
+    fn set(&self, offset: usize, word: u64) {
+        self.put(offset, &word.to_le_bytes());
+    }
+
     /// These bytes were not written back.
     fn forget(&self, bytes: Range<usize>) {
-        let file = OpenOptions::new().write(true).open(&self.path).unwrap();
-        file.write_all_at(&vec![0; bytes.len()], bytes.start as u64).unwrap();
+        self.put(bytes.start, &vec![0; bytes.len()]);
+    }
+
+    /// Reader 7 has committed so far.
+    fn commit(&self, position: u64) {
+        self.log().reader_from::<Sample>(7, Start::At(position)).unwrap().commit();
     }
 
     fn slots(&self, positions: Range<usize>) -> Range<usize> {
@@ -51,20 +65,44 @@ impl Disk {
     /// The positions an observer gets, and those it is told are lost.
     fn read(&self) -> (Vec<u64>, Vec<Range<u64>>) {
         let mut observer = self.log().observe::<Sample>(Start::Oldest).unwrap();
-        let (mut positions, mut lost) = (Vec::new(), Vec::new());
-        loop {
-            match observer.poll() {
-                Polled::Entry { position, record } => {
-                    assert_eq!(record.value, position);
-                    positions.push(position);
-                }
-                Polled::Lost(range) => lost.push(range),
-                Polled::Empty => return (positions, lost),
+        all(|| observer.poll())
+    }
+
+    /// The same of reader 7, where it left off.
+    fn resume(&self) -> (Vec<u64>, Vec<Range<u64>>) {
+        let mut reader = self.log().reader::<Sample>(7).unwrap();
+        all(|| reader.poll())
+    }
+
+    /// The next writer goes on at `end`, and so does the one after it if that one dies before it
+    /// has appended anything; it appends ten entries.
+    #[track_caller]
+    fn assert_goes_on_at(&self, end: u64) {
+        assert_eq!(self.log().writer::<Sample>().unwrap().position(), end);
+        assert_eq!(self.log().snapshot().unwrap().end, end);
+        let mut writer = self.log().writer::<Sample>().unwrap();
+        assert_eq!(writer.position(), end);
+        (end..end + 10).for_each(|value| _ = writer.append(&Sample { value }));
+    }
+}
+
+/// Polls until there is nothing more: the positions delivered, and those lost.
+fn all(mut poll: impl FnMut() -> Polled<Sample>) -> (Vec<u64>, Vec<Range<u64>>) {
+    let (mut positions, mut lost) = (Vec::new(), Vec::new());
+    loop {
+        match poll() {
+            Polled::Entry { position, record } => {
+                assert_eq!(record.value, position);
+                positions.push(position);
             }
+            Polled::Lost(range) => lost.push(range),
+            Polled::Empty => return (positions, lost),
         }
     }
 }
 
+const WRITE_PTR: usize = offset_of!(Header, write_ptr);
+const POINTERS: Range<usize> = WRITE_PTR..offset_of!(Header, read_ptrs) + 8 * READERS;
 const WRITER: Range<usize> = {
     let line = offset_of!(Header, writer);
     line..line + size_of::<WriterLine>()
@@ -90,10 +128,48 @@ fn after_another_boot_the_slots_are_asked_and_what_is_missing_is_lost() {
 fn a_header_that_was_never_written_back_hides_no_entry() {
     let disk = Disk::new();
     disk.forget(WRITER);
-    disk.forget(0..72);
+    disk.forget(POINTERS);
     disk.forget(disk.slots(0..256));
     let (positions, lost) = disk.read();
     assert_eq!(positions, (256..1000).collect::<Vec<u64>>());
     assert!(matches!(lost.as_slice(), [Range { start: 0, end: 256 }]), "{lost:?}");
     assert_eq!(disk.log().writer::<Sample>().unwrap().position(), 1000);
+}
+
+#[test]
+fn a_log_goes_on_above_all_that_any_pointer_has_seen_and_the_hole_is_lost() {
+    // The write pointer, written back or not; of reader 7, what it committed.
+    for (write_ptr, committed, end) in
+        [(1000, 0, 1000), (1000, 950, 1000), (0, 950, 950), (900, 950, 950), (0, 100, 900)]
+    {
+        for reader_first in [true, false] {
+            let disk = Disk::new();
+            disk.commit(committed);
+            disk.forget(BOOT);
+            disk.set(WRITE_PTR, write_ptr);
+            disk.forget(disk.slots(900..1000));
+            let hole = |from: u64| Vec::from_iter((from < end).then_some(from..end));
+
+            let before = (committed..900).collect();
+            if reader_first {
+                assert_eq!(disk.read(), ((0..900).collect(), hole(900)));
+                assert_eq!(disk.resume(), (before, hole(committed.max(900))));
+            }
+            disk.assert_goes_on_at(end);
+            assert_eq!(disk.read(), ((0..900).chain(end..end + 10).collect(), hole(900)));
+            let behind = (committed..900).chain(end..end + 10).collect();
+            assert_eq!(disk.resume(), (behind, hole(committed.max(900))));
+        }
+    }
+}
+
+#[test]
+fn a_pointer_that_no_log_reaches_does_not_move_the_end_after_another_boot() {
+    for pointer in [POSITION_LIMIT, 1 << 63, u64::MAX] {
+        let disk = Disk::new();
+        disk.forget(BOOT);
+        POINTERS.step_by(8).for_each(|offset| disk.set(offset, pointer));
+        disk.assert_goes_on_at(1000);
+        assert_eq!(disk.read(), ((0..1010).collect(), vec![]));
+    }
 }
