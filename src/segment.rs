@@ -310,14 +310,16 @@ impl Segment {
     ///
     /// Pointers that no writer of this boot of the machine has vouched for are hints: what reached
     /// the disk, of the slots and of the header, is not known. The log then ends behind whatever
-    /// any of them has seen, so that no position ever stands for two entries.
+    /// any of them, or a checkpoint, has seen, so that no position ever stands for two entries.
     pub fn end(&self) -> u64 {
         let header = self.header();
         // With the Release in `Writer::attach`: the write pointer comes first.
         if header.writer.boot_id.each_ref().map(|word| word.load(Acquire)) == self.boot {
             return self.ring().end(&header.write_ptr);
         }
+        let committed = header.readers.iter().flat_map(|line| &line.checkpoints);
         let pointers = header.read_ptrs.iter().chain([&header.write_ptr]);
+        let pointers = pointers.chain(committed.map(|checkpoint| &checkpoint.position));
         let seen = pointers.map(|pointer| pointer.load(Relaxed)).filter(|&p| p < POSITION_LIMIT);
         self.ring().scan().max(seen.max().unwrap_or(0))
     }

@@ -173,3 +173,15 @@ fn a_pointer_that_no_log_reaches_does_not_move_the_end_after_another_boot() {
         assert_eq!(disk.read(), ((0..1010).collect(), vec![]));
     }
 }
+
+#[test]
+fn what_a_reader_has_committed_is_not_given_out_again_if_the_pointers_alone_are_gone() {
+    let disk = Disk::new();
+    disk.commit(950);
+    disk.forget(BOOT);
+    disk.forget(POINTERS);
+    disk.forget(disk.slots(900..1000));
+    assert_eq!(disk.resume(), (vec![], vec![]));
+    disk.assert_goes_on_at(950);
+    assert_eq!(disk.resume(), ((950..960).collect(), vec![]));
+}
