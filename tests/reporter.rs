@@ -4,13 +4,15 @@
 mod common;
 
 use common::{
-    Ended, Feed, Place, assert_complete, assert_holds, loss, losses, positions, run, start, until,
-    until_holds, until_lines,
+    Ended, Feed, Place, Running, after, assert_complete, assert_holds, loss, losses, positions,
+    run, start, until, until_holds, until_lines,
 };
 use nix::sys::signal::Signal;
+use ringlog::layout::{HEADER_SIZE, Header, ReaderLine};
 use ringlog::{Log, Pod, Text, Zeroable, record};
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::mem::offset_of;
 use std::os::unix::fs::{FileExt, chown, symlink};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
@@ -255,6 +257,31 @@ fn under_a_writer_that_laps_it_again_and_again_delivered_and_lost_make_appended(
     assert_complete(&place.output(0), 0..200_010, &gaps);
 }
 
+#[test]
+fn an_entry_whose_stamp_is_damaged_before_it_is_read_is_lost_alone_and_without_a_further_append() {
+    // Empty, of the lap before, of a later lap, and of no slot.
+    for stamp in [0, 105 - 64 + 1, 105 + (1 << 40) + 1, u64::MAX] {
+        let place = Place::new();
+        let mut feed = place.feed(64);
+        feed.append(100);
+        let reporter = start(place.reporter(0, &[]));
+        until_holds(&place.output(0), &feed.csv(36..100));
+        reporter.freeze();
+        feed.append(10);
+        let slot = HEADER_SIZE + 105 % 64 * feed.log.geometry().slot_size();
+        let log = File::options().write(true).open(place.shm_file()).unwrap();
+        log.write_all_at(&u64::to_le_bytes(stamp), slot as u64).unwrap();
+        reporter.signal(Signal::SIGCONT);
+        until_holds(&place.output(0), &feed.csv((36..105).chain(106..110)));
+        feed.append(20);
+        until_holds(&place.output(0), &feed.csv((36..105).chain(106..130)));
+        let ended = reporter.stop();
+        assert_eq!(loss(&ended.stderr), 105..106, "{ended:?}");
+        assert_eq!((ended.code(), ended.summary()), (0, (93, 1)), "{ended:?}");
+        assert_eq!(feed.reader(0).lost, 1);
+    }
+}
+
 // A log that is not there, or not the same any more.
 
 #[test]
@@ -364,18 +391,75 @@ fn int_and_term_finish_the_file_commit_it_and_sum_up() {
 }
 
 #[test]
-fn a_second_signal_ends_a_reporter_that_cannot_finish() {
+fn a_signal_ends_a_reporter_that_sleeps_for_long() {
+    let place = Place::new();
+    let mut feed = place.feed(64);
+    feed.append(10);
+    for (signal, rows) in [(Signal::SIGTERM, 10), (Signal::SIGINT, 0)] {
+        let reporter = start(place.reporter(0, &["--poll", "1h"]));
+        reporter.until_said(", from ");
+        until_holds(&place.output(0), &feed.csv(0..10));
+        reporter.signal(signal);
+        let ended = reporter.end();
+        assert_eq!((ended.code(), ended.summary()), (0, (rows, 0)), "{ended:?}");
+    }
+}
+
+/// A reporter to a pipe that nobody reads, and that has no more room.
+fn on_a_full_pipe() -> (Place, Feed, Running) {
     let place = Place::new();
     let mut feed = place.feed(1 << 14);
     feed.append(10_000);
     let reporter = start(place.reporter(0, &["--output", "-"]));
-    // Nobody reads: with so much in the pipe, the next write must wait.
     let written = |position| feed.csv(0..position).len();
-    until("the pipe is full", || (written(feed.reader(0).position) > 62_000).then_some(()));
+    until("the pipe is full", || (written(feed.reader(0).position) > 60_000).then_some(()));
+    (place, feed, reporter)
+}
+
+#[test]
+fn a_signal_ends_a_reporter_whose_pipe_is_not_read_and_the_next_run_goes_on_behind_its_rows() {
+    let (place, feed, mut reporter) = on_a_full_pipe();
+    let mut stdout = reporter.take_stdout();
+    let ended = reporter.stop();
+    assert_eq!(ended.code(), 7, "{ended:?}");
+    assert!(ended.stderr.contains("stdout cannot be written"), "{ended:?}");
+    let mut delivered = String::new();
+    stdout.read_to_string(&mut delivered).unwrap();
+    let position = feed.reader(0).position;
+    assert!(position < 10_000 && ended.stderr.contains(&format!("below position {position},")));
+    assert_eq!(delivered, feed.csv(0..position), "whole rows, all of them committed");
+    let rest = place.carry(0, &["--output", "-"]);
+    assert_eq!(rest.stdout, feed.csv(position..10_000));
+}
+
+#[test]
+fn a_second_signal_ends_a_reporter_at_once() {
+    let (_place, _feed, reporter) = on_a_full_pipe();
+    reporter.freeze(); // so that it has no time to end by the first
     reporter.signal(Signal::SIGINT);
     reporter.signal(Signal::SIGTERM);
+    reporter.signal(Signal::SIGCONT);
     let ended = reporter.end();
     assert!(ended.status.signal().is_some(), "{ended:?}");
+}
+
+#[test]
+fn a_reporter_that_nobody_hears_does_its_work() {
+    for script in ["exec 2>&-", "exec 2>/dev/full"] {
+        let place = Place::new();
+        let mut feed = place.feed(64);
+        feed.append(10);
+        place.carry(0, &[]);
+        fs::write(place.output(0), "somebody's").unwrap();
+        feed.append(200); // a loss and a file set aside: much to be told
+        let ended = run(after(script, &place.reporter(0, &["--once"])));
+        assert_eq!((ended.code(), ended.stderr.as_str()), (0, ""), "{script}: {ended:?}");
+        assert_holds(&place.output(0), &feed.csv(146..210));
+        assert_holds(&place.file("output_0.1.csv"), "somebody's");
+        // And when there is nothing but an error to be told.
+        let ended = run(after(script, &place.reporter(0, &["--once", "--output", "missing/x"])));
+        assert_eq!(ended.code(), 7, "{script}: {ended:?}");
+    }
 }
 
 #[test]
@@ -657,6 +741,48 @@ fn a_log_of_another_user_is_exit_6_unless_its_owner_is_named() {
     assert_refused(&ended, 6, &[&place.shm, "user 12345"]);
     place.carry(0, &["--owner", "12345"]);
     assert_holds(&place.output(0), &feed.csv(0..10));
+}
+
+#[test]
+fn a_log_is_not_taken_for_an_output() {
+    let place = Place::new();
+    let path = place.file("t.log");
+    let mut feed = Feed::new(path.clone(), 64);
+    feed.append(10);
+    let mut other = place.feed(64);
+    other.append(10);
+    symlink(&path, place.file("link")).unwrap();
+    fs::hard_link(&path, place.file("twin")).unwrap();
+    // But for the words of the reader that tried.
+    let bytes = || {
+        let mut bytes = fs::read(&path).unwrap();
+        let from = offset_of!(Header, readers);
+        bytes[from..from + size_of::<ReaderLine>()].fill(0);
+        bytes
+    };
+    let before = bytes();
+    for args in [
+        ["--path", "t.log", "--output", "t.log"],
+        ["--path", "t.log", "--output", "link"],
+        ["--path", "t.log", "--output", "twin"],
+        ["--shm", &place.shm, "--output", "t.log"],
+    ] {
+        let ended = run(place.reporter(0, &[&args[..], &["--no-wait"]].concat()));
+        assert_refused(
+            &ended,
+            2,
+            &["t.log: is a log"].map(|said| match args[3] {
+                "twin" => "twin: is a log",
+                _ => said,
+            }),
+        );
+        assert!(before == bytes(), "{args:?}");
+    }
+    assert!(place.file("link").is_symlink());
+    assert_eq!(fs::read_dir(place.dir.path()).unwrap().count(), 3);
+    feed.append(10);
+    place.carry(0, &["--path", "t.log"]);
+    assert_holds(&place.output(0), &feed.csv(0..20));
 }
 
 #[test]

@@ -6,8 +6,8 @@ mod common;
 mod disk;
 
 use common::{
-    Ended, Feed, Place, Running, assert_complete, assert_holds, loss, positions, run, start, until,
-    until_holds, until_longer,
+    Ended, Feed, Place, Running, after, assert_complete, assert_holds, loss, positions, run, start,
+    until, until_holds, until_longer,
 };
 use disk::{SmallDisk, on_a_small_disk};
 use nix::sys::signal::Signal;
@@ -15,7 +15,6 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::process::Command;
 
 /// A log of which reader 0 has carried out `rows`, and as many more behind them.
 fn carried(capacity: u64, rows: u64) -> (Place, Feed) {
@@ -559,12 +558,7 @@ fn hup_on_a_disk_that_is_full_at_the_very_end_leaves_no_row_behind() {
 fn a_file_size_limit_is_exit_7_and_leaves_whole_rows() {
     let (place, mut feed) = carried(1 << 14, 100);
     feed.append(5000);
-    let reporter = place.reporter(0, &["--once"]);
-    let mut limited = Command::new("sh");
-    limited.current_dir(place.dir.path());
-    limited.args(["-c", "ulimit -f 32; exec \"$0\" \"$@\""]);
-    limited.arg(reporter.get_program()).args(reporter.get_args());
-    let ended = run(limited);
+    let ended = run(after("ulimit -f 32", &place.reporter(0, &["--once"])));
     assert_eq!(ended.code(), 7, "{ended:?}");
     assert!(ended.stderr.contains("output_0.csv cannot be written: File too large"), "{ended:?}");
     assert_holds(&place.output(0), &feed.csv(0..100));

@@ -7,7 +7,7 @@ mod common;
 #[path = "common/disk.rs"]
 mod disk;
 
-use common::{Ended, Place, Running, run, start, until};
+use common::{Ended, Place, Running, after, run, start, until};
 use disk::on_a_small_disk;
 use nix::sys::signal::Signal;
 use ringlog::{
@@ -310,6 +310,19 @@ fn a_write_pointer_that_was_wrong_is_told() {
     let ended = run(place.writer(&["--count", "1"]));
     assert_ended(&ended, 0, "the write pointer was 77, the entries end at 9; going on there");
     assert!(ended.stderr.ends_with("has them as 9..10\n"), "{ended:?}");
+}
+
+#[test]
+fn a_writer_that_nobody_hears_does_its_work() {
+    for script in ["exec 2>&-", "exec 2>/dev/full"] {
+        let place = Place::new();
+        run(place.writer(&["--count", "9", "--rate", "max"]));
+        let file = fs::OpenOptions::new().write(true).open(place.shm_file()).unwrap();
+        std::os::unix::fs::FileExt::write_all_at(&file, &77u64.to_le_bytes(), 0).unwrap();
+        let ended = run(after(script, &place.writer(&["--count", "5", "--rate", "max"])));
+        assert_ended(&ended, 0, "");
+        assert_eq!(end_of(&place), 14, "{script}");
+    }
 }
 
 #[test]

@@ -130,6 +130,13 @@ impl Feed {
         }
     }
 
+    /// The same log, with another writer.
+    pub fn next_writer(self) -> Feed {
+        let Feed { log, writer, salt } = self;
+        drop(writer);
+        Feed { writer: log.writer().unwrap(), log, salt }
+    }
+
     /// What a file with these rows holds, to the byte.
     pub fn csv(&self, positions: impl IntoIterator<Item = u64>) -> String {
         let mut text = "seq,time,value\n".to_owned();
@@ -185,6 +192,15 @@ pub fn start(mut command: Command) -> Running {
     let stderr = tempfile::tempfile().unwrap();
     command.stdout(Stdio::piped()).stderr(stderr.try_clone().unwrap());
     Running { child: command.spawn().unwrap(), stderr }
+}
+
+/// The same program, begun by a shell that has done this before.
+pub fn after(script: &str, command: &Command) -> Command {
+    let mut shell = Command::new("sh");
+    shell.current_dir(command.get_current_dir().unwrap()).stdin(Stdio::null());
+    shell.arg("-c").arg(format!("{script}; exec \"$0\" \"$@\""));
+    shell.arg(command.get_program()).args(command.get_args());
+    shell
 }
 
 /// Runs a program to its end.
