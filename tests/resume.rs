@@ -11,9 +11,12 @@ use common::{
 };
 use disk::{SmallDisk, on_a_small_disk};
 use nix::sys::signal::Signal;
+use ringlog::layout::{HEADER_SIZE, Header, WriterLine};
 use std::fs::{self, File};
 use std::io::Write;
-use std::os::unix::fs::MetadataExt;
+use std::mem::offset_of;
+use std::ops::Range;
+use std::os::unix::fs::{FileExt, MetadataExt, symlink};
 use std::path::Path;
 
 /// A log of which reader 0 has carried out `rows`, and as many more behind them.
@@ -219,6 +222,42 @@ fn a_file_that_was_there_before_the_reader_is_set_aside_and_the_log_begun_in_a_n
 }
 
 #[test]
+fn behind_a_link_it_is_the_file_that_is_set_aside_and_the_link_that_stays() {
+    let place = Place::new();
+    let mut feed = place.feed(1024);
+    feed.append(100);
+    fs::create_dir(place.file("archive")).unwrap();
+    let behind = place.file("archive/real.csv");
+    fs::write(&behind, "somebody's").unwrap();
+    symlink("archive/real.csv", place.output(0)).unwrap();
+    let ended = place.carry(0, &[]);
+    assert!(ended.stderr.contains("/archive/real.csv is set aside as "), "{ended:?}");
+    for _ in 0..2 {
+        assert_eq!(fs::read_link(place.output(0)).unwrap(), Path::new("archive/real.csv"));
+        assert_holds(&place.file("archive/real.1.csv"), "somebody's");
+        assert!(!place.file("archive/real.2.csv").exists());
+        assert!(!place.file("output_0.1.csv").exists());
+        let rows = feed.reader(0).position;
+        assert_holds(&behind, &feed.csv(0..rows));
+        feed.append(100);
+        place.carry(0, &[]);
+    }
+}
+
+#[test]
+fn a_link_that_leads_nowhere_is_exit_7_in_one_line_and_moves_nothing() {
+    let place = Place::new();
+    let mut feed = place.feed(1024);
+    feed.append(100);
+    symlink("nowhere.csv", place.output(0)).unwrap();
+    let ended = run(place.reporter(0, &["--once"]));
+    assert_eq!((ended.code(), ended.stderr.lines().count()), (7, 1), "{ended:?}");
+    assert!(ended.stderr.starts_with("reporter 0: output_0.csv: leads nowhere: "), "{ended:?}");
+    assert!(place.output(0).is_symlink() && !place.file("nowhere.csv").exists());
+    assert_eq!(feed.reader(0).position, 0);
+}
+
+#[test]
 fn an_empty_file_that_was_there_before_is_begun() {
     let place = Place::new();
     let mut feed = place.feed(1024);
@@ -292,24 +331,37 @@ fn a_row_that_the_log_has_not_appended_yet_makes_a_file_not_this_logs() {
 
 #[test]
 fn times_in_another_form_are_not_mixed_into_one_file() {
-    let (place, feed) = carried(1024, 100);
-    let ended = place.carry(0, &["--time", "rfc3339"]);
-    assert_set_aside(&place, &ended, 1, &feed.csv(0..100), "its times are written in another way");
-    assert!(fs::read_to_string(place.output(0)).unwrap().contains(",1970-01-01T"));
+    let (place, mut feed) = carried(1024, 100);
+    let ended = place.carry(0, &["--time", "rfc3339", "--strict"]);
+    let reason = "its times are written in another way";
+    assert_set_aside(&place, &ended, 1, &feed.csv(0..100), reason);
+    let text = fs::read_to_string(place.output(0)).unwrap();
+    assert!(text.contains(",1970-01-01T"));
     assert_eq!(positions(&place.output(0)), Vec::from_iter(100..200));
+
+    // And back; what is in a file is in no other.
+    feed.append(50);
+    let ended = place.carry(0, &["--strict"]);
+    assert_set_aside(&place, &ended, 2, &text, reason);
+    assert_holds(&place.output(0), &feed.csv(200..250));
+    assert_eq!((feed.reader(0).position, feed.reader(0).lost), (250, 0));
 }
 
 #[test]
 fn beginning_before_the_rows_of_a_file_sets_it_aside_and_behind_them_goes_on_with_it() {
     let (place, feed) = carried(1024, 100);
     place.carry(0, &["--from", "150"]);
-    assert_holds(&place.output(0), &feed.csv((0..100).chain(150..200)));
+    let text = feed.csv((0..100).chain(150..200));
+    assert_holds(&place.output(0), &text);
     assert_eq!(feed.reader(0).lost, 0, "skipped is not lost");
 
-    let ended = place.carry(0, &["--from", "oldest"]);
-    let text = feed.csv((0..100).chain(150..200));
-    assert_set_aside(&place, &ended, 1, &text, "0 was asked for");
-    assert_holds(&place.output(0), &feed.csv(0..200));
+    for (number, text) in [(1, &text), (2, &feed.csv(0..200))] {
+        let ended = place.carry(0, &["--from", "oldest", "--strict"]);
+        assert_set_aside(&place, &ended, number, text, "0 was asked for");
+        assert_holds(&place.output(0), &feed.csv(0..200));
+        assert_eq!((feed.reader(0).position, feed.reader(0).lost), (200, 0));
+    }
+    assert_eq!(place.carry(0, &[]).summary(), (0, 0), "what was asked for once");
 }
 
 #[test]
@@ -331,6 +383,55 @@ fn another_output_begins_where_the_last_one_ended() {
     let ended = place.carry(0, &[]);
     assert_set_aside(&place, &ended, 1, &feed.csv(0..100), "not the file that this reader");
     assert_holds(&place.output(0), &feed.csv(200..200));
+}
+
+// After another boot.
+
+/// As a log is found after the machine died: of another boot, and these slots not written back.
+fn die(place: &Place, feed: &Feed, slots: Range<usize>) -> File {
+    let log = File::options().write(true).open(place.shm_file()).unwrap();
+    let boot = offset_of!(Header, writer) + offset_of!(WriterLine, boot_id);
+    log.write_all_at(&[0xB0; 16], boot as u64).unwrap();
+    let size = feed.log.geometry().slot_size();
+    let from = HEADER_SIZE + slots.start * size;
+    log.write_all_at(&vec![0; slots.len() * size], from as u64).unwrap();
+    log
+}
+
+#[test]
+fn after_another_boot_the_file_is_gone_on_with_and_what_is_missing_is_a_reported_gap() {
+    for reporter_first in [true, false] {
+        let (place, mut feed) = carried(1024, 100);
+        die(&place, &feed, 150..200);
+        let mut said = String::new();
+        if reporter_first {
+            said = place.carry(0, &[]).stderr;
+            assert_holds(&place.output(0), &feed.csv(0..150));
+        }
+        feed = feed.next_writer();
+        feed.append(50);
+        said += &place.carry(0, &[]).stderr;
+        assert_eq!(loss(&said), 150..200, "{said}");
+        assert_holds(&place.output(0), &feed.csv((0..150).chain(200..250)));
+        assert!(!place.file("output_0.1.csv").exists(), "{said}");
+        assert_eq!((feed.reader(0).position, feed.reader(0).lost), (250, 50));
+    }
+}
+
+#[test]
+fn after_another_boot_rows_that_the_log_has_forgotten_are_not_given_out_again() {
+    for reporter_first in [true, false] {
+        let (place, mut feed) = carried(1024, 100);
+        // The write pointer too; reader 0 has come to 100.
+        die(&place, &feed, 50..200).write_all_at(&[0; 8], 0).unwrap();
+        if reporter_first {
+            let ended = assert_healed(&place, &feed, 100);
+            assert_eq!(ended.summary(), (0, 0), "{ended:?}");
+        }
+        feed = feed.next_writer();
+        feed.append(50);
+        assert_healed(&place, &feed, 150);
+    }
 }
 
 // While it is attached.
@@ -552,6 +653,33 @@ fn hup_on_a_full_disk_lets_go_of_the_file_that_was_moved_to_another() {
 #[test]
 fn hup_on_a_disk_that_is_full_at_the_very_end_leaves_no_row_behind() {
     move_off_a_full_disk(64, 1_000, 3_000, &["--once"]);
+}
+
+#[test]
+fn deleting_the_file_on_a_full_disk_makes_room_for_what_the_log_still_holds() {
+    on_a_small_disk(64, |disk| {
+        let place = Place::new();
+        let mut feed = place.feed(1024);
+        let output = disk.path().join("out.csv");
+        let args = ["--output", output.to_str().unwrap()];
+        for _ in 0..2 {
+            feed.append(1000);
+            place.carry(0, &args);
+        }
+        let reporter = start(place.reporter(0, &args));
+        reporter.until_said("from 2000");
+        reporter.freeze(); // so that it takes them all at once
+        feed.append(1000);
+        reporter.signal(Signal::SIGCONT);
+        reporter.until_said("trying again until there is room");
+        assert_holds(&output, &feed.csv(0..2000));
+        fs::remove_file(&output).unwrap();
+        until_holds(&output, &feed.csv(1976..3000));
+        let ended = reporter.stop();
+        assert_eq!(loss(&ended.stderr), 0..1976, "{ended:?}");
+        assert_eq!((ended.code(), ended.summary()), (0, (1024, 1976)), "{ended:?}");
+        assert_eq!((feed.reader(0).position, feed.reader(0).lost), (3000, 1976));
+    });
 }
 
 #[test]
