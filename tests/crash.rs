@@ -5,8 +5,8 @@
 mod common;
 
 use common::{
-    PATIENCE, Place, assert_complete, assert_holds, run, start, until, until_holds, until_lines,
-    until_longer,
+    PATIENCE, Place, assert_complete, assert_holds, positions, run, start, until, until_holds,
+    until_lines, until_longer,
 };
 use fastrand::Rng;
 use nix::sys::signal::Signal;
@@ -133,4 +133,31 @@ fn a_reporter_killed_while_it_begins_a_new_file_repeats_no_row_in_it() {
     }
     place.carry(0, &[]);
     assert_holds(&place.output(0), &feed.csv(200..200));
+}
+
+#[test]
+fn a_reporter_killed_while_it_sets_its_file_aside_repeats_no_row_of_it() {
+    let place = Place::new();
+    let mut feed = place.feed(1 << 14);
+    let numbered = |number| place.file(&format!("output_0.{number}.csv"));
+    for end in (10..=300).step_by(10) {
+        feed.append(10);
+        place.carry(0, &["--time", "ns"]);
+        let aside = (1..).map(numbered).find(|path| !path.exists()).unwrap();
+        // Times in another form go into another file.
+        let reporter = start(place.reporter(0, &["--time", "rfc3339"]));
+        let began = Instant::now();
+        while !aside.exists() {
+            // A sleep would come too late.
+            assert!(began.elapsed() < PATIENCE, "nothing is set aside");
+        }
+        reporter.kill();
+        assert_eq!((feed.reader(0).position, feed.reader(0).lost), (end, 0));
+    }
+    place.carry(0, &[]);
+    let files = (1..).map(numbered).take_while(|path| path.exists());
+    // A kill between the two leaves the name without the file.
+    let files = files.filter(|path| path.metadata().unwrap().len() > 0);
+    let rows: Vec<u64> = files.chain([place.output(0)]).flat_map(|path| positions(&path)).collect();
+    assert!(rows.iter().copied().eq(0..300), "each row once, in order: {rows:?}");
 }
