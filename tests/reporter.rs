@@ -317,6 +317,28 @@ fn no_log_is_exit_5_for_those_who_do_not_wait() {
 }
 
 #[test]
+fn a_log_that_is_gone_between_two_looks_at_it_is_waited_for_again() {
+    let place = Place::new();
+    let (here, away) = (place.file("it.log"), place.file("away.log"));
+    let mut feed = Feed::new(here.clone(), 64);
+    feed.append(10);
+    let rows = feed.csv(0..10);
+    drop(feed);
+    let mut reporter = start(place.reporter(0, &["--path", "it.log"]));
+    // It is there at any look, or not: that it attaches takes a few.
+    until("it has attached three times", || {
+        for _ in 0..1000 {
+            fs::rename(&here, &away).unwrap();
+            fs::rename(&away, &here).unwrap();
+        }
+        assert!(reporter.is_running(), "{}", reporter.said());
+        (reporter.said().matches(" to output_0.csv, from ").count() >= 3).then_some(())
+    });
+    assert_eq!(reporter.stop().code(), 0);
+    assert_holds(&place.output(0), &rows);
+}
+
+#[test]
 fn a_log_made_again_is_finished_told_of_and_begun_in_a_file_of_its_own() {
     let place = Place::new();
     let mut old = place.feed(64);
