@@ -31,7 +31,6 @@ impl fmt::Display for Role {
 ///
 /// Appending never fails, and neither does polling: what a reader missed is an outcome
 /// ([`Polled::Lost`](crate::Polled::Lost)), not an error.
-#[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
     /// There is no log under this name.
@@ -138,7 +137,9 @@ impl fmt::Display for Error {
                 crate::layout::VERSION
             ),
             Error::Geometry { log, why } => write!(f, "{log}: sizes that do not fit: {why}"),
-            Error::Schema { log, why } => write!(f, "{log}: another schema: {why}"),
+            Error::Schema { log, why } => {
+                write!(f, "{log}: another schema: {why}; use another name, or remove the log")
+            }
             Error::Invalid(why) => f.write_str(why),
             Error::OutputInUse { path } => write!(
                 f,
@@ -146,6 +147,13 @@ impl fmt::Display for Error {
             ),
             Error::Io { what, source } => write!(f, "{what}: {source}"),
         }
+    }
+}
+
+/// As [`Display`](fmt::Display): a `main` that returns an error prints it this way.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

@@ -84,7 +84,22 @@ impl Cursor {
                 ));
             }
         };
-        Ok(Cursor { segment, position: position.min(end), published: end })
+        let mut cursor = Cursor { segment, position: position.min(end), published: end };
+        if matches!(start, Start::Oldest | Start::Last(_)) {
+            cursor.settle();
+        }
+        Ok(cursor)
+    }
+
+    /// Moves a beginning at the oldest entry to the one that is oldest by now.
+    fn settle(&mut self) {
+        // Each time it gets a head start, so that a second time is rare.
+        for _ in 0..8 {
+            let ring = self.segment.ring();
+            let Seen::Passed(holder) = ring.look(self.position) else { return };
+            let write_ptr = &self.segment.header().write_ptr;
+            (self.position, self.published) = ring.after_lap(write_ptr, self.position, holder);
+        }
     }
 
     /// The next entry into `record`.
@@ -177,6 +192,7 @@ pub struct Reader<R> {
     lost: u64,
     laps: u64,
     attached: Attached,
+    begins_at_oldest: bool,
     claims: Claims,
     record: PhantomData<fn() -> R>,
 }
@@ -206,6 +222,7 @@ impl<R> Reader<R> {
             laps: committed.laps,
             committed,
             attached,
+            begins_at_oldest: matches!(start, Start::Oldest | Start::Last(_)),
             claims,
             record: PhantomData,
         };
@@ -310,6 +327,14 @@ impl<R> Reader<R> {
     /// a stamp was damaged, is then lost at once and not only when the writer comes round.
     pub(crate) fn refresh(&mut self) {
         self.cursor.published = self.cursor.published.max(self.cursor.segment.end());
+    }
+
+    /// Begins now: at what is the oldest entry by now, if it was told to begin at the oldest one
+    /// and has polled nothing. What went before it began is not its loss.
+    pub(crate) fn settle(&mut self) {
+        if self.begins_at_oldest {
+            self.cursor.settle();
+        }
     }
 
     /// Back to the last commit.

@@ -159,17 +159,17 @@ impl Report<Csv> {
     }
 
     /// For a file that was moved away: finishes it, and begins a new one under its name, at the
-    /// next row. Does nothing while the file has its name.
+    /// next row. Does nothing while the file has its name, and gives `None`.
     ///
     /// # Errors
     /// As [`to_csv`](Report::to_csv), and as [`turn`](Report::turn).
-    pub fn rotate(&mut self, path: &Path, options: CsvOptions) -> Result<Vec<String>> {
+    pub fn rotate(&mut self, path: &Path, options: CsvOptions) -> Result<Option<Vec<String>>> {
         if self.sink.has_its_name() {
-            return Ok(Vec::new());
+            return Ok(None);
         }
         // If the old file takes no more, its rest goes to the new one.
         let _ = self.carry_out();
-        self.reopen(path, options, false)
+        self.reopen(path, options, false).map(Some)
     }
 
     /// Looks whether somebody has deleted, cut or changed the file, and mends what can be mended.
@@ -216,7 +216,13 @@ fn open(
 ) -> Result<(Csv, Vec<String>)> {
     let schema = reader.schema().clone();
     let disown = || reader.set_output(&Output::default());
-    let (sink, resume) = Csv::open(path, &schema, options, left, disown)?;
+    let (mut sink, mut resume) = Csv::open(path, &schema, options, left, disown)?;
+    if resume.position == reader.position() {
+        // To open a file takes a while: what was the oldest entry may be gone.
+        reader.settle();
+        resume.position = reader.position();
+        sink.begin_at(&mut resume);
+    }
     reader.go_to(resume.position, resume.lost);
     // The place first: whatever is killed in between, the file begins no later than the reader.
     reader.commit_with(resume.length);

@@ -42,7 +42,7 @@ fn every_example_in_the_help_of_writer_works() {
         let place = Place::new();
         let row = "2026-01-31T09:30:00Z,AAPL,189.45,100";
         fs::write(place.file("quotes.csv"), format!("time,symbol,price,size\n{row}\n")).unwrap();
-        let mut line = example.replace("/engine", &place.shm).replace("/quotes", &place.shm);
+        let mut line = example.replace("/ticks", &place.shm).replace("/quotes", &place.shm);
         line = line.replace("1000000", "1000").replace("1M", "1k");
         if line == "writer" {
             line = format!("writer --shm {}", place.shm);

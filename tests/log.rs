@@ -480,12 +480,18 @@ fn every_field_of_the_header_that_is_wrong_is_refused_by_name() {
     let path = victim(&place);
     let pristine = fs::read(&path).unwrap();
     let bytes = Bytes::of(&path);
+    let variant_of = |error: &Error| match error {
+        Error::NotALog { .. } => "NotALog",
+        Error::Version { .. } => "Version",
+        Error::Geometry { .. } => "Geometry",
+        Error::Schema { .. } => "Schema",
+        _ => "another",
+    };
     let check = |offset: usize, words: &[u64], variant: &str| {
         for &word in words {
             bytes.set(offset, word);
             let refused = Log::open(path.as_path()).map(drop).unwrap_err();
-            let name = format!("{refused:?}");
-            assert!(name.starts_with(variant), "{word:#x} at {offset:#x}: {name}");
+            assert_eq!(variant_of(&refused), variant, "{word:#x} at {offset:#x}: {refused}");
             assert!(refused.to_string().starts_with(&path.display().to_string()), "{refused}");
             bytes.put(0, &pristine);
         }

@@ -519,7 +519,7 @@ fn hup_after_the_file_was_moved_splits_the_rows_and_loses_none() {
     });
     let ended = reporter.stop();
     assert_eq!((ended.code(), ended.summary()), (0, (end, 0)), "{ended:?}");
-    assert_eq!(ended.stderr.matches("output_0.csv reopened, from ").count(), 3, "{ended:?}");
+    assert_eq!(ended.stderr.matches("output_0.csv begun anew, from ").count(), 3, "{ended:?}");
     let files = parts.map(|part| place.file(part)).into_iter().chain([place.output(0)]);
     let rows: Vec<u64> = files.flat_map(|file| positions(&file)).collect();
     assert!(rows.iter().copied().eq(0..end), "each row once, in order");
@@ -530,7 +530,7 @@ fn hup_without_a_move_changes_nothing() {
     let (place, mut feed, reporter) = attached();
     let inode = place.output(0).metadata().unwrap().ino();
     reporter.signal(Signal::SIGHUP);
-    reporter.until_said("output_0.csv reopened, from 100");
+    reporter.until_said("output_0.csv has its name");
     feed.append(100);
     until_holds(&place.output(0), &feed.csv(0..200));
     assert_eq!(reporter.stop().summary(), (200, 0));
@@ -543,7 +543,7 @@ fn a_restart_goes_on_with_the_file_that_hup_began() {
     let (place, mut feed, reporter) = attached();
     fs::rename(place.output(0), place.file("old.csv")).unwrap();
     reporter.signal(Signal::SIGHUP);
-    reporter.until_said("reopened, from 100");
+    reporter.until_said("begun anew, from 100");
     feed.append(50);
     until_holds(&place.output(0), &feed.csv(100..150));
     reporter.kill();

@@ -293,7 +293,7 @@ fn after_a_kill_the_next_writer_goes_on_behind_the_last_entry() {
                 Polled::Empty => break,
             }
         }
-        assert!(delivered + lost == 256 && lost <= 1, "{delivered} + {lost}");
+        assert!((255..=256).contains(&delivered) && lost == 0, "{delivered} + {lost}");
         assert!(now.end >= end + 1000);
         end = now.end;
     }
@@ -356,7 +356,7 @@ fn of_writers_that_race_all_that_write_write_to_one_log() {
 #[test]
 fn an_argument_that_cannot_be_meant_is_a_usage_error_and_makes_no_log() {
     let power = "the capacity must be a power of two, and at least 2";
-    let number = "a number, or one with k, M or G (1k is 1024)";
+    let number = "a number, or one with k, M or G (1k is 1024, 1M is 2^20)";
     for (args, says) in [
         (&["--capacity", "3"][..], power),
         (&["--capacity", "0"], power),

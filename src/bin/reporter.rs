@@ -3,7 +3,7 @@
 mod common;
 
 use clap::Parser;
-use common::{EXIT_CODES, Failed, LogArgs, Stop, grouped, per_second, tell};
+use common::{EXIT_CODES, Failed, LogArgs, Stop, grouped, number, per_second, tell};
 use ringlog::sink::csv::{Csv, CsvOptions};
 use ringlog::{Error, Log, Name, Options, Presence, Report, Start, TimeFormat, Turn, Wait};
 use std::io;
@@ -23,7 +23,7 @@ const EXAMPLES: &str = "\
 Examples:
   reporter 0                                follow /rpt_sys_shm into output_0.csv
   reporter 3 --shm /engine --output t.csv   another log, another file
-  reporter 1 --once --no-wait               carry out what is there, then stop
+  reporter 1 --once                         carry out what is new since last time, then stop
   reporter 2 --from -100 --output -         the last 100 entries and all that follow, to stdout
   reporter 4 --path /var/lib/engine.log --fsync --strict
 ";
@@ -31,29 +31,29 @@ Examples:
 /// Carry a ring log out to CSV, each entry exactly once, across any number of kills.
 ///
 /// Reader N keeps its place in the log. What is in the output file is never written again, and
-/// what the writer overwrote first is reported as lost, with its range.
+/// what the writer overwrote first is reported as lost, with its range. A full disk is waited for.
 #[derive(Parser, Debug)]
 #[command(name = "reporter", version, after_help = format!("{EXAMPLES}\n{EXIT_CODES}"))]
 struct Args {
     /// Which of the eight readers to be
-    #[arg(value_name = "N", value_parser = clap::value_parser!(u8).range(0..8))]
+    #[arg(value_name = "N", value_parser = reader)]
     reader: u8,
     #[command(flatten)]
     log: LogArgs,
     /// The file to write, `-` for stdout [default: output_N.csv]
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// How long to sleep when there is nothing new
-    #[arg(long, value_name = "TIME", default_value = "1ms", value_parser = humantime::parse_duration)]
+    /// How long to sleep when there is nothing new: 1ms, 50us; a bare number is milliseconds
+    #[arg(long, value_name = "TIME", default_value = "1ms", value_parser = duration)]
     poll: Duration,
     /// Do not sleep at all: one core for the lowest latency
     #[arg(long, conflicts_with = "poll")]
     spin: bool,
-    /// Carry out what is there, then stop (implies --no-wait)
+    /// Carry out what this reader has not had yet, then stop (implies --no-wait)
     #[arg(long)]
     once: bool,
-    /// Stop after so many rows
-    #[arg(long, value_name = "ROWS")]
+    /// Stop after so many rows: 5000, 64k, 1M
+    #[arg(long, value_name = "ROWS", value_parser = number)]
     count: Option<u64>,
     /// Where to begin: resume, oldest, newest, a position, or -N for the last N entries
     #[arg(long, value_name = "WHERE", default_value = "resume", allow_hyphen_values = true)]
@@ -61,9 +61,9 @@ struct Args {
     /// How timestamps are written
     #[arg(long, value_name = "FORM", default_value = "ns")]
     time: Time,
-    /// How long a row may wait to be written, in milliseconds
-    #[arg(long, value_name = "MS", default_value = "10")]
-    flush: u64,
+    /// How long a row may wait to be written: 10, 250ms; a bare number is milliseconds
+    #[arg(long, value_name = "MS", default_value = "10", value_parser = duration)]
+    flush: Duration,
     /// Sync the output before the read pointer moves, so that it survives the machine
     #[arg(long)]
     fsync: bool,
@@ -76,6 +76,18 @@ struct Args {
     /// Say nothing but losses and errors
     #[arg(long, short)]
     quiet: bool,
+}
+
+/// `1ms`, `2s`; a bare number is milliseconds.
+fn duration(text: &str) -> Result<Duration, String> {
+    match text.parse() {
+        Ok(ms) => Ok(Duration::from_millis(ms)),
+        Err(_) => humantime::parse_duration(text).map_err(|e| format!("{e}, as in 1ms or 2s")),
+    }
+}
+
+fn reader(text: &str) -> Result<u8, String> {
+    text.parse().ok().filter(|&id| id < 8).ok_or_else(|| "readers are 0 to 7".to_owned())
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -245,7 +257,7 @@ impl Reporter {
                 reader.position()
             ));
         }
-        let flush = Duration::from_millis(self.args.flush);
+        let flush = self.args.flush;
         let Some(path) = &self.output else {
             let stdout = Csv::stdout(log.schema(), self.csv)?;
             return Ok(Report::new(reader, stdout, flush));
@@ -280,8 +292,12 @@ impl Reporter {
                 continue; // another file meanwhile, and what was taken is to be taken again
             }
             if left == Left::Gone {
+                let alive = match report.reader().has_writer() {
+                    true => ", though its writer lives and has been silent for a second",
+                    false => "",
+                };
                 self.say(format_args!(
-                    "{} was deleted; it is carried out to its end, {position}",
+                    "{} was deleted; it is carried out to its end, {position}{alive}",
                     log.name()
                 ));
             }
@@ -300,8 +316,9 @@ impl Reporter {
             let turn = report.turn(wanted - report.rows());
             let turn = self.insist(report, turn)?;
             if let Turn::Lost(range) = &turn {
-                let count = grouped(range.end - range.start);
-                self.warn(format_args!("lost {}..{}, {count} entries", range.start, range.end));
+                let count = range.end - range.start;
+                let (count, s) = (grouped(count), if count == 1 { "y" } else { "ies" });
+                self.warn(format_args!("lost {}..{}, {count} entr{s}", range.start, range.end));
             }
             let idle = turn == Turn::Idle;
             if self.args.once && (idle || report.reader().position() >= end) {
@@ -334,7 +351,11 @@ impl Reporter {
             if error.kind() != io::ErrorKind::WouldBlock {
                 if !std::mem::replace(&mut said, true) {
                     let output = self.output_name();
-                    self.warn(format_args!("{output}: {error}; trying again until there is room"));
+                    let remedy = match error.kind() {
+                        io::ErrorKind::Other => "looking at it anew",
+                        _ => "trying again until there is room",
+                    };
+                    self.warn(format_args!("{output}: {error}; {remedy}"));
                 }
                 std::thread::sleep(Duration::from_millis(50));
                 self.look_after_output(report)?; // to move it away may be the way out
@@ -372,14 +393,18 @@ impl Reporter {
     fn look_after_output(&self, report: &mut Report<Csv>) -> anyhow::Result<()> {
         let hangup = self.hangup.swap(false, Ordering::Relaxed);
         let Some(path) = &self.output else { return Ok(()) };
-        let notes = match hangup {
-            true => report.rotate(path, self.csv),
-            false => report.mend(path, self.csv),
-        };
-        self.warn_all(&notes.map_err(output_failed)?);
-        if hangup {
-            let position = report.reader().position();
-            self.say(format_args!("{} reopened, from {position}", path.display()));
+        if !hangup {
+            self.warn_all(&report.mend(path, self.csv).map_err(output_failed)?);
+            return Ok(());
+        }
+        let shown = path.display();
+        match report.rotate(path, self.csv).map_err(output_failed)? {
+            None => self.say(format_args!("{shown} has its name, and is gone on with")),
+            Some(notes) => {
+                self.warn_all(&notes);
+                let position = report.reader().position();
+                self.say(format_args!("{shown} begun anew, from {position}"));
+            }
         }
         Ok(())
     }
@@ -389,6 +414,8 @@ impl Reporter {
 struct Watch {
     looked: Instant,
     epoch: u64,
+    /// Where the reader was at the last look.
+    position: u64,
     silent_since: Option<Instant>,
     /// Nothing more will be appended; what has been is still to be carried out.
     ending: bool,
@@ -396,7 +423,8 @@ struct Watch {
 
 impl Watch {
     fn new(log: &Log) -> Watch {
-        Watch { looked: Instant::now(), epoch: log.epoch(), silent_since: None, ending: false }
+        let (looked, epoch) = (Instant::now(), log.epoch());
+        Watch { looked, epoch, position: 0, silent_since: None, ending: false }
     }
 
     fn is_due(&mut self) -> bool {
@@ -410,8 +438,10 @@ impl Watch {
     /// Whether the log has been deleted, and all of it has been read.
     fn is_over(&mut self, log: &Log, report: &Report<Csv>, idle: bool) -> bool {
         let presence = log.presence();
-        if !idle || presence == Presence::Here {
-            self.silent_since = None;
+        let position = report.reader().position();
+        let moved = std::mem::replace(&mut self.position, position) != position;
+        if !idle || moved || presence == Presence::Here {
+            (self.silent_since, self.ending) = (None, false);
             return false;
         }
         // Idle again after the writer was gone: now there is nothing left.

@@ -4,7 +4,7 @@ mod common;
 
 use anyhow::{Context, bail};
 use clap::Parser;
-use common::{EXIT_CODES, Failed, LogArgs, Stop, grouped, per_second, tell};
+use common::{EXIT_CODES, Failed, LogArgs, Stop, grouped, number, per_second, tell};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use ringlog::{
     Column, Decimal, Error, Log, Name, Options, Pod, Presence, Raw, Recovered, Schema, Text,
@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 const EXAMPLES: &str = "\
 Examples:
   writer                                       made-up ticks into /rpt_sys_shm, 1,000 a second
-  writer --shm /engine --capacity 1M --rate 100000 --count 1000000
+  writer --shm /ticks --capacity 1M --rate 100000 --count 1000000
   writer --path ticks.log --rate max --count 1M
   writer --shm /quotes --input quotes.csv --schema 'time:timestamp,symbol:text8,price:decimal4,size:u32'
   tail -f quotes.csv | writer --shm /quotes --input -
@@ -37,8 +37,8 @@ Examples:
 struct Args {
     #[command(flatten)]
     log: LogArgs,
-    /// Slots of a log that is made, a power of two: 4096, 64k, 1M [default: 1k]
-    #[arg(long, value_name = "SLOTS", value_parser = slots)]
+    /// Slots of a log that is made, a power of two: 4096, 64k, 1M (k is 1024) [default: 1k]
+    #[arg(long, value_name = "SLOTS", value_parser = number)]
     capacity: Option<u64>,
     /// Permissions of a log that is made, in octal
     #[arg(long, value_name = "MODE", default_value = "0600", value_parser = mode)]
@@ -47,15 +47,18 @@ struct Args {
     #[arg(long, value_name = "RATE", default_value = "1000")]
     rate: Rate,
     /// Stop after so many entries: 5000, 64k, 1M
-    #[arg(long, value_name = "ENTRIES", value_parser = slots)]
+    #[arg(long, value_name = "ENTRIES", value_parser = number)]
     count: Option<u64>,
     /// Which made-up market: the same seed makes the same ticks
     #[arg(long, value_name = "SEED", default_value = "1", conflicts_with = "input")]
     seed: u64,
-    /// Append the rows of this CSV, `-` for stdin, instead of made-up ticks
+    /// Append the rows of this CSV, `-` for stdin, instead of made-up ticks. Columns are found by
+    /// the names in its first line, others are left out; times are ns since the Unix epoch or
+    /// RFC 3339. A row that does not fit ends it; those before it are in the log
     #[arg(long, value_name = "FILE")]
     input: Option<PathBuf>,
-    /// The CSV's columns and their types; the log's own if it exists
+    /// The CSV's columns and their types: name:type,... of u8..u64, i8..i64, f32, f64, bool,
+    /// timestamp, textN (N bytes), decimalN (N digits after the point). The log's own if it exists
     #[arg(long, value_name = "COLUMNS", requires = "input")]
     schema: Option<String>,
     /// Remove the log in the end
@@ -64,17 +67,6 @@ struct Args {
     /// Say nothing but errors
     #[arg(long, short)]
     quiet: bool,
-}
-
-fn slots(text: &str) -> Result<u64, String> {
-    let (digits, unit) = match text.to_ascii_lowercase().pop() {
-        Some('k') => (&text[..text.len() - 1], 1 << 10),
-        Some('m') => (&text[..text.len() - 1], 1 << 20),
-        Some('g') => (&text[..text.len() - 1], 1 << 30),
-        _ => (text, 1),
-    };
-    let number = digits.parse().ok().and_then(|number: u64| number.checked_mul(unit));
-    number.ok_or_else(|| "a number, or one with k, M or G (1k is 1024)".to_owned())
 }
 
 fn mode(text: &str) -> Result<u32, String> {
@@ -93,7 +85,7 @@ impl FromStr for Rate {
         if text == "max" {
             return Ok(Rate(None));
         }
-        let rate = text.parse().ok().filter(|&rate| rate > 0);
+        let rate = number(text).ok().filter(|&rate| rate > 0);
         rate.map(|rate| Rate(Some(rate))).ok_or_else(|| "entries a second, or max".to_owned())
     }
 }
@@ -463,11 +455,12 @@ impl<'a> Display<'a> {
         if self.bar.is_hidden() {
             return;
         }
-        let mut text = format!("{}/s  position {}", grouped(rate), grouped(position));
+        let mut text =
+            format!("{}  {}/s  at {}", self.log.name(), grouped(rate), grouped(position));
         if let Ok(snapshot) = self.log.snapshot() {
-            for reader in snapshot.readers.iter().filter(|reader| reader.alive) {
-                text += &format!("  reader {} lag {}", reader.id, grouped(snapshot.lag(reader.id)));
-            }
+            let alive = snapshot.readers.iter().filter(|reader| reader.alive);
+            let lags = alive.map(|reader| format!(" r{} {}", reader.id, snapshot.lag(reader.id)));
+            text += &format!("  lag{}", lags.collect::<String>());
         }
         self.bar.set_message(text);
         self.bar.set_position(if self.in_bytes { bytes } else { entries });

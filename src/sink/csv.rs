@@ -10,6 +10,7 @@ use crate::layout::{FNV_BASIS, Output, fnv1a};
 use crate::schema::{Kind, Schema};
 use crate::value::TimeFormat;
 use nix::poll::{PollFd, PollFlags, poll};
+use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::ops::Range;
@@ -97,13 +98,21 @@ impl Csv {
         Ok((Csv { file, format, sync, buffer, batch, torn: false, place }, resume))
     }
 
+    /// A file that has no row yet begins at the position that is resumed at.
+    pub(crate) fn begin_at(&mut self, resume: &mut Resume) {
+        if let Some(place) = self.place.as_mut().filter(|place| place.length == 0) {
+            place.output.begin = resume.position;
+            resume.output = place.output;
+        }
+    }
+
     /// Whether waiting can help against this error of a checkpoint: a disk that is full, a pipe
-    /// that nobody reads just now.
+    /// that nobody reads just now. Or mending the file, which somebody has changed.
     pub fn is_temporary(&self, error: &io::Error) -> bool {
         match error.kind() {
             io::ErrorKind::WouldBlock => true,
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => self.place.is_some(),
-            _ => false,
+            _ => error.get_ref().is_some_and(|inner| inner.is::<Changed>()),
         }
     }
 
@@ -123,10 +132,25 @@ impl Csv {
 
     /// Whether the file is as the last checkpoint left it: not deleted, not cut, not added to.
     pub(crate) fn is_intact(&self) -> bool {
-        let Some(place) = &self.place else { return true };
-        self.file.metadata().is_ok_and(|meta| meta.nlink() > 0 && meta.len() == place.length)
+        self.place.as_ref().is_none_or(|place| is_intact(&self.file, place))
     }
 }
+
+fn is_intact(file: &File, place: &Place) -> bool {
+    file.metadata().is_ok_and(|meta| meta.nlink() > 0 && meta.len() == place.length)
+}
+
+/// Why a file is not written to.
+#[derive(Debug)]
+struct Changed;
+
+impl fmt::Display for Changed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("somebody else has changed the file")
+    }
+}
+
+impl std::error::Error for Changed {}
 
 impl Sink for Csv {
     #[inline]
@@ -165,6 +189,11 @@ impl Sink for Csv {
         };
         if self.torn {
             self.file.set_len(place.length)?;
+            self.torn = false;
+        }
+        // Behind what somebody else has left no row can be told from another.
+        if !is_intact(&self.file, place) {
+            return Err(io::Error::other(Changed));
         }
         let result = self.file.write_all(&self.buffer).and_then(|()| match self.sync {
             true => self.file.sync_data(),
@@ -175,7 +204,6 @@ impl Sink for Csv {
             self.torn = self.file.set_len(place.length).is_err();
             return Err(e);
         }
-        self.torn = false;
         place.length += self.buffer.len() as u64;
         self.buffer.clear();
         Ok(Mark { length: place.length, output: place.output })

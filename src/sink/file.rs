@@ -14,6 +14,7 @@ use crate::layout::{Checkpoint, FNV_BASIS, Header, MAGIC, Output, fnv1a};
 use crate::platform::directory_of;
 use std::fs::{File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, BufRead, BufReader, Read as _, Seek as _, SeekFrom};
+use std::mem::offset_of;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -62,12 +63,10 @@ pub(super) fn open(
     left: &Left,
     disown: impl FnOnce(),
 ) -> Result<(File, Resume)> {
-    // A link stays where it is: it is the file behind it that is set aside.
-    let path = &match path.is_symlink() {
-        true => {
-            path.canonicalize().map_err(Error::io(format!("{}: leads nowhere", path.display())))?
-        }
-        false => path.to_owned(),
+    // A link stays where it is: it is the file behind it that is made, or set aside.
+    let path = &match std::fs::read_link(path) {
+        Ok(target) => path.canonicalize().unwrap_or_else(|_| directory_of(path).join(target)),
+        Err(_) => path.to_owned(),
     };
     let shown = path.display();
     let cannot = || Error::io(format!("{shown}: cannot be written"));
@@ -76,8 +75,10 @@ pub(super) fn open(
         None => (create(path, sync)?, Finding::Nothing),
         Some(file) => match examine(&file, format, left).map_err(cannot())? {
             Finding::Foreign { why, heal } => {
-                if is_a_log(&file) {
-                    return Err(invalid!("{shown}: is a log; give another --output"));
+                if let Some(what) = untouchable(&file, path) {
+                    return Err(invalid!(
+                        "{shown}: {what}, and is left alone; give another output"
+                    ));
                 }
                 if !heal {
                     disown();
@@ -143,10 +144,17 @@ pub(super) fn open(
     Ok((file, resume))
 }
 
-fn is_a_log(file: &File) -> bool {
-    let mut magic = [0; 8];
-    let at = std::mem::offset_of!(Header, magic) as u64;
-    file.read_exact_at(&mut magic, at).is_ok() && u64::from_le_bytes(magic) == MAGIC
+/// Why a file must not even be renamed: it is nothing that a reporter has written.
+fn untouchable(file: &File, path: &Path) -> Option<&'static str> {
+    let begins = |at, bytes: &[u8]| {
+        let mut read = vec![0; bytes.len()];
+        file.read_exact_at(&mut read, at).is_ok() && read == bytes
+    };
+    if begins(offset_of!(Header, magic) as u64, &MAGIC.to_le_bytes()) {
+        return Some("is a log");
+    }
+    let csv = path.extension().is_some_and(|extension| extension == "csv") || begins(0, b"seq,");
+    (!csv).then_some("is no CSV, neither by its name nor by what it holds")
 }
 
 /// What is under the name.
@@ -225,8 +233,8 @@ fn examine(file: &File, format: &RowFormat, left: &Left) -> io::Result<Finding> 
     if rows.overlong {
         return foreign("it has a line that is no row", true);
     }
-    if cut && next > since {
-        return foreign("it is shorter than it was, and yet has its last rows", true);
+    if cut && next >= since {
+        return foreign("it is shorter than it was, and yet has its last row", true);
     }
     if left.explicit && left.position < next {
         let why = format!("it has rows up to {next}, and {} was asked for", left.position);

@@ -99,6 +99,18 @@ impl LogArgs {
     }
 }
 
+/// `5000`, `64k`, `1M`.
+pub fn number(text: &str) -> Result<u64, String> {
+    let (digits, unit) = match text.to_ascii_lowercase().pop() {
+        Some('k') => (&text[..text.len() - 1], 1 << 10),
+        Some('m') => (&text[..text.len() - 1], 1 << 20),
+        Some('g') => (&text[..text.len() - 1], 1 << 30),
+        _ => (text, 1),
+    };
+    let number = digits.parse().ok().and_then(|number: u64| number.checked_mul(unit));
+    number.ok_or_else(|| "a number, or one with k, M or G (1k is 1024, 1M is 2^20)".to_owned())
+}
+
 /// INT and TERM: the first asks for an end, the second is one.
 #[derive(Clone)]
 pub struct Stop(Arc<AtomicBool>);
