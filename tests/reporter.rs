@@ -433,8 +433,7 @@ fn on_a_full_pipe() -> (Place, Feed, Running) {
     let mut feed = place.feed(1 << 14);
     feed.append(10_000);
     let reporter = start(place.reporter(0, &["--output", "-"]));
-    let written = |position| feed.csv(0..position).len();
-    until("the pipe is full", || (written(feed.reader(0).position) > 60_000).then_some(()));
+    reporter.until_full();
     (place, feed, reporter)
 }
 
@@ -496,6 +495,7 @@ fn a_closed_pipe_is_a_quiet_end_and_commits_nothing_that_was_not_delivered() {
     assert_eq!(text, feed.csv(0..100));
     until("the rows are committed", || (feed.reader(0).position == 100).then_some(()));
     drop(lines);
+    reporter.until_unread();
     feed.append(50);
     let ended = reporter.end();
     assert_eq!((ended.code(), ended.summary()), (0, (100, 0)), "{ended:?}");

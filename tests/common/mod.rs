@@ -6,12 +6,14 @@
 use std::fs::{self, File};
 use std::io::Read;
 use std::ops::Range;
+use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use ringlog::{Log, Name, Pod, ReaderState, Timestamp, Writer, Zeroable, record};
@@ -134,7 +136,9 @@ impl Feed {
     pub fn next_writer(self) -> Feed {
         let Feed { log, writer, salt } = self;
         drop(writer);
-        Feed { writer: log.writer().unwrap(), log, salt }
+        // A process that another test begins just now may still share the claim, until its exec.
+        let writer = until("nobody has the claim", || log.writer().ok());
+        Feed { log, writer, salt }
     }
 
     /// What a file with these rows holds, to the byte.
@@ -236,6 +240,29 @@ impl Running {
     /// The read end of its stdout, to be read or closed by the test.
     pub fn take_stdout(&mut self) -> ChildStdout {
         self.child.stdout.take().unwrap()
+    }
+
+    /// Waits until its stdout, a pipe, has no more room.
+    pub fn until_full(&self) {
+        until("its stdout is full", || {
+            (!self.stdout_is().contains(PollFlags::POLLOUT)).then_some(())
+        });
+    }
+
+    /// Waits until nobody has the read end of its stdout any more: a process that another test
+    /// begins just now shares it until its exec, and what is written then is not refused.
+    pub fn until_unread(&self) {
+        until("nobody can read its stdout", || {
+            self.stdout_is().contains(PollFlags::POLLERR).then_some(())
+        });
+    }
+
+    fn stdout_is(&self) -> PollFlags {
+        let stdout = format!("/proc/{}/fd/1", self.pid());
+        let pipe = File::options().write(true).open(stdout).unwrap();
+        let mut looked = [PollFd::new(pipe.as_fd(), PollFlags::POLLOUT)];
+        poll(&mut looked, PollTimeout::ZERO).unwrap();
+        looked[0].revents().unwrap()
     }
 
     /// What it has said on stderr so far.
