@@ -52,6 +52,8 @@ pub enum Start {
 pub struct Attached {
     /// Nobody had committed anything as this reader before.
     pub fresh: bool,
+    /// Where it began: at the oldest entry, if it was to resume and is fresh.
+    pub start: Start,
     /// Where the log ended.
     pub end: u64,
     /// A read pointer that was not to be believed, and was not: it did not belong to its
@@ -192,7 +194,6 @@ pub struct Reader<R> {
     lost: u64,
     laps: u64,
     attached: Attached,
-    begins_at_oldest: bool,
     claims: Claims,
     record: PhantomData<fn() -> R>,
 }
@@ -213,7 +214,8 @@ impl<R> Reader<R> {
 
         let cursor = Cursor::at(segment, start, committed.position)?;
         let ahead = Some(committed.position).filter(|&position| position > cursor.published);
-        let attached = Attached { fresh, end: cursor.published, distrusted: foreign.or(ahead) };
+        let attached =
+            Attached { fresh, start, end: cursor.published, distrusted: foreign.or(ahead) };
         let reader = Reader {
             cursor,
             buffer: vec![0; entry_size],
@@ -222,7 +224,6 @@ impl<R> Reader<R> {
             laps: committed.laps,
             committed,
             attached,
-            begins_at_oldest: matches!(start, Start::Oldest | Start::Last(_)),
             claims,
             record: PhantomData,
         };
@@ -330,11 +331,13 @@ impl<R> Reader<R> {
     }
 
     /// Begins now: at what is the oldest entry by now, if it was told to begin at the oldest one
-    /// and has polled nothing. What went before it began is not its loss.
-    pub(crate) fn settle(&mut self) {
-        if self.begins_at_oldest {
+    /// and has polled nothing. What went before it began is not its loss. Whether it has moved.
+    pub(crate) fn settle(&mut self) -> bool {
+        let before = self.position();
+        if matches!(self.attached.start, Start::Oldest | Start::Last(_)) {
             self.cursor.settle();
         }
+        self.position() != before
     }
 
     /// Back to the last commit.

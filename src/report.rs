@@ -23,6 +23,8 @@ pub struct Report<S> {
     reader: Reader<Raw>,
     sink: S,
     flush: Duration,
+    /// The first turn was taken.
+    begun: bool,
     /// Since when something has been waiting for a checkpoint.
     waiting: Option<Instant>,
     rows: u64,
@@ -48,7 +50,16 @@ impl<S: Sink> Report<S> {
     /// read, sooner if the sink is full.
     pub fn new(reader: Reader<Raw>, sink: S, flush: Duration) -> Report<S> {
         let lost_before = reader.lost();
-        Report { reader, sink, flush, waiting: None, rows: 0, committed_rows: 0, lost_before }
+        Report {
+            reader,
+            sink,
+            flush,
+            begun: false,
+            waiting: None,
+            rows: 0,
+            committed_rows: 0,
+            lost_before,
+        }
     }
 
     /// Takes what is there, at most `limit` entries and no more than the sink has room for, and
@@ -58,6 +69,9 @@ impl<S: Sink> Report<S> {
     /// What the sink's checkpoint says. Nothing is committed then, and nothing forgotten: call
     /// [`carry_out`](Report::carry_out) again, once the reason is gone.
     pub fn turn(&mut self, limit: u64) -> io::Result<Turn> {
+        if !std::mem::replace(&mut self.begun, true) && self.reader.settle() {
+            self.sink.begin_at(self.reader.position());
+        }
         let (mut turn, last) = (Turn::Busy, self.rows.saturating_add(limit));
         while turn == Turn::Busy && self.rows < last && !self.sink.is_full() {
             match self.reader.poll() {
@@ -216,13 +230,7 @@ fn open(
 ) -> Result<(Csv, Vec<String>)> {
     let schema = reader.schema().clone();
     let disown = || reader.set_output(&Output::default());
-    let (mut sink, mut resume) = Csv::open(path, &schema, options, left, disown)?;
-    if resume.position == reader.position() {
-        // To open a file takes a while: what was the oldest entry may be gone.
-        reader.settle();
-        resume.position = reader.position();
-        sink.begin_at(&mut resume);
-    }
+    let (sink, resume) = Csv::open(path, &schema, options, left, disown)?;
     reader.go_to(resume.position, resume.lost);
     // The place first: whatever is killed in between, the file begins no later than the reader.
     reader.commit_with(resume.length);

@@ -818,3 +818,58 @@ fn an_output_that_cannot_be_opened_is_exit_7_and_moves_nothing() {
         assert_eq!(feed.reader(0).position, 0);
     }
 }
+
+#[test]
+fn a_reader_that_begins_beside_a_running_writer_has_lost_nothing() {
+    let place = Place::new();
+    let writer = start(place.writer(&["--rate", "2000"]));
+    until("the ring is full", || {
+        let log = Log::open(place.shm.as_str()).ok()?;
+        (log.snapshot().ok()?.end > 1500).then_some(())
+    });
+    for id in 0..8 {
+        let ended = run(place.reporter(id, &["--once", "--strict"]));
+        assert_eq!(ended.code(), 0, "{ended:?}");
+        let rows = positions(&place.output(id));
+        assert!(rows.len() > 500, "only {} of the ring's 1024", rows.len());
+        assert!(rows.windows(2).all(|pair| pair[0] + 1 == pair[1]));
+    }
+    drop(writer);
+}
+
+#[test]
+fn a_file_that_no_reporter_can_have_written_is_left_alone() {
+    let place = Place::new();
+    place.feed(64).append(3);
+    fs::write(place.file("passwd"), "root:x:0:0:root\n").unwrap();
+    let ended = run(place.reporter(0, &["--once", "--output", "passwd"]));
+    assert_eq!(ended.code(), 2, "{ended:?}");
+    assert!(ended.stderr.contains("passwd: is no CSV"), "{ended:?}");
+    assert_eq!(fs::read_to_string(place.file("passwd")).unwrap(), "root:x:0:0:root\n");
+    assert!(!place.file("passwd.1").exists());
+}
+
+#[test]
+fn a_replaced_log_is_followed_as_long_as_its_writer_is_not_silent() {
+    let place = Place::new();
+    let mut old = place.feed(1 << 12);
+    let reporter = start(place.reporter(0, &[]));
+    old.append(1);
+    until_lines(&place.output(0), 2);
+    fs::remove_file(place.shm_file()).unwrap();
+    let mut new = place.feed(1 << 12);
+    new.append(5);
+    // Longer than the silence that would end it, and never silent.
+    for count in 2..=300 {
+        old.append(1);
+        if count % 10 == 0 {
+            until_lines(&place.output(0), count + 1);
+        }
+    }
+    drop(old);
+    reporter.until_said("carried out to its end, 300");
+    until_lines(&place.output(0), 6);
+    assert_eq!(positions(&place.file("output_0.1.csv")), Vec::from_iter(0..300));
+    assert_eq!(positions(&place.output(0)), Vec::from_iter(0..5));
+    reporter.stop();
+}

@@ -245,16 +245,14 @@ fn behind_a_link_it_is_the_file_that_is_set_aside_and_the_link_that_stays() {
 }
 
 #[test]
-fn a_link_that_leads_nowhere_is_exit_7_in_one_line_and_moves_nothing() {
+fn the_file_behind_a_link_is_made_if_it_is_not_there() {
     let place = Place::new();
-    let mut feed = place.feed(1024);
-    feed.append(100);
-    symlink("nowhere.csv", place.output(0)).unwrap();
-    let ended = run(place.reporter(0, &["--once"]));
-    assert_eq!((ended.code(), ended.stderr.lines().count()), (7, 1), "{ended:?}");
-    assert!(ended.stderr.starts_with("reporter 0: output_0.csv: leads nowhere: "), "{ended:?}");
-    assert!(place.output(0).is_symlink() && !place.file("nowhere.csv").exists());
-    assert_eq!(feed.reader(0).position, 0);
+    let mut feed = place.feed(64);
+    feed.append(3);
+    symlink("real.csv", place.output(0)).unwrap();
+    place.carry(0, &[]);
+    assert!(place.output(0).is_symlink());
+    assert_holds(&place.file("real.csv"), &feed.csv(0..3));
 }
 
 #[test]
@@ -465,6 +463,31 @@ fn a_file_damaged_under_a_reporter_is_noticed_and_healed() {
         assert!(ended.stderr.contains("is written again"), "{ended:?}");
         assert_eq!(feed.reader(0).lost, 0);
     }
+}
+
+#[test]
+fn a_file_that_is_cut_under_a_busy_reporter_is_noticed_before_the_next_row_is_written() {
+    let place = Place::new();
+    let writer = start(place.writer(&["--rate", "5000", "--capacity", "1M"]));
+    let reporter = start(place.reporter(0, &["--flush", "0"]));
+    let output = place.output(0);
+    for round in 1..=20 {
+        until_longer(&output, 2000 * round);
+        cut(&output, 1000);
+    }
+    let end = positions_end(&writer.stop().stderr);
+    until(&format!("row {} is there", end - 1), || {
+        (fs::read_to_string(&output).unwrap().contains(&format!("\n{},", end - 1))).then_some(())
+    });
+    let ended = reporter.stop();
+    assert_eq!(ended.code(), 0, "{ended:?}");
+    assert_complete(&output, 0..end, &[]);
+    assert_eq!(ended.stderr.matches("set aside").count(), 0, "{ended:?}");
+}
+
+/// Where the positions end that a writer's last line tells of.
+fn positions_end(stderr: &str) -> u64 {
+    stderr.trim_end().rsplit("..").next().unwrap().parse().unwrap()
 }
 
 #[test]

@@ -98,14 +98,6 @@ impl Csv {
         Ok((Csv { file, format, sync, buffer, batch, torn: false, place }, resume))
     }
 
-    /// A file that has no row yet begins at the position that is resumed at.
-    pub(crate) fn begin_at(&mut self, resume: &mut Resume) {
-        if let Some(place) = self.place.as_mut().filter(|place| place.length == 0) {
-            place.output.begin = resume.position;
-            resume.output = place.output;
-        }
-    }
-
     /// Whether waiting can help against this error of a checkpoint: a disk that is full, a pipe
     /// that nobody reads just now. Or mending the file, which somebody has changed.
     pub fn is_temporary(&self, error: &io::Error) -> bool {
@@ -161,6 +153,12 @@ impl Sink for Csv {
             && place.output.head == 0
         {
             place.output.head = self.format.head(&self.buffer[from..]);
+        }
+    }
+
+    fn begin_at(&mut self, position: u64) {
+        if let Some(place) = self.place.as_mut().filter(|place| place.output.head == 0) {
+            place.output.begin = position;
         }
     }
 

@@ -17,6 +17,12 @@ pub trait Sink {
     /// Takes one entry. Cannot fail: what goes wrong is said by the checkpoint.
     fn entry(&mut self, position: u64, record: &[u8]);
 
+    /// Told before the first entry, if that is not where the reader stood when the sink was opened:
+    /// it begins at the oldest entry, and the one that was oldest then is gone. Nothing is lost.
+    fn begin_at(&mut self, position: u64) {
+        let _ = position;
+    }
+
     /// Entries have been taken that no checkpoint has written out.
     fn is_pending(&self) -> bool;
 
