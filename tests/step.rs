@@ -1,0 +1,974 @@
+//! A kill, or a stop for ever, at every instruction of the log's actions and at every system call
+//! of the reporter: promises 3 and 4, and with a reader that is stopped, promise 2.
+//!
+//! Nothing of this is left to chance. A victim is stopped right before its action and led through
+//! it by `ptrace`, one instruction or one edge of a system call at a time. All that a kill leaves
+//! of a victim is the log's file, so the file is looked at behind each instruction: each new image
+//! of it is checked as a log of its own. Then other victims are killed for real, and what is left
+//! must be what the image said: beside each instruction that changes the log, at each edge of a
+//! system call, and at instructions in between, chosen by a seed, as many as time allows.
+//!
+//! The victim is this test binary itself, run again with the one test that is not a test: a
+//! program of its own would have to be installed, or be missing where only this test is built.
+//! Debug builds have some twenty times the instructions of an optimized one, and each can be the
+//! last.
+
+#![cfg(all(feature = "cli", target_os = "linux"))]
+#![allow(clippy::unwrap_used)] // a panic is how a test fails
+
+mod common;
+#[path = "common/trace.rs"]
+mod trace;
+
+use common::{Ended, Feed, PATIENCE, Place, after, assert_holds, positions, start};
+use fastrand::Rng;
+use nix::sys::signal::{Signal, raise};
+use nix::unistd::{Pid, alarm, gettid};
+use ringlog::layout::{Checkpoint, HEADER_SIZE, Header, ReaderLine, WRITING, WriterLine};
+use ringlog::sink::csv::{Csv, CsvOptions};
+use ringlog::{
+    Error, Log, Observer, Pod, Polled, Raw, Reader, Recovered, Report, Start, TimeFormat, Turn,
+    Writer, Zeroable, record,
+};
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::fmt::Debug;
+use std::fs::{self, OpenOptions};
+use std::io::{self, BufRead as _, Write as _};
+use std::mem::offset_of;
+use std::ops::Range;
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
+use trace::{Stop, Traced};
+
+/// Slots of the ring: few, so that a lap is short.
+const D: u64 = 4;
+
+/// Entries before the action: the ring is empty, part full, and wrapped.
+const STATES: [u64; 3] = [0, 2, 11];
+
+// Entries.
+
+/// Two words and a half, each known from the position.
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Pod, Zeroable)]
+struct Entry {
+    a: u32,
+    b: u32,
+    c: u32,
+    d: u32,
+    e: u32,
+}
+record!(Entry { a, b, c, d, e });
+
+impl Entry {
+    fn at(position: u64) -> Entry {
+        let part = |i| (position as u32 + 1).wrapping_mul(0x9E37_79B1).wrapping_add(i);
+        Entry { a: part(0), b: part(1), c: part(2), d: part(3), e: part(4) }
+    }
+}
+
+/// A child has the descriptors of its parent, and with them the claims, until it is another
+/// program. So nobody starts one while somebody takes a claim or looks for one.
+static CLAIMS: RwLock<()> = RwLock::new(());
+
+fn claims() -> RwLockReadGuard<'static, ()> {
+    CLAIMS.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn no_claims() -> RwLockWriteGuard<'static, ()> {
+    CLAIMS.write().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn create(place: &Place) -> Log {
+    Log::options().capacity(D).create::<Entry>(place.shm.as_str()).unwrap()
+}
+
+fn append_until(writer: &mut Writer<Entry>, end: u64) {
+    append(writer, end - writer.position());
+}
+
+fn append(writer: &mut Writer<Entry>, count: u64) {
+    for _ in 0..count {
+        writer.append(&Entry::at(writer.position()));
+    }
+}
+
+/// What a look at the whole log gives: the entries, each whole, and what is lost.
+#[derive(Debug, Default, PartialEq, Eq, Clone)]
+struct Taken {
+    entries: Vec<u64>,
+    lost: Vec<Range<u64>>,
+    torn: Vec<u64>,
+}
+
+impl Taken {
+    /// Polls until there is no more. That takes no longer than the ring is.
+    fn from(mut poll: impl FnMut() -> Polled<Entry>) -> Taken {
+        let mut taken = Taken::default();
+        for _ in 0..4 * D {
+            match poll() {
+                Polled::Entry { position, record } if record == Entry::at(position) => {
+                    taken.entries.push(position);
+                }
+                Polled::Entry { position, .. } => taken.torn.push(position),
+                Polled::Lost(range) => taken.lost.push(range),
+                Polled::Empty => return taken,
+            }
+        }
+        panic!("a poll without end: {taken:?}");
+    }
+
+    /// As a victim says it.
+    fn said(text: &str) -> Taken {
+        let mut lists = text.split('|').map(|list| {
+            let numbers = list.split(',').filter(|number| !number.is_empty());
+            numbers.map(|number| number.parse().unwrap()).collect::<Vec<u64>>()
+        });
+        let mut next = || lists.next().unwrap();
+        let entries = next();
+        let lost = next().chunks(2).map(|ends| ends[0]..ends[1]).collect();
+        Taken { entries, lost, torn: next() }
+    }
+
+    /// How many positions it went past.
+    fn passed(&self) -> u64 {
+        let lost: u64 = self.lost.iter().map(|range| range.end - range.start).sum();
+        lost + self.entries.len() as u64
+    }
+
+    fn observed(log: &Log) -> Taken {
+        let mut observer: Observer<Entry> = log.observe(Start::Oldest).unwrap();
+        Taken::from(|| observer.poll())
+    }
+
+    /// Each position of `due` once, and in order: as an entry, or in one of the ranges.
+    #[track_caller]
+    fn assert_covers(&self, due: Range<u64>) {
+        assert_eq!(self.torn, [0; 0], "torn");
+        assert!(self.entries.is_sorted() && self.lost.is_sorted_by_key(|range| range.start));
+        let lost = self.lost.iter().cloned().flatten();
+        let mut all: Vec<u64> = lost.chain(self.entries.iter().copied()).collect();
+        all.sort_unstable();
+        assert!(all.iter().copied().eq(due.clone()), "{self:?} is not {due:?}");
+    }
+}
+
+// The victim.
+
+/// What makes a test process a victim.
+const VICTIM: &str = "RINGLOG_TEST_VICTIM";
+
+/// Not a test, but the process that the others lead by the hand.
+#[test]
+fn victim() {
+    if std::env::var_os(VICTIM).is_none() {
+        return;
+    }
+    eprintln!("{}", gettid());
+    for line in std::io::stdin().lock().lines() {
+        let line = line.unwrap();
+        alarm::set(PATIENCE.as_secs() as u32);
+        let said = obey(&line.split(' ').collect::<Vec<_>>());
+        eprintln!("{said}");
+    }
+}
+
+/// Does one thing between two signals that stop it.
+fn act<T>(action: impl FnOnce() -> T) -> T {
+    raise(Signal::SIGSTOP).unwrap();
+    let result = action();
+    raise(Signal::SIGSTOP).unwrap();
+    result
+}
+
+fn obey(command: &[&str]) -> String {
+    match *command {
+        ["append", log] => {
+            let mut writer: Writer<Entry> = Log::open(log).unwrap().writer().unwrap();
+            let entry = Entry::at(writer.position());
+            act(|| writer.append(&entry)).to_string()
+        }
+        ["commit", log] => {
+            let mut reader: Reader<Entry> = Log::open(log).unwrap().reader(0).unwrap();
+            while reader.poll() != Polled::Empty {}
+            act(|| reader.commit());
+            String::new()
+        }
+        ["write", log] => {
+            let log = Log::open(log).unwrap();
+            act(|| log.writer::<Entry>().unwrap().close());
+            String::new()
+        }
+        ["read", log] => {
+            let log = Log::open(log).unwrap();
+            act(|| drop(log.reader::<Entry>(0).unwrap()));
+            String::new()
+        }
+        ["create", log] => {
+            act(|| drop(Log::options().capacity(D).create::<Entry>(log).unwrap()));
+            String::new()
+        }
+        ["carry", log, output] => {
+            let mut report = report(&Log::open(log).unwrap(), Path::new(output));
+            act(|| report.carry_out().unwrap());
+            String::new()
+        }
+        ["poll", log, position] => {
+            let start = Start::At(position.parse().unwrap());
+            let mut observer: Observer<Entry> = Log::open(log).unwrap().observe(start).unwrap();
+            let mut first = Some(act(|| observer.poll())).filter(|polled| *polled != Polled::Empty);
+            let taken = Taken::from(|| first.take().unwrap_or_else(|| observer.poll()));
+            let Taken { entries, lost, torn } = taken;
+            let ends = lost.into_iter().flat_map(|range| [range.start, range.end]);
+            [list(entries), list(ends), list(torn)].join("|")
+        }
+        _ => panic!("no such command: {command:?}"),
+    }
+}
+
+/// A report that has taken all there is, and has not written it out.
+fn report(log: &Log, output: &Path) -> Report<Csv> {
+    let reader: Reader<Raw> = log.reader(0).unwrap();
+    let options = CsvOptions { time: TimeFormat::Nanos, sync: false };
+    let report = Report::to_csv(reader, Start::Resume, output, options, Duration::MAX);
+    let (mut report, notes) = report.unwrap();
+    assert_eq!(notes, [""; 0]);
+    while report.turn(u64::MAX).unwrap() != Turn::Idle {}
+    report
+}
+
+/// The file with these rows, and its length.
+fn csv(rows: Range<u64>) -> (String, u64) {
+    let rows = rows.map(|position| {
+        let Entry { a, b, c, d, e } = Entry::at(position);
+        format!("{position},{a},{b},{c},{d},{e}\n")
+    });
+    let text = format!("seq,a,b,c,d,e\n{}", rows.collect::<String>());
+    let length = text.len() as u64;
+    (text, length)
+}
+
+fn list(numbers: impl IntoIterator<Item = u64>) -> String {
+    numbers.into_iter().map(|number| number.to_string()).collect::<Vec<_>>().join(",")
+}
+
+fn spawn(command: &mut Command) -> io::Result<Child> {
+    let _no_claims = no_claims();
+    command.spawn()
+}
+
+struct Victim(Traced);
+
+impl Victim {
+    fn start() -> Option<Victim> {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["--exact", "victim", "--nocapture", "--quiet"]).env(VICTIM, "1");
+        let thread = |_: &_, stderr: &mut _| Pid::from_raw(trace::hear(stderr).parse().unwrap());
+        Traced::start(command, spawn, thread).map(Victim)
+    }
+
+    /// At the first instruction of its action.
+    fn before(command: &str) -> Option<Victim> {
+        let mut victim = Victim::start()?;
+        victim.begin(command);
+        Some(victim)
+    }
+
+    fn begin(&mut self, command: &str) {
+        self.0.tell(command);
+        assert_eq!(self.0.wait(), Stop::Signal(Signal::SIGSTOP));
+    }
+
+    /// One instruction; false if the action is over.
+    fn step(&mut self) -> bool {
+        is_under_way(self.0.step())
+    }
+
+    /// As many instructions as asked for; false if there are fewer.
+    fn steps(&mut self, wanted: u64) -> bool {
+        (0..wanted).all(|_| self.step())
+    }
+
+    /// As many edges of system calls as asked for; false if there are fewer.
+    fn calls(&mut self, wanted: u64) -> bool {
+        (0..wanted).all(|_| is_under_way(self.0.call()))
+    }
+
+    /// Lets it run to the end of its action.
+    fn finish(&mut self) {
+        self.0.go();
+        assert!(!is_under_way(self.0.wait()));
+    }
+
+    /// What it says after its action.
+    fn answer(&mut self) -> String {
+        self.0.go();
+        self.0.hear()
+    }
+}
+
+fn is_under_way(stop: Stop) -> bool {
+    match stop {
+        Stop::Step | Stop::Call => true,
+        Stop::Signal(Signal::SIGSTOP) => false,
+        other => panic!("the victim does not go on: {other:?}"),
+    }
+}
+
+/// What there is under the name of the place's log.
+fn image(place: &Place) -> Option<Vec<u8>> {
+    fs::read(place.shm_file()).ok()
+}
+
+/// An image without what differs from run to run: of the log's identity, process ids, times and
+/// files only whether they are still as in `base`.
+fn alike(image: &Option<Vec<u8>>, base: &Option<Vec<u8>>) -> Option<Vec<u8>> {
+    let mut bytes = image.clone()?;
+    let identity = offset_of!(Header, log_id)..offset_of!(Header, schema_len);
+    let writer = offset_of!(Header, writer);
+    let when =
+        writer + offset_of!(WriterLine, attached_ns)..writer + offset_of!(WriterLine, boot_id);
+    let reader = offset_of!(Header, readers);
+    let whose = reader..reader + offset_of!(ReaderLine, checkpoints);
+    for at in identity.chain(when).chain(whose).step_by(8) {
+        let base = base.as_ref().map_or(&[0; 8][..], |base| &base[at..at + 8]);
+        let same = bytes[at..at + 8] == *base;
+        bytes[at..at + 8].fill(u8::from(!same));
+    }
+    Some(bytes)
+}
+
+/// A moment of an action: so many edges of system calls, then so many instructions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Moment {
+    calls: u64,
+    steps: u64,
+}
+
+#[derive(Debug, Default)]
+struct Figures {
+    edges: u64,
+    boundaries: u64,
+    images: usize,
+    kills: u64,
+}
+
+/// An action to be killed in, and how to see what is left.
+struct Case<'a, T> {
+    what: String,
+    /// The victim's command, but for the log.
+    action: &'a str,
+    prepare: &'a dyn Fn(&Place),
+    check: &'a dyn Fn(&Place) -> T,
+}
+
+impl<T: PartialEq + Debug> Case<'_, T> {
+    fn begin(&self) -> Option<(Place, Victim)> {
+        let place = Place::new();
+        {
+            let _claims = claims();
+            (self.prepare)(&place);
+        }
+        let output = place.output(0);
+        let victim = Victim::before(&match self.action {
+            "carry" => format!("carry {} {}", place.shm, output.display()),
+            action => format!("{action} {}", place.shm),
+        })?;
+        Some((place, victim))
+    }
+
+    /// What a kill now would leave: a copy of the log, without the process.
+    fn look(&self, image: &Option<Vec<u8>>) -> T {
+        let copy = Place::new();
+        if let Some(bytes) = image {
+            fs::write(copy.shm_file(), bytes).unwrap();
+        }
+        let _claims = claims();
+        (self.check)(&copy)
+    }
+
+    /// Kills for real, and looks.
+    fn kill(&self, moment: Moment) -> Option<(T, bool)> {
+        let (place, mut victim) = self.begin()?;
+        let more = victim.calls(moment.calls) && victim.steps(moment.steps);
+        victim.0.kill();
+        let _claims = claims();
+        Some(((self.check)(&place), more))
+    }
+
+    /// The answers of all looks in the order of the action; the same ones in a row are one.
+    fn everywhere(&self) -> Option<Vec<T>> {
+        let mut figures = Figures::default();
+        // The log at each edge of a system call. Before the first, behind it, before the second...
+        let (place, mut victim) = self.begin()?;
+        let mut edges = vec![image(&place)];
+        while victim.calls(1) {
+            edges.push(image(&place));
+        }
+        edges.push(image(&place));
+        drop((place, victim));
+        figures.edges = edges.len() as u64;
+
+        // Between two edges where it changes, each instruction; images by when they begin.
+        let mut found: Vec<(Moment, T)> =
+            vec![(Moment { calls: 0, steps: 0 }, self.look(&edges[0]))];
+        let mut moments = BTreeSet::new();
+        let mut stepped = Vec::new();
+        for (calls, pair) in edges.windows(2).enumerate() {
+            if pair[0] == pair[1] {
+                continue;
+            }
+            let next = alike(&pair[1], &edges[0]);
+            let calls = calls as u64;
+            if calls % 2 == 1 {
+                let moment = Moment { calls: calls + 1, steps: 0 };
+                found.push((moment, self.look(&pair[1])));
+                continue;
+            }
+            let (place, mut victim) = self.begin()?;
+            let base = image(&place);
+            assert!(victim.calls(calls));
+            let mut last = alike(&image(&place), &base);
+            let mut steps = 0;
+            let mut rest = 500;
+            while rest > 0 && victim.step() {
+                steps += 1;
+                let image = image(&place);
+                let now = alike(&image, &base);
+                if now != last {
+                    found.push((Moment { calls, steps }, self.look(&image)));
+                    moments.insert(Moment { calls, steps: steps - 1 });
+                    moments.insert(Moment { calls, steps });
+                }
+                rest -= u64::from(now == next);
+                last = now;
+            }
+            assert_eq!(last, next, "{}", self.what);
+            figures.boundaries += steps;
+            stepped.push((calls, steps));
+        }
+        figures.images = found.len();
+
+        // For real: where something changes, at each edge, and elsewhere as time allows.
+        let mut random = Rng::with_seed(1);
+        let mut budget = STEPS;
+        for &(calls, steps) in &stepped {
+            let mut left = steps;
+            while budget > 0 && left > 0 {
+                let steps = random.u64(0..steps);
+                if moments.insert(Moment { calls, steps }) {
+                    left -= 1;
+                }
+                budget = budget.saturating_sub(steps.max(100));
+            }
+        }
+        moments.extend((0..figures.edges).map(|calls| Moment { calls, steps: 0 }));
+        for moment in moments {
+            let (left, _) = self.kill(moment)?;
+            let due = &found.iter().rfind(|(begins, _)| *begins <= moment).unwrap().1;
+            assert_eq!(left, *due, "{}, killed at {moment:?}", self.what);
+            figures.kills += 1;
+        }
+        eprintln!("{}: {figures:?}", self.what);
+        let mut answers: Vec<T> = found.into_iter().map(|(_, answer)| answer).collect();
+        answers.dedup();
+        Some(answers)
+    }
+}
+
+/// How many instructions are led by the hand for the kills of one case: it takes some 20 us each.
+const STEPS: u64 = 100_000;
+
+// Row 1
+
+/// A log of so many entries, of which reader 0 has committed the first.
+fn fill(place: &Place, entries: u64) {
+    let log = create(place);
+    let mut writer = log.writer().unwrap();
+    let mut reader = log.reader::<Entry>(0).unwrap();
+    append(&mut writer, entries.min(1));
+    reader.poll();
+    reader.commit();
+    append(&mut writer, entries.saturating_sub(1));
+}
+
+/// Looks at a log whose writer was killed when it had `before` entries and began another.
+fn after_writer(place: &Place, before: u64) -> (u64, bool) {
+    let log = place.log();
+    let snapshot = log.snapshot().unwrap();
+    assert!(!snapshot.writer.alive);
+    let end = snapshot.end;
+    assert!((before..=before + 1).contains(&end), "{before} entries became {end}");
+
+    let unfinished = unfinished(place);
+    assert!(unfinished.is_empty() || unfinished == [before], "{unfinished:?}");
+    let begun = !unfinished.is_empty();
+    assert!(!begun || end == before);
+
+    let oldest = end.saturating_sub(D);
+    let due = Taken {
+        entries: (oldest + u64::from(begun && before >= D)..end).collect(),
+        lost: (begun && before >= D).then_some(oldest..oldest + 1).into_iter().collect(),
+        torn: Vec::new(),
+    };
+    assert_eq!(Taken::observed(&log), due);
+
+    let mut reader = log.reader::<Entry>(0).unwrap();
+    let from = reader.position();
+    assert_eq!(from, before.min(1));
+    let taken = Taken::from(|| reader.poll());
+    taken.assert_covers(from..end);
+    assert_eq!(
+        taken.entries,
+        due.entries.iter().copied().filter(|p| *p >= from).collect::<Vec<_>>()
+    );
+    assert_eq!((reader.position(), reader.lost()), (end, end - from - taken.entries.len() as u64));
+
+    let mut writer = log.writer::<Entry>().unwrap();
+    assert_eq!(writer.position(), end);
+    let recovered = writer.recovered();
+    assert!(
+        recovered.is_none() || recovered == Some(Recovered { pointer: before, end: before + 1 })
+    );
+    append(&mut writer, 2);
+    assert_eq!(
+        Taken::observed(&log).entries,
+        ((end + 2).saturating_sub(D)..end + 2).collect::<Vec<_>>()
+    );
+    assert_eq!(Taken::from(|| reader.poll()).entries, [end, end + 1]);
+    assert_eq!(unfinished_now(place), 0);
+    (end, begun)
+}
+
+/// The positions of entries that were begun and not finished.
+fn unfinished(place: &Place) -> Vec<u64> {
+    let bytes = image(place).unwrap();
+    let slots = bytes[HEADER_SIZE..].chunks(bytes[HEADER_SIZE..].len() / D as usize);
+    let stamps = slots.map(|slot| u64::from_le_bytes(slot[..8].try_into().unwrap()));
+    stamps.filter(|stamp| stamp & WRITING != 0).map(|stamp| stamp & !WRITING).collect()
+}
+
+fn unfinished_now(place: &Place) -> usize {
+    unfinished(place).len()
+}
+
+fn kill_everywhere<T: PartialEq + Debug>(
+    what: &str,
+    action: &str,
+    prepare: impl Fn(&Place),
+    check: impl Fn(&Place) -> T,
+) -> Option<Vec<T>> {
+    Case { what: what.to_owned(), action, prepare: &prepare, check: &check }.everywhere()
+}
+
+#[test]
+fn a_writer_killed_at_any_instruction_of_an_append_leaves_each_entry_and_no_work() {
+    for before in STATES {
+        let answers = kill_everywhere(
+            &format!("append after {before}"),
+            "append",
+            |place| fill(place, before),
+            |place| after_writer(place, before),
+        );
+        let Some(answers) = answers else { return };
+        assert_eq!(answers, [(before, false), (before, true), (before + 1, false)]);
+    }
+}
+
+#[test]
+fn a_writer_killed_anywhere_in_its_beginning_and_end_leaves_the_log_as_it_was() {
+    for before in STATES {
+        let answers = kill_everywhere(
+            &format!("attach and close of a writer after {before}"),
+            "write",
+            |place| fill(place, before),
+            |place| after_writer(place, before),
+        );
+        let Some(answers) = answers else { return };
+        assert_eq!(answers, [(before, false)]);
+    }
+}
+
+/// Looks at a log whose reader was killed: what it had committed, and what the next one takes.
+fn after_reader(place: &Place) -> Checkpoint {
+    let log = place.log();
+    let known = log.snapshot().unwrap();
+    assert!(!known.readers[0].alive);
+    let mut reader = log.reader::<Entry>(0).unwrap();
+    let committed = reader.committed();
+    assert_eq!(reader.attached().distrusted, None);
+    let Checkpoint { position, lost, laps, .. } = committed;
+    let state = &known.readers[0];
+    assert_eq!((state.position, state.lost, state.laps), (position, lost, laps));
+    let taken = Taken::from(|| reader.poll());
+    taken.assert_covers(reader.position() - taken.passed()..known.end);
+    let lost = committed.lost + taken.lost.iter().map(|range| range.end - range.start).sum::<u64>();
+    assert_eq!((reader.position(), reader.lost()), (known.end, lost));
+    reader.commit();
+    drop(reader);
+    let again = log.reader::<Entry>(0).unwrap().committed();
+    assert_eq!((again.position, again.lost, again.mark), (known.end, lost, 0));
+    committed
+}
+
+/// A log of so many entries, of which reader 0 has committed `commits`, one after the other.
+fn follow(place: &Place, commits: &[u64], entries: u64) {
+    let log = create(place);
+    let mut writer = log.writer().unwrap();
+    for &position in commits {
+        append_until(&mut writer, position);
+        let mut reader = log.reader::<Entry>(0).unwrap();
+        Taken::from(|| reader.poll());
+        reader.commit();
+    }
+    append_until(&mut writer, entries);
+}
+
+#[test]
+fn a_reader_killed_at_any_instruction_of_a_commit_has_committed_it_or_not() {
+    let none = Checkpoint { position: 0, lost: 0, laps: 0, mark: 0 };
+    let at = |position, lost, laps| Checkpoint { position, lost, laps, mark: 0 };
+    let cases = [
+        (&[][..], 2, [none, at(2, 0, 0)]),
+        (&[], 11, [none, at(11, 0, 0)]), // it begins at the oldest entry
+        (&[2], 11, [at(2, 0, 0), at(11, 5, 1)]),
+        (&[2, 9, 11], 21, [at(11, 3, 1), at(21, 9, 2)]),
+        (&[2, 9], 9, [at(9, 3, 1), at(9, 3, 1)]),
+    ];
+    for (commits, entries, due) in cases {
+        let answers = kill_everywhere(
+            &format!("commit at {entries} after {commits:?}"),
+            "commit",
+            |place| follow(place, commits, entries),
+            after_reader,
+        );
+        let Some(mut answers) = answers else { return };
+        if due[0] == due[1] {
+            answers.extend(answers.first().copied());
+        }
+        assert_eq!(answers, due);
+    }
+}
+
+#[test]
+fn a_reporter_killed_at_any_instruction_between_its_rows_and_its_commit_writes_each_row_once() {
+    for (first, all) in [(0, 3), (2, 5)] {
+        let prepare = |place: &Place| {
+            let log = create(place);
+            let mut writer = log.writer().unwrap();
+            append_until(&mut writer, first);
+            if first > 0 {
+                report(&log, &place.output(0)).carry_out().unwrap();
+            }
+            append_until(&mut writer, all);
+        };
+        let check = |place: &Place| {
+            let log = place.log();
+            let committed = log.reader::<Entry>(0).unwrap().committed();
+            // A copy of the log has no file.
+            if place.output(0).exists() {
+                report(&log, &place.output(0)).carry_out().unwrap();
+                let (text, length) = csv(0..all);
+                assert_holds(&place.output(0), &text);
+                let now = log.reader::<Entry>(0).unwrap().committed();
+                assert_eq!(now, Checkpoint { position: all, lost: 0, laps: 0, mark: length });
+            }
+            committed
+        };
+        let what = format!("writing out {first}..{all}");
+        let Some(answers) = kill_everywhere(&what, "carry", prepare, check) else { return };
+        let at = |position, mark| Checkpoint { position, lost: 0, laps: 0, mark };
+        let old = at(first, if first > 0 { csv(0..first).1 } else { 0 });
+        assert_eq!(answers, [old, at(all, csv(0..all).1)]);
+    }
+}
+
+#[test]
+fn a_reader_killed_anywhere_in_its_beginning_leaves_what_was_committed() {
+    for (commits, entries) in [(&[][..], 0), (&[2], 11)] {
+        let answers = kill_everywhere(
+            &format!("attach of a reader at {entries} after {commits:?}"),
+            "read",
+            |place| follow(place, commits, entries),
+            after_reader,
+        );
+        let Some(answers) = answers else { return };
+        let position = commits.last().copied().unwrap_or(0);
+        assert_eq!(answers, [Checkpoint { position, lost: 0, laps: 0, mark: 0 }]);
+    }
+}
+
+#[test]
+fn a_creator_killed_anywhere_leaves_a_whole_log_or_nothing() {
+    let check = |place: &Place| {
+        let there = place.shm_file().exists();
+        if there {
+            assert_eq!(after_writer(place, 0), (0, false));
+            fs::remove_file(place.shm_file()).unwrap();
+        }
+        create(place);
+        after_writer(place, 0);
+        let name = &place.shm[1..];
+        let files = fs::read_dir("/dev/shm").unwrap();
+        let litter = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+        assert!(!litter.into_iter().any(|file| file.contains(name) && file != name));
+        there
+    };
+    let Some(answers) = kill_everywhere("create", "create", |_| {}, check) else { return };
+    assert_eq!(answers, [false, true]);
+}
+
+// Row 2: a writer that stands still.
+
+#[test]
+fn a_writer_that_stands_still_at_any_instruction_of_an_append_keeps_nobody_from_reading() {
+    for before in STATES {
+        let place = Place::new();
+        {
+            let _claims = claims();
+            fill(&place, before);
+        }
+        let Some(mut victim) = Victim::before(&format!("append {}", place.shm)) else { return };
+        let log = place.log();
+        let (mut boundaries, mut published) = (0, false);
+        loop {
+            let _claims = claims();
+            let unfinished = unfinished(&place);
+            let end = log.snapshot().unwrap().end;
+            assert!(end == before && !published || end == before + 1, "{end}");
+            published = end > before;
+            let oldest = end.saturating_sub(D) + u64::from(unfinished == [before] && before >= D);
+            let taken = Taken::observed(&log);
+            taken.assert_covers(end.saturating_sub(D)..end);
+            assert!(taken.entries.iter().copied().eq(oldest..end), "{taken:?}");
+            let mut reader = log.reader::<Entry>(0).unwrap();
+            Taken::from(|| reader.poll()).assert_covers(before.min(1)..end);
+            let second = log.writer::<Entry>();
+            assert!(matches!(second, Err(Error::Claimed { .. })), "a second writer");
+            assert!(log.snapshot().unwrap().writer.alive);
+            boundaries += 1;
+            if !victim.step() {
+                break;
+            }
+        }
+        assert!(published);
+        eprintln!("writer still after {before}: {boundaries} boundaries");
+        assert_eq!(victim.answer(), before.to_string());
+    }
+}
+
+// Row 3: a reader that stands still while the writer goes on.
+
+#[test]
+fn a_reader_that_stands_still_at_any_instruction_of_a_poll_takes_what_it_asked_for_or_loses_it() {
+    let Some(mut victim) = Victim::start() else { return };
+    let mut random = Rng::with_seed(3);
+    let (mut torn, mut all) = (0u64, 0u64);
+    for (before, from) in [(0, 0), (2, 2), (2, 1), (11, 11), (11, 10), (11, 7), (11, 5)] {
+        let place = Place::new();
+        {
+            let _claims = claims();
+            fill(&place, before);
+        }
+        let log = place.log();
+        let file = OpenOptions::new().write(true).open(place.shm_file()).unwrap();
+        let bytes = image(&place).unwrap();
+        let action = format!("poll {} {from}", place.shm);
+        victim.begin(&action);
+        let mut length = 0;
+        while victim.step() {
+            length += 1;
+        }
+        victim.answer();
+        let (mut schedules, mut budget) = (0, STEPS);
+        let mut delivered = 0;
+        while budget > 0 {
+            let steps = random.u64(0..length);
+            for distance in [1, D - 1, D, D + 1, 2 * D, 3 * D + 1] {
+                budget = budget.saturating_sub(steps);
+                file.write_all_at(&bytes, 0).unwrap();
+                victim.begin(&action);
+                assert!(victim.steps(steps));
+                {
+                    let _claims = claims();
+                    append(&mut log.writer().unwrap(), distance);
+                }
+                victim.finish();
+                let answer = victim.answer();
+                let taken = Taken::said(&answer);
+                let end = before + distance;
+                torn += taken.torn.len() as u64;
+                if taken.torn.is_empty() {
+                    taken.assert_covers(from..end);
+                }
+                let gone = (end + 1).saturating_sub(D);
+                assert!(taken.lost.iter().all(|range| range.end <= gone), "{taken:?} of {end}");
+                delivered += taken.entries.len();
+                schedules += 1;
+            }
+        }
+        all += schedules;
+        eprintln!(
+            "poll of {from} in {before}: {length} boundaries, {schedules} schedules, {delivered}"
+        );
+    }
+    eprintln!("{all} schedules, {torn} torn");
+    assert_eq!(torn, 0);
+}
+
+// Row 10: the reporter.
+
+/// What has become of everything that a reporter stores to.
+fn picture(place: &Place) -> (Option<Vec<u8>>, Vec<(OsString, u64)>) {
+    let files = fs::read_dir(place.dir.path()).unwrap().map(|file| file.unwrap());
+    let mut files: Vec<_> =
+        files.map(|file| (file.file_name(), file.metadata().unwrap().len())).collect();
+    files.sort();
+    (image(place), files)
+}
+
+/// A reporter at the first instruction of its program.
+fn reporter(place: &Place, args: &[&str]) -> Option<Traced> {
+    let command =
+        after("echo here >&2; read go", &place.reporter(0, &[&["--once"], args].concat()));
+    let mut traced = Traced::start(command, spawn, |child, stderr| {
+        assert_eq!(trace::hear(stderr), "here");
+        Pid::from_raw(child.id() as i32)
+    })?;
+    traced.tell("go");
+    assert_eq!(traced.wait(), Stop::Exec);
+    Some(traced)
+}
+
+fn run(command: Command) -> Ended {
+    let running = {
+        let _no_claims = no_claims();
+        start(command)
+    };
+    running.end()
+}
+
+/// Kills a reporter at each edge of a system call, from the first that changes anything on, and
+/// at some before; then lets another one finish.
+fn report_everywhere(
+    what: &str,
+    args: &[&str],
+    prepare: impl Fn(&Place) -> Feed,
+    check: impl Fn(&Place, &Feed),
+) {
+    let begin = || {
+        let place = Place::new();
+        let feed = prepare(&place);
+        let reporter = reporter(&place, args)?;
+        Some((place, feed, reporter))
+    };
+    let Some((place, _feed, mut traced)) = begin() else { return };
+    let before = picture(&place);
+    let (mut edges, mut first) = (0, None);
+    let last = loop {
+        match traced.call() {
+            Stop::Call => edges += 1,
+            last => break last,
+        }
+        if first.is_none() && picture(&place) != before {
+            first = Some(edges);
+        }
+    };
+    assert_eq!(last, Stop::Exited(0), "{what}: {}", traced.said());
+    let first = first.unwrap();
+    let moments = (1..first - 1).step_by(16).chain(first - 1..=edges);
+    let mut kills = 0;
+    for moment in moments {
+        let Some((place, feed, mut traced)) = begin() else { return };
+        (0..moment).for_each(|_| assert_eq!(traced.call(), Stop::Call, "{what}, {moment}"));
+        traced.kill();
+        let ended = run(place.reporter(0, &[&["--once"], args].concat()));
+        assert_eq!(ended.code(), 0, "{what}, killed at {moment}: {ended:?}");
+        check(&place, &feed);
+        kills += 1;
+    }
+    eprintln!(
+        "reporter, {what}: {edges} edges of system calls, the first to change anything is {first}; \
+         {kills} kills, 0 rows missing or repeated"
+    );
+}
+
+fn check_rows(place: &Place, feed: &Feed) {
+    assert_holds(&place.output(0), &feed.csv(0..12));
+    let reader = feed.reader(0);
+    assert_eq!((reader.position, reader.lost, reader.laps), (12, 0, 0));
+}
+
+fn feed(place: &Place, rows: u64) -> Feed {
+    let mut feed = {
+        let _claims = claims();
+        place.feed(16)
+    };
+    feed.append(rows);
+    if rows > 0 {
+        let ended = run(place.reporter(0, &["--once"]));
+        assert_eq!(ended.code(), 0, "{ended:?}");
+    }
+    feed.append(12 - rows);
+    feed
+}
+
+/// The files that were set aside and have something in them.
+fn set_aside(place: &Place) -> Vec<PathBuf> {
+    let names = (1..).map(|number| place.file(&format!("output_0.{number}.csv")));
+    let names = names.take_while(|path| path.exists());
+    names.filter(|path| path.metadata().unwrap().len() > 0).collect()
+}
+
+#[test]
+fn a_reporter_killed_at_any_system_call_writes_each_row_of_a_new_file_once() {
+    report_everywhere("no file", &[], |place| feed(place, 0), check_rows);
+}
+
+#[test]
+fn a_reporter_killed_at_any_system_call_goes_on_with_the_rows_that_are_there() {
+    report_everywhere("a file with rows", &[], |place| feed(place, 5), check_rows);
+}
+
+#[test]
+fn a_reporter_killed_at_any_system_call_writes_a_torn_last_line_once() {
+    let torn = |place: &Place| {
+        let feed = feed(place, 5);
+        let mut file = OpenOptions::new().append(true).open(place.output(0)).unwrap();
+        file.write_all(b"5,6000").unwrap();
+        feed
+    };
+    report_everywhere("a file with a torn last line", &[], torn, check_rows);
+}
+
+#[test]
+fn a_reporter_killed_at_any_system_call_keeps_a_file_of_somebody_elses() {
+    let theirs = "seq,ours\n0,no\n";
+    let prepare = |place: &Place| {
+        fs::write(place.output(0), theirs).unwrap();
+        feed(place, 0)
+    };
+    let check = |place: &Place, feed: &Feed| {
+        check_rows(place, feed);
+        let [aside] = set_aside(place).try_into().unwrap();
+        assert_holds(&aside, theirs);
+    };
+    report_everywhere("a file of somebody else's", &[], prepare, check);
+}
+
+#[test]
+fn a_reporter_killed_at_any_system_call_repeats_no_row_of_a_file_that_it_sets_aside() {
+    let check = |place: &Place, feed: &Feed| {
+        let [aside] = set_aside(place).try_into().unwrap();
+        assert_holds(&aside, &feed.csv(0..5));
+        assert!(positions(&place.output(0)).into_iter().eq(5..12));
+        let reader = feed.reader(0);
+        assert_eq!((reader.position, reader.lost, reader.laps), (12, 0, 0));
+    };
+    let args = ["--time", "rfc3339"];
+    report_everywhere("a file with other times", &args, |place| feed(place, 5), check);
+}
