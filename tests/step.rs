@@ -168,10 +168,12 @@ fn victim() {
     if std::env::var_os(VICTIM).is_none() {
         return;
     }
+    let bound = || alarm::set(4 * PATIENCE.as_secs() as u32);
+    bound();
     eprintln!("{}", gettid());
     for line in std::io::stdin().lock().lines() {
         let line = line.unwrap();
-        alarm::set(PATIENCE.as_secs() as u32);
+        bound();
         let said = obey(&line.split(' ').collect::<Vec<_>>());
         eprintln!("{said}");
     }
@@ -280,12 +282,14 @@ impl Victim {
 
     fn begin(&mut self, command: &str) {
         self.0.tell(command);
-        assert_eq!(self.0.wait(), Stop::Signal(Signal::SIGSTOP));
+        let stop = self.0.wait();
+        assert!(!self.is_under_way(stop));
     }
 
     /// One instruction; false if the action is over.
     fn step(&mut self) -> bool {
-        is_under_way(self.0.step())
+        let stop = self.0.step();
+        self.is_under_way(stop)
     }
 
     /// As many instructions as asked for; false if there are fewer.
@@ -295,13 +299,17 @@ impl Victim {
 
     /// As many edges of system calls as asked for; false if there are fewer.
     fn calls(&mut self, wanted: u64) -> bool {
-        (0..wanted).all(|_| is_under_way(self.0.call()))
+        (0..wanted).all(|_| {
+            let stop = self.0.call();
+            self.is_under_way(stop)
+        })
     }
 
     /// Lets it run to the end of its action.
     fn finish(&mut self) {
         self.0.go();
-        assert!(!is_under_way(self.0.wait()));
+        let stop = self.0.wait();
+        assert!(!self.is_under_way(stop));
     }
 
     /// What it says after its action.
@@ -309,13 +317,13 @@ impl Victim {
         self.0.go();
         self.0.hear()
     }
-}
 
-fn is_under_way(stop: Stop) -> bool {
-    match stop {
-        Stop::Step | Stop::Call => true,
-        Stop::Signal(Signal::SIGSTOP) => false,
-        other => panic!("the victim does not go on: {other:?}"),
+    fn is_under_way(&mut self, stop: Stop) -> bool {
+        match stop {
+            Stop::Step | Stop::Call => true,
+            Stop::Signal(Signal::SIGSTOP) => false,
+            other => panic!("the victim came to {other:?}: {}", self.0.last_words()),
+        }
     }
 }
 
@@ -347,14 +355,6 @@ fn alike(image: &Option<Vec<u8>>, base: &Option<Vec<u8>>) -> Option<Vec<u8>> {
 struct Moment {
     calls: u64,
     steps: u64,
-}
-
-#[derive(Debug, Default)]
-struct Figures {
-    edges: u64,
-    boundaries: u64,
-    images: usize,
-    kills: u64,
 }
 
 /// An action to be killed in, and how to see what is left.
@@ -392,17 +392,16 @@ impl<T: PartialEq + Debug> Case<'_, T> {
     }
 
     /// Kills for real, and looks.
-    fn kill(&self, moment: Moment) -> Option<(T, bool)> {
+    fn kill(&self, moment: Moment) -> Option<T> {
         let (place, mut victim) = self.begin()?;
-        let more = victim.calls(moment.calls) && victim.steps(moment.steps);
+        let _ = victim.calls(moment.calls) && victim.steps(moment.steps);
         victim.0.kill();
         let _claims = claims();
-        Some(((self.check)(&place), more))
+        Some((self.check)(&place))
     }
 
     /// The answers of all looks in the order of the action; the same ones in a row are one.
     fn everywhere(&self) -> Option<Vec<T>> {
-        let mut figures = Figures::default();
         // The log at each edge of a system call. Before the first, behind it, before the second...
         let (place, mut victim) = self.begin()?;
         let mut edges = vec![image(&place)];
@@ -411,20 +410,20 @@ impl<T: PartialEq + Debug> Case<'_, T> {
         }
         edges.push(image(&place));
         drop((place, victim));
-        figures.edges = edges.len() as u64;
 
         // Between two edges where it changes, each instruction; images by when they begin.
         let mut found: Vec<(Moment, T)> =
             vec![(Moment { calls: 0, steps: 0 }, self.look(&edges[0]))];
         let mut moments = BTreeSet::new();
-        let mut stepped = Vec::new();
+        let mut stepped = Vec::new(); // so many instructions behind which edge
         for (calls, pair) in edges.windows(2).enumerate() {
             if pair[0] == pair[1] {
-                continue;
+                continue; // nothing is stored and then taken back
             }
             let next = alike(&pair[1], &edges[0]);
             let calls = calls as u64;
             if calls % 2 == 1 {
+                // In the kernel: there are no instructions between these two.
                 let moment = Moment { calls: calls + 1, steps: 0 };
                 found.push((moment, self.look(&pair[1])));
                 continue;
@@ -434,11 +433,14 @@ impl<T: PartialEq + Debug> Case<'_, T> {
             assert!(victim.calls(calls));
             let mut last = alike(&image(&place), &base);
             let mut steps = 0;
-            let mut rest = 500;
+            let mut rest = 500; // when all is stored
             while rest > 0 && victim.step() {
                 steps += 1;
                 let image = image(&place);
                 let now = alike(&image, &base);
+                if last == next && now != next {
+                    break; // between the next two edges
+                }
                 if now != last {
                     found.push((Moment { calls, steps }, self.look(&image)));
                     moments.insert(Moment { calls, steps: steps - 1 });
@@ -447,11 +449,9 @@ impl<T: PartialEq + Debug> Case<'_, T> {
                 rest -= u64::from(now == next);
                 last = now;
             }
-            assert_eq!(last, next, "{}", self.what);
-            figures.boundaries += steps;
+            assert!(last == next, "{}: another way than before", self.what);
             stepped.push((calls, steps));
         }
-        figures.images = found.len();
 
         // For real: where something changes, at each edge, and elsewhere as time allows.
         let mut random = Rng::with_seed(1);
@@ -466,14 +466,25 @@ impl<T: PartialEq + Debug> Case<'_, T> {
                 budget = budget.saturating_sub(steps.max(100));
             }
         }
-        moments.extend((0..figures.edges).map(|calls| Moment { calls, steps: 0 }));
-        for moment in moments {
-            let (left, _) = self.kill(moment)?;
+        moments.extend((0..edges.len() as u64).map(|calls| Moment { calls, steps: 0 }));
+        for &moment in &moments {
+            let left = self.kill(moment)?;
             let due = &found.iter().rfind(|(begins, _)| *begins <= moment).unwrap().1;
             assert_eq!(left, *due, "{}, killed at {moment:?}", self.what);
-            figures.kills += 1;
         }
-        eprintln!("{}: {figures:?}", self.what);
+        // Where nothing changes too, some instructions behind an edge.
+        for calls in (0..edges.len() as u64).step_by(2) {
+            let left = self.kill(Moment { calls, steps: random.u64(1..300) })?;
+            assert!(found.iter().any(|(_, due)| *due == left), "{}, killed: {left:?}", self.what);
+        }
+        eprintln!(
+            "{}: {} instructions and {} edges of system calls, {} images; {} kills, 0 violations",
+            self.what,
+            stepped.iter().map(|(_, steps)| steps).sum::<u64>(),
+            edges.len(),
+            found.len(),
+            moments.len() + edges.len().div_ceil(2)
+        );
         let mut answers: Vec<T> = found.into_iter().map(|(_, answer)| answer).collect();
         answers.dedup();
         Some(answers)
@@ -481,7 +492,7 @@ impl<T: PartialEq + Debug> Case<'_, T> {
 }
 
 /// How many instructions are led by the hand for the kills of one case: it takes some 20 us each.
-const STEPS: u64 = 100_000;
+const STEPS: u64 = 60_000;
 
 // Row 1
 
@@ -504,9 +515,9 @@ fn after_writer(place: &Place, before: u64) -> (u64, bool) {
     let end = snapshot.end;
     assert!((before..=before + 1).contains(&end), "{before} entries became {end}");
 
-    let unfinished = unfinished(place);
-    assert!(unfinished.is_empty() || unfinished == [before], "{unfinished:?}");
-    let begun = !unfinished.is_empty();
+    let stamps = unfinished(place);
+    assert!(stamps.is_empty() || stamps == [before], "unfinished: {stamps:?}");
+    let begun = !stamps.is_empty();
     assert!(!begun || end == before);
 
     let oldest = end.saturating_sub(D);
@@ -540,7 +551,7 @@ fn after_writer(place: &Place, before: u64) -> (u64, bool) {
         ((end + 2).saturating_sub(D)..end + 2).collect::<Vec<_>>()
     );
     assert_eq!(Taken::from(|| reader.poll()).entries, [end, end + 1]);
-    assert_eq!(unfinished_now(place), 0);
+    assert_eq!(unfinished(place), [0; 0]);
     (end, begun)
 }
 
@@ -552,10 +563,7 @@ fn unfinished(place: &Place) -> Vec<u64> {
     stamps.filter(|stamp| stamp & WRITING != 0).map(|stamp| stamp & !WRITING).collect()
 }
 
-fn unfinished_now(place: &Place) -> usize {
-    unfinished(place).len()
-}
-
+/// [`Case::everywhere`], for an action of the victim.
 fn kill_everywhere<T: PartialEq + Debug>(
     what: &str,
     action: &str,
@@ -737,11 +745,11 @@ fn a_writer_that_stands_still_at_any_instruction_of_an_append_keeps_nobody_from_
         let (mut boundaries, mut published) = (0, false);
         loop {
             let _claims = claims();
-            let unfinished = unfinished(&place);
+            let begun = unfinished(&place) == [before];
             let end = log.snapshot().unwrap().end;
             assert!(end == before && !published || end == before + 1, "{end}");
             published = end > before;
-            let oldest = end.saturating_sub(D) + u64::from(unfinished == [before] && before >= D);
+            let oldest = end.saturating_sub(D) + u64::from(begun && before >= D);
             let taken = Taken::observed(&log);
             taken.assert_covers(end.saturating_sub(D)..end);
             assert!(taken.entries.iter().copied().eq(oldest..end), "{taken:?}");
@@ -756,19 +764,48 @@ fn a_writer_that_stands_still_at_any_instruction_of_an_append_keeps_nobody_from_
             }
         }
         assert!(published);
-        eprintln!("writer still after {before}: {boundaries} boundaries");
+        eprintln!(
+            "a writer that stands still after {before}: {boundaries} boundaries, 0 violations"
+        );
         assert_eq!(victim.answer(), before.to_string());
     }
 }
 
 // Row 3: a reader that stands still while the writer goes on.
 
+/// The boundaries of an action, in order, so that it can be taken to each of them again.
+struct Trail(Vec<Option<u64>>);
+
+impl Trail {
+    /// Leads the victim to the end of its action.
+    fn of(victim: &mut Victim) -> Trail {
+        let mut places = vec![victim.0.place()];
+        while victim.step() {
+            places.push(victim.0.place());
+        }
+        places.pop(); // behind the signal already, though before its delivery
+        Trail(places)
+    }
+
+    /// Takes a victim from the beginning of the same action to a boundary.
+    fn follow(&self, victim: &mut Victim, boundary: usize) {
+        match self.0[boundary] {
+            Some(place) => {
+                let times = self.0[1..=boundary].iter().filter(|&&it| it == Some(place)).count();
+                victim.0.run_to(place, times);
+            }
+            None => assert!(victim.steps(boundary as u64)),
+        }
+    }
+}
+
 #[test]
 fn a_reader_that_stands_still_at_any_instruction_of_a_poll_takes_what_it_asked_for_or_loses_it() {
     let Some(mut victim) = Victim::start() else { return };
-    let mut random = Rng::with_seed(3);
-    let (mut torn, mut all) = (0u64, 0u64);
-    for (before, from) in [(0, 0), (2, 2), (2, 1), (11, 11), (11, 10), (11, 7), (11, 5)] {
+    let mut torn = 0;
+    // How many entries there are, and how many of them the reader has before it: none, one, all
+    // that are there, and two more.
+    for (before, ahead) in [(0, 0), (11, 0), (11, 1), (11, D), (11, D + 2)] {
         let place = Place::new();
         {
             let _claims = claims();
@@ -777,46 +814,50 @@ fn a_reader_that_stands_still_at_any_instruction_of_a_poll_takes_what_it_asked_f
         let log = place.log();
         let file = OpenOptions::new().write(true).open(place.shm_file()).unwrap();
         let bytes = image(&place).unwrap();
-        let action = format!("poll {} {from}", place.shm);
+        let action = format!("poll {} {}", place.shm, before - ahead);
         victim.begin(&action);
-        let mut length = 0;
-        while victim.step() {
-            length += 1;
-        }
+        let trail = Trail::of(&mut victim);
         victim.answer();
-        let (mut schedules, mut budget) = (0, STEPS);
-        let mut delivered = 0;
-        while budget > 0 {
-            let steps = random.u64(0..length);
-            for distance in [1, D - 1, D, D + 1, 2 * D, 3 * D + 1] {
-                budget = budget.saturating_sub(steps);
+
+        let distances = [1, D - 1, D, D + 1, 2 * D, 3 * D + 1];
+        // Where places are not known, each boundary has to be stepped to; and a reader that was
+        // lapped spins for a while. There each boundary gets one distance, in turn.
+        let every = if trail.0[0].is_some() { 1 } else { 31 };
+        let in_turn = trail.0.len() > 4_000;
+        let (mut schedules, mut delivered, mut lost) = (0, 0, 0);
+        for boundary in (0..trail.0.len()).step_by(every) {
+            for (number, &distance) in distances.iter().enumerate() {
+                if in_turn && boundary / every % distances.len() != number {
+                    continue;
+                }
                 file.write_all_at(&bytes, 0).unwrap();
                 victim.begin(&action);
-                assert!(victim.steps(steps));
+                trail.follow(&mut victim, boundary);
                 {
                     let _claims = claims();
                     append(&mut log.writer().unwrap(), distance);
                 }
                 victim.finish();
-                let answer = victim.answer();
-                let taken = Taken::said(&answer);
-                let end = before + distance;
-                torn += taken.torn.len() as u64;
+                let taken = Taken::said(&victim.answer());
+                let (from, end) = (before - ahead, before + distance);
+                torn += taken.torn.len();
                 if taken.torn.is_empty() {
                     taken.assert_covers(from..end);
                 }
+                // A reader that sees the writer move goes on one later than it must.
                 let gone = (end + 1).saturating_sub(D);
                 assert!(taken.lost.iter().all(|range| range.end <= gone), "{taken:?} of {end}");
-                delivered += taken.entries.len();
+                delivered += taken.entries.len() as u64;
+                lost += taken.passed() - taken.entries.len() as u64;
                 schedules += 1;
             }
         }
-        all += schedules;
         eprintln!(
-            "poll of {from} in {before}: {length} boundaries, {schedules} schedules, {delivered}"
+            "poll with {ahead} of {before} entries ahead: {} boundaries, {schedules} schedules, \
+             {delivered} entries delivered, {lost} lost, {torn} torn so far",
+            trail.0.len()
         );
     }
-    eprintln!("{all} schedules, {torn} torn");
     assert_eq!(torn, 0);
 }
 
@@ -878,7 +919,7 @@ fn report_everywhere(
             first = Some(edges);
         }
     };
-    assert_eq!(last, Stop::Exited(0), "{what}: {}", traced.said());
+    assert_eq!(last, Stop::Exited(0), "{what}: {}", traced.last_words());
     let first = first.unwrap();
     let moments = (1..first - 1).step_by(16).chain(first - 1..=edges);
     let mut kills = 0;

@@ -7,6 +7,8 @@
 
 use super::PATIENCE;
 use nix::errno::Errno;
+#[cfg(target_arch = "x86_64")]
+use nix::sys::ptrace::AddressType;
 use nix::sys::ptrace::{self, Options};
 use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
@@ -76,8 +78,9 @@ impl Traced {
         hear(&mut self.stderr)
     }
 
-    /// All that it has said, after its end.
-    pub fn said(mut self) -> String {
+    /// All that it still has to say, and its end.
+    pub fn last_words(&mut self) -> String {
+        let _ = self.child.kill();
         std::io::read_to_string(&mut self.stderr).unwrap()
     }
 
@@ -85,6 +88,48 @@ impl Traced {
     pub fn step(&mut self) -> Stop {
         ptrace::step(self.thread, None).unwrap();
         self.wait()
+    }
+
+    /// Where it stands, if that can be gone to again with [`Traced::run_to`].
+    #[cfg(target_arch = "x86_64")]
+    pub fn place(&self) -> Option<u64> {
+        Some(ptrace::getregs(self.thread).unwrap().rip)
+    }
+
+    /// Where it stands, if that can be gone to again with [`Traced::run_to`].
+    #[cfg(not(target_arch = "x86_64"))]
+    pub fn place(&self) -> Option<u64> {
+        None
+    }
+
+    /// Runs until it has come to a place so many times: a breakpoint, and no trace of it left.
+    #[cfg(target_arch = "x86_64")]
+    pub fn run_to(&mut self, place: u64, times: usize) {
+        let at = place as AddressType;
+        let code = ptrace::read(self.thread, at).unwrap();
+        for _ in 0..times {
+            // An instruction that repeats itself comes back to itself.
+            if self.place() == Some(place)
+                && self.step() == Stop::Step
+                && self.place() == Some(place)
+            {
+                continue;
+            }
+            ptrace::write(self.thread, at, code & !0xFF | 0xCC).unwrap(); // int3
+            self.go();
+            assert_eq!(self.wait(), Stop::Step);
+            ptrace::write(self.thread, at, code).unwrap();
+            let mut registers = ptrace::getregs(self.thread).unwrap();
+            assert_eq!(registers.rip, place + 1, "a trap that nobody set");
+            registers.rip = place;
+            ptrace::setregs(self.thread, registers).unwrap();
+        }
+    }
+
+    /// Never called: no place is known.
+    #[cfg(not(target_arch = "x86_64"))]
+    pub fn run_to(&mut self, _place: u64, _times: usize) {
+        unreachable!("no place is known");
     }
 
     /// To the next edge of a system call.
