@@ -141,7 +141,9 @@ impl Taken {
     }
 
     fn observed(log: &Log) -> Taken {
-        let mut observer: Observer<Entry> = log.observe(Start::Oldest).unwrap();
+        // Not from the oldest: that leaves out the slot that is being overwritten.
+        let from = log.snapshot().unwrap().end.saturating_sub(D);
+        let mut observer: Observer<Entry> = log.observe(Start::At(from)).unwrap();
         Taken::from(|| observer.poll())
     }
 
