@@ -27,8 +27,12 @@
 //!
 //! // In another process, if the stock `reporter 0` is not all that is wanted:
 //! let mut reader = log.reader::<Trade>(0)?;
-//! while let Polled::Entry { position, record } = reader.poll() {
-//!     println!("{position}: {} at {}", record.symbol, record.price);
+//! loop {
+//!     match reader.poll() {
+//!         Polled::Entry { position, record } => println!("{position}: {}", record.price),
+//!         Polled::Lost(range) => eprintln!("lost {range:?}"),
+//!         Polled::Empty => break,
+//!     }
 //! }
 //! reader.commit();
 //! # assert_eq!(reader.position(), 1);
@@ -127,3 +131,8 @@ pub use value::TimeFormat;
 pub use wait::Wait;
 #[cfg(not(loom))]
 pub use writer::{Recovered, Writer};
+
+/// README's code compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -13,10 +13,11 @@
 //!                                            if lost: fence            Acquire (L)
 //! ```
 //!
-//! (A): a reader that sees `p + 1` sees the record of `p`, or a newer one. (F): if a single word
-//! it copied was newer, the second look sees a newer stamp. So what passes both looks is the
+//! (A): whoever sees `p + 1` sees the record of `p`, or a newer one. (F): whoever copied a single
+//! word of a newer record sees a newer stamp at the second look. So what passes both looks is the
 //! record of `p`, whole. (W): whoever sees the write pointer sees every stamp below it. (L): so
-//! does whoever was lapped; what is published below the stamp that passed it is no hole.
+//! does whoever was lapped, of all stamps below the one it found: it may take them for published,
+//! and report what is not there as lost.
 //!
 //! A reader that keeps up polls the very line the entry will arrive in, and never touches a line
 //! that the writer owns but for its own read pointer, once per batch.
