@@ -1,19 +1,19 @@
 //! CSV: a header `seq,<columns>`, then one row an entry, RFC 4180, line ends LF, no comments.
-//! Stands on `sink`, `value`, `layout`; `file` finds the file to go on with.
+//! Stands on `sink`, `rows`, `file`.
 
 #![forbid(unsafe_code)]
 
 use super::file::{self, Left, Resume};
+use super::rows::RowFormat;
 use super::{Mark, Sink};
 use crate::error::{Error, Result};
-use crate::layout::{FNV_BASIS, Output, fnv1a};
-use crate::schema::{Kind, Schema};
+use crate::layout::Output;
+use crate::schema::Schema;
 use crate::value::TimeFormat;
 use nix::poll::{PollFd, PollFlags, poll};
 use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
-use std::ops::Range;
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -215,84 +215,5 @@ fn wait_for_room(file: &File) -> io::Result<()> {
     match poll(&mut output, 50u8) {
         Ok(0) | Err(nix::Error::EINTR) => Err(io::ErrorKind::WouldBlock.into()),
         _ => Ok(()), // what else there is to say, the write will say
-    }
-}
-
-/// Records to rows.
-pub(super) struct RowFormat {
-    columns: Vec<(Kind, Range<usize>)>,
-    time: TimeFormat,
-    /// The first line of a file.
-    pub header: Vec<u8>,
-    /// No row has more bytes.
-    pub longest: usize,
-}
-
-impl RowFormat {
-    fn new(schema: &Schema, time: TimeFormat) -> RowFormat {
-        let columns = schema.columns();
-        let mut header = b"seq".to_vec();
-        for column in columns {
-            header.push(b',');
-            header.extend_from_slice(column.name().as_bytes());
-        }
-        header.push(b'\n');
-        // Quotes around each text, and every byte of it a quote that is doubled at worst.
-        let longest =
-            columns.iter().map(|column| column.kind().most_text() + 3).sum::<usize>() + 21;
-        let columns = columns
-            .iter()
-            .map(|column| (column.kind(), column.offset()..column.offset() + column.kind().size()))
-            .collect();
-        RowFormat { columns, time, header, longest }
-    }
-
-    #[inline]
-    fn row(&self, position: u64, record: &[u8], out: &mut Vec<u8>) {
-        out.reserve(self.longest);
-        out.extend_from_slice(itoa::Buffer::new().format(position).as_bytes());
-        for (kind, range) in &self.columns {
-            out.push(b',');
-            let from = out.len();
-            kind.format(&record[range.clone()], self.time, out);
-            if matches!(kind, Kind::Text(_)) {
-                quote_if_needed(from, out);
-            }
-        }
-        out.push(b'\n');
-    }
-
-    /// What tells a file's beginning from another's: the header, the way times are written, and
-    /// the first row. Never 0.
-    pub fn head(&self, first_row: &[u8]) -> u64 {
-        self.head_as(self.time, first_row)
-    }
-
-    /// The same of a file that has its times in the other way.
-    pub fn other_head(&self, first_row: &[u8]) -> u64 {
-        match self.time {
-            TimeFormat::Nanos => self.head_as(TimeFormat::Rfc3339, first_row),
-            TimeFormat::Rfc3339 => self.head_as(TimeFormat::Nanos, first_row),
-        }
-    }
-
-    fn head_as(&self, time: TimeFormat, first_row: &[u8]) -> u64 {
-        let hash = fnv1a(fnv1a(FNV_BASIS, &self.header), &[time as u8]);
-        fnv1a(hash, first_row).max(1)
-    }
-}
-
-/// Quotes what was appended since `from`, if a CSV reader would misread it.
-fn quote_if_needed(from: usize, out: &mut Vec<u8>) {
-    if out[from..].iter().any(|byte| matches!(byte, b'"' | b',' | b'\n' | b'\r')) {
-        let text = out.split_off(from);
-        out.push(b'"');
-        for byte in text {
-            if byte == b'"' {
-                out.push(b'"');
-            }
-            out.push(byte);
-        }
-        out.push(b'"');
     }
 }

@@ -1,5 +1,5 @@
 //! The file that a sink writes: found, known again, gone on with, or set aside.
-//! Stands on `layout`; what a row is, `csv` says.
+//! Stands on `rows`, `layout`.
 //!
 //! A file is gone on with only if it is the one this reader left: the same inode born at the same
 //! time, beginning with the same header and row. Then its rows are the truth: whatever was
@@ -8,20 +8,17 @@
 
 #![forbid(unsafe_code)]
 
-use super::csv::RowFormat;
+use super::rows::{RowFormat, Rows, seq_of};
 use crate::error::{Error, Result, invalid};
 use crate::layout::{Checkpoint, FNV_BASIS, Header, MAGIC, Output, fnv1a};
 use crate::platform::directory_of;
 use std::fs::{File, Metadata, OpenOptions, TryLockError};
-use std::io::{self, BufRead, BufReader, Read as _, Seek as _, SeekFrom};
+use std::io;
 use std::mem::offset_of;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
-
-/// How much of a file is read at a time.
-const CHUNK: usize = 128 << 10;
 
 /// What a reader left behind, to go on from.
 #[derive(Debug, Clone, Copy)]
@@ -242,48 +239,6 @@ fn examine(file: &File, format: &RowFormat, left: &Left) -> io::Result<Finding> 
     }
     let count = if next < since { all } else { delivered };
     Ok(Finding::Ours { next, rows: count, length: rows.end, head })
-}
-
-/// The whole rows of a file, one after the other. A line end within quotes ends no row.
-struct Rows<'a> {
-    file: BufReader<&'a File>,
-    row: Vec<u8>,
-    /// The end of the last whole row.
-    end: u64,
-    longest: usize,
-    overlong: bool,
-}
-
-impl<'a> Rows<'a> {
-    fn new(mut file: &'a File, from: u64, longest: usize) -> io::Result<Rows<'a>> {
-        file.seek(SeekFrom::Start(from))?;
-        let file = BufReader::with_capacity(CHUNK, file);
-        Ok(Rows { file, row: Vec::new(), end: from, longest, overlong: false })
-    }
-
-    fn next(&mut self) -> io::Result<Option<&[u8]>> {
-        self.row.clear();
-        loop {
-            let room = (self.longest + 1).saturating_sub(self.row.len()) as u64;
-            let count = (&mut self.file).take(room).read_until(b'\n', &mut self.row)?;
-            if self.row.len() > self.longest {
-                self.overlong = true;
-                return Ok(None);
-            }
-            if count == 0 || self.row.last() != Some(&b'\n') {
-                return Ok(None);
-            }
-            if self.row.iter().filter(|&&byte| byte == b'"').count() % 2 == 0 {
-                self.end += self.row.len() as u64;
-                return Ok(Some(&self.row));
-            }
-        }
-    }
-}
-
-fn seq_of(row: &[u8]) -> Option<u64> {
-    let digits = row.split(|&byte| byte == b',').next()?;
-    str::from_utf8(digits).ok()?.parse().ok()
 }
 
 /// The file that the name stands for, claimed for this process; `None` if there is none.

@@ -5,6 +5,7 @@
 
 pub mod csv;
 pub(crate) mod file;
+mod rows;
 
 use crate::layout::Output;
 use std::io;
