@@ -868,8 +868,9 @@ fn a_replaced_log_is_followed_as_long_as_its_writer_is_not_silent() {
     }
     drop(old);
     reporter.until_said("carried out to its end, 300");
-    until_lines(&place.output(0), 6);
-    assert_eq!(positions(&place.file("output_0.1.csv")), Vec::from_iter(0..300));
-    assert_eq!(positions(&place.output(0)), Vec::from_iter(0..5));
+    let aside = place.file("output_0.1.csv");
+    until("the old file is set aside", || aside.exists().then_some(()));
+    until_holds(&place.output(0), &new.csv(0..5));
+    assert_eq!(positions(&aside), Vec::from_iter(0..300));
     reporter.stop();
 }
