@@ -115,16 +115,16 @@ fn run(args: &Args) -> anyhow::Result<()> {
     if let Some(capacity) = args.capacity {
         options = options.capacity(capacity);
     }
-    let log = match &args.input {
+    let (log, result) = match &args.input {
         None => {
             let log = options.open_or_create::<Tick>(&name)?;
             let mut writer = log.writer::<Tick>()?;
             let mut market = Market::new(args.seed);
-            pump(args, &stop, &log, &mut writer, |writer, _| {
+            let result = pump(args, &stop, &log, &mut writer, |writer, _| {
                 writer.append(&market.tick());
                 Ok(true)
-            })?;
-            log
+            });
+            (log, result)
         }
         Some(input) => {
             let mut rows = Rows::open(input, &stop)?;
@@ -133,7 +133,7 @@ fn run(args: &Args) -> anyhow::Result<()> {
                 log => log?,
             };
             let mut writer = log.writer::<Raw>()?;
-            pump(args, &stop, &log, &mut writer, |writer, bytes| {
+            let result = pump(args, &stop, &log, &mut writer, |writer, bytes| {
                 let row = rows.next();
                 if stop.requested() {
                     return Ok(false); // the signal may have cut it short
@@ -142,14 +142,14 @@ fn run(args: &Args) -> anyhow::Result<()> {
                 writer.append(record)?;
                 *bytes = rows.bytes();
                 Ok(true)
-            })?;
-            log
+            });
+            (log, result)
         }
     };
     if args.remove && log.presence() == Presence::Here {
         Log::remove(&name)?;
     }
-    Ok(())
+    result
 }
 
 /// The log for the rows of a CSV: the one that is there, or a new one of the columns declared.
@@ -217,8 +217,10 @@ fn pump<R>(
     display.finish();
     let (count, time) = (writer.position() - first, pacer.began.elapsed());
     if !args.quiet {
+        let gone =
+            if log.presence() == Presence::Here { "" } else { ", and was deleted meanwhile" };
         tell(format_args!(
-            "writer: {} entries in {:.1} s, {} a second; {} has them as {first}..{}",
+            "writer: {} entries in {:.1} s, {} a second; {} has them as {first}..{}{gone}",
             grouped(count),
             time.as_secs_f64(),
             grouped(per_second(count, time)),
