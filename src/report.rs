@@ -71,6 +71,11 @@ impl<S: Sink> Report<S> {
     pub fn turn(&mut self, limit: u64) -> io::Result<Turn> {
         if !std::mem::replace(&mut self.begun, true) && self.reader.settle() {
             self.sink.begin_at(self.reader.position());
+            self.carry_out()?; // no row may be there before what is said of where they begin
+        }
+        // Not only behind a turn: one that ends in a loss carries nothing out, and each may.
+        if self.waiting.is_some_and(|since| since.elapsed() >= self.flush) {
+            self.carry_out()?;
         }
         let (mut turn, last) = (Turn::Busy, self.rows.saturating_add(limit));
         while turn == Turn::Busy && self.rows < last && !self.sink.is_full() {
@@ -217,6 +222,12 @@ impl Report<Csv> {
         let (sink, notes) = open(&mut self.reader, path, options, &left)?;
         self.lost_before = self.lost_before.min(self.reader.lost());
         self.sink = sink;
+        // Rows that are gone with the file are to be taken again, and to be counted then.
+        let (before, now) = (left.committed, self.reader.committed());
+        let lost = before.lost.saturating_sub(now.lost);
+        let gone = before.position.saturating_sub(now.position).saturating_sub(lost);
+        self.committed_rows = self.committed_rows.saturating_sub(gone);
+        self.rows = self.committed_rows;
         Ok(notes)
     }
 }

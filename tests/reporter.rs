@@ -447,7 +447,7 @@ fn a_signal_ends_a_reporter_whose_pipe_is_not_read_and_the_next_run_goes_on_behi
     let mut delivered = String::new();
     stdout.read_to_string(&mut delivered).unwrap();
     let position = feed.reader(0).position;
-    assert!(position < 10_000 && ended.stderr.contains(&format!("below position {position},")));
+    assert!(position < 10_000 && ended.stderr.contains(&format!("below position {position} ")));
     assert_eq!(delivered, feed.csv(0..position), "whole rows, all of them committed");
     let rest = place.carry(0, &["--output", "-"]);
     assert_eq!(rest.stdout, feed.csv(position..10_000));

@@ -485,6 +485,21 @@ fn a_file_that_is_cut_under_a_busy_reporter_is_noticed_before_the_next_row_is_wr
     assert_eq!(ended.stderr.matches("set aside").count(), 0, "{ended:?}");
 }
 
+#[test]
+fn rows_that_were_cut_away_do_not_count_towards_the_rows_asked_for() {
+    let place = Place::new();
+    let mut feed = place.feed(1 << 12);
+    feed.append(100);
+    let reporter = start(place.reporter(0, &["--count", "150"]));
+    until_holds(&place.output(0), &feed.csv(0..100));
+    cut(&place.output(0), 0);
+    until_holds(&place.output(0), &feed.csv(0..100));
+    feed.append(100);
+    let ended = reporter.end();
+    assert_eq!((ended.code(), ended.summary()), (0, (150, 0)), "{ended:?}");
+    assert_holds(&place.output(0), &feed.csv(0..150));
+}
+
 /// Where the positions end that a writer's last line tells of.
 fn positions_end(stderr: &str) -> u64 {
     stderr.trim_end().rsplit("..").next().unwrap().parse().unwrap()

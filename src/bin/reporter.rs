@@ -377,8 +377,8 @@ impl Reporter {
         Err(Failed(
             7,
             format!(
-                "{} cannot be written: {error}; it holds all below position {position}, where the \
-             next run goes on",
+                "{} cannot be written: {error}; all below position {position} is \
+                 committed, and the next run goes on from there",
                 self.output_name()
             ),
         )

@@ -115,7 +115,9 @@ pub(super) fn open(
                 ));
                 (next, lost.min(old.lost.saturating_add(next - old.begin - rows)))
             } else {
-                (next, lost.saturating_add(next - committed - rows))
+                // What lies before the beginning was passed over, and is nobody's loss.
+                let passed = next.saturating_sub(committed.max(old.begin));
+                (next, lost.saturating_add(passed.saturating_sub(rows)))
             };
             Resume { position, lost, length, output, notes }
         }
@@ -315,5 +317,7 @@ pub(super) fn identity(meta: &Metadata) -> u64 {
 }
 
 fn path_hash(path: &Path) -> io::Result<u64> {
-    Ok(fnv1a(FNV_BASIS, path.canonicalize()?.as_os_str().as_bytes()))
+    // By its directory: the file itself may be gone again.
+    let path = directory_of(path).canonicalize()?.join(path.file_name().unwrap_or_default());
+    Ok(fnv1a(FNV_BASIS, path.as_os_str().as_bytes()))
 }
