@@ -1,5 +1,7 @@
 //! Either side killed with SIGKILL, again and again, at any moment: no row is missing, none is
 //! there twice, and nobody has to repair anything.
+
+#![cfg(feature = "cli")] // the programs
 #![allow(clippy::unwrap_used)] // a panic is how a test fails
 
 mod common;

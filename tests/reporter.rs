@@ -1,4 +1,6 @@
 //! `reporter` as its user meets it: who may be it, where it begins, what it says, how it ends.
+
+#![cfg(feature = "cli")] // the programs
 #![allow(clippy::unwrap_used)] // a panic is how a test fails
 
 mod common;

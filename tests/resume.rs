@@ -1,4 +1,6 @@
 //! Going on with a file: what a reporter finds under its output's name, and what it makes of it.
+
+#![cfg(feature = "cli")] // the programs
 #![allow(clippy::unwrap_used)] // a panic is how a test fails
 
 mod common;

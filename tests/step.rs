@@ -15,6 +15,7 @@
 //! The victim is this test binary itself, run again with the one test that is not a test: a
 //! program of its own would have to be installed, or be missing where only this test is built.
 
+#![cfg(feature = "cli")] // the programs
 #![cfg(all(feature = "cli", target_os = "linux"))]
 #![allow(clippy::unwrap_used)] // a panic is how a test fails
 
