@@ -406,7 +406,7 @@ mod report {
     fn begin(log: &Log, path: &Path) -> Report<Csv> {
         let reader = log.reader_from::<Raw>(0, Start::Oldest).expect("the reader");
         let (options, flush) = (CsvOptions::default(), Duration::from_millis(10));
-        let report = Report::to_csv(reader, Start::Oldest, path, options, flush);
+        let report = Report::to_csv(reader, path, options, flush);
         let (report, notes) = report.expect("a new file");
         assert_eq!(notes, [""; 0]);
         report

@@ -303,11 +303,6 @@ impl<R> Reader<R> {
         &self.cursor.segment.schema
     }
 
-    /// What the log is called.
-    pub fn log_name(&self) -> String {
-        self.cursor.segment.name().to_string()
-    }
-
     /// Whether a living process is the log's writer.
     pub fn has_writer(&self) -> bool {
         self.claims.is_taken(Role::Writer)

@@ -150,26 +150,25 @@ impl<S: Sink> Report<S> {
 }
 
 impl Report<Csv> {
-    /// Carries `reader`, which began at `start`, to the CSV file at `path`, going on where the
-    /// file's rows end. Second come sentences that its user should see: a file set aside, rows
-    /// written again.
+    /// Carries `reader` to the CSV file at `path`, going on where the file's rows end. Second come
+    /// sentences that its user should see: a file set aside, rows written again.
     ///
     /// # Errors
     /// [`Error::OutputInUse`](crate::Error::OutputInUse) while another process writes the file;
     /// [`Error::Io`](crate::Error::Io).
     pub fn to_csv(
         mut reader: Reader<Raw>,
-        start: Start,
         path: &Path,
         options: CsvOptions,
         flush: Duration,
     ) -> Result<(Report<Csv>, Vec<String>)> {
+        let attached = reader.attached();
         let left = Left {
             output: reader.output(),
             committed: reader.committed(),
             position: reader.position(),
-            end: reader.attached().end,
-            explicit: start != Start::Resume,
+            end: attached.end,
+            explicit: attached.start != Start::Resume && !attached.fresh,
         };
         let lost_before = reader.lost();
         let (sink, notes) = open(&mut reader, path, options, &left)?;

@@ -123,9 +123,7 @@ impl<R: Record> Writer<R> {
     pub fn append(&mut self, record: &R) -> u64 {
         self.put(bytemuck::bytes_of(record))
     }
-}
 
-impl<R: Record> Writer<R> {
     /// The entry that was appended last, by this writer or the one before it: where an engine
     /// left off. `None` if there is none, or a restart of the machine has damaged it.
     pub fn last(&self) -> Option<R> {

@@ -9,7 +9,7 @@ mod common;
 use common::Place;
 use proptest::prelude::*;
 use ringlog::sink::csv::CsvOptions;
-use ringlog::{Log, Pod, Raw, Report, Start, Text, Turn, Zeroable, record};
+use ringlog::{Log, Pod, Raw, Report, Text, Turn, Zeroable, record};
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
@@ -36,8 +36,7 @@ fn append(log: &Log, count: u64) {
 fn carry(log: &Log, path: &Path) {
     let reader = log.reader::<Raw>(0).unwrap();
     let options = CsvOptions::default();
-    let (mut report, _) =
-        Report::to_csv(reader, Start::Resume, path, options, Duration::ZERO).unwrap();
+    let (mut report, _) = Report::to_csv(reader, path, options, Duration::ZERO).unwrap();
     while report.turn(u64::MAX).unwrap() != Turn::Idle {}
     report.carry_out().unwrap();
 }

@@ -240,7 +240,7 @@ fn obey(command: &[&str]) -> String {
 fn report(log: &Log, output: &Path) -> Report<Csv> {
     let reader: Reader<Raw> = log.reader(0).unwrap();
     let options = CsvOptions { time: TimeFormat::Nanos, sync: false };
-    let report = Report::to_csv(reader, Start::Resume, output, options, Duration::MAX);
+    let report = Report::to_csv(reader, output, options, Duration::MAX);
     let (mut report, notes) = report.unwrap();
     assert_eq!(notes, [""; 0]);
     while report.turn(u64::MAX).unwrap() != Turn::Idle {}

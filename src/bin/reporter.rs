@@ -263,7 +263,7 @@ impl Reporter {
             return Ok(Report::new(reader, stdout, flush));
         };
         let (report, notes) =
-            Report::to_csv(reader, start, path, self.csv, flush).map_err(output_failed)?;
+            Report::to_csv(reader, path, self.csv, flush).map_err(output_failed)?;
         self.warn_all(&notes);
         self.say(format_args!(
             "{} to {}, from {}",
