@@ -332,7 +332,13 @@ impl<R> Reader<R> {
         if matches!(self.attached.start, Start::Oldest | Start::Last(_)) {
             self.cursor.settle();
         }
-        self.position() != before
+        let moved = self.position() != before;
+        if moved {
+            // The writer has come by since we attached, and will again before the first row is out.
+            let head_start = (self.cursor.segment.geometry.capacity() / 16).max(1);
+            self.cursor.position = (self.position() + head_start).min(self.cursor.published);
+        }
+        moved
     }
 
     /// Back to the last commit.

@@ -824,11 +824,9 @@ fn an_output_that_cannot_be_opened_is_exit_7_and_moves_nothing() {
 #[test]
 fn a_reader_that_begins_beside_a_running_writer_has_lost_nothing() {
     let place = Place::new();
-    let writer = start(place.writer(&["--rate", "2000"]));
-    until("the ring is full", || {
-        let log = Log::open(place.shm.as_str()).ok()?;
-        (log.snapshot().ok()?.end > 1500).then_some(())
-    });
+    run(place.writer(&["--rate", "max", "--count", "1500"]));
+    let writer = start(place.writer(&["--rate", "500"]));
+    until("it goes on", || (place.log().snapshot().unwrap().end > 1500).then_some(()));
     for id in 0..8 {
         let ended = run(place.reporter(id, &["--once", "--strict"]));
         assert_eq!(ended.code(), 0, "{ended:?}");
