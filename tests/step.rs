@@ -23,7 +23,7 @@ mod common;
 #[path = "common/trace.rs"]
 mod trace;
 
-use common::{Ended, Feed, PATIENCE, Place, after, assert_holds, positions, start};
+use common::{Ended, Feed, PATIENCE, Place, after, assert_holds, figure, positions, start};
 use fastrand::Rng;
 use nix::sys::signal::{Signal, raise};
 use nix::unistd::{Pid, alarm, gettid};
@@ -360,6 +360,15 @@ struct Case<'a, T> {
 }
 
 impl<T: PartialEq + Debug> Case<'_, T> {
+    /// Where its figures belong in `docs/reliability.md`.
+    fn row(&self) -> u8 {
+        match self.action {
+            "append" | "write" => 1,
+            "create" => 13,
+            _ => 10,
+        }
+    }
+
     fn begin(&self) -> Option<(Place, Victim)> {
         let place = Place::new();
         {
@@ -474,13 +483,16 @@ impl<T: PartialEq + Debug> Case<'_, T> {
             let possible = found.iter().any(|(_, due)| *due == left);
             assert!(possible, "{}, killed at {moment:?}: {left:?}", self.what);
         }
-        eprintln!(
-            "{}: {} instructions and {} edges of system calls, {} images; {} kills, 0 violations",
-            self.what,
-            instructions,
-            edges.len(),
-            found.len(),
-            moments.union(&more).count()
+        let kills = moments.union(&more).count();
+        figure(
+            self.row(),
+            format_args!(
+                "{}: {instructions} instructions and {} edges of system calls, {} images; {kills} \
+                 kills, 0 violations",
+                self.what,
+                edges.len(),
+                found.len()
+            ),
         );
         let mut answers: Vec<T> = found.into_iter().map(|(_, answer)| answer).collect();
         answers.dedup();
@@ -795,8 +807,11 @@ fn a_writer_that_stands_still_at_any_instruction_of_an_append_keeps_nobody_from_
             }
         }
         assert!(published);
-        eprintln!(
-            "a writer that stands still after {before}: {boundaries} boundaries, 0 violations"
+        figure(
+            2,
+            format_args!(
+                "a writer that stands still after {before}: {boundaries} boundaries, 0 violations"
+            ),
         );
         assert_eq!(victim.answer(), before.to_string());
     }
@@ -883,10 +898,13 @@ fn a_reader_that_stands_still_at_any_instruction_of_a_poll_takes_what_it_asked_f
                 schedules += 1;
             }
         }
-        eprintln!(
-            "poll with {ahead} of {before} entries ahead: {} boundaries, {schedules} schedules, \
-             {delivered} entries delivered, {lost} lost, {torn} torn so far",
-            trail.0.len()
+        figure(
+            3,
+            format_args!(
+                "poll with {ahead} of {before} entries ahead: {} boundaries, {schedules} \
+                 schedules, {delivered} entries delivered, {lost} lost, {torn} torn so far",
+                trail.0.len()
+            ),
         );
     }
     assert_eq!(torn, 0);
@@ -963,9 +981,12 @@ fn report_everywhere(
         check(&place, &feed);
         kills += 1;
     }
-    eprintln!(
-        "reporter, {what}: {edges} edges of system calls, the first to change anything is {first}; \
-         {kills} kills, 0 rows missing or repeated"
+    figure(
+        10,
+        format_args!(
+            "reporter, {what}: {edges} edges of system calls, the first to change anything is \
+             {first}; {kills} kills, 0 rows missing or repeated"
+        ),
     );
 }
 

@@ -3,6 +3,7 @@
 //! of a CSV file.
 #![allow(dead_code)] // each test binary uses its part
 
+use std::fmt::Display;
 use std::fs::{self, File};
 use std::io::Read;
 use std::ops::Range;
@@ -20,6 +21,12 @@ use ringlog::{Log, Name, Pod, ReaderState, Timestamp, Writer, Zeroable, record};
 
 /// No wait in a test is longer; what takes longer has hung.
 pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Prints a figure, under the row of the table in `docs/reliability.md` that it belongs to;
+/// `scripts/faults` collects them.
+pub fn figure(row: u8, what: impl Display) {
+    eprintln!("fault {row}: {what}");
+}
 
 /// A log name in shared memory and a directory, both gone when the test is.
 pub struct Place {
