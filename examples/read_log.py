@@ -33,7 +33,7 @@ def rows(log):
         sys.exit("not a log of format 1")
     capacity, slot_size, entry_size, _, _, _, schema_len = struct.unpack_from("<7Q", log, 0x90)
     used = 8 + (entry_size + 7) // 8 * 8
-    stride = 16 if used <= 16 else 32 if used <= 32 else (used + 63) // 64 * 64
+    stride = 1 << (used - 1).bit_length() if used <= 4096 else (used + 4095) // 4096 * 4096
     if (capacity < 2 or capacity & (capacity - 1) or not entry_size or slot_size != stride
             or len(log) != 0x1000 + capacity * slot_size or schema_len > 2560):
         sys.exit("sizes that do not fit each other")

@@ -34,6 +34,8 @@ pub const DEFAULT_CAPACITY: u64 = 1024;
 pub const HEADER_SIZE: usize = 0x1000;
 /// Bytes a record may take.
 pub const ENTRY_MAX: usize = 1 << 20;
+/// What a slot does not lie across, if it fits into one: a page of memory, as written to a disk.
+const PAGE: usize = 4096;
 /// Bytes the schema text may take.
 pub const SCHEMA_MAX: usize = 2560;
 
@@ -275,14 +277,13 @@ impl Geometry {
     }
 }
 
-/// The smallest stride that holds stamp and record without straddling a line it could have fitted
-/// in.
+/// The smallest power of two that holds stamp and record, or whole pages: no slot lies across a
+/// cache line or a page that it could have fitted in. A page is what reaches a disk at once.
 #[inline]
 const fn slot_size(entry_size: usize) -> usize {
     match 8 + entry_size.next_multiple_of(8) {
-        ..=16 => 16,
-        17..=32 => 32,
-        used => used.next_multiple_of(64),
+        used @ ..=PAGE => used.next_power_of_two(),
+        used => used.next_multiple_of(PAGE),
     }
 }
 
@@ -306,7 +307,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn a_slot_is_the_smallest_stride_that_keeps_to_its_line() {
+    fn a_slot_is_the_smallest_power_of_two_or_whole_pages() {
         for (entry, slot) in [
             (1, 16),
             (8, 16),
@@ -316,7 +317,10 @@ mod tests {
             (56, 64),
             (57, 128),
             (120, 128),
-            (121, 192),
+            (121, 256),
+            (4088, 4096),
+            (4089, 8192),
+            (9000, 12288),
         ] {
             assert_eq!(
                 Geometry::new(2, entry).unwrap().slot_size(),
