@@ -73,6 +73,15 @@ impl<'a> Ring<'a> {
     /// and three. Only the writer calls this, with each position once.
     #[inline]
     pub fn publish(&self, write_ptr: &AtomicU64, position: u64, record: &[u8]) {
+        self.fill(position, record);
+        self.advance(write_ptr, position + 1);
+    }
+
+    /// The first part of [`publish`](Ring::publish): the entry is there for all who ask its slot,
+    /// and the write pointer says nothing of it yet. It may be half a ring behind: then the entry
+    /// below it is still there, and [`end`](Ring::end) goes on from there.
+    #[inline]
+    pub fn fill(&self, position: u64, record: &[u8]) {
         // Cut to a length that is known where the record's type is, so that the loop unrolls.
         let slot = self.slot(position, record.len());
         // With the Acquires in `read` and `look`: all stamps below `position` come first.
@@ -88,7 +97,12 @@ impl<'a> Ring<'a> {
             slot[slot.len() - 1].store(u64::from_le_bytes(last), Relaxed);
         }
         slot[0].store(position + 1, Release); // with the Acquire in `read`: the words come first
-        write_ptr.store(position + 1, Release); // with the Acquire in `end`: the stamp comes first
+    }
+
+    /// The second part of [`publish`](Ring::publish), of all entries below `end`.
+    #[inline]
+    pub fn advance(&self, write_ptr: &AtomicU64, end: u64) {
+        write_ptr.store(end, Release); // with the Acquire in `end`: the stamps come first
     }
 
     /// Makes the slots say that the log ends at `position`, when no entry before it is left to: as
@@ -152,7 +166,8 @@ impl<'a> Ring<'a> {
 
     /// The position after the newest published entry.
     ///
-    /// That is the write pointer, or one further: a writer can die between its last two stores.
+    /// That is the write pointer, or further: a writer can die before its last store, in a batch
+    /// half a ring before.
     /// The two slots beside it tell whether it can be believed; if not, all slots are asked.
     pub fn end(&self, write_ptr: &AtomicU64) -> u64 {
         // A live writer may lap the look; a pointer that is really wrong stays wrong.

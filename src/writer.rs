@@ -9,6 +9,7 @@ use crate::schema::{Raw, Record, now_ns};
 use crate::segment::{Claims, Segment};
 use crate::sync::Ordering::{Relaxed, Release};
 use std::marker::PhantomData;
+use std::ops::Range;
 
 /// The one writer of a log.
 ///
@@ -90,8 +91,8 @@ impl<R> Writer<R> {
     }
 
     /// If the write pointer was wrong when this writer attached: what it was, and what it is.
-    /// One too low is what a kill between the last two stores leaves; anything else is damage, or
-    /// a restart of the machine.
+    /// Too low is what a kill leaves, by one, or by up to half the ring in a batch; anything else
+    /// is damage, or a restart of the machine.
     pub fn recovered(&self) -> Option<Recovered> {
         self.recovered
     }
@@ -122,6 +123,38 @@ impl<R: Record> Writer<R> {
     #[inline]
     pub fn append(&mut self, record: &R) -> u64 {
         self.put(bytemuck::bytes_of(record))
+    }
+
+    /// Appends entries in order; returns their positions. The same as [`append`](Writer::append) of
+    /// each, and cheaper: the write pointer moves once for all of them, or for half a ring.
+    ///
+    /// A reader has each entry as soon as it is whole. A kill leaves a whole prefix of the batch:
+    /// every entry up to some one, and nothing of those behind it.
+    ///
+    /// ```
+    /// # use ringlog::{Log, Pod, Zeroable, record};
+    /// # #[repr(C)]
+    /// # #[derive(Clone, Copy, Pod, Zeroable)]
+    /// # struct Sample { value: f64 }
+    /// # record!(Sample { value });
+    /// # let name = format!("/ringlog-doc-batch-{}", std::process::id());
+    /// let log = Log::create::<Sample>(name.as_str())?;
+    /// let mut writer = log.writer::<Sample>()?;
+    /// assert_eq!(writer.append_batch(&[Sample { value: 1.5 }, Sample { value: 2.5 }]), 0..2);
+    /// # Log::remove(name.as_str())?;
+    /// # Ok::<(), ringlog::Error>(())
+    /// ```
+    pub fn append_batch(&mut self, records: &[R]) -> Range<u64> {
+        let first = self.next;
+        let (ring, write_ptr) = (self.segment.ring(), &self.segment.header().write_ptr);
+        for piece in records.chunks(self.segment.geometry.capacity() as usize / 2) {
+            for record in piece {
+                ring.fill(self.next, bytemuck::bytes_of(record));
+                self.next += 1;
+            }
+            ring.advance(write_ptr, self.next);
+        }
+        first..self.next
     }
 
     /// The entry that was appended last, by this writer or the one before it: where an engine

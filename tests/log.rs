@@ -1142,6 +1142,8 @@ fn a_snapshot_shows_who_is_there_and_how_far() {
 
 #[derive(Debug, Clone)]
 enum Step {
+    AppendBatch(u64),
+    PollBatch(u64),
     Append(u64),
     Poll(u64),
     Commit,
@@ -1153,6 +1155,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         4 => (0u64..100).prop_map(Step::Append),
         4 => (0u64..100).prop_map(Step::Poll),
+        2 => (0u64..200).prop_map(Step::AppendBatch),
+        2 => (0u64..200).prop_map(Step::PollBatch),
         2 => Just(Step::Commit),
         1 => Just(Step::NewReader),
         1 => Just(Step::NewWriter),
@@ -1195,6 +1199,36 @@ proptest! {
                     };
                     prop_assert_eq!(reader.as_mut().unwrap().poll(), expected);
                 },
+                Step::AppendBatch(count) => {
+                    let records: Vec<_> = (end..end + count).map(Sample::at).collect();
+                    let positions = writer.as_mut().unwrap().append_batch(&records);
+                    prop_assert_eq!(positions, end..end + count);
+                    end += count;
+                }
+                Step::PollBatch(count) => {
+                    let mut records = vec![Sample::at(0); count as usize];
+                    let oldest = end.saturating_sub(capacity);
+                    let there = (end - next).min(count);
+                    let expected = if count == 0 {
+                        Polled::Empty
+                    } else if next < oldest {
+                        lost += oldest - next;
+                        let gap = next..oldest;
+                        next = oldest;
+                        Polled::Lost(gap)
+                    } else if there > 0 {
+                        next += there;
+                        Polled::Entry { position: next - there, record: there as usize }
+                    } else {
+                        Polled::Empty
+                    };
+                    let polled = reader.as_mut().unwrap().poll_batch(&mut records);
+                    if let Polled::Entry { position, record: count } = polled {
+                        let due = (position..).take(count).map(Sample::at);
+                        prop_assert!(due.eq(records.into_iter().take(count)));
+                    }
+                    prop_assert_eq!(polled, expected);
+                }
                 Step::Commit => {
                     reader.as_mut().unwrap().commit();
                     committed = Some((next, lost));
