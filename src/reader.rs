@@ -99,8 +99,8 @@ impl Cursor {
         for _ in 0..8 {
             let ring = self.segment.ring();
             let Seen::Passed(holder) = ring.look(self.position) else { return };
-            let write_ptr = &self.segment.header().write_ptr;
-            (self.position, self.published) = ring.after_lap(write_ptr, self.position, holder);
+            let end = || self.segment.end();
+            (self.position, self.published) = ring.after_lap(end, self.position, holder);
         }
     }
 
@@ -140,8 +140,8 @@ impl Cursor {
         let (ring, position) = (self.segment.ring(), self.position);
         match seen {
             Seen::Passed(holder) => {
-                let write_ptr = &self.segment.header().write_ptr;
-                (self.position, self.published) = ring.after_lap(write_ptr, position, holder);
+                let end = || self.segment.end();
+                (self.position, self.published) = ring.after_lap(end, position, holder);
                 if self.position == position {
                     return Polled::Empty;
                 }

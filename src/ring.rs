@@ -208,15 +208,15 @@ impl<'a> Ring<'a> {
 
     /// Where a reader goes on that wanted `position` and found `holder` in its slot: at the oldest
     /// entry still there, or a sixteenth of the ring later if the writer moves while we look, so
-    /// that it is not lapped again at once. Second comes the end of the log as it was found. The
+    /// that it is not lapped again at once. `end` finds the end of the log, which comes second. The
     /// same position again is no lap: the slot was damaged before its entry came.
-    pub fn after_lap(&self, write_ptr: &AtomicU64, position: u64, holder: u64) -> (u64, u64) {
+    pub fn after_lap(&self, end: impl Fn() -> u64, position: u64, holder: u64) -> (u64, u64) {
         let capacity = self.geometry.capacity();
-        let before = self.end(write_ptr);
+        let before = end();
         for _ in 0..64 {
             std::hint::spin_loop(); // about a microsecond
         }
-        let end = self.end(write_ptr);
+        let end = end();
         // All below a holder is published. A stamp that says otherwise is no writer's: it costs
         // the entry it stands on, if there was one.
         if position >= end {

@@ -78,7 +78,8 @@ impl<'a> Follower<'a> {
                 self.delivered += 1;
             }
             Seen::Passed(holder) => {
-                let lap = self.heap.ring().after_lap(&self.heap.write_ptr, position, holder);
+                let (ring, write_ptr) = (self.heap.ring(), &self.heap.write_ptr);
+                let lap = ring.after_lap(|| ring.end(write_ptr), position, holder);
                 (self.position, self.published) = lap;
                 assert!(self.position > position, "not beyond {position}, but {lap:?}");
                 self.lost += self.position - position;
