@@ -170,18 +170,30 @@ impl<'a> Ring<'a> {
     /// half a ring before.
     /// The two slots beside it tell whether it can be believed; if not, all slots are asked.
     pub fn end(&self, write_ptr: &AtomicU64) -> u64 {
+        let mut pointer = 0;
         // A live writer may lap the look; a pointer that is really wrong stays wrong.
         for _ in 0..16 {
-            let pointer = write_ptr.load(Acquire); // with the write_ptr store in `publish`
+            pointer = write_ptr.load(Acquire); // with the store in `advance`
             if let Some(end) = self.rolled_forward(pointer) {
                 return end;
             }
         }
-        self.scan()
+        self.scan().unwrap_or_else(|| match self.newest() {
+            0 => 0,
+            // Slots that agree on nothing have less to say than a pointer that none of them backs.
+            _ if pointer < POSITION_LIMIT => pointer,
+            newest => newest,
+        })
     }
 
     /// `pointer`, moved over entries that are published above it; `None` if the slots deny it.
     fn rolled_forward(&self, pointer: u64) -> Option<u64> {
+        if pointer >= POSITION_LIMIT {
+            return None;
+        }
+        if self.stamp(pointer).load(Acquire) == WRITING | pointer {
+            return Some(pointer); // its append has begun: as with `look`, all below is published
+        }
         let below = |back| pointer.checked_sub(back).map(|position| self.look(position));
         let believable = match below(1) {
             None | Some(Seen::Entry) => true,
@@ -189,7 +201,7 @@ impl<'a> Ring<'a> {
             // With the entry before it still there the pointer is right, and the stamp is not.
             Some(Seen::Passed(_) | Seen::Damaged) => below(2) == Some(Seen::Entry),
         };
-        if pointer >= POSITION_LIMIT || !believable {
+        if !believable {
             return None;
         }
         let mut end = pointer;
@@ -243,18 +255,29 @@ impl<'a> Ring<'a> {
         next
     }
 
-    /// The position after the newest entry that any slot holds: for a pointer that is not to be
-    /// believed, after damage or a restart of the machine. Costs one look at every slot.
-    pub fn scan(&self) -> u64 {
-        (0..self.geometry.capacity())
-            .filter_map(|index| {
-                let stamp = self.stamp(index).load(Acquire); // as in `look`
-                let holder = self.holder(stamp, index).filter(|_| stamp != 0)?;
-                // Being written: all before it is published, it is not.
-                Some(if stamp & WRITING != 0 { holder } else { holder + 1 })
-            })
-            .max()
-            .unwrap_or(0)
+    /// The position after the newest entry, for a pointer that is not to be believed: of one that
+    /// follows another or the one before that, so that no single stamp that somebody scribbled
+    /// moves the end away from all readers. `None` if there is none. Costs a look at every slot.
+    pub fn scan(&self) -> Option<u64> {
+        let is_there = |position| self.look(position) == Seen::Entry;
+        let follows = |holder: u64| holder < 2 || is_there(holder - 1) || is_there(holder - 2);
+        self.held().filter(|&(holder, _)| follows(holder)).map(|(_, end)| end).max()
+    }
+
+    /// The position after the newest entry that any slot speaks of: after a restart of the machine,
+    /// when its neighbours may be missing.
+    pub fn newest(&self) -> u64 {
+        self.held().map(|(_, end)| end).max().unwrap_or(0)
+    }
+
+    /// What each slot holds, and where the log ends by its stamp.
+    fn held(&self) -> impl Iterator<Item = (u64, u64)> {
+        (0..self.geometry.capacity()).filter_map(|index| {
+            let stamp = self.stamp(index).load(Acquire); // as in `look`
+            let holder = self.holder(stamp, index).filter(|_| stamp != 0)?;
+            // Being written: all before it is published, it is not.
+            Some((holder, if stamp & WRITING != 0 { holder } else { holder + 1 }))
+        })
     }
 }
 

@@ -321,7 +321,7 @@ impl Segment {
         let pointers = header.read_ptrs.iter().chain([&header.write_ptr]);
         let pointers = pointers.chain(committed.map(|checkpoint| &checkpoint.position));
         let seen = pointers.map(|pointer| pointer.load(Relaxed)).filter(|&p| p < POSITION_LIMIT);
-        self.ring().scan().max(seen.max().unwrap_or(0))
+        self.ring().newest().max(seen.max().unwrap_or(0))
     }
 
     /// Which boot of the machine this is.

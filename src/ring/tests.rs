@@ -29,6 +29,10 @@ impl Heap {
     /// Where a reader goes on that wanted `position` and was passed.
     fn lapped(&self, position: u64) -> (u64, u64) {
         let Seen::Passed(holder) = self.read(position) else { panic!("{position} is not passed") };
+        self.lapped_by(position, holder)
+    }
+
+    fn lapped_by(&self, position: u64, holder: u64) -> (u64, u64) {
         self.ring().after_lap(|| self.ring().end(&self.write_ptr), position, holder)
     }
 }
@@ -120,10 +124,12 @@ proptest! {
             heap.stamp(index).store(stamp, Relaxed);
         }
         prop_assert!(heap.end_by(pointer) <= POSITION_LIMIT);
-        prop_assert!(heap.ring().scan() <= POSITION_LIMIT);
+        prop_assert!(heap.ring().scan() <= Some(POSITION_LIMIT));
+        prop_assert!(heap.ring().newest() <= POSITION_LIMIT);
         if let Seen::Passed(_) = heap.ring().look(p) {
             let holder = heap.ring().holder(heap.stamp(p).load(Relaxed), p).unwrap();
-            prop_assert!(heap.ring().after_lap(|| heap.ring().end(&heap.write_ptr), p, holder).0 > p);
+            let (next, end) = heap.lapped_by(p, holder);
+            prop_assert!(next > p || next == p && p >= end, "{next} after {p}, the end is {end}");
         }
         prop_assert!(heap.ring().after_hole(p, pointer) > p);
     }
@@ -150,7 +156,11 @@ fn the_end_is_found_from_any_pointer() {
             let ring = format!("{count} entries in {capacity}, half {half}, pointer {pointer}");
             assert_eq!(heap.end_by(pointer), count, "{ring}");
         }
-        assert_eq!(heap.ring().scan(), count, "{count} entries in {capacity}, half {half}");
+        assert_eq!(
+            heap.ring().scan().unwrap_or(0),
+            count,
+            "{count} entries in {capacity}, half {half}"
+        );
     }
 }
 
@@ -159,8 +169,23 @@ fn a_stamp_that_no_writer_stores_does_not_move_the_end() {
     for index in 0..8 {
         let heap = Heap::filled(8, 20, false);
         heap.stamp(index).store(WRITING | (index + 1), Relaxed);
-        let scanned = if index == 19 % 8 { 19 } else { 20 }; // the newest entry is gone
+        let scanned = Some(if index == 19 % 8 { 19 } else { 20 }); // the newest entry is gone
         assert_eq!((heap.end_by(20), heap.ring().scan()), (20, scanned), "slot {index}");
+    }
+}
+
+#[test]
+fn no_single_stamp_moves_the_end_even_if_no_pointer_is_to_be_believed() {
+    for (capacity, count, half) in rings().filter(|&(capacity, count, _)| capacity > 2 && count > 0)
+    {
+        for index in (0..capacity).filter(|&index| index != (count - 1) % capacity) {
+            let heap = Heap::filled(capacity, count, half);
+            heap.stamp(index).store((1 << 40) + index + 1, Relaxed);
+            for pointer in [POSITION_LIMIT - 1, u64::MAX] {
+                let ring = format!("{count} entries in {capacity}, half {half}, slot {index}");
+                assert_eq!(heap.end_by(pointer), count, "{ring}, pointer {pointer}");
+            }
+        }
     }
 }
 
