@@ -23,7 +23,7 @@ mod common;
 #[path = "common/trace.rs"]
 mod trace;
 
-use common::{Ended, Feed, PATIENCE, Place, after, assert_holds, figure, positions, start};
+use common::{Ended, Feed, PATIENCE, Place, assert_holds, figure, positions, start};
 use fastrand::Rng;
 use nix::sys::signal::{Signal, raise};
 use nix::unistd::{Pid, alarm, gettid};
@@ -921,17 +921,9 @@ fn picture(place: &Place) -> (Option<Vec<u8>>, Vec<(OsString, u64)>) {
     (image(place), files)
 }
 
-/// A reporter at the first instruction of its program.
+/// A reporter before its first instruction.
 fn reporter(place: &Place, args: &[&str]) -> Option<Traced> {
-    let command =
-        after("echo here >&2; read go", &place.reporter(0, &[&["--once"], args].concat()));
-    let mut traced = Traced::start(command, spawn, |child, stderr| {
-        assert_eq!(trace::hear(stderr), "here");
-        Pid::from_raw(child.id() as i32)
-    })?;
-    traced.tell("go");
-    assert_eq!(traced.wait(), Stop::Exec);
-    Some(traced)
+    Traced::program(&place.reporter(0, &[&["--once"], args].concat()), spawn)
 }
 
 fn run(command: Command) -> Ended {

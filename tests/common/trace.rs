@@ -1,11 +1,12 @@
-//! Processes that are led by the hand: one instruction or one system call at a time, and killed
-//! wherever the test likes. A process is seized while it waits for a line on its stdin, so that
+//! Processes that are led by the hand: one instruction or one system call at a time, killed
+//! wherever the test likes, and told whatever errors it likes. A process is seized while it waits for a line on its stdin, so that
 //! nothing has to be done between `fork` and `exec`; it dies with its test.
 //!
 //! A thread that is traced answers only to the thread that traces it: a [`Traced`] stays on the
 //! thread that made it.
+#![allow(dead_code)] // each test binary uses its part
 
-use super::PATIENCE;
+use super::common::{PATIENCE, after};
 use nix::errno::Errno;
 #[cfg(target_arch = "x86_64")]
 use nix::sys::ptrace::AddressType;
@@ -31,6 +32,24 @@ pub enum Stop {
     Exec,
     /// Its end, with this code.
     Exited(i32),
+    /// Its end, by this signal.
+    Killed(Signal),
+}
+
+/// A system call that is about to be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Request {
+    pub number: i64,
+    pub arguments: [u64; 3],
+}
+
+/// What a system call comes to, instead of what it was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// It is not made, and fails.
+    Fails(Errno),
+    /// It reads or writes only so many bytes.
+    Short(u64),
 }
 
 /// A process with one traced thread.
@@ -66,6 +85,22 @@ impl Traced {
             }
             Err(e) => panic!("a child cannot be traced: {e}"),
         }
+    }
+
+    /// A program before its first instruction.
+    pub fn program(
+        command: &Command,
+        spawn: impl FnOnce(&mut Command) -> std::io::Result<Child>,
+    ) -> Option<Traced> {
+        let command = after("echo here >&2; read go", command);
+        let mut traced = Traced::start(command, spawn, |child, stderr| {
+            assert_eq!(hear(stderr), "here");
+            Pid::from_raw(child.id() as i32)
+        })?;
+        traced.tell("go");
+        assert_eq!(traced.wait(), Stop::Exec);
+        assert_eq!(traced.call(), Stop::Call); // behind the `exec`
+        Some(traced)
     }
 
     /// The line it waits for.
@@ -138,6 +173,17 @@ impl Traced {
         self.wait()
     }
 
+    /// To the next edge of a system call, and it gets the signal that it stands at.
+    pub fn call_with(&mut self, signal: Signal) -> Stop {
+        ptrace::syscall(self.thread, signal).unwrap();
+        self.wait()
+    }
+
+    /// The process.
+    pub fn pid(&self) -> Pid {
+        Pid::from_raw(self.child.id() as i32)
+    }
+
     /// Lets it run.
     pub fn go(&mut self) {
         ptrace::cont(self.thread, None).unwrap();
@@ -160,6 +206,10 @@ impl Traced {
                     self.ended = true;
                     return Stop::Exited(code);
                 }
+                WaitStatus::Signaled(_, signal, _) => {
+                    self.ended = true;
+                    return Stop::Killed(signal);
+                }
                 other => panic!("the traced process: {other:?}"),
             }
             tries += 1;
@@ -175,6 +225,35 @@ impl Traced {
 
     /// SIGKILL, here and now.
     pub fn kill(self) {}
+}
+
+/// A register for each part of a system call, as this architecture has them.
+#[cfg(target_arch = "x86_64")]
+impl Traced {
+    /// The system call that it stands before.
+    pub fn request(&self) -> Request {
+        let registers = ptrace::getregs(self.thread).unwrap();
+        let arguments = [registers.rdi, registers.rsi, registers.rdx];
+        Request { number: registers.orig_rax as i64, arguments }
+    }
+
+    /// Behind the system call that it stands before, which comes to something else.
+    pub fn inject(&mut self, fault: Fault) {
+        let asked = ptrace::getregs(self.thread).unwrap();
+        let mut registers = asked;
+        match fault {
+            Fault::Fails(_) => registers.orig_rax = u64::MAX, // there is no such call
+            Fault::Short(count) => registers.rdx = count.min(asked.rdx),
+        }
+        ptrace::setregs(self.thread, registers).unwrap();
+        assert_eq!(self.call(), Stop::Call);
+        let mut registers = ptrace::getregs(self.thread).unwrap();
+        registers.rdx = asked.rdx; // no call changes its arguments
+        if let Fault::Fails(errno) = fault {
+            registers.rax = -(errno as i64) as u64;
+        }
+        ptrace::setregs(self.thread, registers).unwrap();
+    }
 }
 
 impl Drop for Traced {
