@@ -338,7 +338,8 @@ impl Segment {
     /// the claim keeps it alive.
     pub fn claims(&self, write: bool) -> Result<Claims> {
         let file = open_file(&self.name, &self.path, write)?;
-        let meta = file.metadata().map_err(Error::io(format!("{}", self.name)))?;
+        let cannot = Error::io(format!("{}: cannot be opened", self.name));
+        let meta = file.metadata().map_err(cannot)?;
         if (meta.dev(), meta.ino()) != self.identity {
             return Err(self.replaced());
         }

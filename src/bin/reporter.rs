@@ -3,7 +3,7 @@
 mod common;
 
 use clap::Parser;
-use common::{EXIT_CODES, Failed, LogArgs, Stop, grouped, number, per_second, tell};
+use common::{EXIT_CODES, Failed, LogArgs, Stop, grouped, number, per_second, put_up, tell};
 use ringlog::sink::csv::{Csv, CsvOptions};
 use ringlog::{Error, Log, Name, Options, Presence, Report, Start, TimeFormat, Turn, Wait};
 use std::io;
@@ -154,9 +154,9 @@ enum Left {
 impl Reporter {
     fn new(args: Args) -> anyhow::Result<Reporter> {
         let hangup = Arc::<AtomicBool>::default();
-        signal_hook::flag::register(signal_hook::consts::SIGHUP, Arc::clone(&hangup))?;
+        put_up(&hangup, signal_hook::consts::SIGHUP)?;
         // A file size limit is then an error of the write, and not the end of the process.
-        signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default())?;
+        put_up(&Arc::default(), signal_hook::consts::SIGXFSZ)?;
         let output = match &args.output {
             Some(path) if path.as_os_str() == "-" => None,
             Some(path) => Some(path.clone()),

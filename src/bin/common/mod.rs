@@ -1,5 +1,6 @@
 //! What the programs share: the name of the log, the exit codes, the signals.
 
+use anyhow::Context as _;
 use clap::Args;
 use ringlog::{DEFAULT_SHM, Error, Log, Name, Options};
 use std::fmt::Display;
@@ -57,9 +58,10 @@ pub fn end(program: &str, result: anyhow::Result<()>) -> ExitCode {
     .into()
 }
 
-/// A line on stderr. That nobody hears it is no reason to stop.
+/// A line on stderr, in one piece: others may write there too. That nobody hears it is no reason
+/// to stop.
 pub fn tell(line: std::fmt::Arguments<'_>) {
-    let _ = writeln!(io::stderr(), "{line}");
+    let _ = io::stderr().write_all(format!("{line}\n").as_bytes());
 }
 
 /// Which log.
@@ -111,6 +113,13 @@ pub fn number(text: &str) -> Result<u64, String> {
     number.ok_or_else(|| "a number, or one with k, M or G (1k is 1024, 1M is 2^20)".to_owned())
 }
 
+const NO_SIGNALS: &str = "signals cannot be caught";
+
+/// From here on, a signal puts up a flag and does nothing else.
+pub fn put_up(flag: &Arc<AtomicBool>, signal: i32) -> anyhow::Result<()> {
+    signal_hook::flag::register(signal, Arc::clone(flag)).map(drop).context(NO_SIGNALS)
+}
+
 /// INT and TERM: the first asks for an end, the second is one.
 #[derive(Clone)]
 pub struct Stop(Arc<AtomicBool>);
@@ -121,8 +130,9 @@ impl Stop {
         let stop = Stop(Arc::default());
         for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
             // In this order: the first signal finds the flag down, and puts it up.
-            signal_hook::flag::register_conditional_default(signal, Arc::clone(&stop.0))?;
-            signal_hook::flag::register(signal, Arc::clone(&stop.0))?;
+            let ends = signal_hook::flag::register_conditional_default(signal, Arc::clone(&stop.0));
+            ends.context(NO_SIGNALS)?;
+            put_up(&stop.0, signal)?;
         }
         Ok(stop)
     }
