@@ -69,7 +69,7 @@ pub(super) fn open(
     let cannot = || Error::io(format!("{shown}: cannot be written"));
     let mut notes = Vec::new();
     let (file, finding) = match claim(path)? {
-        None => (create(path, sync)?, Finding::Nothing),
+        None => (create(path)?, Finding::Nothing),
         Some(file) => match examine(&file, format, left).map_err(cannot())? {
             Finding::Foreign { why, heal } => {
                 if let Some(what) = untouchable(&file, path) {
@@ -82,7 +82,7 @@ pub(super) fn open(
                 }
                 let aside = set_aside(path).map_err(cannot())?;
                 notes.push(format!("{shown} is set aside as {}: {why}", aside.display()));
-                (create(path, sync)?, Finding::Foreign { why, heal })
+                (create(path)?, Finding::Foreign { why, heal })
             }
             usable => (file, usable),
         },
@@ -140,6 +140,14 @@ pub(super) fn open(
             Resume { position: output.begin, lost: output.lost, length: 0, output, notes }
         }
     };
+    if sync {
+        // What a run before this one wrote, or made, and did not live to sync is committed next.
+        file.sync_data().map_err(cannot())?;
+        if resume.length == 0 {
+            let directory = File::open(directory_of(path)).map_err(cannot())?;
+            directory.sync_all().map_err(cannot())?;
+        }
+    }
     Ok((file, resume))
 }
 
@@ -261,15 +269,11 @@ fn claim(path: &Path) -> Result<Option<File>> {
     }
 }
 
-fn create(path: &Path, sync: bool) -> Result<File> {
-    let cannot = || Error::io(format!("{}: cannot be made", path.display()));
+fn create(path: &Path) -> Result<File> {
+    let cannot = Error::io(format!("{}: cannot be made", path.display()));
     let opened = OpenOptions::new().read(true).append(true).create_new(true).open(path);
-    let file = opened.map_err(cannot())?;
+    let file = opened.map_err(cannot)?;
     lock(&file, path)?;
-    if sync {
-        let directory = File::open(directory_of(path)).map_err(cannot())?;
-        directory.sync_all().map_err(cannot())?;
-    }
     Ok(file)
 }
 
