@@ -80,11 +80,14 @@ impl Csv {
         left: &Left,
         disown: impl FnOnce(),
     ) -> Result<(Csv, Resume)> {
-        if std::fs::metadata(path).is_ok_and(|meta| !meta.is_file()) {
+        let cannot = || Error::io(format!("{}: cannot be written", path.display()));
+        let is_stream = match std::fs::metadata(path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => false,
+            meta => !meta.map_err(cannot())?.is_file(),
+        };
+        if is_stream {
             // A pipe or a device: nothing to go on with.
-            let opened = OpenOptions::new().append(true).open(path);
-            let file =
-                opened.map_err(Error::io(format!("{}: cannot be written", path.display())))?;
+            let file = OpenOptions::new().append(true).open(path).map_err(cannot())?;
             let (position, lost) = (left.position, left.committed.lost);
             let resume = Resume { position, lost, ..Resume::default() };
             return Ok((Csv::stream(file, schema, options), resume));
@@ -102,7 +105,7 @@ impl Csv {
     /// that nobody reads just now. Or mending the file, which somebody has changed.
     pub fn is_temporary(&self, error: &io::Error) -> bool {
         match error.kind() {
-            io::ErrorKind::WouldBlock => true,
+            io::ErrorKind::WouldBlock => self.place.is_none(),
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => self.place.is_some(),
             _ => error.get_ref().is_some_and(|inner| inner.is::<Changed>()),
         }
@@ -118,7 +121,7 @@ impl Csv {
         let Some(place) = &self.place else { return true };
         match std::fs::metadata(&place.path) {
             Ok(meta) => file::identity(&meta) == place.output.file,
-            Err(_) => false,
+            Err(e) => e.kind() != io::ErrorKind::NotFound, // who cannot look has not seen it move
         }
     }
 

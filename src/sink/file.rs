@@ -13,7 +13,7 @@ use crate::error::{Error, Result, invalid};
 use crate::layout::{Checkpoint, FNV_BASIS, Header, MAGIC, Output, fnv1a};
 use crate::platform::directory_of;
 use std::fs::{File, Metadata, OpenOptions, TryLockError};
-use std::io;
+use std::io::{self, ErrorKind};
 use std::mem::offset_of;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, MetadataExt};
@@ -63,7 +63,10 @@ pub(super) fn open(
     // A link stays where it is: it is the file behind it that is made, or set aside.
     let path = &match std::fs::read_link(path) {
         Ok(target) => path.canonicalize().unwrap_or_else(|_| directory_of(path).join(target)),
-        Err(_) => path.to_owned(),
+        Err(e) if matches!(e.kind(), ErrorKind::InvalidInput | ErrorKind::NotFound) => {
+            path.to_owned() // not a link
+        }
+        Err(e) => return Err(Error::io(format!("{}: cannot be written", path.display()))(e)),
     };
     let shown = path.display();
     let cannot = || Error::io(format!("{shown}: cannot be written"));
@@ -72,7 +75,7 @@ pub(super) fn open(
         None => (create(path)?, Finding::Nothing),
         Some(file) => match examine(&file, format, left).map_err(cannot())? {
             Finding::Foreign { why, heal } => {
-                if let Some(what) = untouchable(&file, path) {
+                if let Some(what) = untouchable(&file, path).map_err(cannot())? {
                     return Err(invalid!(
                         "{shown}: {what}, and is left alone; give another output"
                     ));
@@ -152,16 +155,19 @@ pub(super) fn open(
 }
 
 /// Why a file must not even be renamed: it is nothing that a reporter has written.
-fn untouchable(file: &File, path: &Path) -> Option<&'static str> {
+fn untouchable(file: &File, path: &Path) -> io::Result<Option<&'static str>> {
     let begins = |at, bytes: &[u8]| {
         let mut read = vec![0; bytes.len()];
-        file.read_exact_at(&mut read, at).is_ok() && read == bytes
+        match file.read_exact_at(&mut read, at) {
+            Err(e) if e.kind() == ErrorKind::UnexpectedEof => Ok(false),
+            result => result.map(|()| read == bytes),
+        }
     };
-    if begins(offset_of!(Header, magic) as u64, &MAGIC.to_le_bytes()) {
-        return Some("is a log");
+    if begins(offset_of!(Header, magic) as u64, &MAGIC.to_le_bytes())? {
+        return Ok(Some("is a log"));
     }
-    let csv = path.extension().is_some_and(|extension| extension == "csv") || begins(0, b"seq,");
-    (!csv).then_some("is no CSV, neither by its name nor by what it holds")
+    let csv = path.extension().is_some_and(|extension| extension == "csv") || begins(0, b"seq,")?;
+    Ok((!csv).then_some("is no CSV, neither by its name nor by what it holds"))
 }
 
 /// What is under the name.
@@ -256,15 +262,18 @@ fn claim(path: &Path) -> Result<Option<File>> {
     let cannot = || Error::io(format!("{}: cannot be written", path.display()));
     loop {
         let file = match OpenOptions::new().read(true).append(true).open(path) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
             opened => opened.map_err(cannot())?,
         };
         lock(&file, path)?;
         // Until it was locked, another process could set it aside.
         let meta = file.metadata().map_err(cannot())?;
-        let named = std::fs::metadata(path);
-        if named.is_ok_and(|named| (named.dev(), named.ino()) == (meta.dev(), meta.ino())) {
-            return Ok(Some(file));
+        match std::fs::metadata(path) {
+            Ok(named) if (named.dev(), named.ino()) == (meta.dev(), meta.ino()) => {
+                return Ok(Some(file));
+            }
+            Err(e) if e.kind() != ErrorKind::NotFound => return Err(cannot()(e)),
+            _ => {}
         }
     }
 }
@@ -304,10 +313,13 @@ fn set_aside(path: &Path) -> io::Result<PathBuf> {
         // The empty file reserves the name, so that the rename replaces nothing of anybody's.
         match OpenOptions::new().write(true).create_new(true).open(&aside) {
             Ok(_) => {
-                std::fs::rename(path, &aside)?;
+                if let Err(e) = std::fs::rename(path, &aside) {
+                    let _ = std::fs::remove_file(&aside);
+                    return Err(e);
+                }
                 return Ok(aside);
             }
-            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => number += 1,
+            Err(e) if e.kind() == ErrorKind::AlreadyExists => number += 1,
             Err(e) => return Err(e),
         }
     }
