@@ -1,15 +1,18 @@
 //! `writer`: appends market ticks, made up or read from a CSV, to a log.
 
 mod common;
+#[path = "writer/rows.rs"]
+mod rows;
 
 use anyhow::{Context, bail};
 use clap::Parser;
 use common::{EXIT_CODES, Failed, LogArgs, Stop, grouped, number, per_second, tell};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use ringlog::{
-    Column, Decimal, Error, Log, Name, Options, Pod, Presence, Raw, Recovered, Schema, Text,
-    Timestamp, Writer, Zeroable, record,
+    Decimal, Error, Log, Name, Options, Pod, Presence, Raw, Recovered, Schema, Text, Timestamp,
+    Writer, Zeroable, record,
 };
+use rows::Rows;
 use std::fs::File;
 use std::io::{self, IsTerminal, Read};
 use std::os::fd::AsFd;
@@ -127,7 +130,8 @@ fn run(args: &Args) -> anyhow::Result<()> {
             (log, result)
         }
         Some(input) => {
-            let mut rows = Rows::open(input, &stop)?;
+            let (name_of_input, input) = Input::open(input, &stop)?;
+            let mut rows = Rows::new(name_of_input, input);
             let log = match log_for(&mut rows, args.schema.as_deref(), &options, &name) {
                 Err(_) if stop.requested() => return Ok(()), // a signal cut the header short
                 log => log?,
@@ -155,7 +159,7 @@ fn run(args: &Args) -> anyhow::Result<()> {
 /// The log for the rows of a CSV: the one that is there, or a new one of the columns declared.
 /// What is wrong with either is said before a log is made.
 fn log_for(
-    rows: &mut Rows,
+    rows: &mut Rows<Input>,
     declared: Option<&str>,
     options: &Options,
     name: &Name,
@@ -307,99 +311,26 @@ impl Market {
     }
 }
 
-/// The rows of a CSV with a header, as records of a schema.
-struct Rows<'a> {
-    csv: csv::Reader<Input<'a>>,
-    name: String,
-    /// Each column of the schema, and which field of a row it is.
-    columns: Vec<(Column, usize)>,
-    row: csv::StringRecord,
-    record: Vec<u8>,
+/// A file that is at its end once a signal has come, also while it waits for a slow pipe.
+struct Input<'a> {
+    file: File,
+    stop: &'a Stop,
 }
 
-impl<'a> Rows<'a> {
-    /// Opens the CSV and reads its header.
-    fn open(path: &Path, stop: &'a Stop) -> anyhow::Result<Rows<'a>> {
+impl<'a> Input<'a> {
+    /// What it is called, and itself.
+    fn open(path: &Path, stop: &'a Stop) -> anyhow::Result<(String, Input<'a>)> {
         let (name, file) = match path.as_os_str() == "-" {
             true => ("stdin".to_owned(), io::stdin().as_fd().try_clone_to_owned().map(File::from)),
-            // Without waiting for the other end of a named pipe: `Input` waits, and can be stopped.
+            // Without waiting for the other end of a named pipe: `read` waits, and can be stopped.
             false => (
                 path.display().to_string(),
                 File::options().read(true).custom_flags(nix::libc::O_NONBLOCK).open(path),
             ),
         };
         let file = file.with_context(|| format!("{name}: cannot be read"))?;
-        let csv =
-            csv::ReaderBuilder::new().buffer_capacity(64 << 10).from_reader(Input { file, stop });
-        let (row, record) = (csv::StringRecord::new(), Vec::new());
-        Ok(Rows { csv, name, columns: Vec::new(), row, record })
+        Ok((name, Input { file, stop }))
     }
-
-    /// Finds the columns of `schema` in the header; other columns of the CSV are left out.
-    fn bind(&mut self, schema: &Schema) -> anyhow::Result<()> {
-        let name = &self.name;
-        let header = self.csv.headers().map_err(|e| refused(name, &[], &e))?;
-        for column in schema.columns() {
-            let wanted = column.name();
-            let mut fields = header.iter().enumerate().filter(|(_, field)| field.trim() == wanted);
-            let Some((field, _)) = fields.next() else {
-                let header: Vec<&str> = header.iter().collect();
-                let header = header.join(",");
-                bail!("{name}: line 1: no column `{wanted}` in its header `{header}`");
-            };
-            if fields.next().is_some() {
-                bail!("{name}: line 1: two columns `{wanted}` in its header");
-            }
-            self.columns.push((column.clone(), field));
-        }
-        self.record = vec![0; schema.entry_size()];
-        Ok(())
-    }
-
-    /// The next row as a record, whole; `None` at the end.
-    fn next(&mut self) -> anyhow::Result<Option<&[u8]>> {
-        let name = &self.name;
-        if !self.csv.read_record(&mut self.row).map_err(|e| refused(name, &self.columns, &e))? {
-            return Ok(None);
-        }
-        for (column, field) in &self.columns {
-            let range = column.offset()..column.offset() + column.kind().size();
-            let text = self.row.get(*field).unwrap_or_default();
-            column.kind().parse(text, &mut self.record[range]).map_err(|why| {
-                let line = self.row.position().map_or(0, csv::Position::line);
-                anyhow::anyhow!("{name}: line {line}, column {}: {why}", column.name())
-            })?;
-        }
-        Ok(Some(&self.record))
-    }
-
-    /// Bytes of it that have been read.
-    fn bytes(&self) -> u64 {
-        self.csv.position().byte()
-    }
-}
-
-/// What is wrong with a row as a whole, in one line.
-fn refused(name: &str, columns: &[(Column, usize)], error: &csv::Error) -> anyhow::Error {
-    let line = error.position().map_or(1, csv::Position::line);
-    match error.kind() {
-        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
-            anyhow::anyhow!("{name}: line {line}: {len} fields, and the header has {expected_len}")
-        }
-        csv::ErrorKind::Utf8 { err, .. } => {
-            let column = columns.iter().find(|(_, field)| *field == err.field());
-            let number = (err.field() + 1).to_string();
-            let column = column.map_or(number.as_str(), |(column, _)| column.name());
-            anyhow::anyhow!("{name}: line {line}, column {column}: not UTF-8")
-        }
-        _ => anyhow::anyhow!("{name}: {error}"),
-    }
-}
-
-/// A file that is at its end once a signal has come, also while it waits for a slow pipe.
-struct Input<'a> {
-    file: File,
-    stop: &'a Stop,
 }
 
 impl Read for Input<'_> {
