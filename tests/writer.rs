@@ -597,12 +597,37 @@ fn a_row_that_does_not_fit_is_refused_by_line_and_column_and_those_before_it_sta
 }
 
 #[test]
+fn the_line_of_a_row_is_the_one_it_begins_in_whatever_lines_end_with() {
+    for (csv, line) in [
+        ("time,symbol,price,size\n1,A,1.5,1\nbad,B,2.5,2\n", 3),
+        ("time,symbol,price,size\r\n1,A,1.5,1\r\nbad,B,2.5,2\r\n", 3),
+        ("time,symbol,price,size\n1,A,1.5,1\n\n\nbad,B,2.5,2", 5),
+        ("\r\ntime,symbol,price,size\r\n\r\n1,A,1.5,1\r\n\r\nbad,\"B\r\n\",2.5,2\r\n", 6),
+        ("time,symbol,price,size\n1,\"A\n\",1.5,1\nbad,B,2.5,2\n", 4),
+        ("time,symbol,price,size\n1,A,1.5,1\nbad,B,2.5,\"2\n", 3),
+    ] {
+        let place = Place::new();
+        let ended = run_on(&place, csv, &["--schema", QUOTE]);
+        assert_ended(&ended, 1, &format!("writer: in.csv: line {line}, column time: `bad`"));
+        assert_eq!(end_of(&place), 1);
+    }
+}
+
+#[test]
+fn a_column_that_is_left_out_may_hold_anything() {
+    let place = Place::new();
+    let csv = b"time,symbol,n\xf6te,price,size\n1,A,\xff\xfe,1.5,1\n";
+    assert_ended(&run_on(&place, csv, &["--schema", QUOTE]), 0, "writer: 1 entries");
+    assert_eq!(quotes(&log_of(&place)), [Quote::new(1, "A", 1_5000, 1)]);
+}
+
+#[test]
 fn a_csv_that_cannot_be_used_at_all_makes_no_log() {
     let schema = &["--schema", QUOTE][..];
     for (csv, args, code, says) in [
         (&b""[..], schema, 1, "in.csv: line 1: no column `time` in its header ``"),
         (b"time,symbol,size\n", schema, 1, "no column `price` in its header `time,symbol,size`"),
-        (b"time,symb\xf6l,price,size\n", schema, 1, "in.csv: line 1, column 2: not UTF-8"),
+        (b"time,symb\xf6l,price,size\n", schema, 1, "no column `symbol` in its header `time,symb"),
         (b"Time,symbol,price,size\n", schema, 1, "no column `time`"),
         (b"time,symbol,price,size\n1,A,1,1\n", &[], 2, "no such log to take the columns from"),
     ] {
