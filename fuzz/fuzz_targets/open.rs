@@ -1,0 +1,78 @@
+//! Any words where the creator stores, any schema text, any length of the file: what
+//! `docs/format.md` allows is a log, and all else is refused by name.
+//!
+//! Input: the words from `magic` to `schema_len`, as they are; how long the file is; the text.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use ringlog::layout::{HEADER_SIZE, Header, MAGIC};
+use ringlog::{Polled, Raw, Schema, Start};
+use ringlog_fuzz::{Bytes, Image, bounded, is_schema, slot_size};
+use std::mem::offset_of;
+
+/// No file is longer.
+const LONGEST: u64 = 1 << 18;
+
+fuzz_target!(|data: &[u8]| {
+    let mut data = Bytes(data);
+    let schema = Schema::declared("a:u64").unwrap();
+    let mut image = Image::new(&schema, 2);
+    let words: [u64; 9] = std::array::from_fn(|_| data.word());
+    let length = data.byte();
+    let text = data.take(2560);
+    for (index, word) in words.into_iter().enumerate() {
+        image.set(offset_of!(Header, magic) + 8 * index, word);
+    }
+    let at = offset_of!(Header, schema);
+    image.bytes[at..at + 2560].fill(0);
+    image.bytes[at..at + text.len()].copy_from_slice(text);
+    image.store();
+
+    let [magic, version, capacity, slot, entry, .., schema_len] = words;
+    let right = slot.checked_mul(capacity).and_then(|slots| slots.checked_add(HEADER_SIZE as u64));
+    let size = match length {
+        0..0x40 => right.unwrap_or(0).wrapping_add(u64::from(length)),
+        0x40..0x80 => (HEADER_SIZE as u64 + u64::from(length)).saturating_sub(0x60),
+        _ => right.unwrap_or(0).wrapping_sub(u64::from(length - 0x7f)),
+    }
+    .min(LONGEST);
+    image.set_len(size);
+
+    let geometry = capacity.is_power_of_two()
+        && capacity >= 2
+        && (1..=1 << 20).contains(&entry)
+        && slot == slot_size(entry as usize) as u64
+        && right == Some(size);
+    let mut whole = text.to_vec();
+    whole.resize(2560, 0);
+    let good = size >= HEADER_SIZE as u64
+        && magic == MAGIC
+        && version == 1
+        && geometry
+        && schema_len <= 2560
+        && is_schema(&whole[..schema_len as usize], entry);
+
+    let log = match image.open() {
+        Ok(log) => log,
+        Err(why) => {
+            assert!(!good, "refused: {why}");
+            assert!(!why.to_string().is_empty());
+            return;
+        }
+    };
+    assert!(good, "opened: {words:x?}, {size} bytes");
+    assert_eq!(log.geometry().file_size(), size);
+    assert_eq!((log.snapshot().unwrap().end, log.snapshot().unwrap().capacity), (0, capacity));
+    let mut writer = log.writer::<Raw>().unwrap();
+    let record = vec![1; entry as usize];
+    assert_eq!(writer.append(&record).unwrap(), 0);
+    let mut observer = log.observe::<Raw>(Start::Oldest).unwrap();
+    bounded("observer", 2, || match observer.poll() {
+        Polled::Entry { position: 0, record: found } => {
+            assert_eq!(found, record);
+            true
+        }
+        Polled::Empty => false,
+        other => panic!("{other:?}"),
+    });
+});
