@@ -614,6 +614,16 @@ fn the_line_of_a_row_is_the_one_it_begins_in_whatever_lines_end_with() {
 }
 
 #[test]
+fn whatever_a_bad_row_holds_it_is_told_in_one_line() {
+    let place = Place::new();
+    let csv = "time,symbol,price,size\n1,A,1.5,\"1\n\x1b[2J\n\"\n";
+    let ended = run_on(&place, csv, &["--schema", QUOTE, "--quiet"]);
+    let says = "writer: in.csv: line 2, column size: `1\\n\\u{1b}[2J\\n` is not an integer";
+    assert_ended(&ended, 1, says);
+    assert_eq!(ended.stderr.lines().count(), 1, "{ended:?}");
+}
+
+#[test]
 fn a_column_that_is_left_out_may_hold_anything() {
     let place = Place::new();
     let csv = b"time,symbol,n\xf6te,price,size\n1,A,\xff\xfe,1.5,1\n";

@@ -58,10 +58,18 @@ pub fn end(program: &str, result: anyhow::Result<()>) -> ExitCode {
     .into()
 }
 
-/// A line on stderr, in one piece: others may write there too. That nobody hears it is no reason
-/// to stop.
+/// A line on stderr, and only one, whatever is quoted in it; in one piece, for others may write
+/// there too. That nobody hears it is no reason to stop.
 pub fn tell(line: std::fmt::Arguments<'_>) {
-    let _ = io::stderr().write_all(format!("{line}\n").as_bytes());
+    let mut text = String::new();
+    for char in line.to_string().chars() {
+        match char.is_control() {
+            true => text.extend(char.escape_default()),
+            false => text.push(char),
+        }
+    }
+    let _ = io::stderr().write_all(format!("{text}
+").as_bytes());
 }
 
 /// Which log.
