@@ -29,23 +29,23 @@ fuzz_target!(|data: &[u8]| {
     image.store();
 
     let [magic, version, capacity, slot, entry, .., schema_len] = words;
-    let right = slot.checked_mul(capacity).and_then(|slots| slots.checked_add(HEADER_SIZE as u64));
-    let size = match length {
-        0..0x40 => right.unwrap_or(0).wrapping_add(u64::from(length)),
-        0x40..0x80 => (HEADER_SIZE as u64 + u64::from(length)).saturating_sub(0x60),
-        _ => right.unwrap_or(0).wrapping_sub(u64::from(length - 0x7f)),
-    }
-    .min(LONGEST);
+    let header = HEADER_SIZE as u64;
+    let log_of = |slot: u64| slot.checked_mul(capacity).and_then(|slots| slots.checked_add(header));
+    let said = log_of(slot);
+    let right = (entry <= 1 << 20).then(|| log_of(slot_size(entry as usize) as u64)).flatten();
+    // About what the header says, or about what it ought to say.
+    let near = if length < 0x80 { said } else { right }.unwrap_or(0);
+    let size = (near.wrapping_add(u64::from(length % 0x80)).wrapping_sub(0x40)).min(LONGEST);
     image.set_len(size);
 
     let geometry = capacity.is_power_of_two()
         && capacity >= 2
         && (1..=1 << 20).contains(&entry)
         && slot == slot_size(entry as usize) as u64
-        && right == Some(size);
+        && said == Some(size);
     let mut whole = text.to_vec();
     whole.resize(2560, 0);
-    let good = size >= HEADER_SIZE as u64
+    let good = size >= header
         && magic == MAGIC
         && version == 1
         && geometry
