@@ -1,11 +1,13 @@
 //! Where operating systems differ: shared-memory names, files that get their name last, real
 //! allocation, byte-range claims, the boot's identity. Linux is where all promises hold; each
-//! fallback says what it gives up. Stands on `schema`, for the time of day.
+//! fallback says what it gives up. Stands on nothing.
 
 #![forbid(unsafe_code)]
 
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
+#[cfg(target_os = "linux")]
+use nix::sys::resource::{Resource, getrlimit};
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
@@ -46,8 +48,8 @@ impl Unnamed {
                 // A kill before `give_name` leaves this file behind, in nobody's way.
                 let mut name = std::ffi::OsString::from(".");
                 name.push(path.file_name().unwrap_or_default());
-                let unique = crate::schema::now_ns();
-                name.push(format!(".{}-{unique}.new", std::process::id()));
+                let unique = getrandom::u64().map_err(io::Error::other)?;
+                name.push(format!(".{unique:016x}.new"));
                 let provisional = directory.join(name);
                 let file = OpenOptions::new()
                     .read(true)
@@ -119,6 +121,10 @@ pub(crate) fn directory_of(path: &Path) -> &Path {
 /// not a fault later.
 #[cfg(target_os = "linux")]
 pub(crate) fn allocate(file: &File, size: u64) -> io::Result<()> {
+    // Beyond this limit the kernel ends the process with a signal, where nobody handles that.
+    if getrlimit(Resource::RLIMIT_FSIZE)?.0 < size {
+        return Err(nix::Error::EFBIG.into());
+    }
     let size = libc::off_t::try_from(size).map_err(|_| io::ErrorKind::FileTooLarge)?;
     Ok(nix::fcntl::posix_fallocate(file, 0, size)?)
 }

@@ -246,7 +246,7 @@ impl<R> Reader<R> {
         };
         let line = &reader.cursor.segment.header().readers[id];
         line.pid.store(std::process::id().into(), Relaxed);
-        line.attached_ns.store(now_ns(), Relaxed);
+        line.attached_ns.store(now_ns().max(1), Relaxed); // 0 is: never
         Ok(reader)
     }
 
