@@ -123,7 +123,7 @@ pub use reader::{Attached, Observer, Polled, Reader, Start};
 pub use report::{Report, Turn};
 pub use schema::{Bool, Column, Decimal, Field, Form, Kind, Raw, Record, Schema, Text, Timestamp};
 #[cfg(not(loom))]
-pub use segment::{Name, Presence};
+pub use segment::{Name, Presence, exit_on_fault};
 #[cfg(not(loom))]
 pub use snapshot::{ReaderState, Snapshot, WriterState};
 #[cfg(feature = "report")]

@@ -19,6 +19,10 @@ pub const DEFAULT_SHM: &str = "/rpt_sys_shm";
 ///
 /// Opening it changes nothing in it and needs no more than permission to read.
 ///
+/// A child made by `fork` has no part in a log that its parent has open: not the claims, and not
+/// the memory, so that to append, poll or look there is a `SIGSEGV`. It can drop what it has, and
+/// open the log anew. (One made by a bare `clone`, behind the C library's back, must touch nothing.)
+///
 /// ```
 /// use ringlog::{Log, Pod, Polled, Zeroable, record};
 ///

@@ -146,6 +146,13 @@ pub(crate) fn lock_range(file: &File, from: u64, size: u64) -> io::Result<bool> 
     }
 }
 
+/// Gives up all claims of this file description, whoever else has a descriptor of it.
+pub(crate) fn unlock(file: &File) -> io::Result<()> {
+    let all = libc::flock { l_type: libc::F_UNLCK as libc::c_short, ..range(0, 0) };
+    fcntl(file, set_lock(&all))?;
+    Ok(())
+}
+
 /// Whether another file description has a claim on these bytes.
 pub(crate) fn is_locked(file: &File, from: u64, size: u64) -> io::Result<bool> {
     let mut range = range(from, size);

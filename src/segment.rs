@@ -15,13 +15,19 @@ use crate::ring::Ring;
 use crate::schema::{Schema, now_ns};
 use crate::sync::{AtomicU64, Ordering};
 use memmap2::{MmapOptions, MmapRaw};
+use nix::libc;
 use std::fmt;
 use std::fs::File;
 use std::io;
+use std::iter::successors;
 use std::mem::offset_of;
 use std::ops::Deref;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::ptr::{null, null_mut};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 
 use Ordering::{Acquire, Relaxed, Release};
 
@@ -110,6 +116,7 @@ pub(crate) enum Access {
 
 /// Mapped words.
 struct Words {
+    _held: Held, // goes before the mapping: soon after, somebody else can be at its address
     map: MmapRaw,
     count: usize,
 }
@@ -123,7 +130,11 @@ impl Words {
         if map.as_ptr().align_offset(64) != 0 {
             return Err(io::Error::other("the mapping does not begin at a cache line"));
         }
-        Ok(Words { map, count: bytes / 8 })
+        // SAFETY: a question.
+        let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) } as usize;
+        let lead = map.as_ptr() as usize % page; // where pages are larger than our header
+        let held = MAPPED.hold(map.as_ptr() as usize - lead, bytes + lead)?;
+        Ok(Words { _held: held, map, count: bytes / 8 })
     }
 }
 
@@ -133,7 +144,7 @@ impl Deref for Words {
     #[inline]
     fn deref(&self) -> &[AtomicU64] {
         // SAFETY: `map` is a live mapping of at least `count` words, aligned to 64 bytes, for as
-        // long as `self`. The memory is shared with other processes, which is what atomics are
+        // long as `self`; in a forked child of nothing, and a touch there is a fault. The memory is shared with other processes, which is what atomics are
         // for; any bit pattern is an `AtomicU64`. Where the mapping is read-only nobody stores:
         // stores go through `Segment::header` of a `Read` or `Write` segment (commit, attach) or
         // the slots of a `Write` segment (publish), which `Reader` and `Writer` alone have.
@@ -143,13 +154,12 @@ impl Deref for Words {
 
 /// A mapped header.
 struct MappedHeader {
-    map: MmapRaw,
+    words: Words,
 }
 
 impl MappedHeader {
     fn map(file: &File, writable: bool) -> io::Result<MappedHeader> {
-        let Words { map, .. } = Words::map(file, 0, HEADER_SIZE, writable)?;
-        Ok(MappedHeader { map })
+        Ok(MappedHeader { words: Words::map(file, 0, HEADER_SIZE, writable)? })
     }
 }
 
@@ -161,7 +171,7 @@ impl Deref for MappedHeader {
         // SAFETY: `Header` is `repr(C)` and made of `AtomicU64` alone, `HEADER_SIZE` bytes of them
         // (asserted in layout.rs), which is what `MappedHeader::map`, alone in making one, has
         // mapped; aligned, shared and stored to as is said of `Words`.
-        unsafe { &*self.map.as_ptr().cast::<Header>() }
+        unsafe { &*self.words.map.as_ptr().cast::<Header>() }
     }
 }
 
@@ -343,7 +353,9 @@ impl Segment {
         if (meta.dev(), meta.ino()) != self.identity {
             return Err(self.replaced());
         }
-        Ok(Claims { file })
+        let held = CLAIMS.hold(file.as_raw_fd() as usize, 1);
+        let held = held.map_err(Error::io(format!("{}: cannot be claimed", self.name)))?;
+        Ok(Claims { _held: held, file, pid: std::process::id() })
     }
 
     /// What the name stands for now.
@@ -358,7 +370,7 @@ impl Segment {
     /// Writes what is mapped back to the file system, if that keeps it anywhere.
     pub fn sync(&self) -> io::Result<()> {
         self.slots.map.flush()?;
-        self.header.map.flush()
+        self.header.words.map.flush()
     }
 }
 
@@ -376,10 +388,14 @@ pub enum Presence {
 fn open_file(name: &Name, path: &Path, write: bool) -> Result<File> {
     let not_a_log = |what| Error::NotALog { log: name.to_string(), why: format!("it is {what}") };
     platform::open_existing(path, write).map_err(|e| match e.raw_os_error() {
-        Some(nix::libc::ENOENT) => Error::NotFound { log: name.to_string() },
-        Some(nix::libc::ELOOP) => not_a_log("a symbolic link"),
-        Some(nix::libc::EISDIR) => not_a_log("a directory"),
-        Some(nix::libc::ENXIO) => not_a_log("a socket"),
+        Some(libc::ENOENT) => Error::NotFound { log: name.to_string() },
+        Some(libc::ELOOP) => not_a_log("a symbolic link"),
+        Some(libc::EISDIR) => not_a_log("a directory"),
+        Some(libc::ENXIO) => not_a_log("a socket"),
+        Some(libc::EACCES) if write => Error::io(format!(
+            "{name}: cannot be opened for writing, as a writer and each reader need it, who store \
+             where they are (writer --mode, or chmod)"
+        ))(e),
         _ => Error::io(format!("{name}: cannot be opened"))(e),
     })
 }
@@ -474,7 +490,10 @@ fn check_header(name: &Name, header: &Header, file_size: u64) -> Result<Checked>
 /// A file description on which claims are taken and looked at: a claim is an open-file-description
 /// lock on exactly the pointer that its holder may store.
 pub(crate) struct Claims {
+    _held: Held,
     file: File,
+    /// Whose they are: a forked child has this too, and no claim.
+    pid: u32,
 }
 
 impl Claims {
@@ -498,6 +517,20 @@ impl Claims {
         let (from, size) = claimed_bytes(role);
         platform::is_locked(&self.file, from, size).unwrap_or(false)
     }
+
+    /// Whether this is the process that took them, and not one that was forked from it.
+    pub fn are_ours(&self) -> bool {
+        self.pid == std::process::id()
+    }
+}
+
+impl Drop for Claims {
+    fn drop(&mut self) {
+        // Closing would do, but for a child that is between its fork and its exec just now.
+        if self.are_ours() {
+            let _ = platform::unlock(&self.file);
+        }
+    }
 }
 
 fn claimed_bytes(role: Role) -> (u64, u64) {
@@ -518,4 +551,160 @@ pub(crate) fn remove(name: &Name) -> Result<()> {
         return Err(Error::NotALog { log: name.to_string(), why });
     }
     std::fs::remove_file(&path).map_err(Error::io(format!("{name}: cannot be removed")))
+}
+
+// What a signal handler and a child that was just forked have to know.
+
+/// The logs' memory: from which page on, and how many bytes.
+static MAPPED: Place = Place::free();
+/// The descriptors of claims.
+static CLAIMS: Place = Place::free();
+
+/// A list of numbers that can be looked through where nobody may wait for a lock. It only grows:
+/// a place that was given back is used again.
+struct Place {
+    taken: AtomicBool,
+    at: AtomicUsize,
+    /// 0 while the place says nothing.
+    size: AtomicUsize,
+    next: OnceLock<Box<Place>>,
+}
+
+/// A place in a list, given back when this is dropped.
+struct Held(&'static Place);
+
+impl Place {
+    const fn free() -> Place {
+        Place {
+            taken: AtomicBool::new(false),
+            at: AtomicUsize::new(0),
+            size: AtomicUsize::new(0),
+            next: OnceLock::new(),
+        }
+    }
+
+    fn hold(&'static self, at: usize, size: usize) -> io::Result<Held> {
+        leave_children_nothing()?;
+        let mut place = self;
+        while place.taken.swap(true, Acquire) {
+            // with the Release in `Held::drop`
+            place = place.next.get_or_init(|| Box::new(Place::free()));
+        }
+        place.at.store(at, Relaxed);
+        place.size.store(size, Release); // with the Acquire in `all`
+        Ok(Held(place))
+    }
+
+    fn all(&'static self) -> impl Iterator<Item = (usize, usize)> {
+        let places = successors(Some(self), |place| place.next.get().map(Box::as_ref));
+        let said = places.map(|place| (place.size.load(Acquire), place)); // with `hold`
+        said.filter(|(size, _)| *size > 0).map(|(size, place)| (place.at.load(Relaxed), size))
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.size.store(0, Release);
+        self.0.taken.store(false, Release); // with the Acquire in `hold`
+    }
+}
+
+/// What a forked child has instead of the claims: a description of nothing that matters.
+static NOTHING: OnceLock<File> = OnceLock::new();
+
+/// From here on a child that is forked has neither the claims, which would outlive this process
+/// with it, nor the memory, where it would be a second writer.
+fn leave_children_nothing() -> io::Result<()> {
+    if NOTHING.get().is_some() {
+        return Ok(());
+    }
+    let nothing = File::open("/")?;
+    if NOTHING.set(nothing).is_ok() {
+        // SAFETY: `in_child` calls nothing but what a forked child may.
+        let result = unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
+        if result != 0 {
+            return Err(io::Error::from_raw_os_error(result));
+        }
+    }
+    Ok(())
+}
+
+/// Runs in a child before `fork` returns there. A child that is to become another program has
+/// nothing anyway, and is mostly not forked in this sense (`posix_spawn`).
+extern "C" fn in_child() {
+    #[cfg(target_os = "linux")] // elsewhere a child does not share its parent's claims
+    if let Some(nothing) = NOTHING.get() {
+        for (fd, _) in CLAIMS.all() {
+            // SAFETY: two numbers. The descriptor stays what its `File` in this process, which
+            // nobody can use for more than claims, closes one day.
+            unsafe { libc::dup3(nothing.as_raw_fd(), fd as libc::c_int, libc::O_CLOEXEC) };
+        }
+    }
+    for (at, size) in MAPPED.all() {
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_FIXED;
+        // SAFETY: the range is a mapping of a `Words`, which lives on in this process, so that
+        // nobody else has the address; whoever touches it from now on gets a fault, and nothing
+        // that was read from it is read again. `Words` unmaps it, as it would have.
+        unsafe { libc::mmap(at as *mut libc::c_void, size, libc::PROT_NONE, flags, -1, 0) };
+    }
+}
+
+/// What to say and do when a log's memory is gone, and who was to be asked before.
+struct LastWords {
+    line: String,
+    code: i32,
+    before: libc::sigaction,
+}
+
+static LAST_WORDS: OnceLock<LastWords> = OnceLock::new();
+
+/// Ends this process with a line on stderr and an exit code, at once and without running
+/// destructors, when the memory of a log turns out to be gone.
+///
+/// A log is mapped. Whoever cuts its file short while it is in use, or a disk that cannot be
+/// read, makes the next access a `SIGBUS`, which ends a process without a word. The library does
+/// not handle signals unless it is told to: call this first thing in `main`, as the programs do,
+/// if your program has nothing better to do then. It loses no more than a kill does.
+///
+/// The first call counts. A `SIGBUS` for any other reason goes to whoever handled it before.
+///
+/// # Errors
+/// [`Error::Io`], if the system refuses.
+pub fn exit_on_fault(line: &str, code: i32) -> Result<()> {
+    // SAFETY: all zeros is a `sigaction`; it is filled by the kernel, or by us with a handler of
+    // the type that SA_SIGINFO asks for, which calls nothing but what a handler may.
+    let result = unsafe {
+        LAST_WORDS.get_or_init(|| {
+            let mut before = std::mem::zeroed();
+            libc::sigaction(libc::SIGBUS, null(), &mut before);
+            LastWords { line: format!("{line}\n"), code, before }
+        });
+        let mut action: libc::sigaction = std::mem::zeroed();
+        let handler: extern "C" fn(_, _, _) = on_fault;
+        action.sa_sigaction = handler as libc::sighandler_t;
+        action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
+        libc::sigaction(libc::SIGBUS, &action, null_mut())
+    };
+    match result {
+        0 => Ok(()),
+        _ => Err(Error::io("SIGBUS cannot be handled")(io::Error::last_os_error())),
+    }
+}
+
+extern "C" fn on_fault(signal: libc::c_int, info: *mut libc::siginfo_t, _: *mut libc::c_void) {
+    let Some(LastWords { line, code, before }) = LAST_WORDS.get() else { return };
+    // SAFETY: the kernel's `info`, of a fault unless somebody sent the signal; then `write`,
+    // `_exit`, `sigaction` and `raise`, which a handler may call.
+    unsafe {
+        let (is_sent, at) = ((*info).si_code <= 0, (*info).si_addr() as usize);
+        if !is_sent && MAPPED.all().any(|(from, size)| at.wrapping_sub(from) < size) {
+            libc::write(2, line.as_ptr().cast(), line.len());
+            libc::_exit(*code);
+        }
+        // A fault happens again as soon as we return.
+        libc::sigaction(signal, before, null_mut());
+        if is_sent {
+            libc::raise(signal);
+        }
+    }
 }

@@ -35,8 +35,7 @@ pub struct Writer<R> {
     segment: Segment,
     next: u64,
     recovered: Option<Recovered>,
-    // Not read: it is the claim.
-    _claims: Claims,
+    claims: Claims,
     record: PhantomData<fn(R)>,
 }
 
@@ -71,7 +70,7 @@ impl<R> Writer<R> {
             word.store(id, Release);
         }
         let recovered = (pointer != end).then_some(Recovered { pointer, end });
-        Ok(Writer { segment, next: end, recovered, _claims: claims, record: PhantomData })
+        Ok(Writer { segment, next: end, recovered, claims, record: PhantomData })
     }
 
     #[inline]
@@ -187,6 +186,9 @@ impl Writer<Raw> {
 
 impl<R> Drop for Writer<R> {
     fn drop(&mut self) {
-        self.segment.header().writer.state.store(0, Relaxed);
+        // A forked child has a copy of this, and no part in the log.
+        if self.claims.are_ours() {
+            self.segment.header().writer.state.store(0, Relaxed);
+        }
     }
 }

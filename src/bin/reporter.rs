@@ -157,6 +157,7 @@ impl Reporter {
         put_up(&hangup, signal_hook::consts::SIGHUP)?;
         // A file size limit is then an error of the write, and not the end of the process.
         put_up(&Arc::default(), signal_hook::consts::SIGXFSZ)?;
+        common::say_if_cut_short(&format!("reporter {}", args.reader), &args.log.name())?;
         let output = match &args.output {
             Some(path) if path.as_os_str() == "-" => None,
             Some(path) => Some(path.clone()),

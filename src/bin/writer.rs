@@ -114,6 +114,7 @@ fn main() -> ExitCode {
 fn run(args: &Args) -> anyhow::Result<()> {
     let stop = Stop::on_signals()?;
     let name = args.log.name();
+    common::say_if_cut_short("writer", &name)?;
     let mut options = args.log.options()?.mode(args.mode);
     if let Some(capacity) = args.capacity {
         options = options.capacity(capacity);

@@ -58,18 +58,31 @@ pub fn end(program: &str, result: anyhow::Result<()>) -> ExitCode {
     .into()
 }
 
-/// A line on stderr, and only one, whatever is quoted in it; in one piece, for others may write
-/// there too. That nobody hears it is no reason to stop.
+/// From here on, a log whose file somebody cuts short is a line and exit code 6 as well.
+pub fn say_if_cut_short(program: &str, log: &Name) -> anyhow::Result<()> {
+    let line = format!(
+        "{program}: {log}: its file was cut short, or its disk failed, while it was in use; what \
+         was committed is safe; remove the log and let its writer make it anew"
+    );
+    Ok(ringlog::exit_on_fault(&one_line(&line), 6)?)
+}
+
+/// A line on stderr, in one piece: others may write there too. That nobody hears it is no reason
+/// to stop.
 pub fn tell(line: std::fmt::Arguments<'_>) {
-    let mut text = String::new();
-    for char in line.to_string().chars() {
+    let _ = io::stderr().write_all(format!("{}\n", one_line(&line.to_string())).as_bytes());
+}
+
+/// Only one, whatever is quoted in it.
+fn one_line(text: &str) -> String {
+    let mut line = String::new();
+    for char in text.chars() {
         match char.is_control() {
-            true => text.extend(char.escape_default()),
-            false => text.push(char),
+            true => line.extend(char.escape_default()),
+            false => line.push(char),
         }
     }
-    let _ = io::stderr().write_all(format!("{text}
-").as_bytes());
+    line
 }
 
 /// Which log.
