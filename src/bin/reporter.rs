@@ -4,10 +4,13 @@ mod common;
 
 use clap::Parser;
 use common::{EXIT_CODES, Failed, LogArgs, Stop, grouped, number, per_second, put_up, tell};
+use nix::libc;
 use ringlog::sink::csv::{Csv, CsvOptions};
 use ringlog::{Error, Log, Name, Options, Presence, Report, Start, TimeFormat, Turn, Wait};
+use std::fs::File;
 use std::io;
-use std::path::PathBuf;
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -237,7 +240,7 @@ impl Reporter {
     }
 
     fn follow(&mut self, log: &Log, start: Start) -> anyhow::Result<Left> {
-        let mut report = self.open(log, start)?;
+        let Some(mut report) = self.open(log, start)? else { return Ok(Left::Done) };
         let outcome = self.carry(log, &mut report);
         self.rows += report.committed_rows();
         self.lost += report.lost();
@@ -247,7 +250,8 @@ impl Reporter {
         }
     }
 
-    fn open(&self, log: &Log, start: Start) -> anyhow::Result<Report<Csv>> {
+    /// Ready to carry out; `None` if a signal came first.
+    fn open(&self, log: &Log, start: Start) -> anyhow::Result<Option<Report<Csv>>> {
         let reader = log.reader_from(self.args.reader.into(), start)?;
         let attached = reader.attached();
         if let Some(pointer) = attached.distrusted {
@@ -261,10 +265,14 @@ impl Reporter {
         let flush = self.args.flush;
         let Some(path) = &self.output else {
             let stdout = Csv::stdout(log.schema(), self.csv)?;
-            return Ok(Report::new(reader, stdout, flush));
+            return Ok(Some(Report::new(reader, stdout, flush)));
         };
-        let (report, notes) =
-            Report::to_csv(reader, path, self.csv, flush).map_err(output_failed)?;
+        let (report, notes) = if std::fs::metadata(path).is_ok_and(|it| it.file_type().is_fifo()) {
+            let Some(pipe) = self.wait_for_other_end(path)? else { return Ok(None) };
+            (Report::new(reader, Csv::stream(pipe, log.schema(), self.csv), flush), Vec::new())
+        } else {
+            Report::to_csv(reader, path, self.csv, flush).map_err(output_failed)?
+        };
         self.warn_all(&notes);
         self.say(format_args!(
             "{} to {}, from {}",
@@ -272,7 +280,29 @@ impl Reporter {
             path.display(),
             report.reader().position()
         ));
-        Ok(report)
+        Ok(Some(report))
+    }
+
+    /// A named pipe, once somebody reads it; `None` if a signal came first, which would not end a
+    /// plain `open`.
+    fn wait_for_other_end(&self, path: &Path) -> anyhow::Result<Option<File>> {
+        let mut said = false;
+        while !self.stop.requested() {
+            let opened = File::options().append(true).custom_flags(libc::O_NONBLOCK).open(path);
+            match opened {
+                Err(e) if e.raw_os_error() == Some(libc::ENXIO) => {}
+                opened => {
+                    let failed =
+                        |e| Failed(7, format!("{}: cannot be written: {e}", path.display()));
+                    return Ok(Some(opened.map_err(failed)?));
+                }
+            }
+            if !std::mem::replace(&mut said, true) {
+                self.say(format_args!("{} has no reader yet, waiting", path.display()));
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Ok(None)
     }
 
     fn warn_all(&self, notes: &[String]) {
