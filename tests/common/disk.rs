@@ -1,6 +1,7 @@
 //! A file system that is full sooner than the machine's, for tests that may mount one.
 #![allow(dead_code)] // each test binary uses its part
 
+use crate::common::until;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use std::io::Write;
@@ -14,14 +15,23 @@ impl SmallDisk {
         &self.0
     }
 
-    /// From here on nothing can be stored on it. Nobody may have a file open for writing.
+    /// From here on nothing can be stored on it, once nobody has a file open for writing: a process
+    /// that another test begins just now may, until its exec.
     pub fn make_read_only(&self) {
-        self.mount(MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY, None).unwrap();
+        until("the disk is read-only", || {
+            self.mount(MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY, None).ok()
+        });
     }
 
     /// From here on it has room for so much.
     pub fn resize(&self, kilobytes: usize) {
         self.mount(MsFlags::MS_REMOUNT, Some(&format!("size={kilobytes}k"))).unwrap();
+    }
+
+    /// Puts it where something else is, for those who see it.
+    pub fn also_at(&self, path: &Path) {
+        let none = None::<&str>;
+        mount(Some(&self.0), path, none, MsFlags::MS_BIND, none).unwrap();
     }
 
     fn mount(&self, flags: MsFlags, options: Option<&str>) -> nix::Result<()> {
