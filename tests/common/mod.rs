@@ -273,8 +273,13 @@ impl Running {
 
     /// What it has said on stderr so far.
     pub fn said(&self) -> String {
-        let mut text = vec![0; self.stderr.metadata().unwrap().len() as usize];
-        self.stderr.read_exact_at(&mut text, 0).unwrap();
+        self.said_from(0)
+    }
+
+    /// The same, without its first so many bytes.
+    pub fn said_from(&self, from: usize) -> String {
+        let mut text = vec![0; self.stderr.metadata().unwrap().len() as usize - from];
+        self.stderr.read_exact_at(&mut text, from as u64).unwrap();
         String::from_utf8(text).unwrap()
     }
 
