@@ -275,6 +275,8 @@ impl Ledger {
 struct Heard {
     attached: u64,
     begun_anew: u64,
+    /// Times it was to begin a new file, and the old one had not moved.
+    kept: u64,
     healed: u64,
     mended: u64,
     /// Of these, files that had not all rows that were committed.
@@ -376,6 +378,8 @@ impl<'a> Reader<'a> {
             let (path, why) = aside.split_once(": ").unwrap();
             heard.asides.push((self.soak.place.dir.path().join(path), why.to_owned()));
             heard.mended += 1;
+        } else if says(" has its name, and is gone on with") {
+            heard.kept += 1;
         } else if says(" begun anew, from ") {
             heard.begun_anew += 1;
         } else if let Some((_, end)) = line.split_once("; it is carried out to its end, ") {
@@ -390,7 +394,6 @@ impl<'a> Reader<'a> {
         } else if !says(" is not there yet, waiting for its writer")
             && !says(" has another writer, process ")
             && !says(" rows, ")
-            && !says(" has its name, and is gone on with")
             && !says(": somebody else has changed the file; looking at it anew")
             && !says(": going on")
         {
@@ -600,8 +603,11 @@ impl<'a> Reader<'a> {
     }
 
     fn hang_up(&mut self) {
+        let before = self.heard.kept;
         self.running.as_ref().unwrap().signal(Signal::SIGHUP);
         self.event("hang-ups without a move");
+        // A file that is gone when it looks has been moved, as far as it knows.
+        self.until("it has looked at its file", |heard| heard.kept > before);
     }
 
     fn kill_while_it_attaches(&mut self) {
