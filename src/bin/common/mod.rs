@@ -64,7 +64,7 @@ pub fn say_if_cut_short(program: &str, log: &Name) -> anyhow::Result<()> {
         "{program}: {log}: its file was cut short, or its disk failed, while it was in use; what \
          was committed is safe; remove the log and let its writer make it anew"
     );
-    Ok(ringlog::exit_on_fault(&one_line(&line), 6)?)
+    ringlog::exit_on_fault(&one_line(&line), 6).context(NO_SIGNALS)
 }
 
 /// A line on stderr, in one piece: others may write there too. That nobody hears it is no reason
