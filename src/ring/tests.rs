@@ -87,6 +87,11 @@ fn a_stamp_tells_empty_from_passed_from_damaged() {
         assert_eq!(heap.ring().read(p, &mut [0; 8]), seen, "stamp {stamp:#x}");
         assert_eq!(heap.ring().look(p), seen, "stamp {stamp:#x}");
     }
+    let last = POSITION_LIMIT - 8;
+    for (stamp, seen) in [(last + 1, Seen::Passed(last)), (POSITION_LIMIT + 1, Seen::Damaged)] {
+        heap.stamp(0).store(stamp, Relaxed);
+        assert_eq!(heap.ring().look(0), seen, "stamp {stamp:#x}");
+    }
 }
 
 /// Stamps as hostile as any, but near enough to what is true to be believed now and then.
@@ -185,6 +190,18 @@ fn no_single_stamp_moves_the_end_even_if_no_pointer_is_to_be_believed() {
                 let ring = format!("{count} entries in {capacity}, half {half}, slot {index}");
                 assert_eq!(heap.end_by(pointer), count, "{ring}, pointer {pointer}");
             }
+        }
+    }
+}
+
+#[test]
+fn a_stamp_of_a_later_lap_does_not_move_the_end_though_the_pointer_is_half_a_ring_behind() {
+    let (capacity, count) = (8, 20); // 12 to 19
+    for pointer in count - capacity / 2..=count {
+        for damaged in count - capacity..pointer - 2 {
+            let heap = Heap::filled(capacity, count, false);
+            heap.stamp(damaged).store(damaged + 10 * capacity + 1, Relaxed);
+            assert_eq!(heap.end_by(pointer), count, "pointer {pointer}, slot of {damaged}");
         }
     }
 }
@@ -512,6 +529,31 @@ fn a_kill_while_one_word_of_a_file_changes_leaves_the_file_as_it_was_or_as_it_is
             assert!([old, new].map(to_output).contains(&found), "{state:?}");
         }
     }
+}
+
+/// The stores themselves, seen from beside: what is seen at a moment is what a kill leaves then.
+#[test]
+fn whoever_looks_while_files_change_sees_no_file_with_words_of_an_earlier_or_a_later_one() {
+    let (line, files) = (output_line([1; 5]), 300_000);
+    thread::scope(|scope| {
+        scope.spawn(|| (2..=files).for_each(|file| set_output(&line, &to_output([file; 5]))));
+        let words = || [&line.path, &line.begin, &line.lost, &line.head];
+        let mut seen = 0;
+        while seen < files {
+            // Loads in the order of the stores find nothing that is older, in the other nothing
+            // that is newer.
+            let file = line.file.load(Acquire);
+            for word in words() {
+                assert!(word.load(Relaxed) >= file, "{file} is said before its words");
+            }
+            for word in words() {
+                let word = word.load(Acquire);
+                let file = line.file.load(Relaxed);
+                assert!(file == 0 || file >= word, "{file} has a word of {word}");
+            }
+            seen = seen.max(file);
+        }
+    });
 }
 
 #[test]
