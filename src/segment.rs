@@ -708,3 +708,22 @@ extern "C" fn on_fault(signal: libc::c_int, info: *mut libc::siginfo_t, _: *mut 
         }
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_slots_are_as_many_words_as_are_mapped_and_no_more() {
+        let directory = tempfile::tempdir().unwrap();
+        let name = Name::File(directory.path().join("a.log"));
+        let schema = Schema::declared("value:u64").unwrap();
+        Segment::create(&name, &schema, 8, 0o600).unwrap();
+        let terms = Terms { capacity: None, mode: 0o600, owner: None };
+        for access in [Access::Observe, Access::Read, Access::Write] {
+            let segment = Segment::open(&name, access, &terms).unwrap();
+            assert_eq!(segment.ring().slots.len(), 8 * 16 / 8, "{access:?}");
+        }
+    }
+}

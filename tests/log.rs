@@ -22,6 +22,7 @@ use std::io::Write;
 use std::mem::offset_of;
 use std::ops::Range;
 use std::os::unix::fs::{FileExt, PermissionsExt, chown, symlink};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -655,12 +656,14 @@ fn what_is_not_a_regular_file_is_refused_by_what_it_is() {
     fs::create_dir(place.file("directory")).unwrap();
     let owner_only = nix::sys::stat::Mode::S_IRWXU;
     nix::unistd::mkfifo(&place.file("pipe"), owner_only).unwrap();
+    let _socket = UnixListener::bind(place.file("socket")).unwrap();
     File::create(place.file("empty")).unwrap();
     File::create(place.file("text")).unwrap().write_all(&[b'x'; 5000]).unwrap();
     for (name, says) in [
         ("link", "it is a symbolic link"),
         ("directory", "it is a directory"),
         ("pipe", "it is a pipe"),
+        ("socket", "it is a socket"),
         ("empty", "it has 0 bytes"),
         ("text", "no RINGLOG1"),
     ] {
@@ -670,6 +673,31 @@ fn what_is_not_a_regular_file_is_refused_by_what_it_is() {
         assert_refused!(joined, Error::NotALog { .. }, says);
     }
     assert_refused!(Log::open(Path::new("/dev/null")), Error::NotALog { .. }, "it is a device");
+}
+
+#[test]
+fn a_directory_that_has_taken_the_name_of_an_open_log_is_refused_as_what_it_is() {
+    let place = Place::new();
+    let path = victim(&place);
+    let log = Log::open(path.as_path()).unwrap();
+    fs::remove_file(&path).unwrap();
+    fs::create_dir(&path).unwrap();
+    let says = "it is a directory";
+    assert_refused!(log.writer::<Sample>(), Error::NotALog { .. }, says);
+    assert_refused!(log.reader::<Sample>(0), Error::NotALog { .. }, says);
+    assert_refused!(log.observe::<Sample>(Start::Oldest), Error::NotALog { .. }, says);
+}
+
+#[test]
+fn the_id_is_the_two_words_of_the_header() {
+    let place = Place::new();
+    let path = victim(&place);
+    let log = Log::open(path.as_path()).unwrap();
+    let bytes = fs::read(&path).unwrap();
+    let at = offset_of!(Header, log_id);
+    let [high, low] = [at, at + 8].map(|at| &bytes[at..at + 8]);
+    let word = |bytes: &[u8]| u64::from_le_bytes(bytes.try_into().unwrap());
+    assert_eq!(log.id(), u128::from(word(high)) << 64 | u128::from(word(low)));
 }
 
 #[test]
