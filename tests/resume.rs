@@ -8,8 +8,8 @@ mod common;
 mod disk;
 
 use common::{
-    Ended, Feed, Place, Running, after, assert_complete, assert_holds, loss, positions, run, start,
-    until, until_holds, until_longer,
+    Ended, Feed, Place, Running, after, assert_complete, assert_holds, loss, losses, positions,
+    run, start, until, until_holds, until_longer,
 };
 use disk::{SmallDisk, on_a_small_disk};
 use nix::sys::signal::Signal;
@@ -102,8 +102,25 @@ fn a_run_with_nothing_new_leaves_the_file_alone() {
     let before = place.output(0).metadata().unwrap();
     let ended = assert_healed(&place, &feed, 200);
     assert_eq!(ended.summary(), (0, 0), "{ended:?}");
+    assert_eq!(ended.stderr.lines().count(), 2, "from where, how many, and no more: {ended:?}");
     let after = place.output(0).metadata().unwrap();
     assert_eq!((before.ino(), before.len()), (after.ino(), after.len()));
+}
+
+#[test]
+fn a_file_without_a_row_is_gone_on_with_or_begun_anew_without_a_word() {
+    let place = Place::new();
+    let mut feed = place.feed(1024);
+    feed.append(100);
+    place.carry(0, &["--from", "newest"]);
+    for deleted in [false, true] {
+        if deleted {
+            fs::remove_file(place.output(0)).unwrap();
+        }
+        let ended = place.carry(0, &["--strict"]);
+        assert_holds(&place.output(0), &feed.csv([]));
+        assert_eq!(ended.stderr.lines().count(), 2, "deleted {deleted}: {ended:?}");
+    }
 }
 
 // The file it left, damaged since.
@@ -166,17 +183,19 @@ fn what_the_ring_no_longer_holds_of_a_damaged_file_is_a_reported_gap() {
 
 #[test]
 fn a_damaged_file_does_not_make_an_old_loss_count_twice() {
-    let place = Place::new();
-    let mut feed = place.feed(64);
-    feed.append(30);
-    place.carry(0, &[]);
-    feed.append(170); // 30..136 is lost
-    place.carry(0, &[]);
-    assert_eq!(feed.reader(0).lost, 106);
-    cut(&place.output(0), feed.csv(0..30).len());
-    place.carry(0, &[]);
-    assert_holds(&place.output(0), &feed.csv((0..30).chain(136..200)));
-    assert_eq!(feed.reader(0).lost, 106, "delivered + lost = appended");
+    for begin in [0, 10] {
+        let place = Place::new();
+        let mut feed = place.feed(64);
+        feed.append(30);
+        place.carry(0, &["--from", &begin.to_string()]);
+        feed.append(170); // 30..136 is lost
+        place.carry(0, &[]);
+        assert_eq!(feed.reader(0).lost, 106);
+        cut(&place.output(0), feed.csv(begin..30).len());
+        place.carry(0, &[]);
+        assert_holds(&place.output(0), &feed.csv((begin..30).chain(136..200)));
+        assert_eq!(feed.reader(0).lost, 106, "delivered + lost = appended");
+    }
 }
 
 // A file that is not the one it left.
@@ -267,6 +286,17 @@ fn an_empty_file_that_was_there_before_is_begun() {
 }
 
 #[test]
+fn a_directory_under_the_name_is_exit_7_and_called_so() {
+    let (place, feed) = carried(1024, 100);
+    fs::remove_file(place.output(0)).unwrap();
+    fs::create_dir(place.output(0)).unwrap();
+    let ended = run(place.reporter(0, &["--once"]));
+    assert_eq!(ended.code(), 7, "{ended:?}");
+    assert!(ended.stderr.contains("output_0.csv: cannot be written: Is a directory"), "{ended:?}");
+    assert_eq!(feed.reader(0).position, 100);
+}
+
+#[test]
 fn files_set_aside_take_the_next_free_number_and_replace_nothing() {
     let (place, feed) = carried(1024, 100);
     for name in ["output_0.1.csv", "output_0.3.csv"] {
@@ -319,6 +349,19 @@ fn a_file_whose_rows_somebody_changed_is_set_aside() {
 }
 
 #[test]
+fn a_file_with_a_row_twice_or_out_of_order_is_set_aside() {
+    for rows in [[100, 100], [120, 110]] {
+        let (place, feed) = carried(1024, 100);
+        let [first, second] = rows;
+        let text = feed.csv(0..100) + &format!("{first},0,0\n{second},0,0\n");
+        fs::write(place.output(0), &text).unwrap();
+        let ended = place.carry(0, &[]);
+        assert_set_aside(&place, &ended, 1, &text, "its rows are not as this reader left them");
+        assert_holds(&place.output(0), &feed.csv(0..200));
+    }
+}
+
+#[test]
 fn a_row_that_the_log_has_not_appended_yet_makes_a_file_not_this_logs() {
     let (place, feed) = carried(1024, 100);
     let text = feed.csv(0..100) + "200,0,0\n";
@@ -362,6 +405,36 @@ fn beginning_before_the_rows_of_a_file_sets_it_aside_and_behind_them_goes_on_wit
         assert_eq!((feed.reader(0).position, feed.reader(0).lost), (200, 0));
     }
     assert_eq!(place.carry(0, &[]).summary(), (0, 0), "what was asked for once");
+}
+
+#[test]
+fn beginning_right_behind_the_rows_of_a_file_goes_on_with_it() {
+    let (place, feed) = carried(1024, 100);
+    place.carry(0, &["--from", "100", "--strict"]);
+    assert_holds(&place.output(0), &feed.csv(0..200));
+    assert!(!place.file("output_0.1.csv").exists());
+}
+
+#[test]
+fn a_last_line_that_is_too_long_to_be_an_unfinished_row_is_not_dropped() {
+    let (place, feed) = carried(1024, 100);
+    let text = feed.csv(0..100) + &"1".repeat(1000);
+    fs::write(place.output(0), &text).unwrap();
+    let ended = place.carry(0, &[]);
+    assert_set_aside(&place, &ended, 1, &text, "it has a line that is no row");
+    assert_holds(&place.output(0), &feed.csv(0..200));
+}
+
+#[test]
+fn a_file_whose_name_is_too_long_for_a_number_stays_and_is_exit_7() {
+    let (place, feed) = carried(1024, 100);
+    let name = "x".repeat(251) + ".csv";
+    fs::write(place.file(&name), "somebody's").unwrap();
+    let ended = run(place.reporter(0, &["--once", "--output", &name]));
+    assert_eq!(ended.code(), 7, "{ended:?}");
+    assert!(ended.stderr.contains("File name too long"), "{ended:?}");
+    assert_holds(&place.file(&name), "somebody's");
+    assert_eq!(feed.reader(0).position, 100);
 }
 
 #[test]
@@ -415,6 +488,20 @@ fn after_another_boot_the_file_is_gone_on_with_and_what_is_missing_is_a_reported
         assert_holds(&place.output(0), &feed.csv((0..150).chain(200..250)));
         assert!(!place.file("output_0.1.csv").exists(), "{said}");
         assert_eq!((feed.reader(0).position, feed.reader(0).lost), (250, 50));
+    }
+}
+
+#[test]
+fn a_loss_that_was_committed_before_there_was_a_row_is_told_once() {
+    let place = Place::new();
+    let mut feed = place.feed(1024);
+    feed.append(100);
+    die(&place, &feed, 0..100);
+    for told in [Some(0..100), None] {
+        let ended = place.carry(0, &[]);
+        assert_eq!(losses(&ended.stderr), Vec::from_iter(told), "{ended:?}");
+        assert_eq!((feed.reader(0).position, feed.reader(0).lost), (100, 100));
+        assert_holds(&place.output(0), &feed.csv([]));
     }
 }
 
