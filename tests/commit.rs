@@ -1,4 +1,4 @@
-//! A reader that commits through the library, between two runs of the reporter.
+//! Commits through the library: between two runs of the reporter, and by its loop.
 
 #![allow(clippy::unwrap_used)] // a panic is how a test fails
 #![cfg(feature = "cli")] // the programs
@@ -6,7 +6,12 @@
 mod common;
 
 use common::{Place, positions, run};
-use ringlog::{Log, Pod, Polled, Zeroable, record};
+use ringlog::layout::HEADER_SIZE;
+use ringlog::sink::csv::CsvOptions;
+use ringlog::{Log, Pod, Polled, Raw, Report, Turn, Zeroable, record};
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::time::Duration;
 
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable)]
@@ -39,4 +44,39 @@ fn a_file_does_not_pass_over_what_another_program_took_as_its_reader() {
     assert!(ended.stderr.contains("is set aside as output_0.1.csv"), "{}", ended.stderr);
     assert_eq!(positions(&place.file("output_0.1.csv")), [0, 1, 2, 3]);
     assert_eq!(positions(&place.file("output_0.csv")), [8, 9, 10, 11]);
+}
+
+#[test]
+fn rows_that_may_wait_longer_are_committed_together() {
+    let place = Place::new();
+    let log = Log::create::<Sample>(place.shm.as_str()).unwrap();
+    append(&log, 3);
+    let reader = log.reader::<Raw>(0).unwrap();
+    let (path, hour) = (place.file("output.csv"), Duration::from_secs(3600));
+    let (mut report, _) = Report::to_csv(reader, &path, CsvOptions::default(), hour).unwrap();
+    for rows in 1..=3 {
+        assert_eq!(report.turn(1).unwrap(), Turn::Busy);
+        assert_eq!((report.rows(), report.committed_rows()), (rows, 0));
+    }
+    report.carry_out().unwrap();
+    assert_eq!(report.committed_rows(), 3);
+}
+
+#[test]
+fn a_loss_that_no_row_follows_is_committed_in_time_too() {
+    let place = Place::new();
+    let log = Log::create::<Sample>(place.shm.as_str()).unwrap();
+    append(&log, 4);
+    let bytes = File::options().write(true).open(place.shm_file()).unwrap();
+    for slot in [0, 1] {
+        let stamp = HEADER_SIZE + slot * log.geometry().slot_size();
+        bytes.write_all_at(&[0xFF; 8], stamp as u64).unwrap();
+    }
+    let reader = log.reader::<Raw>(0).unwrap();
+    let (path, at_once) = (place.file("output.csv"), Duration::ZERO);
+    let (mut report, _) = Report::to_csv(reader, &path, CsvOptions::default(), at_once).unwrap();
+    assert_eq!(report.turn(1).unwrap(), Turn::Lost(0..2));
+    assert_eq!(report.reader().committed().position, 0, "told first");
+    report.turn(0).unwrap();
+    assert_eq!((report.reader().committed().position, report.rows()), (2, 0));
 }
