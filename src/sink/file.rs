@@ -174,8 +174,7 @@ fn untouchable(file: &File, path: &Path) -> io::Result<Option<&'static str>> {
 enum Finding {
     /// Nothing, or an empty file.
     Nothing,
-    /// The file this reader left. `rows` are those behind the last commit, or all if it ends
-    /// before that.
+    /// The file this reader left. `rows` are those behind the committed length, or all without it.
     Ours { next: u64, rows: u64, length: u64, head: u64 },
     /// Another one, or one that has become unusable. If `heal`, the rows of ours are gone with it.
     Foreign { why: String, heal: bool },
@@ -228,7 +227,7 @@ fn examine(file: &File, format: &RowFormat, left: &Left) -> io::Result<Finding> 
         return foreign("it is not as this reader left it", true);
     }
     let mut rows = Rows::new(file, from, format.longest)?;
-    let (mut next, mut all, mut delivered) = (least, 0, 0);
+    let (mut next, mut count) = (least, 0);
     while let Some(row) = rows.next()? {
         match seq_of(row) {
             Some(seq) if seq >= left.end => {
@@ -237,8 +236,7 @@ fn examine(file: &File, format: &RowFormat, left: &Left) -> io::Result<Finding> 
             }
             Some(seq) if seq >= next => {
                 next = seq + 1;
-                all += 1;
-                delivered += u64::from(seq >= since);
+                count += 1;
             }
             _ => return foreign("its rows are not as this reader left them", true),
         }
@@ -253,7 +251,6 @@ fn examine(file: &File, format: &RowFormat, left: &Left) -> io::Result<Finding> 
         let why = format!("it has rows up to {next}, and {} was asked for", left.position);
         return foreign(&why, false);
     }
-    let count = if next < since { all } else { delivered };
     Ok(Finding::Ours { next, rows: count, length: rows.end, head })
 }
 
