@@ -5,7 +5,7 @@
 
 use ringlog::layout::{HEADER_SIZE, Header, POSITION_LIMIT, READERS, WriterLine};
 use ringlog::{Log, Pod, Polled, Start, Zeroable, record};
-use std::fs::OpenOptions;
+use std::fs::{self, OpenOptions};
 use std::mem::offset_of;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
@@ -112,6 +112,18 @@ const BOOT: Range<usize> = {
     let boot = WRITER.start + offset_of!(WriterLine, boot_id);
     boot..boot + 16
 };
+
+#[test]
+fn the_boot_in_the_header_is_the_one_that_the_kernel_tells() {
+    let disk = Disk::new();
+    let bytes = fs::read(&disk.path).unwrap();
+    let at = offset_of!(Header, writer) + offset_of!(WriterLine, boot_id);
+    let words = bytes[at..at + 16].chunks(8);
+    let words = words.map(|word| u64::from_le_bytes(word.try_into().unwrap()));
+    let id: String = words.map(|word| format!("{word:016x}")).collect();
+    let told = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+    assert_eq!(id, told.trim().replace('-', ""));
+}
 
 #[test]
 fn after_another_boot_the_slots_are_asked_and_what_is_missing_is_lost() {

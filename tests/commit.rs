@@ -9,7 +9,7 @@ use common::{Place, positions, run};
 use ringlog::layout::HEADER_SIZE;
 use ringlog::sink::csv::CsvOptions;
 use ringlog::{Log, Pod, Polled, Raw, Report, Turn, Zeroable, record};
-use std::fs::File;
+use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
@@ -79,4 +79,26 @@ fn a_loss_that_no_row_follows_is_committed_in_time_too() {
     assert_eq!(report.reader().committed().position, 0, "told first");
     report.turn(0).unwrap();
     assert_eq!((report.reader().committed().position, report.rows()), (2, 0));
+}
+
+#[test]
+fn what_went_before_a_report_began_is_no_loss_when_its_file_is_healed() {
+    let place = Place::new();
+    let log = Log::options().capacity(64).create::<Sample>(place.shm.as_str()).unwrap();
+    append(&log, 64);
+    let path = place.file("output.csv");
+    for healed in [false, true] {
+        let reader = log.reader::<Raw>(0).unwrap();
+        let (options, at_once) = (CsvOptions::default(), Duration::ZERO);
+        let (mut report, _) = Report::to_csv(reader, &path, options, at_once).unwrap();
+        if !healed {
+            append(&log, 100); // the oldest entry is another by now
+        }
+        while report.turn(u64::MAX).unwrap() != Turn::Idle {}
+        report.carry_out().unwrap();
+        assert_eq!((report.reader().position(), report.reader().lost()), (164, 0));
+        assert_eq!(report.due(), Duration::MAX, "nothing waits");
+        assert_eq!(positions(&path), Vec::from_iter(164 - report.rows()..164));
+        fs::remove_file(&path).unwrap();
+    }
 }

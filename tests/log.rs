@@ -689,6 +689,41 @@ fn a_directory_that_has_taken_the_name_of_an_open_log_is_refused_as_what_it_is()
 }
 
 #[test]
+fn a_reader_knows_its_number_and_whether_there_is_a_writer() {
+    let place = Place::new();
+    let log = Log::create::<Sample>(place.shm.as_str()).unwrap();
+    let reader = log.reader::<Sample>(5).unwrap();
+    assert_eq!((reader.id(), reader.has_writer()), (5, false));
+    let _writer = log.writer::<Sample>().unwrap();
+    assert!(reader.has_writer());
+}
+
+#[test]
+fn the_write_pointer_is_at_most_half_a_ring_behind_within_a_batch() {
+    let place = Place::new();
+    let log = Log::options().capacity(64).create::<Sample>(place.shm.as_str()).unwrap();
+    let mut writer = log.writer::<Sample>().unwrap();
+    let batch = vec![Sample::at(0); 1 << 12];
+    let (header, done) = (File::open(place.shm_file()).unwrap(), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                writer.append_batch(&batch);
+            }
+        });
+        let mut odd = false;
+        let began = Instant::now();
+        while !odd && began.elapsed() < PATIENCE {
+            let mut pointer = [0; 8];
+            header.read_exact_at(&mut pointer, offset_of!(Header, write_ptr) as u64).unwrap();
+            odd = u64::from_le_bytes(pointer) % 64 == 32;
+        }
+        done.store(true, Ordering::Relaxed);
+        assert!(odd, "it has never been seen in the middle of the ring");
+    });
+}
+
+#[test]
 fn the_id_is_the_two_words_of_the_header() {
     let place = Place::new();
     let path = victim(&place);

@@ -96,6 +96,20 @@ fn rows_that_were_written_and_not_committed_are_not_written_again() {
 }
 
 #[test]
+fn a_loss_among_rows_that_were_written_and_not_committed_is_counted_once() {
+    let (place, feed) = carried(1024, 100);
+    for row in feed.csv(150..160).lines().skip(1) {
+        add(&place.output(0), &format!("{row}\n"));
+    }
+    for _ in 0..2 {
+        place.carry(0, &[]);
+        assert_holds(&place.output(0), &feed.csv((0..100).chain(150..200)));
+        let reader = feed.reader(0);
+        assert_eq!((reader.position, reader.lost, reader.laps), (200, 50, 1));
+    }
+}
+
+#[test]
 fn a_run_with_nothing_new_leaves_the_file_alone() {
     let (place, feed) = carried(1024, 100);
     assert_healed(&place, &feed, 200);
@@ -503,6 +517,13 @@ fn a_loss_that_was_committed_before_there_was_a_row_is_told_once() {
         assert_eq!((feed.reader(0).position, feed.reader(0).lost), (100, 100));
         assert_holds(&place.output(0), &feed.csv([]));
     }
+    // Nor is it forgotten when the file that it came before is healed.
+    feed.append(10);
+    place.carry(0, &[]);
+    fs::remove_file(place.output(0)).unwrap();
+    place.carry(0, &[]);
+    assert_holds(&place.output(0), &feed.csv(100..110));
+    assert_eq!((feed.reader(0).position, feed.reader(0).lost), (110, 100));
 }
 
 #[test]
@@ -682,6 +703,21 @@ fn a_restart_goes_on_with_the_file_that_hup_began() {
     // It is that file that is healed, from where it began.
     fs::remove_file(place.output(0)).unwrap();
     place.carry(0, &[]);
+    assert_holds(&place.output(0), &feed.csv(100..200));
+}
+
+#[test]
+fn hup_that_cannot_begin_a_new_file_leaves_the_rows_of_the_old_one_in_it_alone() {
+    let (place, mut feed, reporter) = attached();
+    fs::rename(place.output(0), place.file("old.csv")).unwrap();
+    fs::create_dir(place.output(0)).unwrap();
+    reporter.signal(Signal::SIGHUP);
+    let ended = reporter.end();
+    assert_eq!(ended.code(), 7, "{ended:?}");
+    fs::remove_dir(place.output(0)).unwrap();
+    feed.append(100);
+    place.carry(0, &["--strict"]);
+    assert_holds(&place.file("old.csv"), &feed.csv(0..100));
     assert_holds(&place.output(0), &feed.csv(100..200));
 }
 
