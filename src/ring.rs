@@ -28,6 +28,7 @@
 use crate::layout::Output;
 use crate::layout::{Checkpoint, Geometry, OutputLine, POSITION_LIMIT, ReaderLine, WRITING};
 use crate::sync::{AtomicU64, Ordering, fence};
+use bytemuck::Pod;
 
 use Ordering::{Acquire, Relaxed, Release};
 
@@ -77,11 +78,31 @@ impl<'a> Ring<'a> {
         self.advance(write_ptr, position + 1);
     }
 
+    /// Publishes records from `position` on, and moves the write pointer once for half a ring of
+    /// them; returns the position behind them.
+    #[inline]
+    pub fn publish_batch<R: Pod>(
+        &self,
+        write_ptr: &AtomicU64,
+        position: u64,
+        records: &[R],
+    ) -> u64 {
+        let mut next = position;
+        for piece in records.chunks(self.geometry.capacity() as usize / 2) {
+            for record in piece {
+                self.fill(next, bytemuck::bytes_of(record));
+                next += 1;
+            }
+            self.advance(write_ptr, next);
+        }
+        next
+    }
+
     /// The first part of [`publish`](Ring::publish): the entry is there for all who ask its slot,
     /// and the write pointer says nothing of it yet. It may be half a ring behind: then the entry
     /// below it is still there, and [`end`](Ring::end) goes on from there.
     #[inline]
-    pub fn fill(&self, position: u64, record: &[u8]) {
+    fn fill(&self, position: u64, record: &[u8]) {
         // Cut to a length that is known where the record's type is, so that the loop unrolls.
         let slot = self.slot(position, record.len());
         // With the Acquires in `read` and `look`: all stamps below `position` come first.
@@ -101,14 +122,17 @@ impl<'a> Ring<'a> {
 
     /// The second part of [`publish`](Ring::publish), of all entries below `end`.
     #[inline]
-    pub fn advance(&self, write_ptr: &AtomicU64, end: u64) {
+    fn advance(&self, write_ptr: &AtomicU64, end: u64) {
         write_ptr.store(end, Release); // with the Acquire in `end`: the stamps come first
     }
 
-    /// Makes the slots say that the log ends at `position`, when no entry before it is left to: as
-    /// if a writer had died in its next append.
-    pub fn begin(&self, position: u64) {
-        self.stamp(position).store(WRITING | position, Release); // as in `publish`
+    /// Makes the log end at `end`, where a writer begins. If no entry before it is left to say so,
+    /// it is as if a writer had died in its next append.
+    pub fn begin(&self, write_ptr: &AtomicU64, end: u64) {
+        self.advance(write_ptr, end);
+        if self.end(write_ptr) != end {
+            self.stamp(end).store(WRITING | end, Release); // as in `fill`
+        }
     }
 
     /// Copies the record of `position` into `record`, if it is there. What is in `record` means
@@ -161,7 +185,7 @@ impl<'a> Ring<'a> {
     fn holder(&self, stamp: u64, position: u64) -> Option<u64> {
         let holder = if stamp & WRITING != 0 { stamp & !WRITING } else { stamp.wrapping_sub(1) };
         let here = (holder ^ position) & (self.geometry.capacity() - 1) == 0;
-        (here && holder < POSITION_LIMIT).then_some(holder)
+        (here && stamp & !WRITING < POSITION_LIMIT).then_some(holder)
     }
 
     /// The position after the newest published entry.
@@ -191,8 +215,8 @@ impl<'a> Ring<'a> {
         if pointer >= POSITION_LIMIT {
             return None;
         }
-        if self.stamp(pointer).load(Acquire) == WRITING | pointer {
-            return Some(pointer); // its append has begun: as with `look`, all below is published
+        if self.stamp(pointer).load(Relaxed) == WRITING | pointer {
+            return Some(pointer); // its append has begun; the pointer was loaded with Acquire
         }
         let below = |back| pointer.checked_sub(back).map(|position| self.look(position));
         let believable = match below(1) {
@@ -337,17 +361,25 @@ pub(crate) struct Committed {
 /// If none does, something other than a reader has stored one of these words; the checkpoint
 /// that is not disowned is then believed.
 pub(crate) fn checkpoint(read_ptr: &AtomicU64, line: &ReaderLine) -> Committed {
-    let pointer = read_ptr.load(Acquire); // with the read_ptr store in `commit`
-    let checkpoints = line.checkpoints.each_ref().map(|c| Checkpoint {
-        position: c.position.load(Relaxed),
-        lost: c.lost.load(Relaxed),
-        laps: c.laps.load(Relaxed),
-        mark: c.mark.load(Relaxed),
-    });
+    let look = || {
+        let pointer = read_ptr.load(Acquire); // with the read_ptr store in `commit`
+        let checkpoints = line.checkpoints.each_ref().map(|c| Checkpoint {
+            position: c.position.load(Acquire), // with its store in `commit`
+            lost: c.lost.load(Relaxed),
+            laps: c.laps.load(Relaxed),
+            mark: c.mark.load(Relaxed),
+        });
+        let (counts, believed) = counting(pointer, checkpoints.map(|c| c.position));
+        fence(Acquire); // with all stores in `commit`: a newer word shows a newer position
+        let again = line.checkpoints[counts].position.load(Relaxed); // the fence above orders it
+        (pointer, checkpoints[counts], believed && again == pointer)
+    };
+    // A reader that lives may commit under the look; what is really wrong stays wrong.
+    let mut looks = std::iter::repeat_with(look).take(16);
+    let (pointer, mut checkpoint, believed) =
+        looks.find(|&(.., believed)| believed).unwrap_or_else(look);
     // The checkpoints do not tell: a commit that was killed can leave any of their words at 0.
-    let fresh = pointer == 0 && line.commit_ns.load(Acquire) == 0; // with `committed_at`
-    let (counts, believed) = counting(pointer, checkpoints.map(|c| c.position));
-    let mut checkpoint = checkpoints[counts];
+    let fresh = pointer == 0 && line.commit_ns.load(Relaxed) == 0; // for its owner, ordered by the claim
     if checkpoint.position == DISOWNED {
         checkpoint.position = pointer; // not even that, though no kill leaves it so
     }
@@ -365,7 +397,7 @@ pub(crate) fn set_output(line: &OutputLine, output: &Output) {
     line.begin.store(output.begin, Release);
     line.lost.store(output.lost, Release);
     line.head.store(output.head, Release);
-    line.file.store(output.file, Release); // with the Acquire in `output`
+    line.file.store(output.file, Release);
 }
 
 /// Stores that reader `i` writes no file.
@@ -377,7 +409,7 @@ pub(crate) fn disown_output(line: &OutputLine) {
 #[cfg(any(test, feature = "report"))]
 pub(crate) fn output(line: &OutputLine) -> Option<Output> {
     let output = Output {
-        file: line.file.load(Acquire), // with the last store in `set_output`
+        file: line.file.load(Relaxed), // for its owner: the claim orders it
         path: line.path.load(Relaxed),
         begin: line.begin.load(Relaxed),
         lost: line.lost.load(Relaxed),

@@ -1,10 +1,66 @@
 //! The atomics everything shared is made of: the standard library's, or loom's when a model is
-//! checked (`--cfg loom`). Stands on nothing.
+//! checked (`--cfg loom`); in tests of the library, of threads that can be killed at any store.
+//! Stands on nothing.
 
 #![forbid(unsafe_code)]
 
 #[cfg(loom)]
-pub(crate) use loom::sync::atomic::{AtomicU64, Ordering, fence};
-
+use loom::sync::atomic;
 #[cfg(not(loom))]
-pub(crate) use std::sync::atomic::{AtomicU64, Ordering, fence};
+use std::sync::atomic;
+
+#[cfg(not(test))]
+pub(crate) use atomic::AtomicU64;
+pub(crate) use atomic::{Ordering, fence};
+#[cfg(test)]
+pub(crate) use mortal::{AtomicU64, killed_after};
+
+#[cfg(test)]
+mod mortal {
+    use super::{Ordering, atomic};
+    use std::cell::Cell;
+
+    #[cfg(loom)]
+    use loom::thread_local;
+
+    thread_local! {
+        /// How many stores this thread still lives for.
+        #[allow(clippy::missing_const_for_thread_local)] // loom knows no such thing
+        static LIFE: Cell<u64> = Cell::new(u64::MAX);
+    }
+
+    /// Does what a thread that is killed after so many stores has done of `action`; whether it got
+    /// to the end. Stores of the dead are not carried out, which is all that others see of a death.
+    pub fn killed_after(stores: u64, action: impl FnOnce()) -> bool {
+        LIFE.with(|life| {
+            life.set(stores + 1);
+            action();
+            life.replace(u64::MAX) > 0
+        })
+    }
+
+    #[repr(transparent)]
+    pub struct AtomicU64(atomic::AtomicU64);
+
+    impl AtomicU64 {
+        pub fn new(value: u64) -> AtomicU64 {
+            AtomicU64(atomic::AtomicU64::new(value))
+        }
+
+        #[inline]
+        pub fn load(&self, ordering: Ordering) -> u64 {
+            self.0.load(ordering)
+        }
+
+        #[inline]
+        pub fn store(&self, value: u64, ordering: Ordering) {
+            let alive = LIFE.with(|life| {
+                life.set(life.get().saturating_sub(1));
+                life.get() > 0
+            });
+            if alive {
+                self.0.store(value, ordering);
+            }
+        }
+    }
+}

@@ -55,10 +55,7 @@ impl<R> Writer<R> {
         let header = segment.header();
         let pointer = header.write_ptr.load(Relaxed); // the claim orders it: writers come in turn
         let end = segment.end();
-        header.write_ptr.store(end, Release); // as in `publish`
-        if segment.ring().end(&header.write_ptr) != end {
-            segment.ring().begin(end);
-        }
+        segment.ring().begin(&header.write_ptr, end);
         let line = &header.writer;
         // Last the boot: until then the pointers of another boot stay hints.
         line.pid.store(std::process::id().into(), Relaxed);
@@ -145,14 +142,8 @@ impl<R: Record> Writer<R> {
     /// ```
     pub fn append_batch(&mut self, records: &[R]) -> Range<u64> {
         let first = self.next;
-        let (ring, write_ptr) = (self.segment.ring(), &self.segment.header().write_ptr);
-        for piece in records.chunks(self.segment.geometry.capacity() as usize / 2) {
-            for record in piece {
-                ring.fill(self.next, bytemuck::bytes_of(record));
-                self.next += 1;
-            }
-            ring.advance(write_ptr, self.next);
-        }
+        let write_ptr = &self.segment.header().write_ptr;
+        self.next = self.segment.ring().publish_batch(write_ptr, first, records);
         first..self.next
     }
 

@@ -3,32 +3,53 @@
 #![allow(clippy::unwrap_used)]
 
 use super::Seen;
-use super::rig::{Follower, Heap};
-use crate::layout::WRITING;
+use super::rig::{Desk, Follower, Heap, OutputWords, output_line, to_output};
+use super::{output, set_output};
+use crate::layout::{Checkpoint, WRITING};
 use crate::sync::Ordering::{Acquire, Relaxed};
+use crate::sync::{fence, killed_after};
 use loom::sync::Arc;
-use loom::thread;
+use loom::thread::{self, JoinHandle};
+use std::sync::atomic::{AtomicBool, AtomicU64};
 
-/// Runs `writer` after `before` entries, beside one thread for each of `readers`.
-///
-/// Bounded to executions in which threads are interrupted up to `preemptions` times, to end within
-/// seconds. What a load may return is not bounded.
-fn model(preemptions: usize, before: u64, writes: u64, readers: &'static [fn(&Heap)]) {
+/// Checks every execution in which threads are interrupted up to `preemptions` times, which ends
+/// within seconds, and counts them. What a load may return is not bounded.
+fn executions(preemptions: usize, execution: impl Fn() + Send + Sync + 'static) -> u64 {
+    let count = std::sync::Arc::new(AtomicU64::new(0));
+    let counted = count.clone();
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(preemptions);
     builder.check(move || {
+        counted.fetch_add(1, Relaxed);
+        execution();
+    });
+    count.load(Relaxed)
+}
+
+/// As `common::figure` of the tests of whole processes.
+fn figure(executions: u64) {
+    let thread = std::thread::current();
+    let name = thread.name().and_then(|name| name.rsplit("::").next()).unwrap_or_default();
+    eprintln!("fault 4: model {name}: {executions} executions");
+}
+
+/// Runs a writer after `before` entries, beside one thread for each of `readers`.
+fn model(preemptions: usize, before: u64, writes: u64, readers: &'static [fn(&Heap)]) {
+    figure(executions(preemptions, move || {
         let heap = Arc::new(Heap::new(2, 16));
         (0..before).for_each(|position| heap.append(position));
-        let readers: Vec<_> = readers
-            .iter()
-            .map(|reader| {
-                let heap = heap.clone();
-                thread::spawn(move || reader(&heap))
-            })
-            .collect();
+        let readers: Vec<_> = readers.iter().map(|&reader| beside(&heap, reader)).collect();
         (before..before + writes).for_each(|position| heap.append(position));
         readers.into_iter().for_each(|reader| reader.join().unwrap());
-    });
+    }));
+}
+
+fn beside<T: Send + Sync + 'static>(
+    shared: &Arc<T>,
+    act: impl FnOnce(&T) + Send + 'static,
+) -> JoinHandle<()> {
+    let shared = shared.clone();
+    thread::spawn(move || act(&shared))
 }
 
 /// `Heap::read` asserts that what is delivered is whole and the one asked for.
@@ -96,14 +117,164 @@ fn whoever_finds_a_slot_passed_sees_every_stamp_below_the_one_that_passed_it() {
 }
 
 #[test]
-fn a_reader_that_is_lapped_accounts_for_all_and_never_loses_the_newest_entry() {
+fn whoever_only_looks_and_finds_a_slot_passed_sees_them_too() {
     fn reader(heap: &Heap) {
-        let mut reader = Follower::new(heap);
-        for _ in 0..3 {
-            reader.poll();
+        if let Seen::Passed(holder) = heap.ring().look(0) {
+            see_every_stamp(heap, holder);
         }
-        assert_eq!(reader.delivered + reader.lost, reader.position);
-        assert!(reader.position <= 3 && reader.lost <= 2, "lost {}", reader.lost);
     }
-    model(2, 1, 2, &[reader]);
+    model(3, 1, 2, &[reader]);
+}
+
+/// Takes what it can in three polls, and accounts for all that it went past.
+fn follow(heap: &Heap) {
+    let mut reader = Follower::new(heap);
+    for _ in 0..3 {
+        reader.poll();
+    }
+    assert_eq!(reader.delivered + reader.lost, reader.position);
+    assert!(reader.position <= 3 && reader.lost <= 2, "lost {}", reader.lost);
+}
+
+#[test]
+fn a_reader_that_is_lapped_accounts_for_all_and_never_loses_the_newest_entry() {
+    model(2, 1, 2, &[follow]);
+}
+
+#[test]
+fn two_readers_that_are_lapped_account_for_all_and_never_lose_the_newest_entry() {
+    model(1, 1, 2, &[follow, follow]);
+}
+
+/// A writer that is killed after each number of stores of `action`, in a ring of so many slots,
+/// and the next one, which finds an entry more for each store of `published` that was carried out;
+/// `reader` beside both.
+fn restart(
+    preemptions: usize,
+    (capacity, before): (u64, u64),
+    action: fn(&Heap, u64),
+    published: &'static [u64],
+    reader: fn(&Heap),
+) {
+    let mut count = 0;
+    let ended = std::sync::Arc::new(AtomicBool::new(false));
+    for stores in 0.. {
+        let all = ended.clone();
+        count += executions(preemptions, move || {
+            let heap = Arc::new(Heap::new(capacity, 16));
+            (0..before).for_each(|position| heap.append(position));
+            let reader = beside(&heap, reader);
+            let all = all.clone();
+            let killed = beside(&heap, move |heap| {
+                all.store(killed_after(stores, || action(heap, before)), Relaxed);
+            });
+            killed.join().unwrap();
+            let end = heap.ring().end(&heap.write_ptr);
+            let whole = published.iter().filter(|&&store| stores >= store).count() as u64;
+            assert_eq!(end, before + whole, "killed after {stores} stores");
+            heap.ring().begin(&heap.write_ptr, end);
+            heap.append(end);
+            reader.join().unwrap();
+            assert_eq!(heap.ring().end(&heap.write_ptr), end + 1);
+        });
+        if ended.load(Relaxed) {
+            break;
+        }
+    }
+    figure(count);
+}
+
+/// What is promised of the write pointer, and of the entries.
+fn see_all(heap: &Heap) {
+    see_every_stamp(heap, heap.write_ptr.load(Acquire));
+    let mut reader = Follower::new(heap);
+    for _ in 0..2 {
+        reader.poll();
+    }
+    assert_eq!(reader.delivered + reader.lost, reader.position);
+}
+
+#[test]
+fn readers_go_on_while_a_writer_is_killed_and_another_goes_on() {
+    restart(1, (2, 1), |heap, position| heap.append(position), &[4], see_all);
+}
+
+#[test]
+fn a_batch_that_is_killed_is_a_whole_prefix_of_it_and_is_gone_on_from() {
+    fn batch(heap: &Heap, position: u64) {
+        heap.append_batch(position..position + 3);
+    }
+    restart(1, (4, 2), batch, &[4, 8, 13], see_all);
+}
+
+#[test]
+fn whoever_finds_that_a_writer_began_far_beyond_the_entries_sees_where() {
+    figure(executions(3, || {
+        let heap = Arc::new(Heap::new(2, 16));
+        heap.append(0);
+        let reader = beside(&heap, |heap| {
+            if let Seen::Passed(holder) = heap.ring().look(0) {
+                assert_eq!(heap.write_ptr.load(Relaxed), holder);
+            }
+        });
+        heap.ring().begin(&heap.write_ptr, 4);
+        reader.join().unwrap();
+    }));
+}
+
+/// Commits that go on, stay where they are, and go back.
+const COMMITS: [Checkpoint; 4] = [
+    Checkpoint { position: 40, lost: 7, laps: 2, mark: 900 },
+    Checkpoint { position: 60, lost: 8, laps: 3, mark: 1200 },
+    Checkpoint { position: 60, lost: 9, laps: 4, mark: 1300 },
+    Checkpoint { position: 50, lost: 10, laps: 5, mark: 1500 },
+];
+
+#[test]
+fn whoever_looks_at_a_reader_that_commits_sees_one_commit_whole() {
+    let look = |desk: &Desk| {
+        let time = desk.line.commit_ns.load(Acquire);
+        let (found, foreign) = desk.checkpoint();
+        let which = COMMITS.iter().position(|commit| *commit == found);
+        assert!(which.is_some() || found == Checkpoint::default(), "{found:?}");
+        assert_eq!(foreign, None, "{:?}", desk.words());
+        assert!(time == 0 || which.is_some(), "nothing is committed at {time}");
+    };
+    let mut count = 0;
+    for from in 0..COMMITS.len() - 1 {
+        count += executions(1, move || {
+            let desk = Arc::new(Desk::new([0; 9]));
+            let (done, due) = COMMITS.split_at(from);
+            done.iter().for_each(|checkpoint| desk.commit(checkpoint));
+            let observer = beside(&desk, look);
+            due.iter().take(2).for_each(|checkpoint| desk.commit(checkpoint));
+            observer.join().unwrap();
+        });
+    }
+    figure(count);
+}
+
+/// Nobody looks at a living reader's output: its claim orders it. What two looks at `file` cannot
+/// tell apart, though, a kill could leave.
+#[test]
+fn whoever_looks_twice_at_an_output_that_changes_sees_one_file_whole_and_the_commit_before_it() {
+    const OLD: OutputWords = [11, 12, 13, 14, 15];
+    const NEW: OutputWords = [21, 22, 23, 24, 25];
+    figure(executions(2, || {
+        let desk = Arc::new(Desk::new([0; 9]));
+        set_output(&desk.line.output, &to_output(OLD));
+        let observer = beside(&desk, |desk| {
+            let line = &desk.line.output;
+            let file = line.file.load(Acquire);
+            let seen = output(line);
+            fence(Acquire);
+            if line.file.load(Relaxed) == file {
+                assert!([None, Some(to_output(OLD)), Some(to_output(NEW))].contains(&seen));
+            }
+            assert!(file == OLD[0] || desk.read_ptr.load(Relaxed) == COMMITS[0].position);
+        });
+        desk.commit(&COMMITS[0]);
+        set_output(&desk.line.output, &to_output(NEW));
+        observer.join().unwrap();
+    }));
 }

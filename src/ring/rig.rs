@@ -1,9 +1,14 @@
 //! What the tests and the models of the ring share: a log on heap memory, entries that are known
-//! from their position, and the loop of a reader.
+//! from their position, the loop of a reader, and the words that
+//! one commits to.
 
-use super::{Ring, Seen};
-use crate::layout::Geometry;
+#![allow(clippy::unwrap_used)]
+
+use super::{Ring, Seen, checkpoint, commit, committed_at};
+use crate::layout::{Checkpoint, CheckpointLine, Geometry, Output, OutputLine, ReaderLine};
 use crate::sync::AtomicU64;
+use crate::sync::Ordering::Relaxed;
+use std::ops::Range;
 
 /// A ring with its write pointer.
 pub struct Heap {
@@ -34,6 +39,13 @@ impl Heap {
 
     pub fn append(&self, position: u64) {
         self.ring().publish(&self.write_ptr, position, &self.entry(position));
+    }
+
+    /// A batch of entries, of 16 bytes each.
+    pub fn append_batch(&self, positions: Range<u64>) -> u64 {
+        let records: Vec<[u8; 16]> =
+            positions.clone().map(|position| self.entry(position).try_into().unwrap()).collect();
+        self.ring().publish_batch(&self.write_ptr, positions.start, &records)
     }
 
     /// Asks for the entry of `position`; if there is one, it is the one asked for, and whole.
@@ -96,4 +108,59 @@ impl<'a> Follower<'a> {
         }
         true
     }
+}
+
+/// A read pointer and its line.
+pub struct Desk {
+    pub read_ptr: AtomicU64,
+    pub line: ReaderLine,
+}
+
+/// The words that `commit` stores: the read pointer, and position, lost, laps, mark, twice.
+pub type Words = [u64; 9];
+/// file, path, begin, lost, head.
+pub type OutputWords = [u64; 5];
+
+impl Desk {
+    pub fn new(words: Words) -> Desk {
+        let [read_ptr, a @ .., b0, b1, b2, b3] = words.map(AtomicU64::new);
+        let checkpoint = |[position, lost, laps, mark]: [AtomicU64; 4]| CheckpointLine {
+            position,
+            lost,
+            laps,
+            mark,
+        };
+        let [pid, attached_ns, commit_ns] = [0; 3].map(AtomicU64::new);
+        let checkpoints = [checkpoint(a), checkpoint([b0, b1, b2, b3])];
+        let line =
+            ReaderLine { pid, attached_ns, commit_ns, output: output_line([0; 5]), checkpoints };
+        Desk { read_ptr, line }
+    }
+
+    pub fn words(&self) -> Words {
+        let [a, b] = self.line.checkpoints.each_ref();
+        let words = [a, b].map(|c| [&c.position, &c.lost, &c.laps, &c.mark]);
+        let mut all = [self.read_ptr.load(Relaxed); 9];
+        all[1..].iter_mut().zip(words.as_flattened()).for_each(|(w, c)| *w = c.load(Relaxed));
+        all
+    }
+
+    pub fn commit(&self, checkpoint: &Checkpoint) {
+        commit(&self.read_ptr, &self.line, checkpoint);
+        committed_at(&self.line, 0);
+    }
+
+    pub fn checkpoint(&self) -> (Checkpoint, Option<u64>) {
+        let found = checkpoint(&self.read_ptr, &self.line);
+        (found.checkpoint, found.foreign)
+    }
+}
+
+pub fn output_line(words: OutputWords) -> OutputLine {
+    let [file, path, begin, lost, head] = words.map(AtomicU64::new);
+    OutputLine { file, path, begin, lost, head }
+}
+
+pub fn to_output([file, path, begin, lost, head]: OutputWords) -> Output {
+    Output { file, path, begin, lost, head }
 }

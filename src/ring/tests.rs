@@ -2,10 +2,11 @@
 
 #![allow(clippy::unwrap_used)]
 
-use super::rig::{Follower, Heap};
+use super::rig::{Desk, Follower, Heap, OutputWords, Words, output_line, to_output};
 use super::*;
-use crate::layout::CheckpointLine;
+use crate::sync::killed_after;
 use proptest::prelude::*;
+use std::ops::Range;
 use std::sync::atomic::AtomicBool;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -149,6 +150,42 @@ proptest! {
 fn a_writer_killed_between_its_last_two_stores_is_rolled_forward() {
     for (capacity, count, _) in rings().filter(|&(_, count, half)| count > 0 && !half) {
         assert_eq!(Heap::filled(capacity, count, false).end_by(count - 1), count);
+    }
+}
+
+#[test]
+fn a_writer_killed_at_any_store_leaves_a_whole_prefix_of_what_it_appends() {
+    fn batch(heap: &Heap, positions: Range<u64>) {
+        heap.append_batch(positions);
+    }
+    fn singly(heap: &Heap, positions: Range<u64>) {
+        positions.for_each(|position| heap.append(position));
+    }
+    for (capacity, before, _) in rings().filter(|&(capacity, _, half)| capacity <= 8 && !half) {
+        for (act, ahead) in [(batch as fn(&Heap, Range<u64>), capacity / 2), (singly, 1)] {
+            let after = before + capacity + 1;
+            let heaps = kills(|stores| {
+                let heap = Heap::new(capacity, 16);
+                (0..before).for_each(|position| heap.append(position));
+                let ended = killed_after(stores, || act(&heap, before..after));
+                (heap, ended)
+            });
+            let whole = |heap: &Heap| {
+                let (pointer, end) =
+                    (heap.write_ptr.load(Relaxed), heap.ring().end(&heap.write_ptr));
+                let ring = format!("{before}..{end} in {capacity}, write pointer {pointer}");
+                assert!(pointer <= end && end - pointer <= ahead, "{ring}");
+                let held = (end + 1).saturating_sub(capacity)..end;
+                assert!(held.into_iter().all(|p| heap.read(p) == Seen::Entry), "{ring}");
+                heap.ring().begin(&heap.write_ptr, end);
+                heap.append(end);
+                assert_eq!(heap.ring().end(&heap.write_ptr), end + 1, "{ring}");
+                end
+            };
+            let mut ends: Vec<u64> = heaps.iter().map(whole).collect();
+            ends.dedup();
+            assert_eq!(ends, (before..=after).collect::<Vec<_>>(), "of {capacity} slots");
+        }
     }
 }
 
@@ -302,80 +339,21 @@ fn a_hole_ends_at_the_next_entry_or_at_the_end() {
     assert_eq!(Heap::new(capacity, 8).ring().after_hole(3, count), 20);
 }
 
-/// A read pointer and its line.
-struct Desk {
-    read_ptr: AtomicU64,
-    line: ReaderLine,
-}
-
-/// The words that `commit` stores: the read pointer, and position, lost, laps, mark, twice.
-type Words = [u64; 9];
-/// file, path, begin, lost, head.
-type OutputWords = [u64; 5];
-
-impl Desk {
-    fn new(words: Words) -> Desk {
-        let [read_ptr, a @ .., b0, b1, b2, b3] = words.map(AtomicU64::new);
-        let checkpoint = |[position, lost, laps, mark]: [AtomicU64; 4]| CheckpointLine {
-            position,
-            lost,
-            laps,
-            mark,
-        };
-        let [pid, attached_ns, commit_ns] = [0; 3].map(AtomicU64::new);
-        let checkpoints = [checkpoint(a), checkpoint([b0, b1, b2, b3])];
-        let line =
-            ReaderLine { pid, attached_ns, commit_ns, output: output_line([0; 5]), checkpoints };
-        Desk { read_ptr, line }
-    }
-
-    fn words(&self) -> Words {
-        let [a, b] = self.line.checkpoints.each_ref();
-        let words = [a, b].map(|c| [&c.position, &c.lost, &c.laps, &c.mark]);
-        let mut all = [self.read_ptr.load(Relaxed); 9];
-        all[1..].iter_mut().zip(words.as_flattened()).for_each(|(w, c)| *w = c.load(Relaxed));
-        all
-    }
-
-    fn commit(&self, checkpoint: &Checkpoint) {
-        commit(&self.read_ptr, &self.line, checkpoint);
-        committed_at(&self.line, 0);
-    }
-
-    fn checkpoint(&self) -> (Checkpoint, Option<u64>) {
-        let found = checkpoint(&self.read_ptr, &self.line);
-        (found.checkpoint, found.foreign)
-    }
-}
-
-fn output_line(words: OutputWords) -> OutputLine {
-    let [file, path, begin, lost, head] = words.map(AtomicU64::new);
-    OutputLine { file, path, begin, lost, head }
-}
-
-/// Every state a kill can leave: `words` after the first 0, 1, ... of `stores` (place, value).
-/// The order is the one that is promised; that it comes to the same is for the caller to assert.
-fn kills<const N: usize>(words: [u64; N], stores: &[(usize, u64)]) -> Vec<[u64; N]> {
-    let mut states = vec![words];
-    for &(place, value) in stores {
-        let mut next = *states.last().unwrap();
-        next[place] = value;
-        states.push(next);
-    }
-    states
-}
-
 /// Every state that a kill in `commit(c)` can leave, upon `words`.
 fn kills_of_commit(words: Words, c: &Checkpoint) -> Vec<Words> {
-    let desk = Desk::new(words);
-    desk.commit(c);
-    let states = [(1, 5), (5, 1)].map(|(old, new)| {
-        let stores = [DISOWNED, c.lost, c.laps, c.mark, c.position, c.position, DISOWNED];
-        let places = [new, new + 1, new + 2, new + 3, new, 0, old];
-        kills(words, &places.into_iter().zip(stores).collect::<Vec<_>>())
-    });
-    let same = states.into_iter().find(|states| states.last() == Some(&desk.words()));
-    same.unwrap_or_else(|| panic!("commit has other stores, upon {words:?}"))
+    kills(|stores| {
+        let desk = Desk::new(words);
+        let ended = killed_after(stores, || commit(&desk.read_ptr, &desk.line, c));
+        (desk.words(), ended)
+    })
+}
+
+/// What is left after a kill behind no store, behind one, and so on to the end.
+fn kills<T>(killed: impl Fn(u64) -> (T, bool)) -> Vec<T> {
+    let ends = (0..)
+        .map(killed)
+        .scan(false, |over, (state, ended)| (!std::mem::replace(over, ended)).then_some(state));
+    ends.collect()
 }
 
 const FIRST: Checkpoint = Checkpoint { position: 40, lost: 7, laps: 2, mark: 900 };
@@ -479,6 +457,15 @@ fn a_foreign_store_to_the_read_pointer_is_found_out_and_costs_no_checkpoint() {
                     let (then, _) = Desk::new(killed).checkpoint();
                     assert!(then == found || then == next, "{then:?} in {killed:?}");
                 }
+                // And the other way: a kill upon a kill, then the scribble.
+                for mut killed in kills_of_commit(state, &next) {
+                    if [killed[1], killed[5]].contains(&pointer) {
+                        continue;
+                    }
+                    killed[0] = pointer;
+                    let (then, _) = Desk::new(killed).checkpoint();
+                    assert!([old, new, next].contains(&then), "{then:?} in {killed:?}");
+                }
             }
         }
         desk.commit(&new);
@@ -487,18 +474,13 @@ fn a_foreign_store_to_the_read_pointer_is_found_out_and_costs_no_checkpoint() {
 
 /// Every state that a kill in `set_output` can leave that goes from one file to another.
 fn kills_of_set_output(old: OutputWords, new: OutputWords) -> Vec<OutputWords> {
-    let mut stores: Vec<_> = (1..5).chain([0]).map(|place| (place, new[place])).collect();
-    if old[0] != new[0] {
-        stores.insert(0, (0, 0));
-    }
-    let line = output_line(old);
-    set_output(&line, &to_output(new));
-    assert_eq!(output(&line), Some(to_output(new)));
-    kills(old, &stores)
-}
-
-fn to_output([file, path, begin, lost, head]: OutputWords) -> Output {
-    Output { file, path, begin, lost, head }
+    kills(|stores| {
+        let line = output_line(old);
+        let ended = killed_after(stores, || set_output(&line, &to_output(new)));
+        assert!(!ended || output(&line) == Some(to_output(new)));
+        let OutputLine { file, path, begin, lost, head } = &line;
+        ([file, path, begin, lost, head].map(|word| word.load(Relaxed)), ended)
+    })
 }
 
 #[test]
