@@ -825,7 +825,7 @@ fn an_output_that_cannot_be_opened_is_exit_7_and_moves_nothing() {
 fn a_reader_that_begins_beside_a_running_writer_has_lost_nothing() {
     let place = Place::new();
     run(place.writer(&["--rate", "max", "--count", "1500"]));
-    let writer = start(place.writer(&["--rate", "500"]));
+    let writer = start(place.writer(&["--rate", "100"]));
     until("it goes on", || (place.log().snapshot().unwrap().end > 1500).then_some(()));
     for id in 0..8 {
         let ended = run(place.reporter(id, &["--once", "--strict"]));
