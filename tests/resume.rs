@@ -363,6 +363,16 @@ fn a_file_whose_rows_somebody_changed_is_set_aside() {
 }
 
 #[test]
+fn a_file_whose_first_row_somebody_made_one_that_never_ends_is_set_aside() {
+    let (place, feed) = carried(1024, 100);
+    let text = feed.csv(0..100).replace("\n0,", "\n\",");
+    fs::write(place.output(0), &text).unwrap();
+    let ended = place.carry(0, &[]);
+    assert_set_aside(&place, &ended, 1, &text, "does not begin with the row");
+    assert_holds(&place.output(0), &feed.csv(0..200));
+}
+
+#[test]
 fn a_file_with_a_row_twice_or_out_of_order_is_set_aside() {
     for rows in [[100, 100], [120, 110]] {
         let (place, feed) = carried(1024, 100);

@@ -206,20 +206,24 @@ fn examine(file: &File, format: &RowFormat, left: &Left) -> io::Result<Finding> 
             false => foreign("its columns are not the log's", true),
         };
     }
-    let mut first = Rows::new(file, header, format.longest)?;
+    let cut = mark > length;
+    let another = || foreign("it does not begin with the row that this reader wrote", true);
     let mut head = 0;
-    if let Some(row) = first.next()? {
-        head = format.head(row);
-        if output.head != 0 && output.head != head {
-            return match output.head == format.other_head(row) {
-                true => foreign("its times are written in another way", false),
-                false => foreign("it does not begin with the row that this reader wrote", true),
-            };
+    match Rows::new(file, header, format.longest)?.next()? {
+        Some(row) => {
+            head = format.head(row);
+            if output.head != 0 && output.head != head {
+                return match output.head == format.other_head(row) {
+                    true => foreign("its times are written in another way", false),
+                    false => another(),
+                };
+            }
         }
+        None if mark > header && !cut => return another(), // there was one when it was committed
+        None => {}
     }
 
     // Behind the committed length there are few rows; without it, all have to be looked at.
-    let cut = mark > length;
     let (from, least) = if cut || mark < header { (header, output.begin) } else { (mark, since) };
     let mut last_byte = [0];
     file.read_exact_at(&mut last_byte, from - 1)?;
