@@ -259,7 +259,7 @@ impl<'a> Ring<'a> {
             return (position, end);
         }
         if holder > end {
-            return (position + 1, end);
+            return ((position + 1).max(end.saturating_sub(capacity)), end);
         }
         let head_start = if end == before { 0 } else { (capacity / 16).max(1) };
         let mut next = (end.saturating_sub(capacity) + head_start).max(position + 1);

@@ -323,6 +323,14 @@ fn an_impossible_holder_costs_exactly_its_own_entry() {
 }
 
 #[test]
+fn an_impossible_holder_does_not_keep_a_reader_laps_behind() {
+    let (capacity, count) = (8, 1000);
+    let heap = Heap::filled(capacity, count, false);
+    heap.stamp(3).store((1 << 40) + 3 + 1, Relaxed);
+    assert_eq!(heap.lapped(3), (count - capacity, count));
+}
+
+#[test]
 fn a_hole_ends_at_the_next_entry_or_at_the_end() {
     let (capacity, count) = (8, 20); // 12 to 19
     for (from, to) in [(12, 13), (12, 20), (14, 17), (17, 20), (19, 20)] {
