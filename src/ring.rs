@@ -262,7 +262,7 @@ impl<'a> Ring<'a> {
             return ((position + 1).max(end.saturating_sub(capacity)), end);
         }
         let head_start = if end == before { 0 } else { (capacity / 16).max(1) };
-        let mut next = (end.saturating_sub(capacity) + head_start).max(position + 1);
+        let mut next = end.saturating_sub(capacity) + head_start; // a holder is a lap ahead
         if head_start == 0 && self.look(next) != Seen::Entry {
             next += 1; // a writer that stopped, or died, in the middle of this slot
         }
@@ -320,7 +320,7 @@ pub(crate) fn commit(read_ptr: &AtomicU64, line: &ReaderLine, checkpoint: &Check
     new.laps.store(checkpoint.laps, Release);
     new.mark.store(checkpoint.mark, Release);
     new.position.store(checkpoint.position, Release);
-    read_ptr.store(checkpoint.position, Release); // with the Acquire in `checkpoint`
+    read_ptr.store(checkpoint.position, Release); // with the fence(Acquire) in `checkpoint`
     old.position.store(DISOWNED, Release);
 }
 
@@ -362,7 +362,7 @@ pub(crate) struct Committed {
 /// that is not disowned is then believed.
 pub(crate) fn checkpoint(read_ptr: &AtomicU64, line: &ReaderLine) -> Committed {
     let look = || {
-        let pointer = read_ptr.load(Acquire); // with the read_ptr store in `commit`
+        let pointer = read_ptr.load(Relaxed); // the fence below orders it before the next look
         let checkpoints = line.checkpoints.each_ref().map(|c| Checkpoint {
             position: c.position.load(Acquire), // with its store in `commit`
             lost: c.lost.load(Relaxed),
@@ -379,9 +379,11 @@ pub(crate) fn checkpoint(read_ptr: &AtomicU64, line: &ReaderLine) -> Committed {
     let (pointer, mut checkpoint, believed) =
         looks.find(|&(.., believed)| believed).unwrap_or_else(look);
     // The checkpoints do not tell: a commit that was killed can leave any of their words at 0.
-    let fresh = pointer == 0 && line.commit_ns.load(Relaxed) == 0; // for its owner, ordered by the claim
+    // Only the next owner asks, and its claim orders the load.
+    let fresh = pointer == 0 && line.commit_ns.load(Relaxed) == 0;
     if checkpoint.position == DISOWNED {
-        checkpoint.position = pointer; // not even that, though no kill leaves it so
+        // Not even that, though no kill leaves it so.
+        checkpoint = Checkpoint { position: pointer, ..Checkpoint::default() };
     }
     Committed { checkpoint, fresh, foreign: (!believed).then_some(pointer) }
 }

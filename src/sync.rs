@@ -24,8 +24,8 @@ mod mortal {
     use loom::thread_local;
 
     thread_local! {
-        /// How many stores this thread still lives for.
-        #[allow(clippy::missing_const_for_thread_local)] // loom knows no such thing
+        #[allow(clippy::missing_const_for_thread_local)] // loom's knows none
+        /// This thread is dead before so many stores more.
         static LIFE: Cell<u64> = Cell::new(u64::MAX);
     }
 

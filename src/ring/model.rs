@@ -109,8 +109,10 @@ fn whoever_asks_all_slots_for_the_end_sees_every_stamp_below_it() {
 #[test]
 fn whoever_finds_a_slot_passed_sees_every_stamp_below_the_one_that_passed_it() {
     fn reader(heap: &Heap) {
-        if let Seen::Passed(holder) = heap.read(0) {
-            see_every_stamp(heap, holder);
+        match heap.read(0) {
+            Seen::Entry => {}
+            Seen::Passed(holder) => see_every_stamp(heap, holder),
+            seen => panic!("{seen:?}, but it was published before"),
         }
     }
     model(3, 1, 2, &[reader]);
