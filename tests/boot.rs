@@ -84,6 +84,13 @@ impl Disk {
         let mut writer = self.log().writer::<Sample>().unwrap();
         assert_eq!(writer.position(), end);
         (end..end + 10).for_each(|value| _ = writer.append(&Sample { value }));
+        assert_eq!(self.boot_id(), Disk::new().boot_id());
+    }
+
+    /// Which boot the header says the pointers are of.
+    fn boot_id(&self) -> Vec<u8> {
+        let at = WRITER.start + offset_of!(WriterLine, boot_id);
+        fs::read(&self.path).unwrap()[at..at + 16].to_vec()
     }
 }
 

@@ -1209,6 +1209,8 @@ fn a_snapshot_shows_who_is_there_and_how_far() {
     let then = log.snapshot().unwrap();
     assert!(!then.writer.alive && then.writer.closed);
     assert!(!then.readers[3].alive && then.readers[3].known);
+    let _next = log.writer::<Sample>().unwrap();
+    assert_eq!(log.snapshot().unwrap().writer.heartbeat_ns, 0, "of the writer before");
 }
 
 // Delivered + lost = appended.

@@ -49,6 +49,10 @@ use trace::{Stop, Traced};
 /// Slots of the ring: few, so that a lap is short.
 const D: u64 = 4;
 
+/// Where the header says in which boot the writer began, and which file reader 0 writes.
+const BOOT_ID: u64 = 0x120;
+const FILE: usize = 0x218;
+
 /// Entries before the action: the ring is empty, part full, and wrapped.
 const STATES: [u64; 3] = [0, 2, 11];
 
@@ -682,6 +686,37 @@ fn a_writer_killed_anywhere_in_the_recovery_from_another_kill_leaves_the_log_as_
     }
 }
 
+#[test]
+fn a_writer_killed_anywhere_in_the_recovery_from_another_boot_gives_no_position_twice() {
+    let (before, hole) = (11, 9..11);
+    let prepare = |place: &Place| {
+        fill(place, before);
+        let size = place.log().geometry().slot_size();
+        let file = OpenOptions::new().write(true).open(place.shm_file()).unwrap();
+        for position in hole.clone() {
+            let slot = HEADER_SIZE as u64 + position % D * size as u64;
+            file.write_all_at(&vec![0; size], slot).unwrap(); // not written back
+        }
+        file.write_all_at(&[0; 16], BOOT_ID).unwrap();
+    };
+    let check = |place: &Place| {
+        let log = place.log();
+        let begun = !unfinished(place).is_empty();
+        let taken = Taken::observed(&log);
+        taken.assert_covers(before - D..before);
+        let oldest = before - D + u64::from(begun);
+        assert!(taken.entries.iter().copied().eq(oldest..hole.start), "{taken:?}, begun: {begun}");
+        let mut writer = log.writer::<Entry>().unwrap();
+        assert_eq!(writer.position(), before);
+        append(&mut writer, 2);
+        assert_eq!(Taken::observed(&log).entries, [before, before + 1]);
+        begun
+    };
+    let what = "recovery of 11 from another boot, without the last 2";
+    let Some(answers) = kill_everywhere(what, "write", prepare, check) else { return };
+    assert_eq!(answers, [false, true]);
+}
+
 /// Looks at a log whose reader was killed: what it had committed, and what the next one takes.
 fn after_reader(place: &Place) -> Checkpoint {
     let log = place.log();
@@ -741,6 +776,25 @@ fn a_reader_killed_at_any_instruction_of_a_commit_has_committed_it_or_not() {
         }
         assert_eq!(answers, due);
     }
+}
+
+#[test]
+fn a_reader_killed_at_any_instruction_of_a_commit_has_disowned_the_file_of_the_reporter_before_it()
+{
+    let prepare = |place: &Place| {
+        let log = create(place);
+        let mut writer = log.writer().unwrap();
+        append_until(&mut writer, 2);
+        report(&log, &place.output(0)).carry_out().unwrap();
+        append_until(&mut writer, 5);
+    };
+    let check = |place: &Place| {
+        let disowned = image(place).unwrap()[FILE..FILE + 8] == [0; 8];
+        (place.log().reader::<Entry>(0).unwrap().committed().position, disowned)
+    };
+    let what = "commit at 5 after a reporter's at 2";
+    let Some(answers) = kill_everywhere(what, "commit", prepare, check) else { return };
+    assert_eq!(answers, [(2, false), (2, true), (5, true)]);
 }
 
 #[test]
