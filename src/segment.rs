@@ -144,8 +144,8 @@ impl Deref for Words {
     #[inline]
     fn deref(&self) -> &[AtomicU64] {
         // SAFETY: `map` is a live mapping of at least `count` words, aligned to 64 bytes, for as
-        // long as `self`; in a forked child of nothing, and a touch there is a fault. The memory is shared with other processes, which is what atomics are
-        // for; any bit pattern is an `AtomicU64`. Where the mapping is read-only nobody stores:
+        // long as `self`; in a forked child it is of nothing, and to touch it is a fault. The
+        // memory is shared with other processes, which is what atomics are for; any bit pattern is an `AtomicU64`. Where the mapping is read-only nobody stores:
         // stores go through `Segment::header` of a `Read` or `Write` segment (commit, attach) or
         // the slots of a `Write` segment (publish), which `Reader` and `Writer` alone have.
         unsafe { std::slice::from_raw_parts(self.map.as_ptr().cast::<AtomicU64>(), self.count) }

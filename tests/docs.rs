@@ -1,0 +1,31 @@
+//! What the documents say of the tests is true: each test that they name is there.
+
+use std::fs;
+use std::path::Path;
+
+/// All that is Rust below a directory.
+fn source(directory: &Path) -> String {
+    let entries = fs::read_dir(directory).expect("a directory of the source");
+    let paths = entries.map(|entry| entry.expect("an entry of a directory").path());
+    paths
+        .map(|path| match path.extension() {
+            _ if path.is_dir() => source(&path),
+            Some(extension) if extension == "rs" => fs::read_to_string(path).expect("source"),
+            _ => String::new(),
+        })
+        .collect()
+}
+
+#[test]
+fn each_test_that_the_documents_name_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let source = source(&root.join("tests")) + &source(&root.join("src"));
+    let text = fs::read_to_string(root.join("docs/reliability.md")).expect("the page");
+    // A test's name is a sentence; nothing else in code style has so many words.
+    let code = text.split('`').skip(1).step_by(2);
+    let names: Vec<_> = code.filter(|code| code.matches('_').count() > 4).collect();
+    assert!(names.len() > 10, "{names:?}");
+    for name in names {
+        assert!(source.contains(&format!("fn {name}()")), "there is no test {name}");
+    }
+}
