@@ -1,5 +1,6 @@
 //! A file in memory and the words in it: made, opened, checked, claimed. The only file with
-//! `unsafe` in it: it turns a mapping into `&[AtomicU64]`, and there its job ends.
+//! `unsafe` in it: it turns a mapping into `&[AtomicU64]`, and sees to those who would be left with
+//! one that is no longer theirs: a forked child, and a process whose file was cut short.
 //! Stands on `layout`, `schema`, `platform`, `error`.
 //!
 //! Nothing else of a log is trusted either: whoever opens one checks the file's type, owner and
@@ -145,9 +146,10 @@ impl Deref for Words {
     fn deref(&self) -> &[AtomicU64] {
         // SAFETY: `map` is a live mapping of at least `count` words, aligned to 64 bytes, for as
         // long as `self`; in a forked child it is of nothing, and to touch it is a fault. The
-        // memory is shared with other processes, which is what atomics are for; any bit pattern is an `AtomicU64`. Where the mapping is read-only nobody stores:
-        // stores go through `Segment::header` of a `Read` or `Write` segment (commit, attach) or
-        // the slots of a `Write` segment (publish), which `Reader` and `Writer` alone have.
+        // memory is shared with other processes, which is what atomics are for; any bit pattern is
+        // an `AtomicU64`. Where the mapping is read-only nobody stores: stores go through
+        // `Segment::header` of a `Read` or `Write` segment (commit, attach) or the slots of a
+        // `Write` segment (publish), which `Reader` and `Writer` alone have.
         unsafe { std::slice::from_raw_parts(self.map.as_ptr().cast::<AtomicU64>(), self.count) }
     }
 }
