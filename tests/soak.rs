@@ -346,6 +346,7 @@ impl<'a> Reader<'a> {
     }
 
     fn event(&mut self, what: &'static str) {
+        self.hear(); // what it has said by now is of what was done before
         self.note(&format!("-- {what}"));
         self.soak.count(what, 1);
     }
@@ -638,7 +639,10 @@ impl<'a> Reader<'a> {
         self.until_seen("there is its file", |reader| reader.output.exists());
         fs::remove_file(&self.output).unwrap();
         self.event("outputs deleted");
-        self.until_seen("there is a new file", |reader| reader.output.exists());
+        // It says what it writes again before it writes it.
+        self.until_seen("there is a new file", |reader| {
+            reader.output.metadata().is_ok_and(|meta| meta.len() > 0)
+        });
     }
 
     fn cut(&mut self) {
@@ -651,6 +655,7 @@ impl<'a> Reader<'a> {
             true => length - self.random.u64(1..200),
             false => self.random.u64(..length),
         };
+        self.hear();
         let before = self.heard.mended;
         file.set_len(length).unwrap();
         self.event("outputs cut");
@@ -659,6 +664,7 @@ impl<'a> Reader<'a> {
 
     fn swap(&mut self) {
         self.until_seen("there is its file", |reader| reader.output.exists());
+        self.hear();
         let before = self.heard.asides.len();
         self.put_foreign();
         self.event("outputs replaced by a foreign file");
@@ -710,19 +716,17 @@ impl<'a> Reader<'a> {
 
     fn fill_its_disk(&mut self, generation: &Generation) {
         let Some(disk) = self.disk else { return };
-        let stats = nix::sys::statvfs::statvfs(disk.path()).unwrap();
-        let used = (stats.blocks() - stats.blocks_free()) * stats.fragment_size() / 1024;
         let before = self.heard.stuck;
-        disk.resize(used as usize + self.random.usize(8..256));
+        disk.leave_room(self.random.usize(8..256));
         self.event("disks filled");
         self.until("its disk is full", |heard| heard.stuck > before);
         milliseconds(&mut self.random, 0..500);
         if self.random.bool() {
             self.kill();
-            disk.resize(ROOM);
+            disk.leave_room(ROOM);
             self.start();
         } else {
-            disk.resize(ROOM);
+            disk.leave_room(ROOM);
         }
         let position = || generation.snapshot().readers[self.id].position;
         let before = position();

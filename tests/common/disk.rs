@@ -4,6 +4,7 @@
 use crate::common::until;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
+use nix::sys::statvfs::statvfs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -26,6 +27,17 @@ impl SmallDisk {
     /// From here on it has room for so much.
     pub fn resize(&self, kilobytes: usize) {
         self.mount(MsFlags::MS_REMOUNT, Some(&format!("size={kilobytes}k"))).unwrap();
+    }
+
+    /// From here on it has room for so much more than is on it.
+    pub fn leave_room(&self, kilobytes: usize) {
+        // What is written meanwhile can make it too small for what it holds.
+        until("the disk has another size", || {
+            let stats = statvfs(&self.0).unwrap();
+            let used = (stats.blocks() - stats.blocks_free()) * stats.fragment_size() / 1024;
+            let size = format!("size={}k", used as usize + kilobytes);
+            self.mount(MsFlags::MS_REMOUNT, Some(&size)).ok()
+        });
     }
 
     /// Puts it where something else is, for those who see it.
