@@ -1182,6 +1182,7 @@ fn a_snapshot_shows_who_is_there_and_how_far() {
     let log = filled(&place, 8, 0);
     let ours = u64::from(std::process::id());
     let before = log.created_ns();
+    assert!(before > 0);
 
     let mut writer = log.writer::<Sample>().unwrap();
     for position in 0..6 {

@@ -726,6 +726,7 @@ fn after_reader(place: &Place) -> Checkpoint {
     let committed = reader.committed();
     assert_eq!(reader.attached().distrusted, None);
     let Checkpoint { position, lost, laps, .. } = committed;
+    assert_eq!(reader.attached().fresh, position == 0);
     let state = &known.readers[0];
     assert_eq!((state.position, state.lost, state.laps), (position, lost, laps));
     let taken = Taken::from(|| reader.poll());
