@@ -155,7 +155,7 @@ impl Report<Csv> {
     ///
     /// # Errors
     /// [`Error::OutputInUse`](crate::Error::OutputInUse) while another process writes the file;
-    /// [`Error::Io`](crate::Error::Io).
+    /// [`Error::Io`](crate::Error::Io), also for a pipe that nobody reads.
     pub fn to_csv(
         mut reader: Reader<Raw>,
         path: &Path,

@@ -19,7 +19,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::waitpid;
 use nix::unistd::{ForkResult, Pid, alarm, fork, mkfifo, pause};
 use ringlog::layout::{HEADER_SIZE, Header, ReaderLine, WriterLine};
-use ringlog::{Error, Log, Name, Polled, Reader, Role, Writer, Zeroable as _};
+use ringlog::sink::csv::CsvOptions;
+use ringlog::{Error, Log, Name, Polled, Raw, Reader, Report, Role, Writer, Zeroable as _};
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
 use std::mem::offset_of;
@@ -28,6 +29,7 @@ use std::os::unix::net::UnixListener;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 const HEADER: u64 = HEADER_SIZE as u64;
 
@@ -838,4 +840,19 @@ fn a_pipe_that_nobody_reads_is_waited_for_until_a_signal_and_then_gets_every_row
     feed.append(3);
     let ended = reporter.end();
     assert_eq!((ended.code(), feed.reader(0).position), (0, 3), "{ended:?}");
+}
+
+#[test]
+fn a_report_to_a_pipe_that_nobody_reads_is_refused_and_does_not_wait() {
+    let place = Place::new();
+    let feed = place.feed(64);
+    let pipe = place.file("pipe");
+    mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let reader = feed.log.reader::<Raw>(0).unwrap();
+    let opening = std::thread::spawn(move || {
+        Report::to_csv(reader, &pipe, CsvOptions::default(), Duration::ZERO).map(drop)
+    });
+    until("it is refused", || opening.is_finished().then_some(()));
+    let error = opening.join().unwrap().unwrap_err().to_string();
+    assert!(error.contains("pipe: cannot be written"), "{error}");
 }

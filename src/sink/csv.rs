@@ -10,12 +10,13 @@ use crate::error::{Error, Result};
 use crate::layout::Output;
 use crate::schema::Schema;
 use crate::value::TimeFormat;
+use nix::libc;
 use nix::poll::{PollFd, PollFlags, poll};
 use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::fd::AsFd;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// Bytes of rows before a file is written to: large enough that the system call does not count.
@@ -86,8 +87,10 @@ impl Csv {
             meta => !meta.map_err(cannot())?.is_file(),
         };
         if is_stream {
-            // A pipe or a device: nothing to go on with.
-            let file = OpenOptions::new().append(true).open(path).map_err(cannot())?;
+            // A pipe or a device: nothing to go on with, and no other end to wait for.
+            let mut open = OpenOptions::new();
+            let file = open.append(true).custom_flags(libc::O_NONBLOCK).open(path);
+            let file = file.map_err(cannot())?;
             let (position, lost) = (left.position, left.committed.lost);
             let resume = Resume { position, lost, ..Resume::default() };
             return Ok((Csv::stream(file, schema, options), resume));
