@@ -716,16 +716,36 @@ extern "C" fn on_fault(signal: libc::c_int, info: *mut libc::siginfo_t, _: *mut 
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_slots_are_as_many_words_as_are_mapped_and_no_more() {
+    const TERMS: Terms = Terms { capacity: None, mode: 0o600, owner: None };
+
+    /// A log of eight slots, in a directory of its own.
+    fn log() -> (tempfile::TempDir, Name) {
         let directory = tempfile::tempdir().unwrap();
         let name = Name::File(directory.path().join("a.log"));
         let schema = Schema::declared("value:u64").unwrap();
-        Segment::create(&name, &schema, 8, 0o600).unwrap();
-        let terms = Terms { capacity: None, mode: 0o600, owner: None };
+        Segment::create(&name, &schema, 8, TERMS.mode).unwrap();
+        (directory, name)
+    }
+
+    #[test]
+    fn the_slots_are_as_many_words_as_are_mapped_and_no_more() {
+        let (_directory, name) = log();
         for access in [Access::Observe, Access::Read, Access::Write] {
-            let segment = Segment::open(&name, access, &terms).unwrap();
+            let segment = Segment::open(&name, access, &TERMS).unwrap();
             assert_eq!(segment.ring().slots.len(), 8 * 16 / 8, "{access:?}");
         }
+    }
+
+    #[test]
+    fn a_claim_that_is_given_up_is_free_though_a_child_has_its_descriptor_until_its_exec() {
+        let (_directory, name) = log();
+        let segment = Segment::open(&name, Access::Write, &TERMS).unwrap();
+        let claims = segment.claims(true).unwrap();
+        claims.take(&segment, Role::Writer).unwrap();
+        let _childs = claims.file.try_clone().unwrap();
+        let others = segment.claims(true).unwrap();
+        assert!(others.is_taken(Role::Writer));
+        drop(claims);
+        assert!(!others.is_taken(Role::Writer));
     }
 }

@@ -231,6 +231,9 @@ fn a_log_beyond_the_file_size_limit_is_refused_and_leaves_nothing() {
         let ended = run(after("ulimit -f 8", &writer));
         assert_refused(&ended, 1, &[&home.shown, "no room for 69632 bytes", "File too large"]);
         assert!(!home.path.exists());
+        // Blocks of 512 bytes: exactly as many.
+        assert_eq!(run(after("ulimit -f 136", &writer)).code(), 0);
+        fs::remove_file(&home.path).unwrap();
     }
     assert_eq!(fs::read_dir(place.dir.path()).unwrap().count(), 0);
 }
@@ -249,6 +252,9 @@ fn victim() {
     let [log, role, deed] = *orders.split(' ').collect::<Vec<_>>() else { panic!("{orders}") };
     let log = Log::open(log).unwrap();
     let mut holds = Holds::new(&log, role);
+    // A descriptor that was once a claim's is the child's as well.
+    drop(log.reader::<Sample>(5).unwrap());
+    let another = File::open(std::env::current_exe().unwrap()).unwrap();
     if deed == "executes" {
         let mut sleep = Command::new("sleep").arg("60").spawn().unwrap();
         eprintln!("child {}.", sleep.id());
@@ -258,6 +264,9 @@ fn victim() {
     match unsafe { fork() }.unwrap() {
         ForkResult::Child => {
             eprintln!("child {}.", std::process::id());
+            if !another.metadata().unwrap().is_file() {
+                std::process::exit(1);
+            }
             match deed {
                 "touches" => holds.touch(),
                 "drops" => drop(holds),
@@ -726,7 +735,7 @@ fn another_user_is_refused_by_name_or_may_what_the_mode_of_the_log_says() {
         run(as_nobody(&place, python))
     };
     mode(0o600);
-    assert_refused(&reporter(), 1, &[&place.shm, "Permission denied"]);
+    assert_refused(&reporter(), 1, &[&place.shm, ": cannot be opened: Permission denied"]);
     assert_ne!(observer().status.code(), Some(0));
     mode(0o644);
     assert_refused(&reporter(), 1, &[&place.shm, "Permission denied", "--mode"]);

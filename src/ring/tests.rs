@@ -89,7 +89,11 @@ fn a_stamp_tells_empty_from_passed_from_damaged() {
         assert_eq!(heap.ring().look(p), seen, "stamp {stamp:#x}");
     }
     let last = POSITION_LIMIT - 8;
-    for (stamp, seen) in [(last + 1, Seen::Passed(last)), (POSITION_LIMIT + 1, Seen::Damaged)] {
+    for (stamp, seen) in [
+        (last + 1, Seen::Passed(last)),
+        (POSITION_LIMIT + 1, Seen::Damaged),
+        (WRITING | POSITION_LIMIT, Seen::Damaged),
+    ] {
         heap.stamp(0).store(stamp, Relaxed);
         assert_eq!(heap.ring().look(0), seen, "stamp {stamp:#x}");
     }
@@ -177,6 +181,11 @@ fn a_writer_killed_at_any_store_leaves_a_whole_prefix_of_what_it_appends() {
                 assert!(pointer <= end && end - pointer <= ahead, "{ring}");
                 let held = (end + 1).saturating_sub(capacity)..end;
                 assert!(held.into_iter().all(|p| heap.read(p) == Seen::Entry), "{ring}");
+                if let Some(oldest) = end.checked_sub(capacity) {
+                    // Or nobody who wants it would ever learn that it is gone.
+                    let seen = heap.ring().look(oldest);
+                    assert!([Seen::Entry, Seen::Passed(end)].contains(&seen), "{seen:?} in {ring}");
+                }
                 heap.ring().begin(&heap.write_ptr, end);
                 heap.append(end);
                 assert_eq!(heap.ring().end(&heap.write_ptr), end + 1, "{ring}");
@@ -232,6 +241,21 @@ fn no_single_stamp_moves_the_end_even_if_no_pointer_is_to_be_believed() {
 }
 
 #[test]
+fn slots_that_agree_on_nothing_leave_a_possible_pointer_alone() {
+    for lone in [2, 5, (1 << 40) + 5] {
+        let heap = Heap::new(8, 8);
+        (0..8).for_each(|index| heap.stamp(index).store(u64::MAX, Relaxed));
+        heap.stamp(lone).store(lone + 1, Relaxed);
+        for pointer in [20, POSITION_LIMIT - 1] {
+            assert_eq!(heap.end_by(pointer), pointer, "entry {lone}");
+        }
+        for pointer in [POSITION_LIMIT, u64::MAX] {
+            assert_eq!(heap.end_by(pointer), lone + 1, "pointer {pointer}");
+        }
+    }
+}
+
+#[test]
 fn a_stamp_of_a_later_lap_does_not_move_the_end_though_the_pointer_is_half_a_ring_behind() {
     let (capacity, count) = (8, 20); // 12 to 19
     for pointer in count - capacity / 2..=count {
@@ -278,7 +302,9 @@ fn stamps_that_agree_on_a_later_lap_do_not_move_the_end_from_a_pointer_that_is_r
     for far in [8, 16, 800] {
         let heap = Heap::filled(8, 20, false);
         (20..23).for_each(|p| heap.stamp(p).store(p + far + 1, Relaxed));
-        assert_eq!(heap.end_by(20), 20, "{far} ahead");
+        for pointer in 16..=20 {
+            assert_eq!(heap.end_by(pointer), 20, "{far} ahead, pointer {pointer}");
+        }
     }
 }
 
@@ -521,9 +547,11 @@ fn a_foreign_store_to_the_read_pointer_is_found_out_and_costs_no_checkpoint() {
 
 #[test]
 fn without_a_checkpoint_the_read_pointer_counts_and_nothing_is_lost() {
-    let desk = Desk::new([7, DISOWNED, 1, 2, 3, DISOWNED, 4, 5, 6]);
-    let due = Checkpoint { position: 7, ..Checkpoint::default() };
-    assert_eq!(desk.checkpoint(), (due, Some(7)));
+    for pointer in [7, u64::MAX] {
+        let desk = Desk::new([pointer, DISOWNED, 1, 2, 3, DISOWNED, 4, 5, 6]);
+        let due = Checkpoint { position: pointer, ..Checkpoint::default() };
+        assert_eq!(desk.checkpoint(), (due, Some(pointer)));
+    }
 }
 
 /// Every state that a kill in `set_output` can leave that goes from one file to another.
