@@ -172,6 +172,15 @@ fn a_signal_that_is_no_fault_of_a_log_goes_to_whoever_had_it_before() {
 }
 
 #[test]
+fn a_fault_of_other_memory_is_not_taken_for_a_logs() {
+    let place = Place::new();
+    place.feed(8);
+    let ended = run(victim_with(&place, "writer", "faults"));
+    assert_eq!(ended.status.signal(), Some(libc::SIGBUS), "{ended:?}");
+    assert!(!ended.stderr.contains("cut short"), "{ended:?}");
+}
+
+#[test]
 fn a_hole_that_somebody_makes_in_a_log_costs_what_was_in_it_and_nobody_else() {
     let place = Place::new();
     for home in homes(&place) {
@@ -245,7 +254,7 @@ const VICTIM: &str = "RINGLOG_TEST_VICTIM";
 
 /// Not a test, but a process that has a log, and a child.
 #[test]
-#[allow(unsafe_code)] // `fork` is
+#[allow(unsafe_code)] // `fork` is, and a fault
 fn victim() {
     let Ok(orders) = std::env::var(VICTIM) else { return };
     alarm::set(2 * PATIENCE.as_secs() as u32);
@@ -255,6 +264,15 @@ fn victim() {
     // A descriptor that was once a claim's is the child's as well.
     drop(log.reader::<Sample>(5).unwrap());
     let another = File::open(std::env::current_exe().unwrap()).unwrap();
+    if deed == "faults" {
+        ringlog::exit_on_fault("the log was cut short", 6).unwrap();
+        let other = tempfile::tempfile().unwrap();
+        other.set_len(1).unwrap();
+        let map = memmap2::MmapOptions::new().map_raw_read_only(&other).unwrap();
+        other.set_len(0).unwrap();
+        // SAFETY: of a byte that is no more there is nothing to be had but a signal.
+        unsafe { map.as_ptr().read_volatile() };
+    }
     if deed == "executes" {
         let mut sleep = Command::new("sleep").arg("60").spawn().unwrap();
         eprintln!("child {}.", sleep.id());
@@ -324,12 +342,16 @@ impl Holds {
     }
 }
 
-/// A victim, and the child that it says it has.
-fn victim_of(place: &Place, role: &str, deed: &str) -> (Running, Pid) {
+fn victim_with(place: &Place, role: &str, deed: &str) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", "victim", "--nocapture", "--quiet"]);
     command.env(VICTIM, format!("{} {role} {deed}", place.shm));
-    let victim = start(command);
+    command
+}
+
+/// A victim, and the child that it says it has.
+fn victim_of(place: &Place, role: &str, deed: &str) -> (Running, Pid) {
+    let victim = start(victim_with(place, role, deed));
     let child = until("it has a child", || {
         let said = victim.said();
         let (_, line) = said.split_once("child ")?;

@@ -101,8 +101,8 @@ fn a_loss_among_rows_that_were_written_and_not_committed_is_counted_once() {
     for row in feed.csv(150..160).lines().skip(1) {
         add(&place.output(0), &format!("{row}\n"));
     }
-    for _ in 0..2 {
-        place.carry(0, &[]);
+    for told in [(40, 50), (0, 0)] {
+        assert_eq!(place.carry(0, &[]).summary(), told);
         assert_holds(&place.output(0), &feed.csv((0..100).chain(150..200)));
         let reader = feed.reader(0);
         assert_eq!((reader.position, reader.lost, reader.laps), (200, 50, 1));
