@@ -491,6 +491,28 @@ fn a_reporter_that_cannot_look_whether_its_file_was_moved_goes_on_with_it() {
     check(&place, &feed);
 }
 
+#[test]
+fn a_file_that_is_moved_before_a_reporter_has_locked_it_gets_none_of_its_rows() {
+    for replaced in [false, true] {
+        let place = Place::new();
+        let feed = feed(&place, 5);
+        let Some(traced) = start(&place.reporter(0, &["--once"])) else { return };
+        let (moved, mut is_moved) = (place.file("moved.csv"), false);
+        let (end, said) = lead(traced, |_, request| {
+            if request.number == libc::SYS_flock && !std::mem::replace(&mut is_moved, true) {
+                fs::rename(place.output(0), &moved).unwrap();
+                if replaced {
+                    fs::write(place.output(0), "").unwrap();
+                }
+            }
+            Verdict::Pass
+        });
+        assert_eq!((end, is_moved), (Stop::Exited(0), true), "{said}");
+        assert_holds(&moved, &feed.csv(0..5));
+        assert_holds(&place.output(0), &feed.csv(0..ROWS));
+    }
+}
+
 /// Carries 5 rows and then 7 more to a file, synced, and lets a call of the second run fail.
 fn second_run(fault: impl FnMut(&Request) -> Option<Fault>) -> Option<(Place, Feed, Stop, String)> {
     let place = Place::new();
