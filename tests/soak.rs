@@ -844,7 +844,7 @@ fn observe(
     samples: &mut Vec<[Option<[u64; 3]>; 2]>,
 ) {
     let mut last = generation.snapshot();
-    let mut round = 0;
+    let (mut round, mut writer) = (0, 0);
     while !generation.is_over() {
         sleep(Duration::from_millis(20));
         let now = generation.snapshot();
@@ -858,9 +858,14 @@ fn observe(
         }
         last = now;
         round += 1;
-        if round % 10 == 0 {
-            samples.push([calm, soak.writer_pid.load(Ordering::Relaxed)].map(taken));
+        // A process that has just been spawned may still have this one's descriptors: they close
+        // after `exec` has let the parent go on.
+        let same = writer == soak.writer_pid.load(Ordering::Relaxed);
+        if same && round >= 10 {
+            samples.push([calm, writer].map(taken));
+            round = 0;
         }
+        writer = soak.writer_pid.load(Ordering::Relaxed);
     }
 }
 
