@@ -118,6 +118,8 @@ pub use error::{Error, Result, Role};
 #[cfg(not(loom))]
 pub use log::{DEFAULT_SHM, Log, Options};
 #[cfg(not(loom))]
+pub use platform::Memory;
+#[cfg(not(loom))]
 pub use reader::{Attached, Observer, Polled, Reader, Start};
 #[cfg(all(feature = "report", not(loom)))]
 pub use report::{Report, Turn};

@@ -80,11 +80,69 @@ impl Options {
         self
     }
 
+    /// Whether those who attach to the log (writer, readers, observers) take its page faults then,
+    /// and not in their first lap: one for each four kilobytes of slots, a microsecond or more.
+    /// Nothing is stored, and a log in a file on a disk is read. It takes about a tenth of a
+    /// millisecond for a megabyte in memory, and the process is as large as the log at once.
+    ///
+    /// Unless told otherwise, a writer does, of a log in shared memory with up to a gigabyte of
+    /// slots; a reader, whose faults bring in many pages each, does not. On a disk the writer's first
+    /// store to a page faults again whenever the kernel has written the page back.
+    ///
+    /// ```
+    /// # use ringlog::{Log, Pod, Zeroable, record};
+    /// # #[repr(C)]
+    /// # #[derive(Clone, Copy, Pod, Zeroable)]
+    /// # struct Sample { value: f64 }
+    /// # record!(Sample { value });
+    /// # let name = format!("/ringlog-doc-prefault-{}", std::process::id());
+    /// # let name = name.as_str();
+    /// let log = Log::options().capacity(1 << 16).create::<Sample>(name)?;
+    /// assert!(log.writer::<Sample>()?.memory()?.to_string().ends_with("all resident"));
+    /// let reader = Log::options().prefault(true).open(name)?.reader::<Sample>(0)?;
+    /// println!("{}", reader.memory()?); // 1 MiB in 4 KiB pages, all resident
+    /// # assert!(reader.memory()?.to_string().ends_with("all resident"));
+    /// # Log::remove(name)?;
+    /// # Ok::<(), ringlog::Error>(())
+    /// ```
+    pub fn prefault(mut self, on: bool) -> Options {
+        self.terms.prefault = Some(on);
+        self
+    }
+
+    /// Whether those who attach to the log lock its memory (`mlock`): the kernel then never takes it
+    /// away to make room. It counts against the limit of their process (`RLIMIT_MEMLOCK`); who may
+    /// not lock so much is refused, and nothing has happened. A child that is forked has no lock.
+    ///
+    /// ```
+    /// # use ringlog::{Log, Pod, Zeroable, record};
+    /// # #[repr(C)]
+    /// # #[derive(Clone, Copy, Pod, Zeroable)]
+    /// # struct Sample { value: f64 }
+    /// # record!(Sample { value });
+    /// # let name = format!("/ringlog-doc-lock-{}", std::process::id());
+    /// # let name = name.as_str();
+    /// let log = Log::options().capacity(1 << 10).lock(true).create::<Sample>(name)?;
+    /// let writer = log.writer::<Sample>()?;
+    /// println!("{}", writer.memory()?); // 16 KiB in 4 KiB pages, all resident, locked
+    /// # let memory = writer.memory()?;
+    /// # assert!(memory.locked && memory.resident >= memory.size);
+    /// # Log::remove(name)?;
+    /// # Ok::<(), ringlog::Error>(())
+    /// ```
+    pub fn lock(mut self, on: bool) -> Options {
+        self.terms.lock = on;
+        self
+    }
+
     /// Makes a log for records of type `R`: complete, or not at all.
+    ///
+    /// On a tmpfs that has huge pages for those who ask (mounted with `huge=advise`), or for all, a
+    /// log of two megabytes or more is made of them; [`Writer::memory`] tells.
     ///
     /// # Errors
     /// [`Error::Exists`] if the name is taken; [`Error::Io`] if there is no room, now and not
-    /// later; [`Error::Invalid`] for a capacity or name that no log can have.
+    /// later; [`Error::Invalid`] for a capacity, name or place that no log can have.
     pub fn create<R: Record>(&self, name: impl Into<Name>) -> Result<Log> {
         let name = name.into();
         let schema = schema_of::<R>(&name)?;
@@ -158,7 +216,7 @@ fn schema_of<R: Record>(name: &Name) -> Result<Schema> {
 impl Log {
     /// Options with their defaults, to change and then make or open a log with.
     pub fn options() -> Options {
-        Options { terms: Terms { capacity: None, mode: 0o600, owner: None } }
+        Options { terms: Terms { mode: 0o600, ..Terms::default() } }
     }
 
     /// Makes a log of 1024 slots for records of type `R`; see [`Options::create`].
@@ -198,7 +256,8 @@ impl Log {
     ///
     /// # Errors
     /// [`Error::Claimed`] while another living process is the writer; [`Error::Schema`] if the
-    /// log's columns are not those of `R`; as [`open`](Options::open) if the log has changed.
+    /// log's columns are not those of `R`; [`Error::Io`] if its memory cannot be had or
+    /// [locked](Options::lock); as [`open`](Options::open) if the log has changed.
     pub fn writer<R: Form>(&self) -> Result<Writer<R>> {
         Writer::attach(self.again::<R>(Access::Write)?)
     }
@@ -208,7 +267,8 @@ impl Log {
     ///
     /// # Errors
     /// [`Error::Claimed`] while another living process is this reader; [`Error::Schema`] if the
-    /// log's columns are not those of `R`; [`Error::Invalid`] for an id that does not exist; as
+    /// log's columns are not those of `R`; [`Error::Invalid`] for an id that does not exist;
+    /// [`Error::Io`] if its memory cannot be had or [locked](Options::lock); as
     /// [`open`](Options::open) if the log has changed.
     pub fn reader<R: Form>(&self, id: usize) -> Result<Reader<R>> {
         self.reader_from(id, Start::Resume)
@@ -227,7 +287,8 @@ impl Log {
     ///
     /// # Errors
     /// [`Error::Schema`] if the log's columns are not those of `R`; [`Error::Invalid`] for a
-    /// position that is not there yet; as [`open`](Options::open) if the log has changed.
+    /// position that is not there yet; [`Error::Io`] if its memory cannot be had or
+    /// [locked](Options::lock); as [`open`](Options::open) if the log has changed.
     pub fn observe<R: Form>(&self, start: Start) -> Result<Observer<R>> {
         Observer::attach(self.again::<R>(Access::Observe)?, start)
     }

@@ -7,6 +7,7 @@ use crate::error::{Result, Role, invalid};
 #[cfg(feature = "report")]
 use crate::layout::Output;
 use crate::layout::{Checkpoint, READERS};
+use crate::platform::Memory;
 use crate::ring::{self, Seen};
 use crate::schema::{Raw, Record, Schema, now_ns};
 use crate::segment::{Claims, Segment};
@@ -71,6 +72,7 @@ struct Cursor {
 
 impl Cursor {
     fn at(segment: Segment, start: Start, resume: u64) -> Result<Cursor> {
+        segment.make_ready()?;
         let end = segment.end();
         let oldest = end.saturating_sub(segment.geometry.capacity());
         let position = match start {
@@ -320,6 +322,14 @@ impl<R> Reader<R> {
         &self.cursor.segment.schema
     }
 
+    /// What its slots are in this process's memory, as [`Writer::memory`](crate::Writer::memory).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn memory(&self) -> Result<Memory> {
+        self.cursor.segment.memory()
+    }
+
     /// Whether a living process is the log's writer.
     pub fn has_writer(&self) -> bool {
         self.claims.is_taken(Role::Writer)
@@ -442,6 +452,14 @@ impl<R> Observer<R> {
         let buffer = vec![0; segment.geometry.entry_size()];
         let cursor = Cursor::at(segment, start, 0)?;
         Ok(Observer { cursor, buffer, record: PhantomData })
+    }
+
+    /// What its slots are in this process's memory, as [`Writer::memory`](crate::Writer::memory).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn memory(&self) -> Result<Memory> {
+        self.cursor.segment.memory()
     }
 
     /// The position of the entry it will look for next.

@@ -11,10 +11,12 @@
 
 use crate::error::{Error, Result, Role, invalid};
 use crate::layout::{Geometry, HEADER_SIZE, Header, MAGIC, POSITION_LIMIT, SCHEMA_MAX, VERSION};
-use crate::platform::{self, Unnamed};
+use crate::platform::{self, Bytes, Medium, Memory, Unnamed};
 use crate::ring::Ring;
 use crate::schema::{Schema, now_ns};
 use crate::sync::{AtomicU64, Ordering};
+#[cfg(target_os = "linux")]
+use memmap2::Advice;
 use memmap2::{MmapOptions, MmapRaw};
 use nix::libc;
 use std::fmt;
@@ -137,7 +139,62 @@ impl Words {
         let held = MAPPED.hold(map.as_ptr() as usize - lead, bytes + lead)?;
         Ok(Words { _held: held, map, count: bytes / 8 })
     }
+
+    /// Takes the page faults that are to come, and changes no byte. In memory the faults of loads
+    /// are all there are (but on an AArch64 that cannot mark a page as dirty by itself); on a disk
+    /// there is another one for the first store to each page.
+    fn prefault(&self, stores: bool) -> io::Result<()> {
+        #[cfg(target_os = "linux")]
+        {
+            let advice = if stores { Advice::PopulateWrite } else { Advice::PopulateRead };
+            match self.map.advise(advice) {
+                Err(e) if e.raw_os_error() == Some(libc::EINVAL) => {}
+                outcome => return outcome,
+            }
+        }
+        // Before Linux 5.14, and elsewhere: a load of each page. Stores to a disk still fault.
+        let _ = stores;
+        for word in self.iter().step_by(HEADER_SIZE / 8) {
+            std::hint::black_box(word.load(Relaxed));
+        }
+        Ok(())
+    }
 }
+
+/// Whether slots of so many bytes are prefaulted if nobody says anything: for a writer, whose first
+/// lap is slow otherwise, but not by reading a disk, and not if to wait for it is the greater evil.
+fn is_prefaulted(access: Access, medium: Medium, size: u64) -> bool {
+    access == Access::Write && medium == Medium::Memory && size <= 1 << 30
+}
+
+/// A log below this is smaller than a huge page.
+const HUGE_PAGE: u64 = 2 << 20;
+
+/// Fills a new file with huge pages, where a tmpfs has them for those who ask (`huge=advise`). Only
+/// a mapping can ask. What this leaves, for want of room too, is for `allocate`.
+#[cfg(target_os = "linux")]
+fn ask_for_huge_pages(file: &File, size: u64) {
+    if size < HUGE_PAGE || platform::medium_of(file) != Medium::Memory {
+        return;
+    }
+    let Ok(words) = Words::map(file, 0, size as usize, true) else { return };
+    // The first page tells: it comes alone, or all of a huge page does.
+    let first = || {
+        words.map.advise(Advice::HugePage)?;
+        words.map.advise_range(Advice::PopulateWrite, 0, HEADER_SIZE)?;
+        io::Result::Ok(file.metadata()?.blocks() * 512)
+    };
+    if first().is_ok_and(|came| came > HEADER_SIZE as u64) {
+        let _ = words.map.advise(Advice::PopulateWrite);
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn ask_for_huge_pages(_file: &File, _size: u64) {}
+
+/// Why a log is not made or opened there.
+const ON_HUGETLBFS: &str = "it is on a hugetlbfs, where a header cannot be mapped by itself; a \
+                            tmpfs mounted with huge=advise has huge pages for a log";
 
 impl Deref for Words {
     type Target = [AtomicU64];
@@ -187,17 +244,23 @@ pub(crate) struct Segment {
     pub created_ns: u64,
     /// Which boot of the machine this is.
     boot: [u64; 2],
+    medium: Medium,
+    access: Access,
+    terms: Terms,
     identity: (u64, u64),
     name: Name,
     path: PathBuf,
 }
 
-/// How a log is made, and whose logs are believed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How a log is made, whose logs are believed, and how the memory of who attaches is made ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Terms {
     pub capacity: Option<u64>,
     pub mode: u32,
     pub owner: Option<u32>,
+    /// `None`: as suits.
+    pub prefault: Option<bool>,
+    pub lock: bool,
 }
 
 impl Segment {
@@ -210,9 +273,17 @@ impl Segment {
         let cannot = || Error::io(format!("{name}: cannot be made"));
 
         let unnamed = Unnamed::beside(&path, mode).map_err(cannot())?;
-        platform::allocate(&unnamed.file, geometry.file_size()).map_err(Error::io(format!(
-            "{name}: no room for {} bytes in {}",
-            geometry.file_size(),
+        if platform::medium_of(&unnamed.file) == Medium::HugePages {
+            return Err(invalid!("{name}: cannot be made: {ON_HUGETLBFS}"));
+        }
+        let size = geometry.file_size();
+        let fill = || {
+            platform::lengthen(&unnamed.file, size)?;
+            ask_for_huge_pages(&unnamed.file, size);
+            platform::allocate(&unnamed.file, size)
+        };
+        fill().map_err(Error::io(format!(
+            "{name}: no room for {size} bytes in {}",
             platform::directory_of(&path).display()
         )))?;
         let header = MappedHeader::map(&unnamed.file, true).map_err(cannot())?;
@@ -287,6 +358,9 @@ impl Segment {
             log_id: checked.log_id,
             created_ns: checked.created_ns,
             boot: platform::boot_id(),
+            medium: platform::medium_of(&file),
+            access,
+            terms: *terms,
             identity: (meta.dev(), meta.ino()),
             name: name.clone(),
             path,
@@ -300,6 +374,38 @@ impl Segment {
             return Err(self.replaced());
         }
         Ok(again)
+    }
+
+    /// Makes the memory ready for who has attached: takes its page faults now, and locks it. Changes
+    /// no byte of the log.
+    pub fn make_ready(&self) -> Result<()> {
+        let size = self.geometry.slots_size();
+        if self.terms.prefault.unwrap_or(is_prefaulted(self.access, self.medium, size)) {
+            let stores = self.access == Access::Write && self.medium != Medium::Memory;
+            let done = self.slots.prefault(stores);
+            done.map_err(Error::io(format!("{}: its memory cannot be prefaulted", self.name)))?;
+        }
+        if self.terms.lock {
+            let lock = || self.header.words.map.lock().and_then(|()| self.slots.map.lock());
+            lock().map_err(|e| {
+                let limit = platform::lock_limit();
+                let limit = limit.map_or("none".to_owned(), |limit| Bytes(limit).to_string());
+                Error::io(format!(
+                    "{}: {} of memory cannot be locked, where the limit of this process is \
+                     {limit}; raise it (ulimit -l, or LimitMEMLOCK= of a service), or do not lock",
+                    self.name,
+                    Bytes(size + HEADER_SIZE as u64)
+                ))(e)
+            })?;
+        }
+        Ok(())
+    }
+
+    /// What the slots are in this process's memory now.
+    pub fn memory(&self) -> Result<Memory> {
+        let from = self.slots.map.as_ptr() as usize;
+        let memory = platform::memory(from..from + self.slots.map.len());
+        memory.map_err(Error::io(format!("{}: nobody tells of its memory", self.name)))
     }
 
     fn replaced(&self) -> Error {
@@ -414,6 +520,9 @@ fn check_file(name: &Name, file: &File, terms: &Terms) -> Result<std::fs::Metada
             _ => "a device",
         };
         return Err(bad(format!("it is {what}")));
+    }
+    if platform::medium_of(file) == Medium::HugePages {
+        return Err(bad(ON_HUGETLBFS.to_owned()));
     }
     let trusted = [nix::unistd::geteuid().as_raw(), 0];
     if !trusted.contains(&meta.uid()) && terms.owner != Some(meta.uid()) {
@@ -716,7 +825,8 @@ extern "C" fn on_fault(signal: libc::c_int, info: *mut libc::siginfo_t, _: *mut 
 mod tests {
     use super::*;
 
-    const TERMS: Terms = Terms { capacity: None, mode: 0o600, owner: None };
+    const TERMS: Terms =
+        Terms { capacity: None, mode: 0o600, owner: None, prefault: None, lock: false };
 
     /// A log of eight slots, in a directory of its own.
     fn log() -> (tempfile::TempDir, Name) {
@@ -725,6 +835,20 @@ mod tests {
         let schema = Schema::declared("value:u64").unwrap();
         Segment::create(&name, &schema, 8, TERMS.mode).unwrap();
         (directory, name)
+    }
+
+    #[test]
+    fn what_is_prefaulted_unasked_is_a_writers_and_in_memory_and_up_to_a_gigabyte() {
+        const GIB: u64 = 1 << 30;
+        assert!(is_prefaulted(Access::Write, Medium::Memory, GIB));
+        for (access, medium, size) in [
+            (Access::Write, Medium::Memory, GIB + 1),
+            (Access::Write, Medium::Disk, 1),
+            (Access::Read, Medium::Memory, 1),
+            (Access::Observe, Medium::Memory, 1),
+        ] {
+            assert!(!is_prefaulted(access, medium, size), "{access:?} {medium:?} {size}");
+        }
     }
 
     #[test]

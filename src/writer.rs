@@ -4,6 +4,7 @@
 
 use crate::error::{Error, Result, Role, invalid};
 use crate::layout::STATE_OPEN;
+use crate::platform::Memory;
 use crate::ring::Seen;
 use crate::schema::{Raw, Record, now_ns};
 use crate::segment::{Claims, Segment};
@@ -52,6 +53,7 @@ impl<R> Writer<R> {
     pub(crate) fn attach(segment: Segment) -> Result<Writer<R>> {
         let claims = segment.claims(true)?;
         claims.take(&segment, Role::Writer)?;
+        segment.make_ready()?;
         let header = segment.header();
         let pointer = header.write_ptr.load(Relaxed); // the claim orders it: writers come in turn
         let end = segment.end();
@@ -91,6 +93,15 @@ impl<R> Writer<R> {
     /// is damage, or a restart of the machine.
     pub fn recovered(&self) -> Option<Recovered> {
         self.recovered
+    }
+
+    /// What its slots are in this process's memory: of which pages, and whether they are there. For
+    /// people and tools: the kernel looks through all mappings of the process to tell.
+    ///
+    /// # Errors
+    /// [`Error::Io`], if there is no `/proc` to ask.
+    pub fn memory(&self) -> Result<Memory> {
+        self.segment.memory()
     }
 
     /// Notes in the log that the engine is alive, with the wall clock. For people and tools; call

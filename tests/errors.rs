@@ -63,6 +63,7 @@ fn faults(request: &Request) -> Vec<Fault> {
         libc::SYS_ftruncate => &[EIO, EINTR],
         libc::SYS_rename => &[EIO, EXDEV],
         libc::SYS_fsync | libc::SYS_fdatasync => &[EIO, ENOSPC],
+        libc::SYS_madvise => &[EINVAL, EFAULT],
         libc::SYS_fallocate => &[ENOSPC, EINTR, EOPNOTSUPP],
         libc::SYS_linkat => &[EIO, EEXIST],
         libc::SYS_getrandom => &[ENOSYS, EINTR],
@@ -740,4 +741,23 @@ fn a_writer_with_an_error_at_any_system_call_leaves_no_provisional_name() {
             && request.arguments[2] as i32 & libc::O_TMPFILE == libc::O_TMPFILE;
         nameless.then_some(Fault::Fails(Errno::EOPNOTSUPP))
     });
+}
+
+#[test]
+fn a_kernel_that_cannot_prefault_is_made_do_with_loads_and_one_that_fails_ends_it_by_name() {
+    let cannot = "its memory cannot be prefaulted: Bad address";
+    for (errno, code, says) in [(Errno::EINVAL, 0, "all resident"), (Errno::EFAULT, 1, cannot)] {
+        let place = Place::new();
+        let args = ["--count", "5", "--rate", "max", "--capacity", "64k"];
+        let Some(traced) = start(&place.writer(&args)) else { return };
+        let (end, said) = lead(traced, |_, request| {
+            let prefaults = request.number == libc::SYS_madvise
+                && request.arguments[2] == libc::MADV_POPULATE_READ as u64;
+            prefaults.then_some(Fault::Fails(errno)).into()
+        });
+        assert_eq!(end, Stop::Exited(code), "{said}");
+        assert!(said.contains(says), "{said}");
+        let end = place.log().snapshot().unwrap().end;
+        assert_eq!(end, if code == 0 { 5 } else { 0 });
+    }
 }

@@ -118,11 +118,12 @@ fn until_listening(running: &Running) {
 // Made-up ticks.
 
 #[test]
-fn a_bounded_run_makes_the_log_and_says_what_it_did_in_one_line() {
+fn a_bounded_run_makes_the_log_and_says_where_it_begins_and_what_it_did() {
     let place = Place::new();
     let ended = run(place.writer(&["--count", "500", "--rate", "max"]));
     assert_ended(&ended, 0, "writer: 500 entries in ");
-    assert_eq!(ended.stderr.lines().count(), 1, "{ended:?}");
+    assert_eq!(ended.stderr.lines().count(), 2, "{ended:?}");
+    assert!(ended.stderr.starts_with(&format!("writer: {}, from 0: ", place.shm)), "{ended:?}");
     assert!(ended.stderr.ends_with(&format!("{} has them as 0..500\n", place.shm)), "{ended:?}");
 
     let log = log_of(&place);
@@ -589,7 +590,7 @@ fn a_row_that_does_not_fit_is_refused_by_line_and_column_and_those_before_it_sta
         let ended = run_on(&place, csv, &["--schema", QUOTE]);
         assert_ended(&ended, 1, &format!("writer: in.csv: {says}"));
         assert!(ended.stderr.contains("writer: 2 entries in "), "the rest is told: {ended:?}");
-        assert_eq!(ended.stderr.lines().count(), 2, "{ended:?}");
+        assert_eq!(ended.stderr.lines().count(), 3, "{ended:?}");
         assert_eq!(quotes(&log_of(&place)), expected);
         assert_eq!(end_of(&place), 2, "nothing half-appended");
         assert!(log_of(&place).snapshot().unwrap().writer.closed);

@@ -253,6 +253,9 @@ impl Reporter {
     /// Ready to carry out; `None` if a signal came first.
     fn open(&self, log: &Log, start: Start) -> anyhow::Result<Option<Report<Csv>>> {
         let reader = log.reader_from(self.args.reader.into(), start)?;
+        if self.args.log.prefault || self.args.log.lock {
+            self.say(format_args!("{}: {}", log.name(), reader.memory()?));
+        }
         let attached = reader.attached();
         if let Some(pointer) = attached.distrusted {
             self.warn(format_args!(

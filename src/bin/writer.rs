@@ -200,6 +200,11 @@ fn pump<R>(
             "writer: the write pointer was {pointer}, the entries end at {end}; going on there"
         ));
     }
+    if let Ok(memory) = writer.memory()
+        && !args.quiet
+    {
+        tell(format_args!("writer: {}, from {first}: {memory}", log.name()));
+    }
     let mut pacer = Pacer::new(args.rate.0);
     let last = args.count.map_or(u64::MAX, |count| first.saturating_add(count));
     let (mut bytes, mut more) = (0, Ok(true));

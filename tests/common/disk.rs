@@ -40,6 +40,12 @@ impl SmallDisk {
         });
     }
 
+    /// From here on files have huge pages at these times (`never`, `advise`, `always`), if that can
+    /// be had.
+    pub fn huge_pages(&self, when: &str) -> nix::Result<()> {
+        self.mount(MsFlags::MS_REMOUNT, Some(&format!("huge={when}")))
+    }
+
     /// Puts it where something else is, for those who see it.
     pub fn also_at(&self, path: &Path) {
         let none = None::<&str>;

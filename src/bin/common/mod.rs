@@ -97,6 +97,16 @@ pub struct LogArgs {
     /// Believe a log that belongs to this user (name or id), not only yours and root's
     #[arg(long, value_name = "USER")]
     owner: Option<String>,
+    /// Take the page faults of the first lap at the start (what a writer does anyway in shared
+    /// memory, up to a gigabyte)
+    #[arg(long, conflicts_with = "no_prefault")]
+    pub prefault: bool,
+    /// Leave the page faults to the first lap, and start at once
+    #[arg(long)]
+    no_prefault: bool,
+    /// Lock the log in memory (mlock): it is never swapped out
+    #[arg(long)]
+    pub lock: bool,
 }
 
 impl LogArgs {
@@ -110,7 +120,11 @@ impl LogArgs {
 
     /// What it is opened with.
     pub fn options(&self) -> anyhow::Result<Options> {
-        let Some(owner) = &self.owner else { return Ok(Log::options()) };
+        let mut options = Log::options().lock(self.lock);
+        if self.prefault || self.no_prefault {
+            options = options.prefault(self.prefault);
+        }
+        let Some(owner) = &self.owner else { return Ok(options) };
         let uid = match owner.parse() {
             Ok(uid) => uid,
             Err(_) => nix::unistd::User::from_name(owner)?
@@ -118,7 +132,7 @@ impl LogArgs {
                 .uid
                 .as_raw(),
         };
-        Ok(Log::options().owner(uid))
+        Ok(options.owner(uid))
     }
 }
 
