@@ -5,6 +5,7 @@
 //! 0x0000  write_ptr | read_ptr 0..7 | zero     the pointers: one cache line and a word
 //! 0x0080  magic, version, capacity, slot_size, entry_size, log_id, created_ns, schema_len
 //! 0x0100  writer line: epoch, state, attached_ns, pid, boot_id, heartbeat_ns
+//! 0x0180  sleepers | zero                      a word with two cache lines for itself
 //! 0x0200  reader line 0 .. 7, 128 bytes each: owner, output file, two checkpoints
 //! 0x0600  schema text
 //! 0x1000  slot 0 | slot 1 | ...                a slot: stamp, then the record's words
@@ -12,6 +13,7 @@
 //!
 //! Everything is an aligned, little-endian 8-byte word, accessed atomically, and every word has
 //! one owner who stores it: the creator (before the log has a name), the writer, or reader `i`.
+//! (But `sleepers`, which readers and the writer store, and which decides nothing.)
 //! `docs/format.md` says the same for those who come without Rust.
 
 #![forbid(unsafe_code)]
@@ -73,7 +75,9 @@ pub struct Header {
     _zero_0c8: [AtomicU64; 7],
     /// Writer.
     pub writer: WriterLine,
-    _zero_180: [AtomicU64; 16],
+    /// Readers make it odd before they sleep, the writer even before it wakes them: a futex.
+    pub sleepers: AtomicU64,
+    _zero_188: [AtomicU64; 15],
     /// Reader `i`.
     pub readers: [ReaderLine; READERS],
     /// Creator: UTF-8, one column a line.
@@ -188,6 +192,7 @@ const _: () = {
     assert!(offset_of!(Header, created_ns) == 0x0B8);
     assert!(offset_of!(Header, schema_len) == 0x0C0);
     assert!(offset_of!(Header, writer) == 0x100);
+    assert!(offset_of!(Header, sleepers) == 0x180);
     assert!(offset_of!(Header, readers) == 0x200);
     assert!(offset_of!(Header, schema) == 0x600);
     assert!(size_of::<WriterLine>() == 128);

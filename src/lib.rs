@@ -75,7 +75,7 @@
 //! | `writer`, `reader` | the two ends |
 //! | `snapshot` | a picture of pointers, lags, losses, owners |
 //! | `log` | the door |
-//! | `wait` | spin, yield, sleep |
+//! | `wait` | spin, yield, sleep, be woken |
 //! | [`sink`] | where entries go: CSV, and going on with a file that is there |
 //! | `report` | poll, sink, checkpoint, commit |
 //!
@@ -109,6 +109,7 @@ mod snapshot;
 mod sync;
 #[cfg(feature = "report")]
 mod value;
+#[cfg(not(loom))]
 mod wait;
 #[cfg(not(loom))]
 mod writer;
@@ -130,7 +131,8 @@ pub use segment::{Name, Presence, exit_on_fault};
 pub use snapshot::{ReaderState, Snapshot, WriterState};
 #[cfg(feature = "report")]
 pub use value::TimeFormat;
-pub use wait::Wait;
+#[cfg(not(loom))]
+pub use wait::{Idle, Wait};
 #[cfg(not(loom))]
 pub use writer::{Recovered, Writer};
 

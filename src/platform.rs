@@ -1,6 +1,7 @@
 //! Where operating systems differ: shared-memory names, files that get their name last, real
-//! allocation, what memory is made of, byte-range claims, the boot's identity. Linux is where all
-//! promises hold; each fallback says what it gives up. Stands on nothing.
+//! allocation, what memory is made of, byte-range claims, sleep that can be ended, the boot's
+//! identity. Linux is where all promises hold; each fallback says what it gives up. Stands on
+//! nothing.
 
 #![forbid(unsafe_code)]
 
@@ -15,6 +16,7 @@ use std::io;
 use std::ops::Range;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Where the POSIX shared memory object `/name` is a file.
 ///
@@ -314,6 +316,12 @@ fn set_lock(range: &libc::flock) -> FcntlArg<'_> {
 #[cfg(not(target_os = "linux"))]
 fn get_lock(range: &mut libc::flock) -> FcntlArg<'_> {
     FcntlArg::F_GETLK(range)
+}
+
+/// Sleeps where nobody can wake a sleeper, as long as a poll by default takes: all readers, but on
+/// Linux. Gives up that an entry arrives as soon as it is there.
+pub(crate) fn doze(at_most: Duration) {
+    std::thread::sleep(at_most.min(Duration::from_millis(1)));
 }
 
 /// Which boot of which machine this is, as two words; zero where the system does not say, and

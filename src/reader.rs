@@ -14,6 +14,7 @@ use crate::segment::{Claims, Segment};
 use crate::sync::Ordering::Relaxed;
 use std::marker::PhantomData;
 use std::ops::Range;
+use std::time::Duration;
 
 /// What one look at the log gave.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -155,6 +156,16 @@ impl Cursor {
         Polled::Lost(position..self.position)
     }
 
+    /// Whether a poll would find something: an entry, or a loss.
+    fn is_ready(&self) -> bool {
+        match self.segment.ring().look(self.position) {
+            Seen::Entry => true,
+            Seen::Empty | Seen::Damaged => self.position < self.published,
+            // As in `after_lap`: of a position that is not published yet, the stamp is damaged.
+            Seen::Passed(_) => self.position < self.segment.end(),
+        }
+    }
+
     fn lag(&self) -> u64 {
         // For people: a picture, not a promise, so the order does not matter.
         let write_ptr = self.segment.header().write_ptr.load(Relaxed);
@@ -285,6 +296,11 @@ impl<R> Reader<R> {
     fn count_lost(&mut self, entries: u64) {
         self.lost = self.lost.saturating_add(entries);
         self.laps = self.laps.saturating_add(1);
+    }
+
+    /// Sleeps until the writer wakes it, but at most so long, and not if a poll would find something.
+    pub(crate) fn sleep(&self, at_most: Duration) {
+        self.cursor.segment.sleep(at_most, || self.cursor.is_ready());
     }
 
     /// Which reader this is.

@@ -1,5 +1,6 @@
 //! A file in memory and the words in it: made, opened, checked, claimed. The only file with
-//! `unsafe` in it: it turns a mapping into `&[AtomicU64]`, and sees to those who would be left with
+//! `unsafe` in it: it turns a mapping into `&[AtomicU64]`, puts readers to sleep on one of its words
+//! and wakes them, and sees to those who would be left with
 //! one that is no longer theirs: a forked child, and a process whose file was cut short.
 //! Stands on `layout`, `schema`, `platform`, `error`.
 //!
@@ -12,7 +13,7 @@
 use crate::error::{Error, Result, Role, invalid};
 use crate::layout::{Geometry, HEADER_SIZE, Header, MAGIC, POSITION_LIMIT, SCHEMA_MAX, VERSION};
 use crate::platform::{self, Bytes, Medium, Memory, Unnamed};
-use crate::ring::Ring;
+use crate::ring::{self, Ring};
 use crate::schema::{Schema, now_ns};
 use crate::sync::{AtomicU64, Ordering};
 #[cfg(target_os = "linux")]
@@ -31,6 +32,7 @@ use std::path::{Path, PathBuf};
 use std::ptr::{null, null_mut};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::time::Duration;
 
 use Ordering::{Acquire, Relaxed, Release};
 
@@ -205,8 +207,8 @@ impl Deref for Words {
         // long as `self`; in a forked child it is of nothing, and to touch it is a fault. The
         // memory is shared with other processes, which is what atomics are for; any bit pattern is
         // an `AtomicU64`. Where the mapping is read-only nobody stores: stores go through
-        // `Segment::header` of a `Read` or `Write` segment (commit, attach) or the slots of a
-        // `Write` segment (publish), which `Reader` and `Writer` alone have.
+        // `Segment::header` of a `Read` or `Write` segment (commit, attach, sleep, wake) or the
+        // slots of a `Write` segment (publish), which `Reader` and `Writer` alone have.
         unsafe { std::slice::from_raw_parts(self.map.as_ptr().cast::<AtomicU64>(), self.count) }
     }
 }
@@ -475,6 +477,29 @@ impl Segment {
         }
     }
 
+    /// Sleeps until somebody calls [`wake`](Segment::wake), but at most so long, and not at all if
+    /// there is a reason not to: which is asked when everybody can know that somebody sleeps.
+    pub fn sleep(&self, at_most: Duration, stay_awake: impl Fn() -> bool) {
+        let sleepers = &self.header().sleepers;
+        let word = ring::fall_asleep(sleepers);
+        for _ in 0..64 {
+            // About a microsecond: a writer that did not see the word yet has then stored its
+            // entry where we see it, unless it is stopped in between.
+            std::hint::spin_loop();
+        }
+        if !stay_awake() {
+            sleep_while(sleepers, word, at_most);
+        }
+    }
+
+    /// Wakes all who sleep, if any have said so since the last time.
+    #[inline]
+    pub fn wake(&self) {
+        if ring::has_sleepers(&self.header().sleepers) {
+            wake_all(&self.header().sleepers);
+        }
+    }
+
     /// Writes what is mapped back to the file system, if that keeps it anywhere.
     pub fn sync(&self) -> io::Result<()> {
         self.slots.map.flush()?;
@@ -663,6 +688,45 @@ pub(crate) fn remove(name: &Name) -> Result<()> {
     }
     std::fs::remove_file(&path).map_err(Error::io(format!("{name}: cannot be removed")))
 }
+
+/// Sleeps until `wake_all`, but at most so long, and not at all if the word has another value.
+#[cfg(target_os = "linux")]
+fn sleep_while(word: &AtomicU64, value: u64, at_most: Duration) {
+    let time = libc::timespec {
+        tv_sec: at_most.as_secs().min(i64::MAX as u64) as libc::time_t,
+        tv_nsec: at_most.subsec_nanos().into(),
+    };
+    let (futex, value) = (std::ptr::from_ref(word).cast::<u32>(), value as u32);
+    // SAFETY: the kernel loads the first four bytes of a word of ours, and the time. That others
+    // store to the word meanwhile is what the call is for; if its memory is gone, it fails. Not
+    // FUTEX_PRIVATE_FLAG: the others are other processes.
+    let result = unsafe { libc::syscall(libc::SYS_futex, futex, libc::FUTEX_WAIT, value, &time) };
+    let woken = result == 0
+        || matches!(
+            nix::Error::last(),
+            nix::Error::EAGAIN | nix::Error::EINTR | nix::Error::ETIMEDOUT
+        );
+    if !woken {
+        platform::doze(at_most); // a system that has no such call for us must not make us spin
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[cold]
+fn wake_all(word: &AtomicU64) {
+    let futex = std::ptr::from_ref(word).cast::<u32>();
+    // SAFETY: an address, by which the kernel finds who sleeps. It can only fail to find them, and
+    // then they wake up by themselves.
+    unsafe { libc::syscall(libc::SYS_futex, futex, libc::FUTEX_WAKE, i32::MAX) };
+}
+
+#[cfg(not(target_os = "linux"))]
+fn sleep_while(_: &AtomicU64, _: u64, at_most: Duration) {
+    platform::doze(at_most);
+}
+
+#[cfg(not(target_os = "linux"))]
+fn wake_all(_: &AtomicU64) {}
 
 // What a signal handler and a child that was just forked have to know.
 

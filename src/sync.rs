@@ -39,6 +39,13 @@ mod mortal {
         })
     }
 
+    fn lives_to_store() -> bool {
+        LIFE.with(|life| {
+            life.set(life.get().saturating_sub(1));
+            life.get() > 0
+        })
+    }
+
     #[repr(transparent)]
     pub struct AtomicU64(atomic::AtomicU64);
 
@@ -54,13 +61,15 @@ mod mortal {
 
         #[inline]
         pub fn store(&self, value: u64, ordering: Ordering) {
-            let alive = LIFE.with(|life| {
-                life.set(life.get().saturating_sub(1));
-                life.get() > 0
-            });
-            if alive {
+            if lives_to_store() {
                 self.0.store(value, ordering);
             }
+        }
+
+        #[inline]
+        pub fn fetch_or(&self, value: u64, ordering: Ordering) -> u64 {
+            let value = if lives_to_store() { value } else { 0 };
+            self.0.fetch_or(value, ordering)
         }
     }
 }

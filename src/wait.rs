@@ -1,34 +1,220 @@
-//! What to do while there is nothing to do. Stands on nothing.
+//! What to do while there is nothing to do. Stands on `reader`, `platform`.
 
 #![forbid(unsafe_code)]
 
+use crate::platform;
+use crate::reader::Reader;
 use std::time::Duration;
 
 /// How a reader waits between two empty polls.
+///
+/// From the lowest latency to the least work. What each costs and gives is measured by
+/// `benches/wait.rs`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wait {
     /// Not at all: one core, all the time, for the lowest latency.
     Spin,
-    /// Let others run first.
+    /// Spin for a moment, then let others run first: one core, as long as nobody else wants it.
     Yield,
+    /// Spin, then yield, then sleep, each time twice as long, up to this: quick while entries
+    /// come, idle while none do.
+    Adaptive(Duration),
     /// Sleep; an entry waits at most about this long.
     Sleep(Duration),
+    /// Spin for a moment, then sleep until the writer calls [`wake`](crate::Writer::wake), at most
+    /// this long (and never longer than a minute).
+    ///
+    /// The bound is what an entry waits if the writer does not call that, if it does in the very
+    /// moment in which the reader falls asleep, or if it dies in between. Only a [`Reader`] can be
+    /// woken, for only it can store to the log that it sleeps; and only on Linux. Whoever else is
+    /// told to block looks every millisecond.
+    Block(Duration),
 }
 
-impl Wait {
-    /// Waits once, but not much longer than `at_most`.
-    pub fn once(self, at_most: Duration) {
-        match self {
-            Wait::Spin => std::hint::spin_loop(),
-            Wait::Yield => std::thread::yield_now(),
-            Wait::Sleep(time) => std::thread::sleep(time.min(at_most)),
+impl Default for Wait {
+    /// Sleep for a millisecond.
+    fn default() -> Wait {
+        Wait::Sleep(Duration::from_millis(1))
+    }
+}
+
+/// How often to spin first: some microseconds, about what it takes to be woken.
+const SPINS: u32 = 128;
+/// How often to yield before the first sleep.
+const YIELDS: u32 = 64;
+/// The first sleep of an adaptive wait; no sleep is much shorter, whatever was asked for.
+const LEAST_SLEEP: Duration = Duration::from_micros(50);
+/// A sleeper that nobody wakes looks again after this at the latest.
+const LONGEST_BLOCK: Duration = Duration::from_secs(60);
+
+/// A [`Wait`], and how many polls have been empty so far.
+///
+/// ```
+/// # use ringlog::{Idle, Log, Pod, Polled, Wait, Zeroable, record};
+/// # use std::time::Duration;
+/// # #[repr(C)]
+/// # #[derive(Clone, Copy, Pod, Zeroable)]
+/// # struct Sample { value: f64 }
+/// # record!(Sample { value });
+/// # let name = format!("/ringlog-doc-idle-{}", std::process::id());
+/// # let log = Log::create::<Sample>(name.as_str())?;
+/// # let mut writer = log.writer::<Sample>()?;
+/// # let mut reader = log.reader::<Sample>(0)?;
+/// # let engine = std::thread::spawn(move || {
+/// // In the engine:
+/// writer.append(&Sample { value: 1.5 });
+/// writer.wake();
+/// # });
+///
+/// // In the reader:
+/// let mut idle = Idle::new(Wait::Block(Duration::from_millis(10)));
+/// loop {
+///     match reader.poll() {
+///         Polled::Entry { position, record } => {
+///             idle.reset();
+///             println!("{position}: {}", record.value);
+/// #           break;
+///         }
+///         Polled::Lost(range) => eprintln!("lost {range:?}"),
+///         Polled::Empty => idle.wait(&reader),
+///     }
+/// }
+/// # engine.join().unwrap();
+/// # Log::remove(name.as_str())?;
+/// # Ok::<(), ringlog::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Idle {
+    wait: Wait,
+    /// Empty polls since the last one that was not.
+    empty: u32,
+}
+
+/// What to do about one empty poll.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    Spin,
+    Yield,
+    Sleep(Duration),
+    Block(Duration),
+}
+
+impl Idle {
+    /// Nothing was empty yet.
+    pub fn new(wait: Wait) -> Idle {
+        Idle { wait, empty: 0 }
+    }
+
+    /// A poll was not empty: the next wait is as short as the first.
+    #[inline]
+    pub fn reset(&mut self) {
+        self.empty = 0;
+    }
+
+    /// A poll of `reader` was empty: waits once.
+    pub fn wait<R>(&mut self, reader: &Reader<R>) {
+        self.wait_at_most(reader, Duration::MAX);
+    }
+
+    /// [`wait`](Idle::wait), for those who have something else to do in so much time.
+    pub fn wait_at_most<R>(&mut self, reader: &Reader<R>, at_most: Duration) {
+        match self.step(at_most) {
+            Step::Block(time) => reader.sleep(time),
+            step => step.take(),
+        }
+    }
+
+    /// [`wait`](Idle::wait), for whoever cannot be woken: an [`Observer`](crate::Observer), which
+    /// stores nothing, not even that it sleeps.
+    pub fn pause(&mut self) {
+        self.step(Duration::MAX).take();
+    }
+
+    fn step(&mut self, at_most: Duration) -> Step {
+        let empty = self.empty;
+        self.empty = empty.saturating_add(1);
+        match self.wait {
+            Wait::Spin => Step::Spin,
+            Wait::Sleep(time) => Step::Sleep(time.min(at_most)),
+            _ if empty < SPINS => Step::Spin,
+            Wait::Yield => Step::Yield,
+            Wait::Block(bound) => Step::Block(bound.min(LONGEST_BLOCK).min(at_most)),
+            Wait::Adaptive(_) if empty < SPINS + YIELDS => Step::Yield,
+            Wait::Adaptive(cap) => {
+                let sleeps = (empty - SPINS - YIELDS).min(31);
+                Step::Sleep(LEAST_SLEEP.saturating_mul(1 << sleeps).min(cap).min(at_most))
+            }
         }
     }
 }
 
-impl Default for Wait {
-    /// One millisecond.
-    fn default() -> Wait {
-        Wait::Sleep(Duration::from_millis(1))
+impl Step {
+    fn take(self) {
+        match self {
+            Step::Spin => std::hint::spin_loop(),
+            Step::Yield => std::thread::yield_now(),
+            Step::Sleep(time) => std::thread::sleep(time),
+            Step::Block(time) => platform::doze(time),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    /// The first so many steps, equal ones next to each other once, with how many they were.
+    fn steps(idle: &mut Idle, count: u32) -> Vec<(Step, u32)> {
+        let mut steps: Vec<(Step, u32)> = Vec::new();
+        for _ in 0..count {
+            let step = idle.step(Duration::MAX);
+            match steps.last_mut() {
+                Some((last, times)) if *last == step => *times += 1,
+                _ => steps.push((step, 1)),
+            }
+        }
+        steps
+    }
+
+    #[test]
+    fn an_adaptive_wait_spins_then_yields_then_sleeps_longer_and_longer_up_to_its_cap() {
+        let mut idle = Idle::new(Wait::Adaptive(MS));
+        let sleep = |us| (Step::Sleep(Duration::from_micros(us)), 1);
+        let due = [
+            vec![(Step::Spin, SPINS), (Step::Yield, YIELDS)],
+            vec![sleep(50), sleep(100), sleep(200), sleep(400), sleep(800)],
+            vec![(Step::Sleep(MS), 100)],
+        ];
+        assert_eq!(steps(&mut idle, SPINS + YIELDS + 105), due.concat());
+        idle.reset();
+        assert_eq!(steps(&mut idle, 1), [(Step::Spin, 1)]);
+        idle.empty = u32::MAX;
+        assert_eq!(steps(&mut idle, 2), [(Step::Sleep(MS), 2)]);
+    }
+
+    #[test]
+    fn each_other_wait_does_what_its_name_says() {
+        let second = 1000 * MS;
+        for (wait, then) in [
+            (Wait::Yield, Step::Yield),
+            (Wait::Block(second), Step::Block(second)),
+            (Wait::Block(Duration::MAX), Step::Block(LONGEST_BLOCK)),
+        ] {
+            let due = [(Step::Spin, SPINS), (then, 9)];
+            assert_eq!(steps(&mut Idle::new(wait), SPINS + 9), due, "{wait:?}");
+        }
+        assert_eq!(steps(&mut Idle::new(Wait::Spin), 999), [(Step::Spin, 999)]);
+        assert_eq!(steps(&mut Idle::new(Wait::default()), 999), [(Step::Sleep(MS), 999)]);
+    }
+
+    #[test]
+    fn no_wait_is_longer_than_there_is_time_for() {
+        for wait in [Wait::Adaptive(9 * MS), Wait::Sleep(9 * MS), Wait::Block(9 * MS)] {
+            let mut idle = Idle { wait, empty: u32::MAX };
+            let step = idle.step(MS);
+            assert!([Step::Sleep(MS), Step::Block(MS)].contains(&step), "{wait:?}: {step:?}");
+        }
     }
 }

@@ -110,6 +110,23 @@ impl<R> Writer<R> {
         self.segment.header().writer.heartbeat_ns.store(now_ns(), Relaxed);
     }
 
+    /// Wakes the readers that sleep until they are woken ([`Wait::Block`](crate::Wait::Block)). Call
+    /// it after an append, a batch or a burst; it costs one load while nobody sleeps, and
+    /// [`append`](Writer::append) costs the same with it or without.
+    ///
+    /// It makes a system call if somebody has gone to sleep since the last time, so a reader that is
+    /// killed, or stopped, in its sleep costs one such call and no more. A reader that sleeps and is
+    /// woken again and again costs one each time, and wakes up sooner for it.
+    ///
+    /// Who falls asleep in the very moment of an append may miss the wake, and is woken by the next
+    /// one, or by its own bound: a wake can be lost, an entry cannot. Before a long silence
+    /// `std::sync::atomic::fence(SeqCst)` between the append and this call lets none be lost, and
+    /// takes as long as some appends.
+    #[inline]
+    pub fn wake(&self) {
+        self.segment.wake();
+    }
+
     /// Asks the kernel to write the log back to its file now, and waits for it (`msync`).
     /// Nothing in shared memory survives a restart of the machine, and this does not change it.
     ///

@@ -356,6 +356,7 @@ fn the_tables_of_the_document_are_the_layout() {
         field!(Header, writer.pid),
         field!(Header, writer.boot_id),
         field!(Header, writer.heartbeat_ns),
+        field!(Header, sleepers),
         field!(Header, readers),
         field!(Header, schema),
     ];

@@ -6,7 +6,7 @@ use clap::Parser;
 use common::{EXIT_CODES, Failed, LogArgs, Stop, grouped, number, per_second, put_up, tell};
 use nix::libc;
 use ringlog::sink::csv::{Csv, CsvOptions};
-use ringlog::{Error, Log, Name, Options, Presence, Report, Start, TimeFormat, Turn, Wait};
+use ringlog::{Error, Idle, Log, Name, Options, Presence, Report, Start, TimeFormat, Turn, Wait};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
@@ -46,11 +46,15 @@ struct Args {
     /// The file to write, `-` for stdout [default: output_N.csv]
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// How long to sleep when there is nothing new: 1ms, 50us; a bare number is milliseconds
-    #[arg(long, value_name = "TIME", default_value = "1ms", value_parser = duration)]
-    poll: Duration,
-    /// Do not sleep at all: one core for the lowest latency
-    #[arg(long, conflicts_with = "poll")]
+    /// What to do while there is nothing new
+    #[arg(long, value_name = "HOW", default_value = "sleep")]
+    idle: How,
+    /// How long to sleep at most when there is nothing new: 1ms, 50us; a bare number is
+    /// milliseconds [default: 1ms; 10ms with --idle block]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    poll: Option<Duration>,
+    /// The same as --idle spin
+    #[arg(long, conflicts_with_all = ["poll", "idle"])]
     spin: bool,
     /// Carry out what this reader has not had yet, then stop (implies --no-wait)
     #[arg(long)]
@@ -115,6 +119,42 @@ impl FromStr for From {
     }
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum How {
+    /// Look without a pause: one core for the lowest latency
+    Spin,
+    /// Spin for a moment, then let others run first
+    Yield,
+    /// Spin, then yield, then sleep, each time twice as long, up to --poll
+    Adaptive,
+    /// Sleep for --poll
+    Sleep,
+    /// Spin for a moment, then sleep until the writer wakes it (the program `writer` does; an
+    /// engine has to call `wake`), at most for --poll
+    Block,
+}
+
+impl How {
+    fn wait(self, poll: Option<Duration>) -> Result<Wait, Failed> {
+        let usage = |why: &str| Err(Failed(2, format!("--poll says how long to sleep, and {why}")));
+        let or = |ms| poll.unwrap_or(Duration::from_millis(ms));
+        match self {
+            _ if poll == Some(Duration::ZERO) => usage("0 is not at all; use --idle spin instead"),
+            How::Spin if poll.is_some() => {
+                usage("--idle spin does not sleep; leave one of them out")
+            }
+            How::Yield if poll.is_some() => {
+                usage("--idle yield does not sleep; leave one of them out")
+            }
+            How::Spin => Ok(Wait::Spin),
+            How::Yield => Ok(Wait::Yield),
+            How::Adaptive => Ok(Wait::Adaptive(or(1))),
+            How::Sleep => Ok(Wait::Sleep(or(1))),
+            How::Block => Ok(Wait::Block(or(10))),
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
 enum Time {
     /// Nanoseconds since the Unix epoch
@@ -175,7 +215,7 @@ impl Reporter {
             options: args.log.options()?,
             output,
             csv: CsvOptions { time, sync: args.fsync },
-            wait: if args.spin { Wait::Spin } else { Wait::Sleep(args.poll) },
+            wait: if args.spin { Wait::Spin } else { args.idle.wait(args.poll)? },
             stop: Stop::on_signals()?,
             hangup,
             began: Instant::now(),
@@ -342,6 +382,7 @@ impl Reporter {
     /// Takes entries until there is a reason to stop.
     fn take(&self, log: &Log, report: &mut Report<Csv>, watch: &mut Watch) -> anyhow::Result<Left> {
         let end = report.reader().attached().end;
+        let mut pause = Idle::new(self.wait);
         loop {
             let wanted = self.args.count.map_or(u64::MAX, |count| count.saturating_sub(self.rows));
             if self.stop.requested() || report.rows() >= wanted {
@@ -370,8 +411,9 @@ impl Reporter {
                     return Ok(Left::Gone);
                 }
             }
-            if idle {
-                self.wait.once(report.due().min(LOOK));
+            match idle {
+                true => pause.wait_at_most(report.reader(), report.due().min(LOOK)),
+                false => pause.reset(),
             }
         }
     }

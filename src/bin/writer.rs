@@ -212,6 +212,7 @@ fn pump<R>(
         let burst = pacer.due().min(last - writer.position());
         for _ in 0..burst {
             more = append(writer, &mut bytes);
+            writer.wake(); // each time: the next row of a slow input may be long in coming
             if !matches!(more, Ok(true)) || stop.requested() {
                 break;
             }

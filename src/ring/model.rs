@@ -4,11 +4,11 @@
 
 use super::Seen;
 use super::rig::{Desk, Follower, Heap, OutputWords, to_output};
-use super::{output, set_output};
+use super::{fall_asleep, has_sleepers, output, set_output};
 use crate::layout::{Checkpoint, WRITING};
-use crate::sync::Ordering::{Acquire, Relaxed};
+use crate::sync::Ordering::{Acquire, Relaxed, SeqCst};
 use crate::sync::{fence, killed_after};
-use loom::sync::Arc;
+use loom::sync::{Arc, Mutex};
 use loom::thread::{self, JoinHandle};
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
@@ -279,4 +279,99 @@ fn whoever_looks_twice_at_an_output_that_changes_sees_one_file_whole_and_the_com
         set_output(&desk.line.output, &to_output(NEW));
         observer.join().unwrap();
     }));
+}
+
+/// A log with its word for sleepers, and the kernel's end of it: the word is compared, and who
+/// sleeps on it is found, under one lock.
+struct Bedroom {
+    heap: Heap,
+    sleepers: crate::sync::AtomicU64,
+    asleep: Mutex<[bool; 2]>,
+}
+
+impl Bedroom {
+    fn new() -> Bedroom {
+        let sleepers = crate::sync::AtomicU64::new(0);
+        Bedroom { heap: Heap::new(2, 16), sleepers, asleep: Mutex::new([false; 2]) }
+    }
+
+    /// As a reader that found nothing: it looks again.
+    fn sleep(&self, sleeper: usize) {
+        let word = fall_asleep(&self.sleepers);
+        if self.heap.read(0) == Seen::Empty {
+            let mut asleep = self.asleep.lock().unwrap();
+            asleep[sleeper] = self.sleepers.load(Relaxed) == word;
+        }
+    }
+
+    fn wake(&self) {
+        if has_sleepers(&self.sleepers) {
+            *self.asleep.lock().unwrap() = [false; 2];
+        }
+    }
+
+    fn somebody_sleeps(&self) -> bool {
+        self.asleep.lock().unwrap().contains(&true)
+    }
+}
+
+/// So many that go to sleep while an entry is appended and they are woken, and what then is true.
+fn sleep(
+    preemptions: usize,
+    sleepers: usize,
+    between: fn(),
+    afterwards: impl Fn(&Bedroom) + Send + Sync + 'static,
+) -> u64 {
+    executions(preemptions, move || {
+        let room = Arc::new(Bedroom::new());
+        let sleepers: Vec<_> =
+            (0..sleepers).map(|sleeper| beside(&room, move |room| room.sleep(sleeper))).collect();
+        room.heap.append(0);
+        between();
+        room.wake();
+        sleepers.into_iter().for_each(|sleeper| sleeper.join().unwrap());
+        assert_eq!(room.heap.read(0), Seen::Entry);
+        afterwards(&room);
+    })
+}
+
+/// A wake can be lost, as is said of it; a sleeper cannot.
+#[test]
+fn a_sleeper_whose_wake_was_lost_is_woken_by_the_next_one() {
+    let lost = std::sync::Arc::new(AtomicU64::new(0));
+    let mut count = 0;
+    for (preemptions, sleepers) in [(4, 1), (2, 2)] {
+        let lost = lost.clone();
+        count += sleep(
+            preemptions,
+            sleepers,
+            || {},
+            move |room| {
+                if room.somebody_sleeps() {
+                    lost.fetch_add(1, Relaxed);
+                    room.wake();
+                    assert!(!room.somebody_sleeps(), "asleep, and nobody knows");
+                }
+            },
+        );
+    }
+    eprintln!("in {} of them a wake was lost", lost.load(Relaxed));
+    assert_ne!(lost.load(Relaxed), 0, "it is said that a wake can be lost");
+    figure(count);
+}
+
+#[test]
+fn no_wake_is_lost_with_a_fence_between_the_append_and_the_wake() {
+    let mut count = 0;
+    for (preemptions, sleepers) in [(4, 1), (2, 2)] {
+        count += sleep(
+            preemptions,
+            sleepers,
+            || fence(SeqCst),
+            |room| {
+                assert!(!room.somebody_sleeps(), "asleep, and the entry is there");
+            },
+        );
+    }
+    figure(count);
 }
