@@ -114,9 +114,9 @@ impl<R> Writer<R> {
     /// it after an append, a batch or a burst; it costs one load while nobody sleeps, and
     /// [`append`](Writer::append) costs the same with it or without.
     ///
-    /// It makes a system call if somebody has gone to sleep since the last time, so a reader that is
-    /// killed, or stopped, in its sleep costs one such call and no more. A reader that sleeps and is
-    /// woken again and again costs one each time, and wakes up sooner for it.
+    /// It makes a system call, of some microseconds, if somebody has gone to sleep since the last
+    /// time. So a reader that is killed, or stopped, in its sleep costs one such call and no more;
+    /// one that sleeps and is woken again and again costs one each time, and none while it is awake.
     ///
     /// Who falls asleep in the very moment of an append may miss the wake, and is woken by the next
     /// one, or by its own bound: a wake can be lost, an entry cannot. Before a long silence
