@@ -278,8 +278,14 @@ impl Geometry {
     pub(crate) const fn slot(&self, position: u64, entry_size: usize) -> Range<usize> {
         debug_assert!(entry_size == self.entry_size);
         let at = (position & (self.capacity - 1)) as usize * (slot_size(entry_size) / 8);
-        at..at + 1 + entry_size.div_ceil(8)
+        at..at + slot_words(entry_size)
     }
+}
+
+/// The words of a slot that are used: its stamp and its record.
+#[inline]
+pub(crate) const fn slot_words(entry_size: usize) -> usize {
+    1 + entry_size.div_ceil(8)
 }
 
 /// The smallest power of two that holds stamp and record, or whole pages: no slot lies across a

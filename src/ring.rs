@@ -26,7 +26,9 @@
 
 #[cfg(any(test, feature = "report"))]
 use crate::layout::Output;
-use crate::layout::{Checkpoint, Geometry, OutputLine, POSITION_LIMIT, ReaderLine, WRITING};
+use crate::layout::{
+    Checkpoint, Geometry, OutputLine, POSITION_LIMIT, ReaderLine, WRITING, slot_words,
+};
 use crate::sync::{AtomicU64, Ordering, fence};
 use bytemuck::Pod;
 
@@ -60,14 +62,30 @@ pub(crate) enum Seen {
 }
 
 impl<'a> Ring<'a> {
-    #[inline]
+    /// The words of the slot of `position`: as many as a stamp and the record take.
+    #[inline(always)] // or the entry's size, where the caller knows it, would not be known here
     fn slot(&self, position: u64, entry_size: usize) -> &'a [AtomicU64] {
-        &self.slots[self.geometry.slot(position, entry_size)]
+        // By a mask made of the ring's own length a slot is known to be in it. Where the record's
+        // type is known too, nothing is left for an append to ask.
+        let words = slot_words(entry_size);
+        match words.next_power_of_two() {
+            2 => self.masked::<2>(position, words),
+            4 => self.masked::<4>(position, words),
+            8 => self.masked::<8>(position, words),
+            16 => self.masked::<16>(position, words),
+            _ => &self.slots[self.geometry.slot(position, entry_size)],
+        }
+    }
+
+    #[inline(always)]
+    fn masked<const STRIDE: usize>(&self, position: u64, words: usize) -> &'a [AtomicU64] {
+        let (slots, _) = self.slots.as_chunks::<STRIDE>();
+        &slots[position as usize & (slots.len() - 1)][..words]
     }
 
     #[inline]
     fn stamp(&self, position: u64) -> &'a AtomicU64 {
-        &self.slot(position, self.geometry.entry_size())[0]
+        &self.slots[self.geometry.slot(position, self.geometry.entry_size()).start]
     }
 
     /// Writes the record of `position` and publishes it: as many stores as the record has words,
@@ -101,7 +119,7 @@ impl<'a> Ring<'a> {
     /// The first part of [`publish`](Ring::publish): the entry is there for all who ask its slot,
     /// and the write pointer says nothing of it yet. It may be half a ring behind: then the entry
     /// below it is still there, and [`end`](Ring::end) goes on from there.
-    #[inline]
+    #[inline(always)] // as `slot`
     fn fill(&self, position: u64, record: &[u8]) {
         // Cut to a length that is known where the record's type is, so that the loop unrolls.
         let slot = self.slot(position, record.len());
@@ -137,7 +155,7 @@ impl<'a> Ring<'a> {
 
     /// Copies the record of `position` into `record`, if it is there. What is in `record` means
     /// something only if the answer is [`Seen::Entry`].
-    #[inline]
+    #[inline(always)] // as `slot`
     pub fn read(&self, position: u64, record: &mut [u8]) -> Seen {
         let slot = self.slot(position, record.len());
         let stamp = slot[0].load(Acquire); // with both stamp stores in `publish`
