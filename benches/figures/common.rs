@@ -1,0 +1,360 @@
+//! What all parts stand on: turns, figures, pinned threads, bare rings.
+
+use hdrhistogram::Histogram;
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+use nix::unistd::Pid;
+use ringlog::layout::WRITING;
+use ringlog::{Log, Pod, Record, Zeroable, record};
+use std::hint::spin_loop;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicU64, fence};
+use std::thread;
+use std::time::{Duration, Instant};
+
+pub type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+/// A peer that has not answered for so long is not busy but gone.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+// --- what goes in -------------------------------------------------------------------------------
+
+/// Seven words that differ from each other and from those of every other position.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Pod, Zeroable)]
+pub struct Sample {
+    a: u64,
+    b: u64,
+    c: u64,
+    d: u64,
+    e: u64,
+    f: u64,
+    g: u64,
+}
+record!(Sample { a, b, c, d, e, f, g });
+
+impl Sample {
+    #[inline]
+    pub fn of(position: u64) -> Sample {
+        let [a, b, c, d, e, f, g] = std::array::from_fn(|i| position + ((i as u64) << 24));
+        Sample { a, b, c, d, e, f, g }
+    }
+
+    #[inline]
+    fn words(&self) -> [u64; 7] {
+        bytemuck::cast(*self)
+    }
+}
+
+/// A log that is gone when this is, whatever happens in between.
+pub struct Scratch {
+    pub log: Log,
+}
+
+impl Scratch {
+    pub fn of<R: Record>(what: &str, capacity: u64) -> Result<Scratch> {
+        let name = format!("/ringlog-bench-{what}-{}", std::process::id());
+        let log = Log::options().capacity(capacity).create::<R>(name)?;
+        Ok(Scratch { log })
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if let Err(e) = Log::remove(self.log.name()) {
+            eprintln!("{e}");
+        }
+    }
+}
+
+// --- the same, bare -----------------------------------------------------------------------------
+
+/// A stamp and seven words, where a log would have them: in one cache line.
+#[repr(align(64))]
+#[derive(Default)]
+struct Slot([AtomicU64; 8]);
+
+/// A word in a cache line of its own; the processor fetches lines in pairs.
+#[repr(align(128))]
+#[derive(Default)]
+pub struct Line(pub AtomicU64);
+
+/// What a log would be if it promised nothing, in memory of the process's own. How many slots
+/// there are is known to the compiler here, as it is for no log.
+pub struct BareRing<const SLOTS: usize> {
+    pub write_ptr: Line,
+    slots: Box<[Slot; SLOTS]>,
+}
+
+impl<const SLOTS: usize> BareRing<SLOTS> {
+    pub fn new() -> Result<Self> {
+        let slots: Vec<Slot> = std::iter::repeat_with(Slot::default).take(SLOTS).collect();
+        let slots = slots.try_into().map_err(|_| "as many slots as there are")?;
+        Ok(BareRing { write_ptr: Line::default(), slots })
+    }
+
+    /// The stores of an append and nothing else.
+    #[inline]
+    pub fn append(&self, position: u64) {
+        self.fill(position, &Sample::of(position));
+        self.write_ptr.0.store(position + 1, Release);
+    }
+
+    /// Of them, those that go to the slot.
+    #[inline]
+    pub fn fill(&self, position: u64, sample: &Sample) {
+        let Slot([stamp, words @ ..]) = &self.slots[position as usize % SLOTS];
+        stamp.store(WRITING | position, Relaxed);
+        fence(Release);
+        for (word, value) in words.iter().zip(sample.words()) {
+            word.store(value, Relaxed);
+        }
+        stamp.store(position + 1, Release);
+    }
+
+    /// A record and its stamp, for a reader that never meets a writer.
+    #[inline]
+    pub fn put(&self, position: u64) {
+        let Slot([stamp, words @ ..]) = &self.slots[position as usize % SLOTS];
+        for (word, value) in words.iter().zip(Sample::of(position).words()) {
+            word.store(value, Relaxed);
+        }
+        stamp.store(position + 1, Release);
+    }
+
+    /// A word that says which it is, in the slot's own line.
+    #[inline]
+    pub fn send(&self, position: u64) {
+        self.stamp(position).store(position + 1, Release);
+    }
+
+    #[inline]
+    pub fn stamp(&self, position: u64) -> &AtomicU64 {
+        &self.slots[position as usize % SLOTS].0[0]
+    }
+
+    /// Stamp and record, whether or not they belong together.
+    #[inline]
+    pub fn entry(&self, position: u64) -> (u64, Sample) {
+        let Slot([stamp, words @ ..]) = &self.slots[position as usize % SLOTS];
+        let stamp = stamp.load(Acquire);
+        let words = words.each_ref().map(|word| word.load(Relaxed));
+        (stamp, bytemuck::cast(words))
+    }
+}
+
+// --- figures ------------------------------------------------------------------------------------
+
+/// One line of the table.
+pub struct Figure {
+    pub name: String,
+    pub operation: &'static str,
+    pub aim: Option<f64>,
+    pub ours: Spread,
+    pub bare: Spread,
+    pub ratio: Spread,
+}
+
+impl Figure {
+    /// Takes turns; each of the two says how many nanoseconds an operation took.
+    pub fn of(
+        name: impl Into<String>,
+        operation: &'static str,
+        aim: impl Into<Option<f64>>,
+        turns: usize,
+        mut ours: impl FnMut() -> f64,
+        mut bare: impl FnMut() -> f64,
+    ) -> Figure {
+        // The first turn is for caches, branch predictors and the clock of the processor.
+        ours();
+        bare();
+        let turns: Vec<(f64, f64)> = (0..turns)
+            .map(|turn| {
+                // Whoever is second must not always be the same.
+                if turn % 2 == 0 {
+                    let ours = ours();
+                    (ours, bare())
+                } else {
+                    let bare = bare();
+                    (ours(), bare)
+                }
+            })
+            .collect();
+        Figure {
+            name: name.into(),
+            operation,
+            aim: aim.into(),
+            ours: Spread::of(turns.iter().map(|(ours, _)| *ours)),
+            bare: Spread::of(turns.iter().map(|(_, bare)| *bare)),
+            ratio: Spread::of(turns.iter().map(|(ours, bare)| ours / bare)),
+        }
+    }
+
+    pub fn print(&self) {
+        let Figure { name, operation, aim, ours, bare, ratio } = self;
+        println!(
+            "{name:<16} {:>7.2} ns {:>7.2} ns  {:>5.2}  {:<12} {:>6}  {operation}",
+            ours.median,
+            bare.median,
+            ratio.median,
+            format!("{:.2}..{:.2}", ratio.least, ratio.most),
+            aim.map(|aim| format!("<={aim}")).unwrap_or_default(),
+        );
+    }
+}
+
+/// A line that belongs to the figure above it.
+pub fn note(text: impl std::fmt::Display) {
+    println!("{:<16} {text}", "");
+}
+
+/// What several turns gave.
+pub struct Spread {
+    pub least: f64,
+    pub median: f64,
+    pub most: f64,
+}
+
+impl Spread {
+    pub fn of(values: impl Iterator<Item = f64>) -> Spread {
+        let mut values: Vec<f64> = values.collect();
+        values.sort_by(f64::total_cmp);
+        let [least, .., most] = values[..] else { panic!("fewer than two turns") };
+        Spread { least, median: values[values.len() / 2], most }
+    }
+}
+
+/// Nanoseconds that one of `count` operations takes.
+pub fn per_operation(count: u64, operations: impl FnOnce()) -> f64 {
+    let started = Instant::now();
+    operations();
+    started.elapsed().as_nanos() as f64 / count as f64
+}
+
+/// Times single operations, and a look at the clock alone beside each; prints what came of it.
+pub fn print_tail(count: u64, mut operation: impl FnMut()) {
+    let [mut times, mut looks] = [(); 2].map(|()| Tail::default());
+    for _ in 0..count {
+        let started = Instant::now();
+        let looked = Instant::now();
+        operation();
+        times.add(looked.elapsed());
+        looks.add(looked - started);
+    }
+    note(format!("one by one: {}", times.text()));
+    note(format!("the clock:  {}", looks.text()));
+}
+
+/// Single times, ns.
+pub struct Tail(Histogram<u64>);
+
+impl Default for Tail {
+    fn default() -> Tail {
+        Tail(Histogram::new_with_max(PATIENCE.as_nanos() as u64, 3).expect("three digits"))
+    }
+}
+
+impl Tail {
+    pub fn add(&mut self, time: Duration) {
+        self.0.saturating_record(time.as_nanos() as u64);
+    }
+
+    pub fn text(&self) -> String {
+        let at = |quantile| self.0.value_at_quantile(quantile);
+        let (p50, p99, p999) = (at(0.5), at(0.99), at(0.999));
+        let (mean, max) = (self.0.mean(), self.0.max());
+        format!("mean {mean:.0}, p50 {p50}, p99 {p99}, p99.9 {p999}, max {max} ns")
+    }
+}
+
+pub fn print_head() {
+    let file = |path| std::fs::read_to_string(path).unwrap_or_default();
+    let cpuinfo = file("/proc/cpuinfo");
+    let models: Vec<&str> = cpuinfo
+        .lines()
+        .filter_map(|line| line.strip_prefix("model name")?.split_once(": "))
+        .map(|(_, model)| model)
+        .collect();
+    println!(
+        "{} x {}, Linux {}",
+        models.len(),
+        models.first().unwrap_or(&"unknown"),
+        file("/proc/sys/kernel/osrelease").trim()
+    );
+    println!(
+        "\n{:<16} {:>10} {:>10}  {:>5}  {:<12} {:>6}  one operation",
+        "", "log", "bare", "ratio", "least..most", "aim"
+    );
+}
+
+// --- threads ------------------------------------------------------------------------------------
+
+/// Two cores, or a word about why there is nothing to see.
+pub fn two_cores(part: &str) -> Result<Option<(usize, usize)>> {
+    let cores = cores()?;
+    if let [here, there, ..] = cores[..] {
+        return Ok(Some((here, there)));
+    }
+    println!("{part:<16} left out: it takes two cores");
+    Ok(None)
+}
+
+/// The cores this process may run on.
+pub fn cores() -> Result<Vec<usize>> {
+    let set = sched_getaffinity(Pid::from_raw(0))?;
+    Ok((0..CpuSet::count()).filter(|&core| set.is_set(core) == Ok(true)).collect())
+}
+
+/// Keeps this thread on one core.
+pub fn pin(core: usize) -> Result<()> {
+    let mut set = CpuSet::new();
+    set.set(core)?;
+    Ok(sched_setaffinity(Pid::from_raw(0), &set)?)
+}
+
+/// Runs both at once, each on its core; returns what they gave.
+pub fn between_cores<T: Send, U: Send>(
+    (here, there): (usize, usize),
+    near: impl FnOnce() -> T + Send,
+    far: impl FnOnce() -> U + Send,
+) -> (T, U) {
+    thread::scope(|scope| {
+        let far = scope.spawn(move || {
+            pin(there).expect("a core this process may run on");
+            far()
+        });
+        let near = scope.spawn(move || {
+            pin(here).expect("a core this process may run on");
+            near()
+        });
+        let far = far.join().expect("the far end");
+        (near.join().expect("the near end"), far)
+    })
+}
+
+/// Spins until there is something, as tight as it goes: all ends of a round trip wait in this way.
+#[inline]
+pub fn until<T>(look: impl FnMut() -> Option<T>) -> T {
+    until_with(look, || ())
+}
+
+/// The same, with a pause between two looks, in which the other end gets on.
+#[inline]
+pub fn paused_until<T>(look: impl FnMut() -> Option<T>) -> T {
+    until_with(look, spin_loop)
+}
+
+#[inline]
+fn until_with<T>(mut look: impl FnMut() -> Option<T>, between: impl Fn()) -> T {
+    let mut since = None;
+    loop {
+        for _ in 0..1 << 20 {
+            if let Some(found) = look() {
+                return found;
+            }
+            between();
+        }
+        // A peer that panicked would be waited for in vain.
+        let since = since.get_or_insert_with(Instant::now);
+        assert!(since.elapsed() < PATIENCE, "the other end is gone");
+    }
+}

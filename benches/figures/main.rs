@@ -1,0 +1,62 @@
+//! What the log costs, beside the same work done bare.
+//!
+//! ```text
+//! cargo bench                    all of it, a few minutes
+//! cargo bench -- append report   only these parts
+//! ```
+//!
+//! Each line is a ratio, the log's time over the bare time, of two loops that took turns in one
+//! run: the times change with the machine and with who else is on it, the ratio much less. It is
+//! the median of all turns, with the least and the largest beside it; where those lie far apart
+//! somebody else was running, and the line is worth little. The times are medians too, of the mean
+//! of a turn. Below 1 the log was the faster. What is bare is said in each line, and in each part's
+//! own header; it is as fast as the machine does that work, or as near as we know how.
+//!
+//! Where a part shows single operations too (p50 and on), these were timed one by one in a turn of
+//! their own, and have a look at the clock in them, which is shown beside them.
+//!
+//! Every payload is compared with what went in.
+
+#![forbid(unsafe_code)]
+#![allow(missing_docs)]
+
+mod append;
+mod common;
+mod report;
+mod round_trip;
+mod streaming;
+
+use common::Result;
+
+fn main() -> Result<()> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    if let [follow, rest @ ..] = &args[..]
+        && follow == append::FOLLOW
+    {
+        return append::follow(rest);
+    }
+    // `cargo test --all-targets` runs this too, and has no use for figures.
+    if !args.iter().any(|arg| arg == "--bench") {
+        return Ok(());
+    }
+    type Part = (&'static str, fn() -> Result<()>);
+    let parts: [Part; 4] = [
+        ("append", append::run),
+        ("round_trip", round_trip::run),
+        ("streaming", streaming::run),
+        ("report", report::run),
+    ];
+    let chosen: Vec<&str> =
+        args.iter().map(String::as_str).filter(|arg| !arg.starts_with('-')).collect();
+    if let Some(unknown) = chosen.iter().find(|name| !parts.iter().any(|(part, _)| part == *name)) {
+        let known = parts.map(|(part, _)| part).join(", ");
+        return Err(format!("there is no part {unknown}; there are {known}").into());
+    }
+    common::print_head();
+    for (part, run) in parts {
+        if chosen.is_empty() || chosen.contains(&part) {
+            run()?;
+        }
+    }
+    Ok(())
+}
