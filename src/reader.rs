@@ -108,7 +108,7 @@ impl Cursor {
     }
 
     /// The next entry into `record`.
-    #[inline]
+    #[inline(always)] // the record's size is known to the callers that know its type
     fn poll(&mut self, record: &mut [u8]) -> Polled<()> {
         let position = self.position;
         match self.segment.ring().read(position, record) {
