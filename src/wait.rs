@@ -9,7 +9,7 @@ use std::time::Duration;
 /// How a reader waits between two empty polls.
 ///
 /// From the lowest latency to the least work. What each costs and gives is measured by
-/// `benches/wait.rs`.
+/// `benches/figures/wait.rs`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wait {
     /// Not at all: one core, all the time, for the lowest latency.

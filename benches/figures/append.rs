@@ -66,7 +66,7 @@ fn alone() -> Result<()> {
 }
 
 #[inline(never)]
-fn append_to_log(writer: &mut Writer<Sample>, count: u64) {
+pub fn append_to_log(writer: &mut Writer<Sample>, count: u64) {
     let end = writer.position() + count;
     while writer.position() < end {
         writer.append(&Sample::of(writer.position()));

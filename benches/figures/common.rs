@@ -1,11 +1,13 @@
-//! What all parts stand on: turns, figures, pinned threads, bare rings.
+//! What all parts stand on: turns, figures, pinned threads, processes, bare rings.
 
 use hdrhistogram::Histogram;
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
 use ringlog::layout::WRITING;
 use ringlog::{Log, Pod, Record, Zeroable, record};
+use std::fmt::Display;
 use std::hint::spin_loop;
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicU64, fence};
 use std::thread;
@@ -179,6 +181,16 @@ impl Figure {
                 }
             })
             .collect();
+        Figure::from_turns(name, operation, aim, &turns)
+    }
+
+    /// Of turns that were taken: how many nanoseconds an operation took, ours and bare.
+    pub fn from_turns(
+        name: impl Into<String>,
+        operation: &'static str,
+        aim: impl Into<Option<f64>>,
+        turns: &[(f64, f64)],
+    ) -> Figure {
         Figure {
             name: name.into(),
             operation,
@@ -202,9 +214,14 @@ impl Figure {
     }
 }
 
-/// A line that belongs to the figure above it.
-pub fn note(text: impl std::fmt::Display) {
-    println!("{:<16} {text}", "");
+/// A line that is no figure, for it has nothing bare beside it.
+pub fn line(name: &str, text: impl Display) {
+    println!("{name:<16} {text}");
+}
+
+/// A line that belongs to the one above it.
+pub fn note(text: impl Display) {
+    line("", text);
 }
 
 /// What several turns gave.
@@ -294,7 +311,7 @@ pub fn two_cores(part: &str) -> Result<Option<(usize, usize)>> {
     if let [here, there, ..] = cores[..] {
         return Ok(Some((here, there)));
     }
-    println!("{part:<16} left out: it takes two cores");
+    line(part, "left out: it takes two cores");
     Ok(None)
 }
 
@@ -306,8 +323,15 @@ pub fn cores() -> Result<Vec<usize>> {
 
 /// Keeps this thread on one core.
 pub fn pin(core: usize) -> Result<()> {
+    keep_on(&[core])
+}
+
+/// Keeps this thread, and all that it starts from now on, on these cores.
+pub fn keep_on(cores: &[usize]) -> Result<()> {
     let mut set = CpuSet::new();
-    set.set(core)?;
+    for &core in cores {
+        set.set(core)?;
+    }
     Ok(sched_setaffinity(Pid::from_raw(0), &set)?)
 }
 
@@ -356,5 +380,40 @@ fn until_with<T>(mut look: impl FnMut() -> Option<T>, between: impl Fn()) -> T {
         // A peer that panicked would be waited for in vain.
         let since = since.get_or_insert_with(Instant::now);
         assert!(since.elapsed() < PATIENCE, "the other end is gone");
+    }
+}
+
+/// Sleeps between two looks, for what takes long and needs the core.
+pub fn sleeping_until<T>(mut look: impl FnMut() -> Option<T>) -> T {
+    let since = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(since.elapsed() < PATIENCE, "waited {PATIENCE:?} in vain");
+        thread::sleep(Duration::from_micros(100));
+    }
+}
+
+// --- processes ----------------------------------------------------------------------------------
+
+/// A process that does not outlive its owner.
+pub struct Program(Child);
+
+impl Program {
+    pub fn start(command: &mut Command) -> Result<Program> {
+        Ok(Program(command.stdin(Stdio::null()).stdout(Stdio::null()).spawn()?))
+    }
+
+    pub fn id(&self) -> u32 {
+        self.0.id()
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        if let Err(e) = self.0.kill().and_then(|()| self.0.wait()) {
+            eprintln!("process {}: {e}", self.id());
+        }
     }
 }
