@@ -35,7 +35,7 @@ const CHUNK: usize = 128 << 10;
 /// What the program `writer` appends when it makes ticks up.
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable)]
-struct Tick {
+pub struct Tick {
     time: Timestamp,
     symbol: Text<8>,
     bid: Decimal<4>,
@@ -46,7 +46,7 @@ struct Tick {
 record!(Tick { time, symbol, bid, ask, bid_size, ask_size });
 
 impl Tick {
-    fn of(position: u64) -> Tick {
+    pub fn of(position: u64) -> Tick {
         let noise = position.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
         let symbols = ["AAPL", "AMZN", "GOOG", "IBM", "MSFT", "NVDA", "ORCL", "TSLA"];
         let bid = 105_4300 + (noise % 380_0000) as i64;
@@ -62,7 +62,7 @@ impl Tick {
 
     /// Its row, as somebody would write it down for this record alone.
     #[inline]
-    fn format(&self, position: u64, out: &mut Vec<u8>) {
+    pub fn format(&self, position: u64, out: &mut Vec<u8>) {
         let mut digits = itoa::Buffer::new();
         out.extend_from_slice(digits.format(position).as_bytes());
         out.push(b',');
