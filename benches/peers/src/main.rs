@@ -1,0 +1,337 @@
+//! ringlog beside its peers, on equal work in one run.
+//!
+//! ```text
+//! peers --out results.tsv [--quick] [--only NAME] [--about 'key<TAB>value']...
+//! ```
+//!
+//! 1. *round trip*: an entry there and back over two channels, between two threads pinned to two
+//!    cores; mean ns of many in a row, and percentiles of as many each by itself.
+//! 2. *streaming, nothing lost*: one writer, one reader; entries a second. A system that waits for
+//!    its reader does it its own way. For one that overwrites the reader stores how far it is into
+//!    one word, an eighth of the ring apart, and the writer looks there when what it may send is
+//!    used up: seven eighths of the ring beyond.
+//! 3. *streaming, never waiting*: the writer overwrites what the reader has not had.
+//! 4. *append alone*: nobody is attached, and who comes later finds the last lap.
+//!
+//! Each turn makes its channels anew and warms them up by a lap; each end opens a mapping of its
+//! own. Every entry is checked, byte for byte. Systems take turns in rotating order.
+
+#![forbid(unsafe_code)]
+
+mod channel;
+mod peers;
+mod works;
+
+use channel::{Bytes56, Bytes64, Channel, Entry, Full};
+use hdrhistogram::Histogram;
+use std::fmt::Write as _;
+use std::marker::PhantomData;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::time::Duration;
+use std::{env, fs, process, thread};
+use works::{Flow, Stream};
+
+/// Nothing takes this long: a turn that does is stuck, and says so.
+const PATIENCE: Duration = Duration::from_secs(60);
+const PERCENTILES: [f64; 10] = [1.0, 10.0, 25.0, 50.0, 75.0, 90.0, 99.0, 99.9, 99.99, 100.0];
+/// Slots of a small ring, and of a large one.
+const SMALL: usize = 1 << 10;
+const LARGE: usize = 1 << 17;
+
+struct Sizes {
+    turns: usize,
+    round_trips: u64,
+    entries: u64,
+}
+
+const FULL_RUN: Sizes = Sizes { turns: 7, round_trips: 200_000, entries: 1 << 22 };
+const QUICK_RUN: Sizes = Sizes { turns: 2, round_trips: 2_000, entries: 1 << 17 };
+
+fn main() {
+    let mut args = env::args().skip(1);
+    let (mut out, mut sizes, mut only, mut about) = (None, FULL_RUN, String::new(), Vec::new());
+    while let Some(arg) = args.next() {
+        match (arg.as_str(), args.len()) {
+            ("--quick", _) => sizes = QUICK_RUN,
+            ("--out", 1..) => out = args.next(),
+            ("--only", 1..) => only = args.next().expect("counted"),
+            ("--about", 1..) => about.extend(args.next()),
+            _ => usage(&format!("what is {arg}?")),
+        }
+    }
+    let Some(out) = out else { usage("where should the results go?") };
+    let mut results = Results::default();
+    results.about(&about);
+    for (bytes, systems) in [(56, systems::<Bytes56>()), (64, systems::<Bytes64>())] {
+        let systems = systems.into_iter().filter(|system| system.name().contains(&only)).collect();
+        run(&Run { bytes, systems, sizes: &sizes }, &mut results);
+    }
+    fs::write(&out, results.0).unwrap_or_else(|e| usage(&format!("{out}: {e}")));
+}
+
+fn usage(why: &str) -> ! {
+    eprintln!("peers: {why}\nusage: peers --out FILE [--quick] [--only NAME] [--about TEXT]...");
+    process::exit(2);
+}
+
+fn systems<E: Entry>() -> Vec<Box<dyn System>> {
+    fn of<C: Channel<E> + Sync, E: Entry>() -> Box<dyn System> {
+        Box::new(Of::<C, E>(PhantomData))
+    }
+    vec![
+        of::<peers::bare::Word, E>(),
+        of::<peers::bare::Slots, E>(),
+        of::<peers::ringlog::Ringlog, E>(),
+        of::<peers::ringfire::Ringfire, E>(),
+        of::<peers::outcry::Outcry, E>(),
+        of::<peers::iceoryx2::Iceoryx2, E>(),
+        of::<peers::disruptor::Disruptor, E>(),
+        of::<peers::rtrb::Rtrb, E>(),
+    ]
+}
+
+/// A system with an entry of one size, whatever its types.
+trait System: Sync {
+    fn name(&self) -> &'static str;
+    fn full(&self) -> &'static [Full];
+    fn batch(&self) -> bool;
+    fn round_trip(&self, name: &str, slots: usize, count: u64) -> (f64, Histogram<u64>);
+    fn stream(&self, name: &str, flow: Flow, count: u64) -> Stream;
+    fn append(&self, name: &str, slots: usize, batch: bool, count: u64) -> f64;
+}
+
+struct Of<C, E>(PhantomData<(C, E)>);
+
+impl<C: Channel<E> + Sync, E: Entry> System for Of<C, E> {
+    fn name(&self) -> &'static str {
+        C::NAME
+    }
+    fn full(&self) -> &'static [Full] {
+        C::FULL
+    }
+    fn batch(&self) -> bool {
+        C::BATCH
+    }
+    fn round_trip(&self, name: &str, slots: usize, count: u64) -> (f64, Histogram<u64>) {
+        works::round_trip::<C, E>(name, slots, count)
+    }
+    fn stream(&self, name: &str, flow: Flow, count: u64) -> Stream {
+        works::stream::<C, E>(name, flow, count)
+    }
+    fn append(&self, name: &str, slots: usize, batch: bool, count: u64) -> f64 {
+        works::append::<C, E>(name, slots, batch, count)
+    }
+}
+
+struct Run<'a> {
+    bytes: usize,
+    systems: Vec<Box<dyn System>>,
+    sizes: &'a Sizes,
+}
+
+/// All works with entries of one size.
+fn run(run: &Run, results: &mut Results) {
+    let Run { bytes, systems, sizes } = run;
+
+    let all: Vec<&dyn System> = systems.iter().map(Box::as_ref).collect();
+    let trips = take_turns(sizes.turns, "round trip", &all, |system, name| {
+        system.round_trip(name, SMALL, sizes.round_trips)
+    });
+    for (system, turns) in all.iter().zip(trips) {
+        let mut each = Histogram::<u64>::new(3).expect("three digits");
+        turns.iter().for_each(|(_, of_turn)| each += of_turn);
+        let line = Line::new("round trip", *bytes, SMALL, system.name(), "-", false, "ns");
+        let line = line.spread(turns.iter().map(|(mean, _)| *mean));
+        results.push(line.percentiles(&each));
+    }
+
+    for slots in [LARGE, SMALL] {
+        let mut cases = Vec::new();
+        for system in &all {
+            for &full in system.full() {
+                for batch in [false, true] {
+                    // Nobody tells bare slots that they were lapped.
+                    let lossy = full == Full::Overwrites && system.name() != "bare slots";
+                    for lossless in [true, false] {
+                        if (!batch || system.batch()) && (lossless || lossy) {
+                            cases.push((*system, Flow { slots, full, batch, lossless }));
+                        }
+                    }
+                }
+            }
+        }
+        let streams = take_turns(sizes.turns, "streaming", &cases, |(system, flow), name| {
+            system.stream(name, *flow, sizes.entries)
+        });
+        for ((system, flow), turns) in cases.iter().zip(streams) {
+            let (work, waits) = match (flow.lossless, flow.full) {
+                (true, Full::Waits) => ("streaming, nothing lost", "its own"),
+                (true, Full::Overwrites) => ("streaming, nothing lost", "a word"),
+                (false, _) => ("streaming, never waiting", "-"),
+            };
+            let line =
+                Line::new(work, *bytes, slots, system.name(), waits, flow.batch, "entries/s");
+            let lost = turns.iter().map(|turn| turn.lost as f64 / sizes.entries as f64);
+            results.push(if flow.lossless {
+                line.spread(turns.iter().map(|turn| turn.reader))
+            } else {
+                line.spread(turns.iter().map(|turn| turn.writer))
+                    .reader(median(turns.iter().map(|turn| turn.reader)), median(lost))
+            });
+        }
+    }
+
+    let mut cases = Vec::new();
+    for system in all.iter().filter(|system| system.full().contains(&Full::Overwrites)) {
+        for batch in [false, true] {
+            if !batch || system.batch() {
+                cases.push((*system, batch));
+            }
+        }
+    }
+    let appends = take_turns(sizes.turns, "append alone", &cases, |(system, batch), name| {
+        system.append(name, SMALL, *batch, sizes.entries)
+    });
+    for ((system, batch), turns) in cases.iter().zip(appends) {
+        let line = Line::new("append alone", *bytes, SMALL, system.name(), "-", *batch, "ns");
+        results.push(line.spread(turns.iter().map(|rate| 1e9 / rate)));
+    }
+}
+
+/// What each case gave in each of its turns, which go round and begin with another each time.
+fn take_turns<C: Sync, T: Send>(
+    turns: usize,
+    work: &str,
+    cases: &[C],
+    turn: impl Fn(&C, &str) -> T + Sync,
+) -> Vec<Vec<T>> {
+    let mut given: Vec<Vec<T>> = cases.iter().map(|_| Vec::new()).collect();
+    for round in 0..turns {
+        eprintln!("{work}, {} of {turns}", round + 1);
+        for case in (0..cases.len()).map(|i| (i + round) % cases.len()) {
+            let name = format!("{}{work}-{case}", prefix()).replace([' ', ','], "-");
+            given[case].push(bounded(&name, || turn(&cases[case], &name)));
+        }
+    }
+    given
+}
+
+/// Waits for it, but not for ever; nothing of it stays behind.
+fn bounded<T: Send>(name: &str, turn: impl FnOnce() -> T + Send) -> T {
+    thread::scope(|scope| {
+        let (done, is_done) = mpsc::channel();
+        scope.spawn(move || done.send(turn()));
+        let given = is_done.recv_timeout(PATIENCE);
+        sweep();
+        given.unwrap_or_else(|e| {
+            eprintln!("peers: {name}: {e}");
+            process::exit(1)
+        })
+    })
+}
+
+/// How the names of all channels of this process begin.
+fn prefix() -> String {
+    format!("ringlog-peers-{}-", process::id())
+}
+
+/// Removes what channels leave behind in shared memory and beside it.
+fn sweep() {
+    let ours = |path: &Path| {
+        path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&prefix()))
+    };
+    for directory in [PathBuf::from("/dev/shm"), env::temp_dir()] {
+        let Ok(entries) = fs::read_dir(directory) else { continue };
+        for path in entries.flatten().map(|entry| entry.path()).filter(|path| ours(path)) {
+            let _ = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+        }
+    }
+}
+
+/// The table, a line each, tab-separated; what is said of the whole run begins with `#`.
+#[derive(Default)]
+struct Results(String);
+
+const COLUMNS: &str = "work\tbytes\tslots\tsystem\twaits\tbatch\tunit\tmedian\tleast\tmost\
+    \tp1\tp10\tp25\tp50\tp75\tp90\tp99\tp99.9\tp99.99\tmax\treader\tlost";
+
+impl Results {
+    fn about(&mut self, about: &[String]) {
+        let file = |path| fs::read_to_string(path).unwrap_or_default();
+        let cpuinfo = file("/proc/cpuinfo");
+        let mut models = cpuinfo.lines().filter(|line| line.starts_with("model name"));
+        let model = models.next().and_then(|line| line.split_once(": ")).map_or("?", |(_, m)| m);
+        let mut say = |key: &str, value: &str| writeln!(self.0, "# {key}\t{value}").expect("room");
+        about
+            .iter()
+            .filter_map(|text| text.split_once('='))
+            .for_each(|(key, value)| say(key, value));
+        say("processor", &format!("{} x {model}", models.count() + 1));
+        say("kernel", &format!("Linux {}", file("/proc/sys/kernel/osrelease").trim()));
+        // What was built is what the lock file says.
+        let lock: Vec<&str> = include_str!("../Cargo.lock").lines().collect();
+        let version = |name: &str| {
+            let at = lock.iter().position(|line| *line == format!("name = \"{name}\""))?;
+            lock[at + 1].split('"').nth(1)
+        };
+        for name in ["ringlog", "ringfire", "outcry", "iceoryx2", "disruptor", "rtrb"] {
+            say(name, version(name).unwrap_or("?"));
+        }
+        writeln!(self.0, "{COLUMNS}").expect("room");
+        eprint!("{}", self.0);
+    }
+
+    fn push(&mut self, line: Line) {
+        let cells = line.cells.join("\t");
+        eprintln!("{cells}");
+        writeln!(self.0, "{cells}").expect("room");
+    }
+}
+
+struct Line {
+    cells: Vec<String>,
+}
+
+impl Line {
+    fn new(
+        work: &str,
+        bytes: usize,
+        slots: usize,
+        system: &str,
+        waits: &str,
+        batch: bool,
+        unit: &str,
+    ) -> Line {
+        let batch = if batch { "batch" } else { "-" };
+        let cells = [work, &bytes.to_string(), &slots.to_string(), system, waits, batch, unit]
+            .map(String::from);
+        Line { cells: cells.into() }
+    }
+
+    /// Of all turns.
+    fn spread(mut self, values: impl Iterator<Item = f64> + Clone) -> Line {
+        let least = values.clone().fold(f64::MAX, f64::min);
+        let most = values.clone().fold(f64::MIN, f64::max);
+        self.cells.extend([median(values), least, most].map(|value| format!("{value:.2}")));
+        self
+    }
+
+    fn percentiles(mut self, each: &Histogram<u64>) -> Line {
+        let values = PERCENTILES.map(|percent| each.value_at_percentile(percent).to_string());
+        self.cells.extend(values);
+        self
+    }
+
+    fn reader(mut self, reader: f64, lost: f64) -> Line {
+        self.cells.extend(PERCENTILES.map(|_| String::new()));
+        self.cells.extend([format!("{reader:.2}"), format!("{lost:.4}")]);
+        self
+    }
+}
+
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}

@@ -1,0 +1,150 @@
+//! The limits: a word, and a slot of words, in memory of the process's own and with nothing else.
+
+use crate::channel::{Channel, Entry, Full, Receiver, Sender, Terms};
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicU64, fence};
+
+/// A word alone crosses, over rings of a log's stride: the entry is made up from it over there.
+pub struct Word;
+/// A stamp and the entry's words cross, as in a log, and nobody keeps a write pointer.
+pub struct Slots;
+
+#[repr(align(64))]
+#[derive(Default)]
+struct Line([AtomicU64; 8]);
+
+/// One end's view of a ring whose slots are whole lines.
+pub struct End<E, C> {
+    lines: Arc<[Line]>,
+    next: u64,
+    of: PhantomData<(E, C)>,
+}
+
+impl<E: Entry, C> End<E, C> {
+    const WORDS: usize = size_of::<E>() / 8;
+    const LINES: usize = (8 + size_of::<E>()).next_power_of_two() / 64;
+
+    fn pair(slots: usize) -> (Self, Self) {
+        let lines: Arc<[Line]> = (0..slots * Self::LINES).map(|_| Line::default()).collect();
+        let end = |lines| End { lines, next: 0, of: PhantomData };
+        (end(Arc::clone(&lines)), end(lines))
+    }
+
+    /// The stamp and the words of the slot that is next.
+    #[inline]
+    fn slot(&self) -> (&AtomicU64, impl Iterator<Item = &AtomicU64>) {
+        let first = self.next as usize * Self::LINES & (self.lines.len() - 1);
+        let lines = &self.lines[first..first + Self::LINES];
+        let words = (1..=Self::WORDS).map(move |word| &lines[word / 8].0[word % 8]);
+        (&lines[0].0[0], words)
+    }
+}
+
+impl<E: Entry> Channel<E> for Word {
+    const NAME: &'static str = "bare word";
+    const FULL: &'static [Full] = &[];
+    const BATCH: bool = false;
+    type Sender = End<E, Word>;
+    type Receiver = End<E, Word>;
+
+    fn create(
+        _: &str,
+        terms: Terms,
+    ) -> (impl FnOnce() -> Self::Sender + Send, impl FnOnce() -> Self::Receiver + Send) {
+        let (from, to) = End::pair(terms.slots);
+        (move || from, move || to)
+    }
+}
+
+impl<E: Entry> Sender<E> for End<E, Word> {
+    #[inline]
+    fn send(&mut self, _: &E) -> bool {
+        self.slot().0.store(self.next + 1, Release); // with the Acquire in `poll`
+        self.next += 1;
+        true
+    }
+
+    fn send_batch(&mut self, _: &[E]) -> bool {
+        unreachable!("it has none")
+    }
+}
+
+impl<E: Entry> Receiver<E> for End<E, Word> {
+    #[inline]
+    fn poll(&mut self, mut each: impl FnMut(&E)) -> usize {
+        // With the Release in `send`.
+        if self.slot().0.load(Acquire) != self.next + 1 {
+            return 0;
+        }
+        each(&E::of(self.next));
+        self.next += 1;
+        1
+    }
+
+    fn poll_batch(&mut self, _: impl FnMut(&E)) -> usize {
+        unreachable!("it has none")
+    }
+}
+
+impl<E: Entry> Channel<E> for Slots {
+    const NAME: &'static str = "bare slots";
+    const FULL: &'static [Full] = &[Full::Overwrites];
+    const BATCH: bool = false;
+    type Sender = End<E, Slots>;
+    type Receiver = End<E, Slots>;
+
+    fn create(
+        _: &str,
+        terms: Terms,
+    ) -> (impl FnOnce() -> Self::Sender + Send, impl FnOnce() -> Self::Receiver + Send) {
+        let (from, to) = End::pair(terms.slots);
+        (move || from, move || to)
+    }
+}
+
+impl<E: Entry> Sender<E> for End<E, Slots> {
+    #[inline]
+    fn send(&mut self, entry: &E) -> bool {
+        let (stamp, words) = self.slot();
+        stamp.store(u64::MAX, Relaxed);
+        fence(Release); // with the fence in `poll`: no new word without the new stamp
+        for (word, value) in words.zip(bytemuck::cast_slice(std::slice::from_ref(entry))) {
+            word.store(*value, Relaxed);
+        }
+        stamp.store(self.next + 1, Release); // with the Acquire in `poll`
+        self.next += 1;
+        true
+    }
+
+    fn send_batch(&mut self, _: &[E]) -> bool {
+        unreachable!("it has none")
+    }
+}
+
+impl<E: Entry> Receiver<E> for End<E, Slots> {
+    #[inline]
+    fn poll(&mut self, mut each: impl FnMut(&E)) -> usize {
+        let (stamp, words) = self.slot();
+        // With the Release in `send`.
+        if stamp.load(Acquire) != self.next + 1 {
+            return 0;
+        }
+        let mut entry = E::zeroed();
+        for (value, word) in
+            bytemuck::cast_slice_mut(std::slice::from_mut(&mut entry)).iter_mut().zip(words)
+        {
+            *value = word.load(Relaxed);
+        }
+        fence(Acquire); // with the fence in `send`
+        assert_eq!(stamp.load(Relaxed), self.next + 1, "bare slots have nobody to tell of a lap");
+        each(&entry);
+        self.next += 1;
+        1
+    }
+
+    fn poll_batch(&mut self, _: impl FnMut(&E)) -> usize {
+        unreachable!("it has none")
+    }
+}

@@ -1,0 +1,9 @@
+//! The systems, one a file, each as its own documentation says it is fastest.
+
+pub mod bare;
+pub mod disruptor;
+pub mod iceoryx2;
+pub mod outcry;
+pub mod ringfire;
+pub mod ringlog;
+pub mod rtrb;

@@ -1,0 +1,73 @@
+//! ringlog: the writer overwrites, and the reader is told of it.
+
+use crate::channel::{BATCH, Channel, Entry, Full, Receiver, Sender, Terms};
+use ringlog::{Log, Polled, Reader, Writer};
+
+pub struct Ringlog;
+
+impl<E: Entry> Channel<E> for Ringlog {
+    const NAME: &'static str = "ringlog";
+    const FULL: &'static [Full] = &[Full::Overwrites];
+    type Sender = Writer<E>;
+    type Receiver = To<E>;
+
+    fn create(
+        name: &str,
+        terms: Terms,
+    ) -> (impl FnOnce() -> Writer<E> + Send, impl FnOnce() -> To<E> + Send) {
+        let name = format!("/{name}");
+        Log::options().capacity(terms.slots as u64).create::<E>(name.as_str()).expect("a log");
+        let log = move || Log::open(name.as_str()).expect("the log");
+        let there = log.clone();
+        (
+            move || log().writer().expect("its writer"),
+            move || To {
+                reader: there().reader(0).expect("its reader"),
+                buffer: [E::zeroed(); BATCH],
+            },
+        )
+    }
+}
+
+impl<E: Entry> Sender<E> for Writer<E> {
+    #[inline]
+    fn send(&mut self, entry: &E) -> bool {
+        self.append(entry);
+        true
+    }
+
+    #[inline]
+    fn send_batch(&mut self, entries: &[E]) -> bool {
+        self.append_batch(entries);
+        true
+    }
+}
+
+pub struct To<E> {
+    reader: Reader<E>,
+    buffer: [E; BATCH],
+}
+
+impl<E: Entry> Receiver<E> for To<E> {
+    #[inline]
+    fn poll(&mut self, mut each: impl FnMut(&E)) -> usize {
+        match self.reader.poll() {
+            Polled::Entry { record, .. } => {
+                each(&record);
+                1
+            }
+            Polled::Empty | Polled::Lost(_) => 0,
+        }
+    }
+
+    #[inline]
+    fn poll_batch(&mut self, each: impl FnMut(&E)) -> usize {
+        match self.reader.poll_batch(&mut self.buffer) {
+            Polled::Entry { record: count, .. } => {
+                self.buffer[..count].iter().for_each(each);
+                count
+            }
+            Polled::Empty | Polled::Lost(_) => 0,
+        }
+    }
+}

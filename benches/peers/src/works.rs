@@ -1,0 +1,263 @@
+//! The works, the same for every system: each thread on a core of its own, every entry checked,
+//! a lap of warm-up, and no wait but a bare spin. Stands on `channel`.
+
+use crate::channel::{BATCH, Channel, Entry, Full, Receiver, Sender, Terms};
+use hdrhistogram::Histogram;
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+use nix::unistd::Pid;
+use std::ops::Range;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
+use std::thread;
+use std::time::Instant;
+
+/// What a turn of streaming gave.
+pub struct Stream {
+    /// Entries a second, until the writer was done with its last.
+    pub writer: f64,
+    /// Entries a second that arrived, until the last of them had.
+    pub reader: f64,
+    /// Entries that never arrived.
+    pub lost: u64,
+}
+
+/// How entries are streamed.
+#[derive(Clone, Copy)]
+pub struct Flow {
+    pub slots: usize,
+    pub full: Full,
+    /// In batches, or one by one.
+    pub batch: bool,
+    /// The writer waits for the reader: by means of the system's own, or if it has none, by a word
+    /// that the reader stores now and then, and the writer looks at when what it allows is used up.
+    pub lossless: bool,
+}
+
+/// Entries there and back over two channels of `slots`: mean ns of `count` trips in a row, and then
+/// of as many each by itself; where a trip ends by the clock the next one begins.
+pub fn round_trip<C: Channel<E>, E: Entry>(
+    name: &str,
+    slots: usize,
+    count: u64,
+) -> (f64, Histogram<u64>) {
+    let full = if C::FULL == [Full::Waits] { Full::Waits } else { Full::Overwrites };
+    let terms = Terms { slots, full, kept: false };
+    let [ping, pong] = ["ping", "pong"].map(|way| format!("{name}-{way}"));
+    let (ping_from, ping_to) = C::create(&ping, terms);
+    let (pong_from, pong_to) = C::create(&pong, terms);
+    let gate = Gate::default();
+    let warm_up = slots as u64;
+    let all = warm_up + 2 * count;
+    let [here, there] = cores();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            pin(there);
+            let (mut from, mut to) = (pong_from(), ping_to());
+            gate.pass();
+            for _ in 0..all {
+                let entry = receive(&mut to);
+                assert!(from.send(&entry), "no room, with one entry under way");
+            }
+            gate.pass();
+        });
+        let near = scope.spawn(|| {
+            pin(here);
+            let (mut from, mut to) = (ping_from(), pong_to());
+            let mut positions = 0..all;
+            let mut trip = || {
+                let entry = E::of(positions.next().expect("one more"));
+                assert!(from.send(&entry), "no room, with one entry under way");
+                assert_eq!(receive(&mut to), entry);
+            };
+            gate.pass();
+            (0..warm_up).for_each(|_| trip());
+            let started = Instant::now();
+            (0..count).for_each(|_| trip());
+            let mean = started.elapsed().as_nanos() as f64 / count as f64;
+
+            let mut each = Histogram::new(3).expect("three digits");
+            let mut last = Instant::now();
+            for _ in 0..count {
+                trip();
+                let now = Instant::now();
+                each += (now - last).as_nanos() as u64;
+                last = now;
+            }
+            gate.pass(); // no end goes before the other has all
+            (mean, each)
+        });
+        near.join().expect("the near end")
+    })
+}
+
+#[inline]
+fn receive<E: Entry>(to: &mut impl Receiver<E>) -> E {
+    let mut received = None;
+    while to.poll(|entry| received = Some(*entry)) == 0 {}
+    received.expect("what was counted")
+}
+
+/// `count` entries from one writer to one reader, after a lap of warm-up.
+pub fn stream<C: Channel<E>, E: Entry>(name: &str, flow: Flow, count: u64) -> Stream {
+    let terms = Terms { slots: flow.slots, full: flow.full, kept: false };
+    let (from, to) = C::create(name, terms);
+    let (gate, shared) = (Gate::default(), Shared::default());
+    let warm_up = flow.slots as u64;
+    let all = warm_up + count;
+    let [here, there] = cores();
+    thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            pin(there);
+            let mut to = to();
+            gate.pass();
+            read(&mut to, flow, 0..warm_up, &shared);
+            gate.pass();
+            let delivered = read(&mut to, flow, warm_up..all, &shared);
+            let ended = Instant::now();
+            gate.pass(); // no end goes before the other has all
+            (delivered, ended)
+        });
+        let writer = scope.spawn(|| {
+            pin(here);
+            let mut from = from();
+            gate.pass();
+            write(&mut from, flow, 0..warm_up, &shared);
+            gate.pass();
+            let started = Instant::now();
+            write(&mut from, flow, warm_up..all, &shared);
+            let ended = Instant::now();
+            gate.pass();
+            (started, ended)
+        });
+        let (delivered, read) = reader.join().expect("the reader");
+        let (started, written) = writer.join().expect("the writer");
+        let rate = |entries: u64, until: Instant| entries as f64 / (until - started).as_secs_f64();
+        let lost = count - delivered;
+        Stream { writer: rate(count, written), reader: rate(delivered, read), lost }
+    })
+}
+
+/// What writer and reader of a stream tell each other beside it.
+#[derive(Default)]
+struct Shared {
+    /// All positions below it have been sent: stored once, behind the last.
+    sent: Line,
+    /// All positions below it have been received: stored an eighth of the ring apart.
+    received: Line,
+}
+
+#[inline(never)]
+fn write<E: Entry>(from: &mut impl Sender<E>, flow: Flow, range: Range<u64>, shared: &Shared) {
+    let step = if flow.batch { BATCH as u64 } else { 1 };
+    // An eighth of the ring stays free: what a writer reserves ahead of itself lies there.
+    let allowed = flow.slots as u64 / 8 * 7;
+    let mut limit = if flow.by_word() { range.start + allowed } else { u64::MAX };
+    for position in range.clone().step_by(step as usize) {
+        while position + step > limit {
+            limit = shared.received.0.load(Acquire) + allowed; // with the store in `read`
+        }
+        if flow.batch {
+            let entries: [E; BATCH] = std::array::from_fn(|i| E::of(position + i as u64));
+            while !from.send_batch(&entries) {}
+        } else {
+            let entry = E::of(position);
+            while !from.send(&entry) {}
+        }
+    }
+    shared.sent.0.store(range.end, Release); // with the load in `read`
+}
+
+/// How many of these arrived.
+#[inline(never)]
+fn read<E: Entry>(
+    to: &mut impl Receiver<E>,
+    flow: Flow,
+    range: Range<u64>,
+    shared: &Shared,
+) -> u64 {
+    let (mut next, mut delivered, mut reported) = (range.start, 0, range.start);
+    let mut take = |entry: &E| {
+        let position = entry.position();
+        let follows = if flow.lossless { position == next } else { position >= next };
+        assert!(follows, "{position} came for {next}");
+        assert_eq!(*entry, E::of(position));
+        next = position + 1;
+        delivered += 1;
+        next
+    };
+    let mut empty = 0;
+    // Once all have been sent, a poll may still find that it was lapped, and the next one the rest.
+    while empty < 4 {
+        let mut last = reported;
+        let taken = if flow.batch {
+            to.poll_batch(|entry| last = take(entry))
+        } else {
+            to.poll(|entry| last = take(entry))
+        };
+        if taken == 0 {
+            // With the store in `write`: then all of them are there.
+            empty = if shared.sent.0.load(Acquire) == range.end { empty + 1 } else { 0 };
+        } else if flow.by_word() && last - reported >= flow.slots as u64 / 8 {
+            shared.received.0.store(last, Release); // with the load in `write`
+            reported = last;
+        }
+    }
+    assert!(!flow.lossless || next == range.end, "{next} is the last of {range:?}");
+    shared.received.0.store(range.end, Release);
+    delivered
+}
+
+impl Flow {
+    fn by_word(&self) -> bool {
+        self.lossless && self.full == Full::Overwrites
+    }
+}
+
+/// Entries a second with nobody attached; in batches, or one by one.
+pub fn append<C: Channel<E>, E: Entry>(name: &str, slots: usize, batch: bool, count: u64) -> f64 {
+    let flow = Flow { slots, full: Full::Overwrites, batch, lossless: false };
+    let (from, _) = C::create(name, Terms { slots, full: Full::Overwrites, kept: true });
+    let [here, _] = cores();
+    thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            pin(here);
+            let (mut from, warm_up) = (from(), slots as u64);
+            write(&mut from, flow, 0..warm_up, &Shared::default());
+            let started = Instant::now();
+            write(&mut from, flow, warm_up..warm_up + count, &Shared::default());
+            count as f64 / started.elapsed().as_secs_f64()
+        });
+        writer.join().expect("the writer")
+    })
+}
+
+/// A word in lines of its own; the processor fetches them in pairs.
+#[repr(align(128))]
+#[derive(Default)]
+struct Line(AtomicU64);
+
+/// Two threads pass it together.
+#[derive(Default)]
+struct Gate(Line);
+
+impl Gate {
+    fn pass(&self) {
+        let both = self.0.0.fetch_add(1, AcqRel) / 2 * 2 + 2;
+        while self.0.0.load(Acquire) < both {}
+    }
+}
+
+/// The two cores that this process may run on, of several the first.
+pub fn cores() -> [usize; 2] {
+    let set = sched_getaffinity(Pid::from_raw(0)).expect("an affinity");
+    let mut cores = (0..CpuSet::count()).filter(|&core| set.is_set(core) == Ok(true));
+    let mut next = || cores.next().expect("it takes two cores");
+    [next(), next()]
+}
+
+/// Keeps this thread on one core.
+fn pin(core: usize) {
+    let mut set = CpuSet::new();
+    set.set(core).expect("a core there is");
+    sched_setaffinity(Pid::from_raw(0), &set).expect("a core this process may run on");
+}
