@@ -25,6 +25,7 @@ mod works;
 use channel::{Bytes56, Bytes64, Channel, Entry, Full};
 use hdrhistogram::Histogram;
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
@@ -61,13 +62,15 @@ fn main() {
         }
     }
     let Some(out) = out else { usage("where should the results go?") };
+    // Before the work, not behind it, one learns that there is no such place.
+    let mut file = fs::File::create(&out).unwrap_or_else(|e| usage(&format!("{out}: {e}")));
     let mut results = Results::default();
     results.about(&about);
     for (bytes, systems) in [(56, systems::<Bytes56>()), (64, systems::<Bytes64>())] {
         let systems = systems.into_iter().filter(|system| system.name().contains(&only)).collect();
         run(&Run { bytes, systems, sizes: &sizes }, &mut results);
     }
-    fs::write(&out, results.0).unwrap_or_else(|e| usage(&format!("{out}: {e}")));
+    file.write_all(results.0.as_bytes()).unwrap_or_else(|e| usage(&format!("{out}: {e}")));
 }
 
 fn usage(why: &str) -> ! {

@@ -1,1 +1,469 @@
-fn main() {}
+//! Tables and pictures of what `peers` has written.
+//!
+//! ```text
+//! plot results.tsv DIRECTORY      README.md and SVGs go there
+//! ```
+
+#![forbid(unsafe_code)]
+
+use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+use std::fmt::Write as _;
+use std::path::Path;
+use std::{env, fs, process};
+
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+const ROUND_TRIP: &str = "round trip";
+const LOSSLESS: &str = "streaming, nothing lost";
+const LOSSY: &str = "streaming, never waiting";
+const APPEND: &str = "append alone";
+const PERCENTILES: [&str; 10] =
+    ["p1", "p10", "p25", "p50", "p75", "p90", "p99", "p99.9", "p99.99", "max"];
+
+const OURS: RGBColor = RGBColor(0x0b, 0x6e, 0xc9);
+const PEER: RGBColor = RGBColor(0x9a, 0xa5, 0xb1);
+const BARE: RGBColor = RGBColor(0xdd, 0xe1, 0xe6);
+const INK: RGBColor = RGBColor(0x1f, 0x29, 0x33);
+const GRID: RGBColor = RGBColor(0xe8, 0xeb, 0xee);
+
+fn main() -> Result<()> {
+    let args: Vec<String> = env::args().skip(1).collect();
+    let [results, directory] = args.as_slice() else {
+        eprintln!("usage: plot RESULTS DIRECTORY");
+        process::exit(2);
+    };
+    let results = Results::parse(&fs::read_to_string(results)?)?;
+    let directory = Path::new(directory);
+
+    let trips = results.of(ROUND_TRIP, 56, 1 << 10);
+    bars(
+        &directory.join("round-trip.svg"),
+        "Round trip of 56 bytes between two cores, mean, ns (less is better)",
+        &trips.iter().map(|line| Bar::of(line, 1.0)).collect::<Vec<_>>(),
+    )?;
+    curves(&directory.join("round-trip-percentiles.svg"), &trips)?;
+    for (slots, file, title) in
+        [(1 << 17, "streaming.svg", "131,072"), (1 << 10, "streaming-small-ring.svg", "1,024")]
+    {
+        let title = format!(
+            "56 bytes to one reader, nothing lost, {title} slots, million a second (more is better)"
+        );
+        let lines = results.of(LOSSLESS, 56, slots);
+        let bars_of: Vec<Bar> = lines.iter().rev().map(|line| Bar::of(line, 1e6)).collect();
+        bars(&directory.join(file), &title, &bars_of)?;
+    }
+    fs::write(directory.join("README.md"), page(&results)?)?;
+    Ok(())
+}
+
+// --- what was measured --------------------------------------------------------------------------
+
+struct Results {
+    about: Vec<(String, String)>,
+    lines: Vec<Line>,
+}
+
+#[derive(Clone)]
+struct Line {
+    work: String,
+    bytes: u64,
+    slots: u64,
+    system: String,
+    waits: String,
+    batch: bool,
+    median: f64,
+    least: f64,
+    most: f64,
+    percentiles: Vec<f64>,
+    reader: f64,
+    lost: f64,
+}
+
+impl Results {
+    fn parse(text: &str) -> Result<Results> {
+        let mut results = Results { about: Vec::new(), lines: Vec::new() };
+        let mut columns = Vec::new();
+        for line in text.lines() {
+            let cells: Vec<&str> = line.split('\t').collect();
+            if let Some((key, value)) = line.strip_prefix("# ").and_then(|l| l.split_once('\t')) {
+                results.about.push((key.to_string(), value.to_string()));
+            } else if columns.is_empty() {
+                columns = cells;
+            } else {
+                let cell = |name: &str| -> Result<&str> {
+                    let at = columns.iter().position(|column| *column == name);
+                    Ok(at.and_then(|at| cells.get(at)).copied().unwrap_or(""))
+                };
+                let number = |name: &str| -> Result<f64> {
+                    let cell = cell(name)?;
+                    Ok(if cell.is_empty() { f64::NAN } else { cell.parse()? })
+                };
+                results.lines.push(Line {
+                    work: cell("work")?.to_string(),
+                    bytes: number("bytes")? as u64,
+                    slots: number("slots")? as u64,
+                    system: cell("system")?.to_string(),
+                    waits: cell("waits")?.to_string(),
+                    batch: cell("batch")? == "batch",
+                    median: number("median")?,
+                    least: number("least")?,
+                    most: number("most")?,
+                    percentiles: PERCENTILES.iter().map(|p| number(p)).collect::<Result<_>>()?,
+                    reader: number("reader")?,
+                    lost: number("lost")?,
+                });
+            }
+        }
+        Ok(results)
+    }
+
+    /// The lines of a work, the least first.
+    fn of(&self, work: &str, bytes: u64, slots: u64) -> Vec<&Line> {
+        let is =
+            |line: &&Line| (line.work.as_str(), line.bytes, line.slots) == (work, bytes, slots);
+        let mut lines: Vec<&Line> = self.lines.iter().filter(is).collect();
+        lines.sort_by(|a, b| a.median.total_cmp(&b.median));
+        lines
+    }
+
+    fn about(&self, key: &str) -> &str {
+        self.about.iter().find(|(k, _)| k == key).map_or("?", |(_, value)| value)
+    }
+}
+
+impl Line {
+    fn is_bare(&self) -> bool {
+        self.system.starts_with("bare")
+    }
+
+    fn label(&self) -> String {
+        let mut label = self.system.clone();
+        if self.waits == "its own" && ["ringfire", "iceoryx2"].contains(&self.system.as_str()) {
+            label += ", waits by itself";
+        }
+        if self.batch {
+            label += ", batch";
+        }
+        label
+    }
+}
+
+// --- pictures -----------------------------------------------------------------------------------
+
+struct Bar {
+    label: String,
+    value: f64,
+    least: f64,
+    most: f64,
+    color: RGBColor,
+}
+
+impl Bar {
+    fn of(line: &Line, unit: f64) -> Bar {
+        let color = match line.system.as_str() {
+            "ringlog" => OURS,
+            _ if line.is_bare() => BARE,
+            _ => PEER,
+        };
+        Bar {
+            label: line.label(),
+            value: line.median / unit,
+            least: line.least / unit,
+            most: line.most / unit,
+            color,
+        }
+    }
+}
+
+/// Bars from the top down; a thin line from the least turn to the most.
+fn bars(file: &Path, title: &str, bars: &[Bar]) -> Result<()> {
+    const WIDTH: i32 = 860;
+    const LEFT: i32 = 210;
+    const RIGHT: i32 = 90;
+    const TOP: i32 = 58;
+    const STEP: i32 = 28;
+    let height = TOP + STEP * bars.len() as i32 + 16;
+    let area = SVGBackend::new(file, (WIDTH as u32, height as u32)).into_drawing_area();
+    area.fill(&WHITE)?;
+    let text = |size: u32| ("sans-serif", size).into_font().color(&INK);
+    area.draw(&Text::new(title, (16, 18), text(17)))?;
+
+    let longest = bars.iter().map(|bar| bar.value).fold(0.0, f64::max) * 1.1;
+    let x =
+        |value: f64| LEFT + ((value / longest).min(1.0) * f64::from(WIDTH - LEFT - RIGHT)) as i32;
+    for (i, bar) in bars.iter().enumerate() {
+        let middle = TOP + STEP * i as i32 + STEP / 2;
+        let ours = bar.color == OURS;
+        let style = if ours { text(15).color(&OURS) } else { text(15) };
+        let right = Pos::new(HPos::Right, VPos::Center);
+        area.draw(&Text::new(bar.label.clone(), (LEFT - 10, middle), style.pos(right)))?;
+        let corners = [(LEFT, middle - 9), (x(bar.value), middle + 9)];
+        area.draw(&Rectangle::new(corners, bar.color.filled()))?;
+        let whisker = [(x(bar.least), middle), (x(bar.most), middle)];
+        area.draw(&PathElement::new(whisker, INK.stroke_width(1)))?;
+        let value = if bar.value < 20.0 {
+            format!("{:.1}", bar.value)
+        } else {
+            format!("{:.0}", bar.value)
+        };
+        let at = (x(bar.value).max(x(bar.most)) + 8, middle);
+        let style = if ours { text(15).color(&OURS) } else { text(15) };
+        area.draw(&Text::new(value, at, style.pos(Pos::new(HPos::Left, VPos::Center))))?;
+    }
+    area.draw(&PathElement::new([(LEFT, TOP - 4), (LEFT, height - 12)], INK.stroke_width(1)))?;
+    area.present()?;
+    Ok(())
+}
+
+/// The time of a trip by the share of trips that took no longer.
+fn curves(file: &Path, lines: &[&Line]) -> Result<()> {
+    const COLORS: [RGBColor; 7] = [
+        RGBColor(0x52, 0x60, 0x6d),
+        RGBColor(0xc9, 0x5f, 0x0b),
+        RGBColor(0x3a, 0x8a, 0x3a),
+        RGBColor(0x8a, 0x4f, 0xb0),
+        RGBColor(0xb8, 0x2e, 0x4a),
+        RGBColor(0x9a, 0x7b, 0x1c),
+        RGBColor(0x1c, 0x8a, 0x8a),
+    ];
+    let area = SVGBackend::new(file, (860, 460)).into_drawing_area();
+    area.fill(&WHITE)?;
+    let text = |size: u32| ("sans-serif", size).into_font().color(&INK);
+    area.draw(&Text::new(
+        "Round trip of 56 bytes, percentiles of single trips, ns",
+        (16, 18),
+        text(17),
+    ))?;
+
+    let of = |lines: &[&Line]| -> Vec<f64> {
+        lines.iter().flat_map(|l| l.percentiles.clone()).collect()
+    };
+    let (least, most) =
+        of(lines).iter().fold((f64::MAX, 0.0_f64), |(a, b), &v| (a.min(v), b.max(v)));
+    let mut chart = ChartBuilder::on(&area)
+        .margin_top(44)
+        .margin_right(130)
+        .margin_left(10)
+        .x_label_area_size(34)
+        .y_label_area_size(70)
+        .build_cartesian_2d(0..PERCENTILES.len() - 1, (least * 0.9..most * 1.2).log_scale())?;
+    chart
+        .configure_mesh()
+        .bold_line_style(GRID)
+        .light_line_style(TRANSPARENT)
+        .axis_style(INK)
+        .x_labels(PERCENTILES.len())
+        .x_label_formatter(&|at| PERCENTILES[*at].to_string())
+        .y_label_formatter(&|ns| thousands(*ns))
+        .x_label_style(text(14))
+        .y_label_style(text(14))
+        .draw()?;
+    let mut colors = COLORS.iter();
+    let mut names: Vec<(i32, String, RGBColor)> = Vec::new();
+    for line in lines {
+        let (color, width) = match line.system.as_str() {
+            "ringlog" => (OURS, 3),
+            "bare slots" => continue,
+            _ if line.is_bare() => (PEER, 2),
+            _ => (*colors.next().unwrap_or(&INK), 2),
+        };
+        let points = line.percentiles.iter().copied().enumerate();
+        chart.draw_series(LineSeries::new(points, color.stroke_width(width)))?;
+        let last = (PERCENTILES.len() - 1, line.percentiles[PERCENTILES.len() - 1]);
+        names.push((chart.backend_coord(&last).1, line.system.clone(), color));
+    }
+    // Names at the ends of their lines, moved down as far as the one above needs.
+    names.sort_by_key(|(y, ..)| *y);
+    let mut free = 40;
+    let spare = 425 - 18 * names.len() as i32;
+    for (i, (y, name, color)) in names.into_iter().enumerate() {
+        let y = y.min(spare + 18 * i as i32).max(free);
+        free = y + 18;
+        let style = text(15).color(&color).pos(Pos::new(HPos::Left, VPos::Center));
+        area.draw(&Text::new(name, (740, y), style))?;
+    }
+    area.present()?;
+    Ok(())
+}
+
+/// With a comma before each three digits.
+fn thousands(value: f64) -> String {
+    let digits = format!("{value:.0}");
+    let mut text = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+// --- the page -----------------------------------------------------------------------------------
+
+fn page(results: &Results) -> Result<String> {
+    let mut page = String::new();
+    let about = |key| results.about(key);
+    let versions: Vec<String> = ["ringlog", "ringfire", "outcry", "iceoryx2", "disruptor", "rtrb"]
+        .map(|name| format!("{name} {}", about(name)))
+        .into();
+    write!(
+        page,
+        "# Benchmarks\n\n\
+         Written by `{}`, {}. What the log costs beside its physical limits is in\n\
+         [limits.txt](limits.txt), all figures of this page in [results.tsv](results.tsv).\n\n\
+         | | |\n|---|---|\n| processor | {} |\n| kernel | {} |\n| compiler | {}, link-time optimisation for all |\n\
+         | systems | {} |\n\n\
+         Medians of turns in rotating order, in brackets the least and the most. Every entry is\n\
+         checked, byte for byte; each turn begins with a lap that does not count. Threads are pinned\n\
+         to two cores and never sleep. disruptor and rtrb work within one process; of the others each\n\
+         end has a mapping of its own. The bare word and the bare slots are no systems but limits: a\n\
+         word, and a stamp with the words of an entry, in plain memory of one process.\n",
+        about("command"),
+        about("date"),
+        about("processor"),
+        about("kernel"),
+        about("rustc"),
+        versions.join(", "),
+    )?;
+    for bytes in [56, 64] {
+        write!(page, "\n## Entries of {bytes} bytes\n")?;
+        if bytes == 56 {
+            write!(
+                page,
+                "\nWith the eight bytes that most of them put before it: a line of 64.\n\n\
+                 ![Round trip](round-trip.svg)\n\n\
+                 ![Percentiles of the round trip](round-trip-percentiles.svg)\n\n\
+                 ![Streaming, 131,072 slots](streaming.svg)\n\n\
+                 ![Streaming, 1,024 slots](streaming-small-ring.svg)\n"
+            )?;
+        }
+        tables(&mut page, results, bytes)?;
+    }
+    Ok(page)
+}
+
+fn tables(page: &mut String, results: &Results, bytes: u64) -> Result<()> {
+    write!(
+        page,
+        "\n### Round trip, ns\n\nThere and back over two channels of 1,024 slots. The mean is of trips in a row, the\n\
+         percentiles of as many more with a look at the clock after each.\n\n\
+         | system | mean | p50 | p99 | p99.9 | max |\n|---|--:|--:|--:|--:|--:|\n"
+    )?;
+    let trips = results.of(ROUND_TRIP, bytes, 1 << 10);
+    for line in &trips {
+        let at = |name| {
+            thousands(line.percentiles[PERCENTILES.iter().position(|p| *p == name).unwrap_or(0)])
+        };
+        let mean = spread(line, 1.0, 0);
+        let cells = [name(line), mean, at("p50"), at("p99"), at("p99.9"), at("max")];
+        writeln!(page, "| {} |", cells.join(" | "))?;
+    }
+    standing(page, &trips, false)?;
+
+    write!(
+        page,
+        "\n### Streaming, nothing lost, million entries a second\n\n\
+         One writer, one reader that keeps up. Where it says *a word*, the system overwrites, and the\n\
+         application sees to it that nothing is lost: the reader stores how far it is, an eighth of the\n\
+         ring apart, and the writer looks there when it has used up seven eighths of the ring. The others\n\
+         wait in a way of their own. disruptor's reader has all there is at each poll, in place.\n\n\
+         | system | waits by | 131,072 slots | 131,072, batches of 64 | 1,024 slots | 1,024, batches of 64 |\n\
+         |---|---|--:|--:|--:|--:|\n"
+    )?;
+    let [large, small] = [1 << 17, 1 << 10].map(|slots| results.of(LOSSLESS, bytes, slots));
+    for line in large.iter().rev().filter(|line| !line.batch) {
+        let cell = |lines: &[&Line], batch| {
+            let same =
+                |l: &&&Line| (&l.system, &l.waits, l.batch) == (&line.system, &line.waits, batch);
+            lines.iter().find(same).map_or(String::new(), |line| spread(line, 1e6, 1))
+        };
+        let cells = [
+            name(line),
+            line.waits.clone(),
+            cell(&large, false),
+            cell(&large, true),
+            cell(&small, false),
+            cell(&small, true),
+        ];
+        writeln!(page, "| {} |", cells.join(" | "))?;
+    }
+    for (lines, what) in [(&large, "131,072 slots"), (&small, "1,024 slots")] {
+        for batch in [false, true] {
+            let lines: Vec<&Line> = lines.iter().copied().filter(|l| l.batch == batch).collect();
+            let how = if batch { "in batches" } else { "one by one" };
+            write!(page, "\n{what}, {how}.")?;
+            standing(page, &lines, true)?;
+        }
+    }
+
+    write!(
+        page,
+        "\n### Streaming, never waiting\n\nThe writer overwrites what the reader has not had. Million entries a second of each, and\n\
+         the share of entries that the reader never got. disruptor and rtrb have no such mode.\n\n\
+         | system | ring | writer | reader | lost |\n|---|--:|--:|--:|--:|\n"
+    )?;
+    for slots in [1 << 17, 1 << 10] {
+        for line in results.of(LOSSY, bytes, slots).iter().rev() {
+            let cells = [
+                name_and_batch(line),
+                thousands(slots as f64),
+                spread(line, 1e6, 1),
+                format!("{:.1}", line.reader / 1e6),
+                format!("{:.1} %", line.lost * 100.0),
+            ];
+            writeln!(page, "| {} |", cells.join(" | "))?;
+        }
+    }
+
+    write!(
+        page,
+        "\n### Append alone, ns\n\nNobody is attached; who comes later finds the last 1,024 entries. disruptor and rtrb do not\n\
+         go on without a reader. A batch is put together first, 64 entries at a time.\n\n\
+         | system | an entry |\n|---|--:|\n"
+    )?;
+    let appends = results.of(APPEND, bytes, 1 << 10);
+    for line in &appends {
+        writeln!(page, "| {} | {} |", name_and_batch(line), spread(line, 1.0, 2))?;
+    }
+    standing(page, &appends, false)
+}
+
+/// Where ringlog stands among its peers, whatever that is.
+fn standing(page: &mut String, lines: &[&Line], more_is_better: bool) -> Result<()> {
+    let mut lines: Vec<&Line> = lines.iter().copied().filter(|line| !line.is_bare()).collect();
+    lines.sort_by(|a, b| a.median.total_cmp(&b.median));
+    if more_is_better {
+        lines.reverse();
+    }
+    let ours = lines.iter().find(|line| line.system == "ringlog");
+    let best_of_peers = lines.iter().find(|line| line.system != "ringlog");
+    let (Some(ours), Some(peer)) = (ours, best_of_peers) else { return Ok(()) };
+    let ratio = if more_is_better { ours.median / peer.median } else { peer.median / ours.median };
+    write!(
+        page,
+        "\n{}: {:.2} times as fast as {}, the fastest of the others.\n",
+        if ratio >= 1.0 { "ringlog is first" } else { "**ringlog is not first**" },
+        ratio,
+        peer.label(),
+    )?;
+    Ok(())
+}
+
+fn name(line: &Line) -> String {
+    match line.system.as_str() {
+        "ringlog" => "**ringlog**".to_string(),
+        name if line.is_bare() => format!("*{name}*"),
+        name => name.to_string(),
+    }
+}
+
+fn name_and_batch(line: &Line) -> String {
+    name(line) + if line.batch { ", batch" } else { "" }
+}
+
+fn spread(line: &Line, unit: f64, digits: usize) -> String {
+    let [median, least, most] = [line.median, line.least, line.most].map(|v| v / unit);
+    format!("{median:.digits$} ({least:.digits$}..{most:.digits$})")
+}

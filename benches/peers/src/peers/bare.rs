@@ -35,7 +35,7 @@ impl<E: Entry, C> End<E, C> {
     /// The stamp and the words of the slot that is next.
     #[inline]
     fn slot(&self) -> (&AtomicU64, impl Iterator<Item = &AtomicU64>) {
-        let first = self.next as usize * Self::LINES & (self.lines.len() - 1);
+        let first = (self.next as usize * Self::LINES) & (self.lines.len() - 1);
         let lines = &self.lines[first..first + Self::LINES];
         let words = (1..=Self::WORDS).map(move |word| &lines[word / 8].0[word % 8]);
         (&lines[0].0[0], words)
