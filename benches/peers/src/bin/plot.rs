@@ -216,7 +216,8 @@ fn bars(file: &Path, title: &str, bars: &[Bar]) -> Result<()> {
     Ok(())
 }
 
-/// The time of a trip by the share of trips that took no longer.
+/// The time of a trip by the share of trips that took no longer. The longest of all is when the
+/// machine did something else, and is in the table.
 fn curves(file: &Path, lines: &[&Line]) -> Result<()> {
     const COLORS: [RGBColor; 7] = [
         RGBColor(0x52, 0x60, 0x6d),
@@ -227,6 +228,7 @@ fn curves(file: &Path, lines: &[&Line]) -> Result<()> {
         RGBColor(0x9a, 0x7b, 0x1c),
         RGBColor(0x1c, 0x8a, 0x8a),
     ];
+    const LAST: usize = PERCENTILES.len() - 2;
     let area = SVGBackend::new(file, (860, 460)).into_drawing_area();
     area.fill(&WHITE)?;
     let text = |size: u32| ("sans-serif", size).into_font().color(&INK);
@@ -237,7 +239,7 @@ fn curves(file: &Path, lines: &[&Line]) -> Result<()> {
     ))?;
 
     let of = |lines: &[&Line]| -> Vec<f64> {
-        lines.iter().flat_map(|l| l.percentiles.clone()).collect()
+        lines.iter().flat_map(|l| l.percentiles[..=LAST].to_vec()).collect()
     };
     let (least, most) =
         of(lines).iter().fold((f64::MAX, 0.0_f64), |(a, b), &v| (a.min(v), b.max(v)));
@@ -247,13 +249,13 @@ fn curves(file: &Path, lines: &[&Line]) -> Result<()> {
         .margin_left(10)
         .x_label_area_size(34)
         .y_label_area_size(70)
-        .build_cartesian_2d(0..PERCENTILES.len() - 1, (least * 0.9..most * 1.2).log_scale())?;
+        .build_cartesian_2d(0..LAST, (least * 0.9..most * 1.2).log_scale())?;
     chart
         .configure_mesh()
         .bold_line_style(GRID)
         .light_line_style(TRANSPARENT)
         .axis_style(INK)
-        .x_labels(PERCENTILES.len())
+        .x_labels(LAST + 1)
         .x_label_formatter(&|at| PERCENTILES[*at].to_string())
         .y_label_formatter(&|ns| thousands(*ns))
         .x_label_style(text(14))
@@ -268,9 +270,9 @@ fn curves(file: &Path, lines: &[&Line]) -> Result<()> {
             _ if line.is_bare() => (PEER, 2),
             _ => (*colors.next().unwrap_or(&INK), 2),
         };
-        let points = line.percentiles.iter().copied().enumerate();
+        let points = line.percentiles[..=LAST].iter().copied().enumerate();
         chart.draw_series(LineSeries::new(points, color.stroke_width(width)))?;
-        let last = (PERCENTILES.len() - 1, line.percentiles[PERCENTILES.len() - 1]);
+        let last = (LAST, line.percentiles[LAST]);
         names.push((chart.backend_coord(&last).1, line.system.clone(), color));
     }
     // Names at the ends of their lines, moved down as far as the one above needs.
