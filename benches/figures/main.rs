@@ -3,6 +3,7 @@
 //! ```text
 //! cargo bench                    all of it, a few minutes
 //! cargo bench -- append report   only these parts
+//! cargo bench -- --quick         three turns of each: shows that it works, and no more
 //! ```
 //!
 //! Each line with a ratio is one of the log's time over the bare time, of two loops that took turns

@@ -52,25 +52,22 @@ fn wake(there: usize) -> Result<()> {
     let mut writer = scratch.log.writer::<Sample>()?;
     let mut alone = alone.log.writer::<Sample>()?;
     let sleeper = || Sleeper::start(&scratch.log, there).expect("this program once more");
-    let mut beside = |name, operation, aim, ours: &mut dyn FnMut() -> f64| {
+    let mut beside = |name, operation, ours: &mut dyn FnMut() -> f64| {
         let bare = || per_operation(APPENDS, || append_to_log(&mut alone, APPENDS));
-        Figure::of(name, operation, aim, TURNS, ours, bare).print();
+        Figure::of(name, operation, None, TURNS, ours, bare).print();
     };
-    beside(
-        "wake",
-        "append of 56 bytes and wake, nobody asleep; bare: append alone",
-        Some(1.05),
-        &mut || per_operation(APPENDS, || append_and_wake(&mut writer, APPENDS)),
-    );
-    beside("  one killed", "the same, a sleeper was killed before", Some(1.05), &mut || {
+    beside("wake", "append of 56 bytes and wake, nobody asleep; bare: append alone", &mut || {
+        per_operation(APPENDS, || append_and_wake(&mut writer, APPENDS))
+    });
+    beside("  one killed", "the same, a sleeper was killed before", &mut || {
         drop(sleeper());
         per_operation(APPENDS, || append_and_wake(&mut writer, APPENDS))
     });
-    beside("  one alive", "the same, it lives", None, &mut || {
+    beside("  one alive", "the same, it lives", &mut || {
         let _sleeper = sleeper();
         per_operation(APPENDS, || append_and_wake(&mut writer, APPENDS))
     });
-    beside("  and fence", "append and fence and wake, nobody asleep", None, &mut || {
+    beside("  and fence", "append and fence and wake, nobody asleep", &mut || {
         per_operation(APPENDS, || append_fence_and_wake(&mut writer, APPENDS))
     });
     let (sleeper, mut times) = (sleeper(), Tail::default());
