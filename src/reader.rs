@@ -403,7 +403,7 @@ impl<R> Reader<R> {
 
 impl<R: Record> Reader<R> {
     /// The next entry, if it is there. Never waits; an empty poll reads one word.
-    #[inline]
+    #[inline(always)] // so that the record goes where it is wanted, and not by way of memory
     pub fn poll(&mut self) -> Polled<R> {
         let mut record = R::zeroed();
         let polled = self.cursor.poll(bytemuck::bytes_of_mut(&mut record));
@@ -491,7 +491,7 @@ impl<R> Observer<R> {
 
 impl<R: Record> Observer<R> {
     /// The next entry, if it is there, as [`Reader::poll`].
-    #[inline]
+    #[inline(always)] // so that the record goes where it is wanted, and not by way of memory
     pub fn poll(&mut self) -> Polled<R> {
         let mut record = R::zeroed();
         self.cursor.poll(bytemuck::bytes_of_mut(&mut record)).with(|()| record)
