@@ -357,27 +357,17 @@ pub fn between_cores<T: Send, U: Send>(
     })
 }
 
-/// Spins until there is something, as tight as it goes: all ends of a round trip wait in this way.
+/// Spins until there is something, with a pause between two looks, as `Wait::Spin` does: who looks
+/// less often is less in the way of who stores.
 #[inline]
-pub fn until<T>(look: impl FnMut() -> Option<T>) -> T {
-    until_with(look, || ())
-}
-
-/// The same, with a pause between two looks, in which the other end gets on.
-#[inline]
-pub fn paused_until<T>(look: impl FnMut() -> Option<T>) -> T {
-    until_with(look, spin_loop)
-}
-
-#[inline]
-fn until_with<T>(mut look: impl FnMut() -> Option<T>, between: impl Fn()) -> T {
+pub fn until<T>(mut look: impl FnMut() -> Option<T>) -> T {
     let mut since = None;
     loop {
         for _ in 0..1 << 20 {
             if let Some(found) = look() {
                 return found;
             }
-            between();
+            spin_loop();
         }
         // A peer that panicked would be waited for in vain.
         let since = since.get_or_insert_with(Instant::now);

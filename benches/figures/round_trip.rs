@@ -2,7 +2,7 @@
 //! back on another, each end with its own mapping of both. The readers do not commit in between.
 //! Bare: a word there and back, on two rings of the same stride, in memory of the process's own.
 //! Not on one line each: two ends that pause in their spin get the next line of a ring sooner than
-//! the same line again, and the log would be praised for that. (These do not pause.)
+//! the same line again, and the log would be praised for that. (All of these pause.)
 
 use crate::common::{
     BareRing, Figure, Result, Sample, Scratch, Tail, between_cores, note, per_operation, two_cores,

@@ -12,8 +12,8 @@
 //! *stream, lossy*: the writer waits for nobody.
 
 use crate::common::{
-    BareRing, Figure, Line, Result, Sample, Scratch, Spread, between_cores, note, paused_until,
-    per_operation, two_cores,
+    BareRing, Figure, Line, Result, Sample, Scratch, Spread, between_cores, note, per_operation,
+    two_cores, until,
 };
 use ringlog::{Polled, Reader, Writer};
 use std::hint::spin_loop;
@@ -76,7 +76,7 @@ impl<'a> Room<'a> {
     #[inline]
     fn wait_for(&mut self, position: u64) {
         if position >= self.end {
-            self.end = paused_until(|| {
+            self.end = until(|| {
                 let end = self.progress.0.load(Acquire) + self.slots;
                 (position < end).then_some(end)
             });
@@ -119,14 +119,14 @@ fn stream(
             while reader.position() < end {
                 let before = reader.position();
                 if batch == 1 {
-                    let entry = paused_until(|| match reader.poll() {
+                    let entry = until(|| match reader.poll() {
                         Polled::Entry { record, .. } => Some(record),
                         Polled::Empty => None,
                         Polled::Lost(range) => panic!("lost {range:?}"),
                     });
                     assert!(entry == Sample::of(before));
                 } else {
-                    let count = paused_until(|| match reader.poll_batch(&mut samples) {
+                    let count = until(|| match reader.poll_batch(&mut samples) {
                         Polled::Entry { record: count, .. } => Some(count),
                         Polled::Empty => None,
                         Polled::Lost(range) => panic!("lost {range:?}"),
@@ -159,7 +159,7 @@ fn stream_bare<const SLOTS: usize>(cores: Cores, ring: &BareRing<SLOTS>, next: &
     let read = || {
         per_operation(ENTRIES, || {
             for position in first..end {
-                let sample = paused_until(|| match ring.entry(position) {
+                let sample = until(|| match ring.entry(position) {
                     (stamp, sample) if stamp == position + 1 => Some(sample),
                     _ => None,
                 });
