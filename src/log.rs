@@ -11,6 +11,7 @@ use crate::segment::{self, Access, Name, Presence, Segment, Terms};
 use crate::snapshot::Snapshot;
 use crate::sync::Ordering::Relaxed;
 use crate::writer::Writer;
+use std::path::Path;
 
 /// The name that the programs use unless told otherwise.
 pub const DEFAULT_SHM: &str = "/rpt_sys_shm";
@@ -241,6 +242,25 @@ impl Log {
     /// As there.
     pub fn open_or_create<R: Record>(name: impl Into<Name>) -> Result<Log> {
         Log::options().open_or_create::<R>(name)
+    }
+
+    /// The names of all logs in shared memory that this process may read, in order; of what only
+    /// begins as a log does, too: [`open`](Log::open) tells. (Elsewhere than on Linux shared memory
+    /// is files in the temporary directory.)
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn all() -> Result<Vec<Name>> {
+        segment::names_in(None).map_err(Error::io("shared memory cannot be listed"))
+    }
+
+    /// The same of the files in a directory, and not of those in the directories in it.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn all_in(directory: &Path) -> Result<Vec<Name>> {
+        let cannot = Error::io(format!("{}: cannot be listed", directory.display()));
+        segment::names_in(Some(directory)).map_err(cannot)
     }
 
     /// Removes a log's name. Those attached go on with what they have; its memory is freed with

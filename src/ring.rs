@@ -24,10 +24,8 @@
 
 #![forbid(unsafe_code)]
 
-#[cfg(any(test, feature = "report"))]
-use crate::layout::Output;
 use crate::layout::{
-    Checkpoint, Geometry, OutputLine, POSITION_LIMIT, ReaderLine, WRITING, slot_words,
+    Checkpoint, Geometry, Output, OutputLine, POSITION_LIMIT, ReaderLine, WRITING, slot_words,
 };
 use crate::sync::{AtomicU64, Ordering, fence};
 use bytemuck::Pod;
@@ -451,10 +449,9 @@ pub(crate) fn disown_output(line: &OutputLine) {
 }
 
 /// Which file reader `i` writes, if it has said so.
-#[cfg(any(test, feature = "report"))]
 pub(crate) fn output(line: &OutputLine) -> Option<Output> {
     let output = Output {
-        file: line.file.load(Relaxed), // for its owner: the claim orders it
+        file: line.file.load(Relaxed), // for its owner, whom the claim orders; else for people
         path: line.path.load(Relaxed),
         begin: line.begin.load(Relaxed),
         lost: line.lost.load(Relaxed),

@@ -676,13 +676,43 @@ fn claimed_bytes(role: Role) -> (u64, u64) {
     }
 }
 
+/// The names of all files in a directory that begin as a log does, or of all such shared memory, in
+/// order. What this process may not read is not among them, nor what is hidden: a log half made.
+pub(crate) fn names_in(directory: Option<&Path>) -> io::Result<Vec<Name>> {
+    let shm = platform::shm_path("");
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(directory.unwrap_or(&shm))? {
+        let entry = entry?;
+        // Without waiting, whatever is there; and a name that is no text can only be a file's.
+        let file = match entry.file_type() {
+            Ok(kind) if kind.is_file() => platform::open_existing(&entry.path(), false),
+            _ => continue,
+        };
+        let is_hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
+        let name = match directory {
+            _ if is_hidden => None,
+            Some(_) => Some(Name::File(entry.path())),
+            None => entry.file_name().to_str().map(|name| Name::Shm(format!("/{name}"))),
+        };
+        if file.is_ok_and(|file| is_log(&file)) {
+            names.extend(name);
+        }
+    }
+    names.sort_by_key(Name::to_string);
+    Ok(names)
+}
+
+/// Whether a file begins as a log does.
+fn is_log(file: &File) -> bool {
+    let mut magic = [0; 8];
+    let read = file.read_exact_at(&mut magic, offset_of!(Header, magic) as u64);
+    read.is_ok() && u64::from_le_bytes(magic) == MAGIC
+}
+
 /// Removes the name of a log, and of nothing else.
 pub(crate) fn remove(name: &Name) -> Result<()> {
     let path = name.path()?;
-    let mut magic = [0; 8];
-    let file = open_file(name, &path, false)?;
-    let read = file.read_exact_at(&mut magic, offset_of!(Header, magic) as u64);
-    if read.is_err() || u64::from_le_bytes(magic) != MAGIC {
+    if !is_log(&open_file(name, &path, false)?) {
         let why = "it does not begin as a log does, and is left alone".to_owned();
         return Err(Error::NotALog { log: name.to_string(), why });
     }

@@ -4,7 +4,7 @@
 #![forbid(unsafe_code)]
 
 use crate::error::{Result, Role};
-use crate::layout::{READERS, STATE_OPEN};
+use crate::layout::{Output, READERS, STATE_OPEN};
 use crate::ring;
 use crate::segment::Segment;
 use crate::sync::Ordering::Relaxed;
@@ -66,6 +66,23 @@ pub struct ReaderState {
     pub lost: u64,
     /// How many times entries were lost.
     pub laps: u64,
+    /// The file it writes, or wrote when it was last here, as it is known again; `None` if it
+    /// carries its entries elsewhere.
+    #[cfg_attr(feature = "serde", serde(skip))]
+    pub output: Option<Output>,
+    /// Bytes of that file that are committed.
+    pub output_length: u64,
+}
+
+#[cfg(feature = "report")]
+impl ReaderState {
+    /// Whether the file at `path` is the one it writes: the log knows it by its inode and birth
+    /// time, and not by its name.
+    pub fn writes(&self, path: &std::path::Path) -> bool {
+        let meta = std::fs::metadata(path);
+        let file = meta.map(|meta| crate::sink::file::identity(&meta)).ok();
+        self.output.is_some_and(|output| file == Some(output.file))
+    }
 }
 
 impl Snapshot {
@@ -95,6 +112,8 @@ impl Snapshot {
                 position: checkpoint.position,
                 lost: checkpoint.lost,
                 laps: checkpoint.laps,
+                output: ring::output(&line.output),
+                output_length: checkpoint.mark,
             }
         };
         Ok(Snapshot {

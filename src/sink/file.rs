@@ -327,7 +327,7 @@ fn set_aside(path: &Path) -> io::Result<PathBuf> {
 }
 
 /// What a file is known again by: a hash of its inode and birth time. Never 0.
-pub(super) fn identity(meta: &Metadata) -> u64 {
+pub(crate) fn identity(meta: &Metadata) -> u64 {
     let born = meta.created().ok().and_then(|born| born.duration_since(UNIX_EPOCH).ok());
     let born = born.map_or(0, |since| since.as_nanos() as u64);
     fnv1a(fnv1a(FNV_BASIS, &meta.ino().to_le_bytes()), &born.to_le_bytes()).max(1)

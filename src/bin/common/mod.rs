@@ -1,5 +1,7 @@
 //! What the programs share: the name of the log, the exit codes, the signals.
 
+#![allow(dead_code)] // each program uses its part
+
 use anyhow::Context as _;
 use clap::Args;
 use ringlog::{DEFAULT_SHM, Error, Log, Name, Options};
@@ -9,7 +11,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The end of every `--help`.
 pub const EXIT_CODES: &str = "\
@@ -124,16 +126,21 @@ impl LogArgs {
         if self.prefault || self.no_prefault {
             options = options.prefault(self.prefault);
         }
-        let Some(owner) = &self.owner else { return Ok(options) };
-        let uid = match owner.parse() {
-            Ok(uid) => uid,
-            Err(_) => nix::unistd::User::from_name(owner)?
-                .ok_or_else(|| Failed(2, format!("--owner {owner}: no such user")))?
-                .uid
-                .as_raw(),
-        };
-        Ok(options.owner(uid))
+        believing(options, self.owner.as_deref())
     }
+}
+
+/// The options, which believe a log that belongs to `owner` too.
+pub fn believing(options: Options, owner: Option<&str>) -> anyhow::Result<Options> {
+    let Some(owner) = owner else { return Ok(options) };
+    let uid = match owner.parse() {
+        Ok(uid) => uid,
+        Err(_) => nix::unistd::User::from_name(owner)?
+            .ok_or_else(|| Failed(2, format!("--owner {owner}: no such user")))?
+            .uid
+            .as_raw(),
+    };
+    Ok(options.owner(uid))
 }
 
 /// `5000`, `64k`, `1M`.
@@ -175,6 +182,18 @@ impl Stop {
     /// Whether there has been one.
     pub fn requested(&self) -> bool {
         self.0.load(Ordering::Relaxed)
+    }
+
+    /// Waits so long, or until there has been one.
+    pub fn wait(&self, time: Duration) {
+        let until = Instant::now() + time;
+        while !self.requested() {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            std::thread::sleep(left.min(Duration::from_millis(50)));
+        }
     }
 }
 

@@ -1,0 +1,110 @@
+//! `ringlog list`: the logs there are, a line each.
+
+use crate::common::grouped;
+use crate::screen::{Cell, Look, bytes, has_colour, print, seconds, table};
+use crate::view::{State, View, Watched};
+use crate::which::Owner;
+use ringlog::{Error, Log, Name};
+use std::path::PathBuf;
+
+/// The logs on this machine: those in shared memory, and those in directories given
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// Directories to look into as well (not into those within)
+    #[arg(value_name = "DIR")]
+    directories: Vec<PathBuf>,
+    /// One JSON object a log
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    owner: Owner,
+}
+
+pub fn run(args: Args) -> anyhow::Result<()> {
+    let options = args.owner.options()?;
+    let mut names = Log::all()?;
+    for directory in &args.directories {
+        names.extend(Log::all_in(directory)?);
+    }
+    let look = |name: &Name| (name.clone(), Watched::new(name.clone(), options.clone()).look());
+    let all: Vec<_> = names.iter().map(look).collect();
+    if args.json {
+        for (name, outcome) in all {
+            let line = match outcome {
+                Ok(view) => serde_json::to_string(&view)?,
+                Err(why) => serde_json::to_string(&Unusable {
+                    log: name.to_string(),
+                    unusable: why.to_string(),
+                })?,
+            };
+            print(&(line + "\n"))?;
+        }
+        return Ok(());
+    }
+    if all.is_empty() {
+        return Ok(print("no logs; a writer makes one\n")?);
+    }
+    let heads = ["log", "writer", "newest", "end", "slots", "record", "size", "readers"];
+    let right = 3..7;
+    let head = |(i, head): (usize, &&str)| {
+        let cell = Cell { right: right.contains(&i), ..Cell::text(head) };
+        cell.look(Look::Dim)
+    };
+    let mut rows = vec![heads.iter().enumerate().map(head).collect()];
+    rows.extend(all.iter().map(|(name, outcome)| row(name, outcome)));
+    Ok(print(&table(&rows, has_colour()))?)
+}
+
+/// What cannot be shown.
+#[derive(serde::Serialize)]
+struct Unusable {
+    log: String,
+    unusable: String,
+}
+
+fn row(name: &Name, outcome: &Result<View, Error>) -> Vec<Cell> {
+    let view = match outcome {
+        Ok(view) => view,
+        Err(why) => {
+            let why = why.to_string();
+            let why = why.strip_prefix(&format!("{name}: ")).unwrap_or(&why).to_owned();
+            return vec![Cell::text(name), Cell::text(why).look(Look::Red)];
+        }
+    };
+    vec![
+        Cell::text(name),
+        Cell::text(view.writer.state.name()).look(view.writer.state.look()),
+        Cell::text(view.silent.map_or("-".to_owned(), |s| format!("{} ago", seconds(s)))),
+        Cell::number(grouped(view.end)),
+        Cell::number(grouped(view.capacity)),
+        Cell::number(format!("{} B", view.record_bytes)),
+        Cell::number(bytes(view.bytes)),
+        readers(view),
+    ]
+}
+
+/// `0 2 alive, 1 gone, 4,000 lost`, as bad as the worst of them.
+fn readers(view: &View) -> Cell {
+    let mut parts = Vec::new();
+    let states = [State::Alive, State::Stopped, State::Stalled, State::Gone];
+    for state in states {
+        let them = view.readers.iter().filter(|reader| reader.state == state);
+        let ids: Vec<String> = them.map(|reader| reader.id.to_string()).collect();
+        if !ids.is_empty() {
+            parts.push(format!("{} {}", ids.join(" "), state.name()));
+        }
+    }
+    let lost: u64 = view.readers.iter().map(|reader| reader.lost + reader.overwritten).sum();
+    if lost > 0 {
+        parts.push(format!("{} lost", grouped(lost)));
+    }
+    let overwritten = view.readers.iter().any(|reader| reader.overwritten > 0);
+    let healthy = view.readers.iter().all(|reader| reader.state == State::Alive);
+    let look = match (overwritten, healthy && lost == 0) {
+        (true, _) => Look::Red,
+        (false, true) => Look::Plain,
+        (false, false) => Look::Yellow,
+    };
+    let text = if parts.is_empty() { "none yet".to_owned() } else { parts.join(", ") };
+    Cell::text(text).look(look)
+}

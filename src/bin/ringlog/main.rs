@@ -1,0 +1,54 @@
+//! `ringlog`: what an operator wants to know of logs and their readers. Looks only, but for the
+//! commands that say what they change.
+
+#[path = "../common/mod.rs"]
+mod common;
+mod list;
+mod screen;
+mod stat;
+mod view;
+mod which;
+
+use clap::{Parser, Subcommand};
+use common::EXIT_CODES;
+use std::process::ExitCode;
+
+const EXAMPLES: &str = "\
+Examples:
+  ringlog list                      the logs on this machine, and how they are
+  ringlog stat                      their writers and readers: who is behind, and what was lost
+  ringlog stat /engine --watch 1s   one of them, every second
+
+A LOG is a name in shared memory (`/engine`), or the path of a file (`./engine.log`).";
+
+/// See everything of ring logs, and touch nothing.
+#[derive(Parser, Debug)]
+#[command(name = "ringlog", version, after_help = format!("{EXAMPLES}\n\n{EXIT_CODES}"))]
+#[command(disable_help_subcommand = true)]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    List(list::Args),
+    Stat(stat::Args),
+}
+
+fn main() -> ExitCode {
+    let result = match Args::parse().command {
+        Command::List(args) => list::run(args),
+        Command::Stat(args) => stat::run(args),
+    };
+    match result {
+        // Whoever reads us has seen enough.
+        Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
+        result => common::end("ringlog", result),
+    }
+}
+
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    let io = error.chain().find_map(|cause| cause.downcast_ref::<std::io::Error>());
+    io.is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
+}

@@ -1,0 +1,194 @@
+//! Text for people: tables, times, sizes, colour where there is somebody to see it.
+
+use chrono::{DateTime, SecondsFormat};
+use std::fmt::Display;
+use std::io::{self, IsTerminal as _, Write as _};
+
+/// How a piece of text looks on a terminal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Look {
+    #[default]
+    Plain,
+    Bold,
+    Dim,
+    Green,
+    Yellow,
+    Red,
+}
+
+impl Look {
+    const fn code(self) -> &'static str {
+        match self {
+            Look::Plain => "",
+            Look::Bold => "1",
+            Look::Dim => "2",
+            Look::Green => "32",
+            Look::Yellow => "33",
+            Look::Red => "31",
+        }
+    }
+}
+
+/// Whether to write with colours: to a terminal that has them, unless NO_COLOR is set.
+pub fn has_colour() -> bool {
+    let unset = |name| std::env::var_os(name).is_none_or(|value| value.is_empty());
+    let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+    io::stdout().is_terminal() && unset("NO_COLOR") && !dumb
+}
+
+/// A text and its look.
+#[derive(Debug, Clone, Default)]
+pub struct Cell {
+    pub text: String,
+    pub look: Look,
+    /// Numbers are.
+    pub right: bool,
+}
+
+impl Cell {
+    /// A word.
+    pub fn text(text: impl Display) -> Cell {
+        Cell { text: text.to_string(), ..Cell::default() }
+    }
+
+    /// A number.
+    pub fn number(text: impl Display) -> Cell {
+        Cell { text: text.to_string(), right: true, ..Cell::default() }
+    }
+
+    /// The same, looking so.
+    pub fn look(self, look: Look) -> Cell {
+        Cell { look, ..self }
+    }
+
+    /// As it is written, at least so wide.
+    pub fn padded(&self, width: usize, colour: bool) -> String {
+        let room = " ".repeat(width.saturating_sub(self.text.chars().count()));
+        let text = match colour && self.look != Look::Plain {
+            true => format!("\x1b[{}m{}\x1b[0m", self.look.code(), self.text),
+            false => self.text.clone(),
+        };
+        if self.right { room + &text } else { text + &room }
+    }
+}
+
+/// Rows of cells, the first of them the heads of the columns, two blanks between columns.
+pub fn table(rows: &[Vec<Cell>], colour: bool) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width_of = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column));
+        cells.map(|cell| cell.text.chars().count()).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..columns).map(width_of).collect();
+    let mut text = String::new();
+    for row in rows {
+        let cells = row.iter().zip(&widths).map(|(cell, &width)| cell.padded(width, colour));
+        let line = cells.collect::<Vec<_>>().join("  ");
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// Writes to stdout, at once.
+pub fn print(text: &str) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(text.as_bytes())?;
+    stdout.flush()
+}
+
+/// A moment, to the second: `2026-01-31 09:30:00 UTC`.
+pub fn moment(ns: u64) -> String {
+    let moment = DateTime::from_timestamp_nanos(i64::try_from(ns).unwrap_or(i64::MAX));
+    let text = moment.to_rfc3339_opts(SecondsFormat::Secs, true);
+    text.replace('T', " ").replace('Z', " UTC")
+}
+
+/// A length of time in two units at most: `850 ns`, `1.2 ms`, `12 s`, `3 min 20 s`, `5 h 10 min`.
+pub fn seconds(seconds: f64) -> String {
+    let s = seconds.abs();
+    let sign = if seconds < 0.0 { "-" } else { "" };
+    let in_two = |big: f64, big_unit: &str, small_unit: &str, ratio: f64| {
+        let (whole, rest) = (big.floor(), (big.fract() * ratio).floor());
+        match rest > 0.0 {
+            true => format!("{whole} {big_unit} {rest} {small_unit}"),
+            false => format!("{whole} {big_unit}"),
+        }
+    };
+    let text = match s {
+        _ if !s.is_finite() => return "-".to_owned(),
+        s if s < 1e-6 => format!("{:.0} ns", s * 1e9),
+        s if s < 1e-3 => rounded(s * 1e6, "us"),
+        s if s < 1.0 => rounded(s * 1e3, "ms"),
+        s if s < 60.0 => rounded(s, "s"),
+        s if s < 3600.0 => in_two(s / 60.0, "min", "s", 60.0),
+        s if s < 86400.0 => in_two(s / 3600.0, "h", "min", 60.0),
+        s => in_two(s / 86400.0, "d", "h", 24.0),
+    };
+    format!("{sign}{text}")
+}
+
+/// Two digits, where there are not more before the point.
+fn rounded(number: f64, unit: &str) -> String {
+    match number < 9.95 {
+        true => format!("{number:.1} {unit}"),
+        false => format!("{number:.0} {unit}"),
+    }
+}
+
+/// A number of bytes: `680 B`, `68 KiB`, `1.5 GiB`.
+pub fn bytes(bytes: u64) -> String {
+    let units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    let (mut number, mut unit) = (bytes as f64, 0);
+    while number >= 1024.0 {
+        number /= 1024.0;
+        unit += 1;
+    }
+    match bytes < 1024 || number.fract() == 0.0 || number >= 9.95 {
+        true => format!("{number:.0} {}", units[unit]),
+        false => format!("{number:.1} {}", units[unit]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_length_of_time_is_told_in_units_that_a_person_would_take() {
+        for (length, told) in [
+            (0.0, "0 ns"),
+            (850e-9, "850 ns"),
+            (0.00123, "1.2 ms"),
+            (0.0123, "12 ms"),
+            (9.0, "9.0 s"),
+            (59.0, "59 s"),
+            (200.0, "3 min 20 s"),
+            (18_600.0, "5 h 10 min"),
+            (172_800.0, "2 d"),
+            (-0.5, "-500 ms"),
+            (f64::INFINITY, "-"),
+        ] {
+            assert_eq!(seconds(length), told);
+        }
+    }
+
+    #[test]
+    fn bytes_are_told_in_binary_units() {
+        for (count, told) in
+            [(680, "680 B"), (69_632, "68 KiB"), (1_610_612_736, "1.5 GiB"), (u64::MAX, "16 EiB")]
+        {
+            assert_eq!(bytes(count), told);
+        }
+    }
+
+    #[test]
+    fn columns_are_as_wide_as_their_widest_cell_and_numbers_stand_at_the_right() {
+        let rows = [
+            vec![Cell::text("log"), Cell::number("lag")],
+            vec![Cell::text("/a"), Cell::number("1,000").look(Look::Red)],
+        ];
+        assert_eq!(table(&rows, false), "log    lag\n/a   1,000\n");
+        assert_eq!(table(&rows, true), "log    lag\n/a   \x1b[31m1,000\x1b[0m\n");
+    }
+}

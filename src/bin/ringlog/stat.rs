@@ -1,0 +1,226 @@
+//! `ringlog stat`: a log, its writer and its readers; who is behind, since when, and what was lost.
+
+use crate::common::{Stop, grouped, tell};
+use crate::screen::{Cell, Look, bytes, has_colour, moment, print, seconds, table};
+use crate::view::{Reader, State, View, Watched, Writer};
+use crate::which::{Logs, explain};
+use ringlog::Error;
+use std::io::{self, IsTerminal as _};
+use std::path::Path;
+use std::time::Duration;
+
+/// How long to look for a rate, if not asked to go on looking.
+const MOMENT: Duration = Duration::from_millis(200);
+
+/// A log, its writer and its readers: who is behind, since when, and what was lost
+#[derive(clap::Args, Debug)]
+#[command(after_help = "\
+Readers:
+  lag       entries it has not committed yet, and the age of the oldest of them
+  headroom  entries the writer can still append before it loses one, and how long that
+            lasts at the writer's rate if the reader did nothing
+  lost      entries it was never given; + those it will be told of when it goes on
+  stalled   it lives, is behind, and has not committed for two seconds
+  gone      its process is; it goes on where it was when it is started again
+
+Ages are by the first column that is a timestamp; without one they are not known.
+
+Examples:
+  ringlog stat                          all logs in shared memory
+  ringlog stat /engine --watch 1s       one, every second
+  ringlog stat --json | jq '.readers[] | {id, lag, lost}'")]
+pub struct Args {
+    #[command(flatten)]
+    logs: Logs,
+    /// Look again and again, so often: 1s, 200ms
+    #[arg(long, value_name = "TIME", value_parser = interval)]
+    watch: Option<Duration>,
+    /// One JSON object a log; all times in seconds, or in ns since the Unix epoch
+    #[arg(long)]
+    json: bool,
+}
+
+/// `1s`, `200ms`: not so short that to look is all there is time for.
+pub fn interval(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(time) if time >= Duration::from_millis(10) => Ok(time),
+        Ok(_) => Err("at least 10ms".to_owned()),
+        Err(e) => Err(format!("{e}, as in 1s or 200ms")),
+    }
+}
+
+pub fn run(args: Args) -> anyhow::Result<()> {
+    let (options, stop) = (args.logs.owner.options()?, Stop::on_signals()?);
+    let colour = has_colour();
+    let mut watched: Vec<Watched> = Vec::new();
+    let mut look = || -> anyhow::Result<Vec<(String, Result<View, Error>)>> {
+        // Logs come and go.
+        let names = args.logs.names()?;
+        watched.retain(|log| names.contains(log.name()));
+        for name in names {
+            if watched.iter().all(|log| *log.name() != name) {
+                watched.push(Watched::new(name, options.clone()));
+            }
+        }
+        watched.sort_by_key(|log| log.name().to_string());
+        Ok(watched.iter_mut().map(|log| (log.name().to_string(), log.look())).collect())
+    };
+    look()?; // a rate takes two
+    let mut pause = args.watch.map_or(MOMENT, |interval| interval.min(MOMENT));
+    while !stop.requested() {
+        stop.wait(pause);
+        let all = look()?;
+        let clears = args.watch.is_some() && !args.json && io::stdout().is_terminal();
+        let mut text = if clears { "\x1b[H\x1b[2J".to_owned() } else { String::new() };
+        if all.is_empty() && !args.json {
+            text +=
+                "no logs in shared memory; a writer makes one, `ringlog list DIR` finds others\n";
+        }
+        let mut failed = None;
+        for (i, (_, outcome)) in all.into_iter().enumerate() {
+            match outcome {
+                Ok(view) if args.json => text += &(serde_json::to_string(&view)? + "\n"),
+                Ok(view) => {
+                    text += if i > 0 { "\n" } else { "" };
+                    text += &show(&view, colour);
+                }
+                // Which of all there are cannot be looked at is worth a line; of those that were
+                // asked for it is the answer.
+                Err(e) if args.logs.are_all() || args.watch.is_some() => {
+                    tell(format_args!("ringlog: {e}"));
+                }
+                Err(e) => failed = failed.or(Some(e)),
+            }
+        }
+        print(&text)?;
+        if let Some(e) = failed {
+            return Err(explain(e));
+        }
+        match args.watch {
+            Some(interval) => pause = interval,
+            None => break,
+        }
+        if !clears && !args.json {
+            print("\n")?;
+        }
+    }
+    Ok(())
+}
+
+/// A log, for a person.
+fn show(view: &View, colour: bool) -> String {
+    let where_ = match view.log[1..].contains('/') || !view.log.starts_with('/') {
+        true => "a file",
+        false => "shared memory",
+    };
+    let age = |ns: u64| seconds(view.now_ns.saturating_sub(ns) as f64 / 1e9);
+    let per_second = |rate: Option<f64>| rate.map(|rate| format!("{}/s", grouped(rate as u64)));
+    let mut text = format!(
+        "{}  {where_}, {} in {}, made {}, {} ago\n",
+        Cell::text(&view.log).look(Look::Bold).padded(0, colour),
+        bytes(view.bytes),
+        view.pages,
+        moment(view.created_ns),
+        age(view.created_ns),
+    );
+
+    let Writer { state, epoch, pid, process, attached_ns, heartbeat_ns } = &view.writer;
+    let name = process.as_ref().map(|name| format!(" ({name})")).unwrap_or_default();
+    text +=
+        &format!("  writer   {}", Cell::text(state.name()).look(state.look()).padded(0, colour));
+    text += &match state {
+        State::Never => ": there has been none yet".to_owned(),
+        State::Alive | State::Stopped => format!(
+            ": process {pid}{name} since {}, writer number {}",
+            moment(*attached_ns),
+            grouped(*epoch)
+        ),
+        State::Closed => format!(": it ended in order; it was process {pid}"),
+        _ => format!(": it was killed; it was process {pid}, since {}", moment(*attached_ns)),
+    };
+    if let Some(beat) = heartbeat_ns {
+        text += &format!(", last heartbeat {} ago", age(*beat));
+    }
+    text += &format!("\n  entries  {}..{}", grouped(view.oldest), grouped(view.end));
+    if let Some(silent) = view.silent {
+        text += &format!(", the newest {} ago", seconds(silent));
+    }
+    if let Some(rate) = per_second(view.rate) {
+        text += &format!(", now {rate}");
+    }
+    text += &format!(
+        "\n  ring     {} slots, records of {} bytes",
+        grouped(view.capacity),
+        view.record_bytes
+    );
+    if let Some(lasts) = view.lasts {
+        text += &format!("; holds {} at this rate", seconds(lasts));
+    }
+    text.push('\n');
+
+    if view.readers.is_empty() {
+        return text + "  readers  none yet\n";
+    }
+    let heads = ["reader", "state", "lag", "age", "headroom", "lasts", "lost", "rows/s"];
+    let head =
+        |(i, head): (usize, &&str)| Cell { right: i > 1, ..Cell::text(head) }.look(Look::Dim);
+    let mut rows: Vec<Vec<Cell>> = vec![heads.iter().enumerate().map(head).collect()];
+    rows.extend(view.readers.iter().map(row));
+    for line in table(&rows, colour).lines() {
+        text += &format!("  {line}\n");
+    }
+    for reader in &view.readers {
+        let mut id = reader.id.to_string();
+        for line in who(reader, age) {
+            text += &format!("  {id:<6}  {line}\n");
+            id.clear();
+        }
+    }
+    text
+}
+
+/// A reader in numbers.
+fn row(reader: &Reader) -> Vec<Cell> {
+    let dash = || "-".to_owned();
+    let lost = match reader.overwritten {
+        0 => grouped(reader.lost),
+        more => format!("{} + {}", grouped(reader.lost), grouped(more)),
+    };
+    vec![
+        Cell::text(reader.id),
+        Cell::text(reader.state.name()).look(reader.state.look()),
+        Cell::number(grouped(reader.lag)),
+        Cell::number(match reader.lag {
+            0 => dash(),
+            _ => reader.lag_seconds.map_or_else(dash, seconds),
+        }),
+        Cell::number(format!("{:.0} %", 100.0 * reader.headroom_ratio)).look(reader.look()),
+        Cell::number(reader.headroom_seconds.map_or_else(dash, seconds)),
+        Cell::number(lost).look(reader.lost_look()),
+        Cell::number(reader.rate.map_or_else(dash, |rate| grouped(rate as u64))),
+    ]
+}
+
+/// Who a reader is, since when, and where its entries go.
+fn who(reader: &Reader, age: impl Fn(u64) -> String) -> Vec<String> {
+    let name = reader.process.as_ref().map(|name| format!(" ({name})")).unwrap_or_default();
+    let mut lines = vec![match reader.state {
+        State::Gone => format!("its process was {}", reader.pid),
+        _ => format!("process {}{name} since {}", reader.pid, moment(reader.attached_ns)),
+    }];
+    if let Some(output) = &reader.output {
+        let here = std::env::current_dir().unwrap_or_default();
+        let output: &Path = output.strip_prefix(here).unwrap_or(output);
+        lines[0] += &format!("; into {}, {}", output.display(), bytes(reader.output_bytes));
+    }
+    match reader.commit_ns {
+        _ if reader.state == State::Alive => {}
+        0 => lines.push("it has committed nothing".to_owned()),
+        ns => lines.push(format!("it last committed {}, {} ago", moment(ns), age(ns))),
+    }
+    if reader.overwritten > 0 {
+        let entries = grouped(reader.overwritten);
+        lines.push(format!("{entries} entries that it has not had are overwritten"));
+    }
+    lines
+}

@@ -1,0 +1,404 @@
+//! What `stat`, `top`, `metrics` and `report` show of a log, and `list` in short: one look at its
+//! header and at a few of its entries, and what has changed since the look before. Looks only:
+//! no claim, no store.
+
+use crate::screen::Look;
+use ringlog::{Column, Error, Kind, Log, Name, Options, Polled, Raw, ReaderState, Start};
+use serde::Serialize;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// A reader that is behind and has not committed for so long is stalled.
+const STALLED: Duration = Duration::from_secs(2);
+
+/// A log that is looked at again and again.
+pub struct Watched {
+    name: Name,
+    options: Options,
+    /// `None` while there is none of this name.
+    log: Option<Log>,
+    before: Option<Before>,
+    outputs: [Option<PathBuf>; 8],
+}
+
+/// What the look before this one saw.
+struct Before {
+    when: Instant,
+    end: u64,
+    /// Of each reader: where it was, and since when it has been seen there, and behind.
+    readers: Vec<(u64, Option<Instant>)>,
+    /// When the end was last seen to move, if ever.
+    moved: Option<Instant>,
+}
+
+/// A log at one moment. All times are in seconds; what is not known is `None`.
+#[derive(Debug, Clone, Serialize)]
+pub struct View {
+    /// What it is called.
+    pub log: String,
+    /// Random, and another one if it is made again.
+    pub id: String,
+    /// When this was seen, ns since the Unix epoch.
+    pub now_ns: u64,
+    /// When it was made, ns since the Unix epoch.
+    pub created_ns: u64,
+    /// Slots.
+    pub capacity: u64,
+    /// Bytes of a record, and of the slot it is in.
+    pub record_bytes: usize,
+    pub slot_bytes: usize,
+    /// Bytes of the whole log.
+    pub bytes: u64,
+    /// `4 KiB pages`, or huge ones.
+    pub pages: String,
+    /// The first position that it still holds, and the one after the last.
+    pub oldest: u64,
+    pub end: u64,
+    /// Entries a second, since the look before.
+    pub rate: Option<f64>,
+    /// Seconds since the newest entry: by its timestamp, or since it was seen to arrive.
+    pub silent: Option<f64>,
+    /// How long the ring lasts at this rate: so long may a reader be away.
+    pub lasts: Option<f64>,
+    pub writer: Writer,
+    /// Those that anybody has ever been.
+    pub readers: Vec<Reader>,
+}
+
+/// Who appends.
+#[derive(Debug, Clone, Serialize)]
+pub struct Writer {
+    pub state: State,
+    /// Writers so far.
+    pub epoch: u64,
+    pub pid: u64,
+    /// What that process is called, while it lives.
+    pub process: Option<String>,
+    /// When it attached, ns since the Unix epoch.
+    pub attached_ns: u64,
+    /// When the engine last said that it lives, ns since the Unix epoch; `None` if it never does.
+    pub heartbeat_ns: Option<u64>,
+}
+
+/// One reader.
+#[derive(Debug, Clone, Serialize)]
+pub struct Reader {
+    pub id: usize,
+    pub state: State,
+    pub pid: u64,
+    /// What that process is called, while it lives.
+    pub process: Option<String>,
+    /// When it attached, and when it last committed, ns since the Unix epoch.
+    pub attached_ns: u64,
+    pub commit_ns: u64,
+    /// The first position it has not committed.
+    pub position: u64,
+    /// Entries that it has not committed.
+    pub lag: u64,
+    /// The age of the oldest of these that is still there, by its timestamp.
+    pub lag_seconds: Option<f64>,
+    /// Entries the writer can still append before this reader loses one; and of the capacity.
+    pub headroom: u64,
+    pub headroom_ratio: f64,
+    /// Seconds until then at the writer's rate, if the reader did nothing.
+    pub headroom_seconds: Option<f64>,
+    /// Entries lost in all, and how many times some were.
+    pub lost: u64,
+    pub laps: u64,
+    /// Entries that it has lost already, and will be told of when it goes on.
+    pub overwritten: u64,
+    /// Entries committed a second, since the look before.
+    pub rate: Option<f64>,
+    /// The file it writes, if it was found: among those its process has open, and here.
+    pub output: Option<PathBuf>,
+    /// Bytes of that file that are committed.
+    pub output_bytes: u64,
+}
+
+/// How somebody is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// A living process holds the claim.
+    Alive,
+    /// It does, and is stopped (SIGSTOP, a debugger).
+    Stopped,
+    /// A reader that lives and is behind, and has not committed for two seconds.
+    Stalled,
+    /// A writer that was killed.
+    Dead,
+    /// A writer that ended in order.
+    Closed,
+    /// A reader whose process is gone. It goes on where it was when it is started again.
+    Gone,
+    /// There has been no writer yet.
+    Never,
+}
+
+impl State {
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            State::Alive => "alive",
+            State::Stopped => "stopped",
+            State::Stalled => "stalled",
+            State::Dead => "dead",
+            State::Closed => "closed",
+            State::Gone => "gone",
+            State::Never => "never",
+        }
+    }
+}
+
+/// What it looks like: the same on every screen.
+impl State {
+    pub const fn look(self) -> Look {
+        match self {
+            State::Alive => Look::Green,
+            State::Closed | State::Never => Look::Plain,
+            State::Gone | State::Stopped | State::Stalled => Look::Yellow,
+            State::Dead => Look::Red,
+        }
+    }
+}
+
+impl Reader {
+    /// Of its headroom: red soon before the first loss, or behind it, yellow in time to act.
+    pub fn look(&self) -> Look {
+        match self.headroom_ratio {
+            ratio if ratio < 0.1 => Look::Red,
+            ratio if ratio < 0.5 => Look::Yellow,
+            _ => Look::Plain,
+        }
+    }
+
+    /// Of what it has lost.
+    pub fn lost_look(&self) -> Look {
+        match (self.overwritten, self.lost) {
+            (0, 0) => Look::Plain,
+            (0, _) => Look::Yellow,
+            _ => Look::Red,
+        }
+    }
+}
+
+impl Watched {
+    /// Nothing is looked at yet.
+    pub fn new(name: Name, options: Options) -> Watched {
+        Watched { name, options, log: None, before: None, outputs: Default::default() }
+    }
+
+    /// What it is called.
+    pub fn name(&self) -> &Name {
+        &self.name
+    }
+
+    /// Looks. A log that was made again is another log, and a look at it is the first.
+    ///
+    /// # Errors
+    /// As [`Options::open`], also for a log that has been deleted; the next look may find one.
+    pub fn look(&mut self) -> Result<View, Error> {
+        let outcome = self.try_look();
+        match outcome {
+            Err(Error::Replaced { .. } | Error::NotFound { .. }) if self.log.is_some() => {
+                (self.log, self.before) = (None, None);
+                self.try_look()
+            }
+            outcome => outcome,
+        }
+    }
+
+    fn try_look(&mut self) -> Result<View, Error> {
+        let log = match self.log.take() {
+            Some(log) => log,
+            None => self.options.open(self.name.clone())?,
+        };
+        let log = self.log.insert(log);
+        let snapshot = log.snapshot()?;
+        let (when, now_ns) = (Instant::now(), now_ns());
+        let (geometry, end, capacity) = (log.geometry(), snapshot.end, snapshot.capacity);
+        let oldest = end.saturating_sub(capacity);
+
+        let before = self.before.take();
+        let passed = before.as_ref().map(|before| (when - before.when).as_secs_f64());
+        let per_second = |now: u64, before: Option<u64>| {
+            let count = now.checked_sub(before?)? as f64;
+            passed.filter(|&passed| passed > 0.0).map(|passed| count / passed)
+        };
+        let rate = per_second(end, before.as_ref().map(|before| before.end));
+        let at_rate = |entries: u64| rate.filter(|&r| r > 0.0).map(|r| entries as f64 / r);
+        let moved = match &before {
+            Some(before) if before.end == end => before.moved,
+            Some(_) => Some(when),
+            None => None,
+        };
+
+        let mut entries = Entries::new(log)?;
+        let silent = match end.checked_sub(1).and_then(|newest| entries.age(newest, now_ns)) {
+            Some(age) => Some(age),
+            None => moved.map(|moved| (when - moved).as_secs_f64()),
+        };
+        let pages = entries.pages();
+
+        let stuck = |reader: &ReaderState| {
+            let position = before.as_ref().map(|before| before.readers[reader.id].0);
+            let since = before.as_ref().and_then(|before| before.readers[reader.id].1);
+            let stays = position == Some(reader.position) && reader.position < end;
+            (position, stays.then(|| since.unwrap_or(when)))
+        };
+        let stuck: Vec<_> = snapshot.readers.iter().map(stuck).collect();
+
+        let mut readers = Vec::new();
+        for reader in snapshot.readers.iter().filter(|reader| reader.known) {
+            let (lag, headroom) = (snapshot.lag(reader.id), snapshot.headroom(reader.id));
+            let first = reader.position.max(oldest);
+            let process = Process::of(reader.pid).filter(|_| reader.alive);
+            let (position_before, stuck) = stuck[reader.id];
+            let lag_seconds = match lag {
+                0 => Some(0.0),
+                // The writer may be in the oldest slot just now.
+                _ => entries.age(first, now_ns).or_else(|| entries.age(first + 1, now_ns)),
+            };
+            // It may have had nothing to do until now.
+            let waits = lag_seconds.or(stuck.map(|since| (when - since).as_secs_f64()));
+            let idle = Duration::from_nanos(now_ns.saturating_sub(reader.commit_ns));
+            let is_stalled = idle > STALLED && waits.is_some_and(|s| s > STALLED.as_secs_f64());
+            let output = &mut self.outputs[reader.id];
+            if output.as_ref().is_none_or(|path| !reader.writes(path)) {
+                *output = find_output(reader);
+            }
+            readers.push(Reader {
+                id: reader.id,
+                state: match &process {
+                    _ if !reader.alive => State::Gone,
+                    Some(process) if process.stopped => State::Stopped,
+                    _ if is_stalled => State::Stalled,
+                    _ => State::Alive,
+                },
+                pid: reader.pid,
+                process: process.map(|process| process.name),
+                attached_ns: reader.attached_ns,
+                commit_ns: reader.commit_ns,
+                position: reader.position,
+                lag,
+                lag_seconds,
+                headroom,
+                headroom_ratio: headroom as f64 / capacity as f64,
+                headroom_seconds: at_rate(headroom),
+                lost: reader.lost,
+                laps: reader.laps,
+                overwritten: oldest.saturating_sub(reader.position),
+                rate: per_second(reader.position, position_before),
+                output: output.clone(),
+                output_bytes: reader.output_length,
+            });
+        }
+
+        let writer = &snapshot.writer;
+        let process = Process::of(writer.pid).filter(|_| writer.alive);
+        let view = View {
+            log: log.name().to_string(),
+            id: format!("{:032x}", log.id()),
+            now_ns,
+            created_ns: log.created_ns(),
+            capacity,
+            record_bytes: geometry.entry_size(),
+            slot_bytes: geometry.slot_size(),
+            bytes: geometry.file_size(),
+            pages,
+            oldest,
+            end,
+            rate,
+            silent,
+            lasts: at_rate(capacity),
+            writer: Writer {
+                state: match &process {
+                    _ if writer.epoch == 0 => State::Never,
+                    Some(process) if writer.alive && process.stopped => State::Stopped,
+                    _ if writer.alive => State::Alive,
+                    _ if writer.closed => State::Closed,
+                    _ => State::Dead,
+                },
+                epoch: writer.epoch,
+                pid: writer.pid,
+                process: process.map(|process| process.name),
+                attached_ns: writer.attached_ns,
+                heartbeat_ns: Some(writer.heartbeat_ns).filter(|&ns| ns > 0),
+            },
+            readers,
+        };
+        let positions = snapshot.readers.iter().map(|reader| reader.position);
+        let readers = positions.zip(stuck.into_iter().map(|(_, since)| since)).collect();
+        self.before = Some(Before { when, end, readers, moved });
+        Ok(view)
+    }
+}
+
+/// The entries of a log, one here and one there.
+struct Entries<'a> {
+    log: &'a Log,
+    observer: ringlog::Observer<Raw>,
+    /// The first column that is a timestamp.
+    time: Option<&'a Column>,
+}
+
+impl<'a> Entries<'a> {
+    fn new(log: &'a Log) -> Result<Entries<'a>, Error> {
+        let columns = log.schema().columns();
+        let time = columns.iter().find(|column| column.kind() == Kind::Timestamp);
+        Ok(Entries { log, observer: log.observe(Start::Newest)?, time })
+    }
+
+    /// Seconds since the timestamp of the entry at `position`, if it is there.
+    fn age(&mut self, position: u64, now_ns: u64) -> Option<f64> {
+        let time = self.time?;
+        self.observer = self.log.observe(Start::At(position)).ok()?;
+        let Polled::Entry { record, .. } = self.observer.poll() else { return None };
+        let ns = i64::from_le_bytes(time.bytes(record).try_into().ok()?);
+        Some((i128::from(now_ns) - i128::from(ns)) as f64 / 1e9)
+    }
+
+    /// Of what its slots are in memory.
+    fn pages(&self) -> String {
+        match self.observer.memory() {
+            Ok(memory) if memory.huge > 0 => "huge pages".to_owned(),
+            Ok(memory) => format!("{} KiB pages", memory.page >> 10),
+            Err(_) => "pages".to_owned(),
+        }
+    }
+}
+
+/// What the system says of a process; for people, for a pid can be another's by now.
+struct Process {
+    name: String,
+    stopped: bool,
+}
+
+impl Process {
+    /// `None` where there is no such process, or nobody tells.
+    fn of(pid: u64) -> Option<Process> {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        // `1234 (a name) S ...`, where the name can hold anything.
+        let (start, rest) = stat.rsplit_once(')')?;
+        let (_, name) = start.split_once('(')?;
+        let stopped = matches!(rest.trim_start().chars().next(), Some('T' | 't'));
+        Some(Process { name: name.to_owned(), stopped })
+    }
+}
+
+/// The file that a reader writes: the log knows its inode, and not its name.
+fn find_output(reader: &ReaderState) -> Option<PathBuf> {
+    reader.output?;
+    let names = ["csv", "jsonl"].map(|kind| PathBuf::from(format!("output_{}.{kind}", reader.id)));
+    let process = Path::new("/proc").join(reader.pid.to_string());
+    let open = fs::read_dir(process.join("fd")).into_iter().flatten().flatten();
+    let open = open.filter_map(|entry| fs::read_link(entry.path()).ok());
+    open.chain(names).find(|path| reader.writes(path))
+}
+
+/// This moment by the wall clock, ns since the Unix epoch.
+pub fn now_ns() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,94 @@
+//! Which log a command is about.
+
+use crate::common::{Failed, believing};
+use clap::Args;
+use ringlog::{DEFAULT_SHM, Error, Log, Name, Options};
+use std::path::{Path, PathBuf};
+
+/// One log.
+#[derive(Args, Debug)]
+pub struct OneLog {
+    /// A name in shared memory, or the path of a file: what has a slash within
+    #[arg(value_name = "LOG", default_value = DEFAULT_SHM)]
+    pub log: String,
+    #[command(flatten)]
+    pub owner: Owner,
+}
+
+/// Any number of logs.
+#[derive(Args, Debug)]
+pub struct Logs {
+    /// Names in shared memory, or paths of files: what has a slash within [default: all in shared
+    /// memory]
+    #[arg(value_name = "LOG")]
+    logs: Vec<String>,
+    #[command(flatten)]
+    pub owner: Owner,
+}
+
+/// Whose logs are believed.
+#[derive(Args, Debug)]
+pub struct Owner {
+    /// Believe a log that belongs to this user (name or id), not only yours and root's
+    #[arg(long, value_name = "USER")]
+    owner: Option<String>,
+}
+
+impl Owner {
+    /// What a log is opened with.
+    pub fn options(&self) -> anyhow::Result<Options> {
+        believing(Log::options(), self.owner.as_deref())
+    }
+}
+
+#[allow(dead_code)]
+impl OneLog {
+    /// What it is called.
+    pub fn name(&self) -> Name {
+        name(&self.log)
+    }
+
+    /// The log.
+    ///
+    /// # Errors
+    /// As [`Options::open`].
+    pub fn open(&self) -> anyhow::Result<Log> {
+        self.owner.options()?.open(self.name()).map_err(explain)
+    }
+}
+
+impl Logs {
+    /// What they are called.
+    pub fn names(&self) -> anyhow::Result<Vec<Name>> {
+        let all = self.logs.iter().map(|log| name(log)).collect::<Vec<_>>();
+        match all.is_empty() {
+            false => Ok(all),
+            true => Ok(Log::all()?),
+        }
+    }
+
+    /// Nobody said which.
+    pub fn are_all(&self) -> bool {
+        self.logs.is_empty()
+    }
+}
+
+/// `/engine` and `engine` are shared memory, `./engine` and `/var/lib/engine` files.
+pub fn name(text: &str) -> Name {
+    match text.strip_prefix('/').unwrap_or(text).contains('/') {
+        true => Name::File(PathBuf::from(text)),
+        false => Name::Shm(text.to_owned()),
+    }
+}
+
+/// The error, with a cure that only a person at a terminal needs.
+pub fn explain(error: Error) -> anyhow::Error {
+    if let Error::NotFound { log } = &error
+        && let Some(bare) = log.strip_prefix('/')
+        && Path::new(bare).is_file()
+    {
+        let why = format!("{log}: no such log in shared memory; for the file here say ./{bare}");
+        return Failed(5, why).into();
+    }
+    error.into()
+}
