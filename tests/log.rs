@@ -359,6 +359,36 @@ fn only_a_log_is_removed() {
 // Claims and columns.
 
 #[test]
+fn all_logs_of_a_directory_are_found_and_nothing_else() {
+    let place = Place::new();
+    let (first, second) = (place.file("b.log"), place.file("a.log"));
+    for path in [&first, &second] {
+        Log::create::<Sample>(path.as_path()).unwrap();
+    }
+    let hidden = place.file(".a.log.0123.new");
+    fs::copy(&first, hidden).unwrap(); // a log half made
+    fs::write(place.file("notes.txt"), "RINGLOG1").unwrap();
+    fs::create_dir(place.file("c.log")).unwrap();
+    symlink(&first, place.file("d.log")).unwrap();
+    UnixListener::bind(place.file("e.log")).unwrap();
+    nix::unistd::mkfifo(&place.file("f.log"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let found = Log::all_in(place.dir.path()).unwrap();
+    assert_eq!(found, [Name::File(second), Name::File(first)]);
+    assert!(Log::all_in(&place.file("nowhere")).is_err());
+}
+
+#[test]
+fn all_logs_in_shared_memory_are_found_by_the_names_they_are_opened_with() {
+    let place = Place::new();
+    let is_there = || Log::all().unwrap().contains(&Name::from(place.shm.as_str()));
+    assert!(!is_there());
+    Log::create::<Sample>(place.shm.as_str()).unwrap();
+    assert!(is_there());
+    Log::remove(place.shm.as_str()).unwrap();
+    assert!(!is_there());
+}
+
+#[test]
 fn a_second_writer_is_refused_with_the_pid_of_the_first_until_that_is_gone() {
     let place = Place::new();
     let log = filled(&place, 4, 0);
