@@ -4,7 +4,7 @@
 #![forbid(unsafe_code)]
 
 use super::file::{self, Left, Resume};
-use super::rows::RowFormat;
+use super::rows::{Format, RowFormat};
 use super::{Mark, Sink};
 use crate::error::{Error, Result};
 use crate::layout::Output;
@@ -59,8 +59,8 @@ struct Place {
 impl Csv {
     /// Writes to a stream, from its header on.
     pub fn stream(file: File, schema: &Schema, options: CsvOptions) -> Csv {
-        let format = RowFormat::new(schema, options.time);
-        let buffer = format.header.clone();
+        let format = RowFormat::new(schema, Format::Csv, options.time);
+        let buffer = format.header().to_vec();
         Csv { file, format, sync: false, buffer, batch: STREAM_BATCH, torn: false, place: None }
     }
 
@@ -95,9 +95,9 @@ impl Csv {
             let resume = Resume { position, lost, ..Resume::default() };
             return Ok((Csv::stream(file, schema, options), resume));
         }
-        let format = RowFormat::new(schema, options.time);
+        let format = RowFormat::new(schema, Format::Csv, options.time);
         let (file, resume) = file::open(path, &format, options.sync, left, disown)?;
-        let buffer = if resume.length == 0 { format.header.clone() } else { Vec::new() };
+        let buffer = if resume.length == 0 { format.header().to_vec() } else { Vec::new() };
         let (length, output) = (resume.length, resume.output);
         let place = Some(Place { path: path.to_owned(), length, output });
         let (sync, batch) = (options.sync, FILE_BATCH);

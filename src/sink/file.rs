@@ -197,11 +197,11 @@ fn examine(file: &File, format: &RowFormat, left: &Left) -> io::Result<Finding> 
         return foreign(&why, false);
     }
 
-    let header = format.header.len() as u64;
+    let header = format.header().len() as u64;
     let mut beginning = vec![0; header.min(length) as usize];
     file.read_exact_at(&mut beginning, 0)?;
-    if beginning != format.header {
-        return match format.header.starts_with(&beginning) {
+    if beginning != format.header() {
+        return match format.header().starts_with(&beginning) {
             true => Ok(Finding::Ours { next: output.begin, rows: 0, length: 0, head: 0 }),
             false => foreign("its columns are not the log's", true),
         };

@@ -7,6 +7,8 @@ pub mod csv;
 pub(crate) mod file;
 mod rows;
 
+pub use rows::{Format, RowFormat};
+
 use crate::layout::Output;
 use std::io;
 

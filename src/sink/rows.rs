@@ -1,4 +1,4 @@
-//! Records to rows of CSV, and the rows of a file again. Stands on `value`, `layout`.
+//! Records to rows of text, and the rows of a file again. Stands on `value`, `layout`.
 
 #![forbid(unsafe_code)]
 
@@ -12,43 +12,114 @@ use std::ops::Range;
 /// How much of a file is read at a time.
 const CHUNK: usize = 128 << 10;
 
-/// Records to rows.
-pub(super) struct RowFormat {
-    columns: Vec<(Kind, Range<usize>)>,
+/// What a row looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Format {
+    /// CSV: a header `seq,<columns>`, then one row an entry, RFC 4180, line ends LF, no comments.
+    #[default]
+    Csv,
+    /// JSON Lines: one object an entry, `seq` and the columns its members, in their order.
+    ///
+    /// Numbers have all their digits: a decimal as it is (`189.4500`), an integer also above
+    /// 2<sup>53</sup>, which a parser that has only doubles rounds. NaN and the infinities, which
+    /// JSON has no number for, are `null`. A text that is not UTF-8 has replacement characters.
+    Jsonl,
+}
+
+/// Turns records into rows.
+///
+/// ```
+/// use ringlog::sink::{Format, RowFormat};
+/// use ringlog::{Decimal, Pod, Schema, Text, TimeFormat, Zeroable, bytemuck, record};
+///
+/// #[repr(C)]
+/// #[derive(Clone, Copy, Pod, Zeroable)]
+/// struct Trade {
+///     symbol: Text<8>,
+///     price: Decimal<4>,
+/// }
+/// record!(Trade { symbol, price });
+///
+/// let schema = Schema::of::<Trade>()?; // or `Log::schema`
+/// let trade = Trade { symbol: "A \"B\"".into(), price: "189.45".parse()? };
+///
+/// let csv = RowFormat::new(&schema, Format::Csv, TimeFormat::Nanos);
+/// let mut out = csv.header().to_vec();
+/// csv.row(12, bytemuck::bytes_of(&trade), &mut out);
+/// assert_eq!(out, b"seq,symbol,price\n12,\"A \"\"B\"\"\",189.4500\n");
+///
+/// let jsonl = RowFormat::new(&schema, Format::Jsonl, TimeFormat::Nanos);
+/// let mut out = jsonl.header().to_vec();
+/// jsonl.row(12, bytemuck::bytes_of(&trade), &mut out);
+/// assert_eq!(out, br#"{"seq":12,"symbol":"A \"B\"","price":189.4500}
+/// "#);
+/// # Ok::<(), ringlog::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct RowFormat {
+    columns: Vec<Column>,
+    format: Format,
     time: TimeFormat,
-    /// The first line of a file.
-    pub header: Vec<u8>,
+    header: Vec<u8>,
     /// No row has more bytes.
-    pub longest: usize,
+    pub(super) longest: usize,
+}
+
+#[derive(Debug, Clone)]
+struct Column {
+    kind: Kind,
+    bytes: Range<usize>,
+    /// What comes before the value in an object: `,"price":`.
+    key: Vec<u8>,
 }
 
 impl RowFormat {
-    pub fn new(schema: &Schema, time: TimeFormat) -> RowFormat {
+    /// For records of these columns.
+    pub fn new(schema: &Schema, format: Format, time: TimeFormat) -> RowFormat {
         let columns = schema.columns();
-        let mut header = b"seq".to_vec();
-        for column in columns {
-            header.push(b',');
-            header.extend_from_slice(column.name().as_bytes());
-        }
-        header.push(b'\n');
-        // Quotes around each text, and every byte of it a quote that is doubled at worst.
-        let longest =
-            columns.iter().map(|column| column.kind().most_text() + 3).sum::<usize>() + 21;
-        let columns = columns
+        // A text at worst: every byte of it a quote that is doubled, or a control byte of six.
+        let longest = |kind: Kind, key: &[u8]| match format {
+            Format::Csv => kind.most_text() + 3,
+            Format::Jsonl => key.len() + 2 * kind.most_text() + 2,
+        };
+        let columns: Vec<Column> = columns
             .iter()
-            .map(|column| (column.kind(), column.offset()..column.offset() + column.kind().size()))
+            .map(|column| Column {
+                kind: column.kind(),
+                bytes: column.offset()..column.offset() + column.kind().size(),
+                key: format!(",\"{}\":", column.name()).into(), // letters, digits and underscores
+            })
             .collect();
-        RowFormat { columns, time, header, longest }
+        let longest = columns.iter().map(|it| longest(it.kind, &it.key)).sum::<usize>() + 31;
+        let header = header(&columns, format);
+        RowFormat { columns, format, time, header, longest }
     }
 
+    /// What comes before the first row: a line of CSV; nothing in JSON Lines.
+    pub fn header(&self) -> &[u8] {
+        &self.header
+    }
+
+    /// Appends the row of an entry, with its line end.
+    ///
+    /// # Panics
+    /// If `record` is shorter than an entry of the schema.
     #[inline]
     pub fn row(&self, position: u64, record: &[u8], out: &mut Vec<u8>) {
         out.reserve(self.longest);
+        match self.format {
+            Format::Csv => self.csv(position, record, out),
+            Format::Jsonl => self.object(position, record, out),
+        }
+    }
+
+    #[inline]
+    fn csv(&self, position: u64, record: &[u8], out: &mut Vec<u8>) {
         out.extend_from_slice(itoa::Buffer::new().format(position).as_bytes());
-        for (kind, range) in &self.columns {
+        for Column { kind, bytes, .. } in &self.columns {
             out.push(b',');
             let from = out.len();
-            kind.format(&record[range.clone()], self.time, out);
+            kind.format(&record[bytes.clone()], self.time, out);
             if matches!(kind, Kind::Text(_)) {
                 quote_if_needed(from, out);
             }
@@ -56,14 +127,40 @@ impl RowFormat {
         out.push(b'\n');
     }
 
+    fn object(&self, position: u64, record: &[u8], out: &mut Vec<u8>) {
+        out.extend_from_slice(b"{\"seq\":");
+        out.extend_from_slice(itoa::Buffer::new().format(position).as_bytes());
+        for Column { kind, bytes, key } in &self.columns {
+            out.extend_from_slice(key);
+            let text = match kind {
+                Kind::Text(_) => true,
+                Kind::Timestamp => self.time == TimeFormat::Rfc3339,
+                _ => false,
+            };
+            if text {
+                out.push(b'"');
+            }
+            let from = out.len();
+            kind.format(&record[bytes.clone()], self.time, out);
+            if text {
+                escape_if_needed(from, out);
+                out.push(b'"');
+            } else if matches!(out.last(), Some(b'N' | b'f')) {
+                out.truncate(from); // NaN, inf, -inf
+                out.extend_from_slice(b"null");
+            }
+        }
+        out.extend_from_slice(b"}\n");
+    }
+
     /// What tells a file's beginning from another's: the header, the way times are written, and
     /// the first row. Never 0.
-    pub fn head(&self, first_row: &[u8]) -> u64 {
+    pub(super) fn head(&self, first_row: &[u8]) -> u64 {
         self.head_as(self.time, first_row)
     }
 
     /// The same of a file that has its times in the other way.
-    pub fn other_head(&self, first_row: &[u8]) -> u64 {
+    pub(super) fn other_head(&self, first_row: &[u8]) -> u64 {
         match self.time {
             TimeFormat::Nanos => self.head_as(TimeFormat::Rfc3339, first_row),
             TimeFormat::Rfc3339 => self.head_as(TimeFormat::Nanos, first_row),
@@ -73,6 +170,35 @@ impl RowFormat {
     fn head_as(&self, time: TimeFormat, first_row: &[u8]) -> u64 {
         let hash = fnv1a(fnv1a(FNV_BASIS, &self.header), &[time as u8]);
         fnv1a(hash, first_row).max(1)
+    }
+}
+
+fn header(columns: &[Column], format: Format) -> Vec<u8> {
+    if format == Format::Jsonl {
+        return Vec::new();
+    }
+    let mut header = b"seq".to_vec();
+    for Column { key, .. } in columns {
+        header.push(b',');
+        header.extend_from_slice(&key[2..key.len() - 2]);
+    }
+    header.push(b'\n');
+    header
+}
+
+/// Escapes what was appended since `from`, if it cannot stand in a string of JSON.
+fn escape_if_needed(from: usize, out: &mut Vec<u8>) {
+    if out[from..].iter().any(|byte| matches!(byte, 0..0x20 | b'"' | b'\\')) {
+        for byte in out.split_off(from) {
+            match byte {
+                b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
+                b'\n' => out.extend_from_slice(b"\\n"),
+                b'\r' => out.extend_from_slice(b"\\r"),
+                b'\t' => out.extend_from_slice(b"\\t"),
+                0..0x20 => out.extend_from_slice(format!("\\u{byte:04x}").as_bytes()),
+                _ => out.push(byte),
+            }
+        }
     }
 }
 
