@@ -6,7 +6,7 @@
 use crate::error::{Result, Role, invalid};
 #[cfg(feature = "report")]
 use crate::layout::Output;
-use crate::layout::{Checkpoint, READERS};
+use crate::layout::{Checkpoint, READERS, WRITING};
 use crate::platform::Memory;
 use crate::ring::{self, Seen};
 use crate::schema::{Raw, Record, Schema, now_ns};
@@ -74,8 +74,14 @@ struct Cursor {
 impl Cursor {
     fn at(segment: Segment, start: Start, resume: u64) -> Result<Cursor> {
         segment.make_ready()?;
-        let end = segment.end();
-        let oldest = end.saturating_sub(segment.geometry.capacity());
+        let mut cursor = Cursor { segment, position: 0, published: 0 };
+        cursor.seek(start, resume)?;
+        Ok(cursor)
+    }
+
+    fn seek(&mut self, start: Start, resume: u64) -> Result<()> {
+        let end = self.segment.end();
+        let oldest = end.saturating_sub(self.segment.geometry.capacity());
         let position = match start {
             Start::Resume => resume,
             Start::Oldest => oldest,
@@ -85,15 +91,15 @@ impl Cursor {
             Start::At(position) => {
                 return Err(invalid!(
                     "{}: there is no position {position} yet, it ends at {end}",
-                    segment.name()
+                    self.segment.name()
                 ));
             }
         };
-        let mut cursor = Cursor { segment, position: position.min(end), published: end };
+        (self.position, self.published) = (position.min(end), end);
         if matches!(start, Start::Oldest | Start::Last(_)) {
-            cursor.settle();
+            self.settle();
         }
-        Ok(cursor)
+        Ok(())
     }
 
     /// Moves a beginning at the oldest entry to the one that is oldest by now.
@@ -463,11 +469,20 @@ pub struct Observer<R> {
 
 impl<R> Observer<R> {
     pub(crate) fn attach(segment: Segment, start: Start) -> Result<Observer<R>> {
-        // It has no place to resume at: the oldest entry is the nearest thing.
-        let start = if start == Start::Resume { Start::Oldest } else { start };
-        let buffer = vec![0; segment.geometry.entry_size()];
-        let cursor = Cursor::at(segment, start, 0)?;
+        // Whole words, for `unfinished`.
+        let buffer = vec![0; segment.geometry.entry_size().next_multiple_of(8)];
+        let cursor = Cursor::at(segment, without_a_place(start), 0)?;
         Ok(Observer { cursor, buffer, record: PhantomData })
+    }
+
+    /// Goes elsewhere, forward or back, as if it had been attached with this start. What is skipped
+    /// that way is not lost.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`](crate::Error::Invalid) for a position that is not there yet; it then stays
+    /// where it is.
+    pub fn seek(&mut self, start: Start) -> Result<()> {
+        self.cursor.seek(without_a_place(start), 0)
     }
 
     /// What its slots are in this process's memory, as [`Writer::memory`](crate::Writer::memory).
@@ -508,6 +523,29 @@ impl Observer<Raw> {
     /// The next entry's bytes, if it is there, as [`Reader::poll`].
     #[inline]
     pub fn poll(&mut self) -> Polled<&[u8]> {
-        self.cursor.poll(&mut self.buffer).with(|()| self.buffer.as_slice())
+        let record = &mut self.buffer[..self.cursor.segment.geometry.entry_size()];
+        self.cursor.poll(record).with(|()| &*record)
     }
+
+    /// The entry that is being written just now, or was when the writer was killed: its position,
+    /// which is the end of the log, and what is in its slot. `None` if there is none.
+    ///
+    /// It has not been published, and no reader is given it. Each aligned 8-byte word of it is of
+    /// this entry or still of the one that was in the slot before (a lap ago, or zero), and nobody
+    /// can tell which: the writer stores them from the first to the last, but other processors, and
+    /// a disk, may keep another order. An append goes on in some nanoseconds, so of a living writer
+    /// this is hardly ever there.
+    pub fn unfinished(&mut self) -> Option<(u64, &[u8])> {
+        let segment = &self.cursor.segment;
+        let (end, size) = (segment.end(), segment.geometry.entry_size());
+        let mut words = vec![0; self.buffer.len() / 8];
+        let stamp = segment.ring().picture(end, &mut words)?;
+        self.buffer.copy_from_slice(bytemuck::cast_slice(&words));
+        (stamp == WRITING | end).then_some((end, &self.buffer[..size]))
+    }
+}
+
+/// An observer has no place to resume at: the oldest entry is the nearest thing.
+fn without_a_place(start: Start) -> Start {
+    if start == Start::Resume { Start::Oldest } else { start }
 }

@@ -177,6 +177,19 @@ impl<'a> Ring<'a> {
         self.tell(stamp, position)
     }
 
+    /// Copies the slot of `position` as it is, all that is behind the stamp, and gives the stamp;
+    /// `None` if that changed meanwhile. Under `p + 1` the copy is the record of `p`, whole. Under
+    /// `WRITING | p` each word of it is of `p` or of the entry before it in this slot.
+    pub fn picture(&self, position: u64, words: &mut [u64]) -> Option<u64> {
+        let from = self.geometry.slot(position, self.geometry.entry_size()).start;
+        let (stamp, rest) = (&self.slots[from], &self.slots[from + 1..]);
+        let before = stamp.load(Acquire); // with both stamp stores in `fill`: no older words
+        words.iter_mut().zip(rest).for_each(|(copy, word)| *copy = word.load(Relaxed));
+        fence(Acquire); // with the fence(Release) in `fill`: a newer word shows a newer stamp
+        let after = stamp.load(Relaxed); // the fence above orders it
+        (before == after).then_some(before)
+    }
+
     /// What the slot of `position` holds, without its record.
     pub fn look(&self, position: u64) -> Seen {
         match self.stamp(position).load(Acquire) {
@@ -198,7 +211,7 @@ impl<'a> Ring<'a> {
 
     /// The position that a stamp in the slot of `position` stands for, written or being written.
     #[inline]
-    fn holder(&self, stamp: u64, position: u64) -> Option<u64> {
+    pub fn holder(&self, stamp: u64, position: u64) -> Option<u64> {
         let holder = if stamp & WRITING != 0 { stamp & !WRITING } else { stamp.wrapping_sub(1) };
         let here = (holder ^ position) & (self.geometry.capacity() - 1) == 0;
         (here && stamp & !WRITING < POSITION_LIMIT).then_some(holder)

@@ -79,6 +79,12 @@ fn see_every_stamp(heap: &Heap, below: u64) {
 }
 
 #[test]
+fn a_picture_of_a_slot_is_whole_or_of_two_entries_that_follow_each_other_there() {
+    model(4, 1, 2, &[|heap| _ = heap.picture(0)]);
+    model(3, 1, 4, &[|heap| _ = heap.picture(0)]);
+}
+
+#[test]
 fn whoever_sees_the_write_pointer_sees_every_stamp_below_it() {
     fn reader(heap: &Heap) {
         see_every_stamp(heap, heap.write_ptr.load(Acquire));

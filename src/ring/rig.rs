@@ -5,7 +5,9 @@
 #![allow(clippy::unwrap_used)]
 
 use super::{Ring, Seen, checkpoint, commit, committed_at};
-use crate::layout::{Checkpoint, CheckpointLine, Geometry, Output, OutputLine, ReaderLine};
+use crate::layout::{
+    Checkpoint, CheckpointLine, Geometry, Output, OutputLine, ReaderLine, WRITING,
+};
 use crate::sync::AtomicU64;
 use crate::sync::Ordering::Relaxed;
 use std::ops::Range;
@@ -56,6 +58,26 @@ impl Heap {
             assert_eq!(record, self.entry(position), "torn, or not the entry at {position}");
         }
         seen
+    }
+
+    /// Copies the slot of `position` as it is: each word is of the entry that its stamp stands for,
+    /// or, if that is being written, of the one before it in this slot.
+    pub fn picture(&self, position: u64) -> Option<u64> {
+        let mut words = vec![0xEE; self.geometry.slot_size() / 8 - 1];
+        let stamp = self.ring().picture(position, &mut words)?;
+        let (writing, capacity) = (stamp & WRITING != 0, self.geometry.capacity());
+        let holder = if writing { stamp & !WRITING } else { stamp.wrapping_sub(1) };
+        let before = holder.checked_sub(capacity).filter(|_| writing);
+        let entries = [Some(holder).filter(|_| stamp != 0), before];
+        let entries = entries.map(|p| p.map_or(vec![0; words.len() * 8], |p| self.entry(p)));
+        let of = |entry: &Vec<u8>, at: usize| entry.get(8 * at..8 * at + 8).map(<[u8]>::to_vec);
+        for (at, word) in words.iter().enumerate() {
+            let word = Some(word.to_le_bytes().to_vec());
+            let whole = of(&entries[0], at).or(Some(vec![0; 8])) == word;
+            let old = writing && of(&entries[1], at).or(Some(vec![0; 8])) == word;
+            assert!(whole || old, "word {at} under {stamp:#x} is of another entry");
+        }
+        Some(stamp)
     }
 }
 

@@ -46,6 +46,19 @@ fn rings() -> impl Iterator<Item = (u64, u64, bool)> {
 }
 
 #[test]
+fn a_picture_of_an_append_that_was_killed_is_of_both_entries_and_of_no_other() {
+    for stores in 0..=5 {
+        let heap = Heap::filled(2, 3, false);
+        assert_eq!(heap.picture(1), Some(2));
+        let ended = killed_after(stores, || heap.append(3));
+        let due = [2, WRITING | 3, WRITING | 3, 4, 4, 4][stores as usize];
+        assert_eq!((heap.picture(1), ended), (Some(due), stores >= 4), "{stores}");
+        assert_eq!(heap.picture(0), Some(3));
+    }
+    assert_eq!(Heap::new(2, 8).picture(0), Some(0));
+}
+
+#[test]
 fn an_entry_of_any_size_is_read_back_as_it_was_written_until_it_is_lapped() {
     for size in 1..=130 {
         let heap = Heap::new(4, size);
