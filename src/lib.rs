@@ -74,6 +74,7 @@
 //! | `segment` | a file in memory and the words in it; the only `unsafe` |
 //! | `writer`, `reader` | the two ends |
 //! | `snapshot` | a picture of pointers, lags, losses, owners |
+//! | `verify` | a look at every word, and what is wrong where |
 //! | `log` | the door |
 //! | `wait` | spin, yield, sleep, be woken |
 //! | [`sink`] | where entries go: CSV, and going on with a file that is there |
@@ -110,6 +111,8 @@ mod sync;
 #[cfg(feature = "report")]
 mod value;
 #[cfg(not(loom))]
+mod verify;
+#[cfg(not(loom))]
 mod wait;
 #[cfg(not(loom))]
 mod writer;
@@ -131,6 +134,8 @@ pub use segment::{Name, Presence, exit_on_fault};
 pub use snapshot::{ReaderState, Snapshot, WriterState};
 #[cfg(feature = "report")]
 pub use value::TimeFormat;
+#[cfg(not(loom))]
+pub use verify::{Finding, Severity, Verified};
 #[cfg(not(loom))]
 pub use wait::{Idle, Wait};
 #[cfg(not(loom))]

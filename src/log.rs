@@ -10,6 +10,7 @@ use crate::schema::{Form, Record, Schema};
 use crate::segment::{self, Access, Name, Presence, Segment, Terms};
 use crate::snapshot::Snapshot;
 use crate::sync::Ordering::Relaxed;
+use crate::verify::{self, Finding, Verified};
 use crate::writer::Writer;
 use std::path::Path;
 
@@ -326,6 +327,30 @@ impl Log {
     /// As [`open`](Options::open), if the log has been deleted or replaced.
     pub fn snapshot(&self) -> Result<Snapshot> {
         Snapshot::of(&self.segment)
+    }
+
+    /// Looks at every word of the log, and tells `found` of each that is not as docs/format.md says.
+    /// It stores nothing, and says nothing false of a log that goes on meanwhile: what changes under
+    /// the look is looked at again. What opening a log refuses is not found here but there.
+    ///
+    /// There is no checksum: a value that some writer could have stored is not found.
+    ///
+    /// ```
+    /// # use ringlog::{Log, Pod, Zeroable, record};
+    /// # #[repr(C)]
+    /// # #[derive(Clone, Copy, Pod, Zeroable)]
+    /// # struct Sample { value: f64 }
+    /// # record!(Sample { value });
+    /// # let name = format!("/ringlog-doc-verify-{}", std::process::id());
+    /// let log = Log::create::<Sample>(name.as_str())?;
+    /// log.writer::<Sample>()?.append(&Sample { value: 1.5 });
+    /// let verified = log.verify(|finding| eprintln!("{finding}"));
+    /// assert_eq!((verified.held, verified.entries, verified.damage), (0..1, 1, 0));
+    /// # Log::remove(name.as_str())?;
+    /// # Ok::<(), ringlog::Error>(())
+    /// ```
+    pub fn verify(&self, mut found: impl FnMut(Finding)) -> Verified {
+        verify::verify(&self.segment, &mut found)
     }
 
     /// How many writers it has had: another number is another writer.

@@ -420,6 +420,11 @@ impl Segment {
         &self.header
     }
 
+    /// The same by their place, with those that belong to nobody.
+    pub fn header_words(&self) -> &[AtomicU64] {
+        &self.header.words
+    }
+
     /// The slots.
     #[inline]
     pub fn ring(&self) -> Ring<'_> {
