@@ -337,7 +337,6 @@ impl Watched {
 
 /// The entries of a log, one here and one there.
 struct Entries<'a> {
-    log: &'a Log,
     observer: ringlog::Observer<Raw>,
     /// The first column that is a timestamp.
     time: Option<&'a Column>,
@@ -347,13 +346,13 @@ impl<'a> Entries<'a> {
     fn new(log: &'a Log) -> Result<Entries<'a>, Error> {
         let columns = log.schema().columns();
         let time = columns.iter().find(|column| column.kind() == Kind::Timestamp);
-        Ok(Entries { log, observer: log.observe(Start::Newest)?, time })
+        Ok(Entries { observer: log.observe(Start::Newest)?, time })
     }
 
     /// Seconds since the timestamp of the entry at `position`, if it is there.
     fn age(&mut self, position: u64, now_ns: u64) -> Option<f64> {
         let time = self.time?;
-        self.observer = self.log.observe(Start::At(position)).ok()?;
+        self.observer.seek(Start::At(position)).ok()?;
         let Polled::Entry { record, .. } = self.observer.poll() else { return None };
         let ns = i64::from_le_bytes(time.bytes(record).try_into().ok()?);
         Some((i128::from(now_ns) - i128::from(ns)) as f64 / 1e9)
