@@ -2,9 +2,8 @@
 
 use crate::common::{Stop, grouped, tell};
 use crate::screen::{Cell, Look, bytes, has_colour, moment, print, seconds, table};
-use crate::view::{Reader, State, View, Watched, Writer};
+use crate::view::{Reader, State, View, Watchlist, Writer};
 use crate::which::{Logs, explain};
-use ringlog::Error;
 use std::io::{self, IsTerminal as _};
 use std::path::Path;
 use std::time::Duration;
@@ -50,26 +49,14 @@ pub fn interval(text: &str) -> Result<Duration, String> {
 }
 
 pub fn run(args: Args) -> anyhow::Result<()> {
-    let (options, stop) = (args.logs.owner.options()?, Stop::on_signals()?);
+    let stop = Stop::on_signals()?;
     let colour = has_colour();
-    let mut watched: Vec<Watched> = Vec::new();
-    let mut look = || -> anyhow::Result<Vec<(String, Result<View, Error>)>> {
-        // Logs come and go.
-        let names = args.logs.names()?;
-        watched.retain(|log| names.contains(log.name()));
-        for name in names {
-            if watched.iter().all(|log| *log.name() != name) {
-                watched.push(Watched::new(name, options.clone()));
-            }
-        }
-        watched.sort_by_key(|log| log.name().to_string());
-        Ok(watched.iter_mut().map(|log| (log.name().to_string(), log.look())).collect())
-    };
-    look()?; // a rate takes two
+    let mut list = Watchlist::new(args.logs)?;
+    list.look()?; // a rate takes two
     let mut pause = args.watch.map_or(MOMENT, |interval| interval.min(MOMENT));
     while !stop.requested() {
         stop.wait(pause);
-        let all = look()?;
+        let all = list.look()?;
         let clears = args.watch.is_some() && !args.json && io::stdout().is_terminal();
         let mut text = if clears { "\x1b[H\x1b[2J".to_owned() } else { String::new() };
         if all.is_empty() && !args.json {
@@ -86,7 +73,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
                 }
                 // Which of all there are cannot be looked at is worth a line; of those that were
                 // asked for it is the answer.
-                Err(e) if args.logs.are_all() || args.watch.is_some() => {
+                Err(e) if list.are_all() || args.watch.is_some() => {
                     tell(format_args!("ringlog: {e}"));
                 }
                 Err(e) => failed = failed.or(Some(e)),

@@ -3,6 +3,7 @@
 //! no claim, no store.
 
 use crate::screen::Look;
+use crate::which::Logs;
 use ringlog::{Column, Error, Kind, Log, Name, Options, Polled, Raw, ReaderState, Start};
 use serde::Serialize;
 use std::fs;
@@ -11,6 +12,41 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// A reader that is behind and has not committed for so long is stalled.
 const STALLED: Duration = Duration::from_secs(2);
+
+/// Logs that are looked at again and again, while some come and some go.
+pub struct Watchlist {
+    logs: Logs,
+    options: Options,
+    watched: Vec<Watched>,
+}
+
+impl Watchlist {
+    /// Nothing is looked at yet.
+    pub fn new(logs: Logs) -> anyhow::Result<Watchlist> {
+        Ok(Watchlist { options: logs.owner.options()?, logs, watched: Vec::new() })
+    }
+
+    /// Looks at those that are there now, or at those that were named, in the order of their names.
+    pub fn look(&mut self) -> anyhow::Result<Vec<(Name, Result<View, Error>)>> {
+        let names = self.logs.names()?;
+        self.watched.retain(|log| names.contains(log.name()));
+        for name in names {
+            if self.watched.iter().all(|log| *log.name() != name) {
+                self.watched.push(Watched::new(name, self.options.clone()));
+            }
+        }
+        self.watched.sort_by_key(|log| log.name().to_string());
+        let looked = self.watched.iter_mut().map(|log| (log.name().clone(), log.look()));
+        // One that went since it was listed is no longer among all there are.
+        let gone = |outcome: &Result<View, Error>| matches!(outcome, Err(Error::NotFound { .. }));
+        Ok(looked.filter(|(_, outcome)| !(self.logs.are_all() && gone(outcome))).collect())
+    }
+
+    /// Nobody said which.
+    pub fn are_all(&self) -> bool {
+        self.logs.are_all()
+    }
+}
 
 /// A log that is looked at again and again.
 pub struct Watched {
