@@ -324,7 +324,7 @@ impl Log {
     /// A picture of its pointers and owners now.
     ///
     /// # Errors
-    /// As [`open`](Options::open), if the log has been deleted or replaced.
+    /// As [`open`](Options::open), if the log has been deleted, replaced or cut short.
     pub fn snapshot(&self) -> Result<Snapshot> {
         Snapshot::of(&self.segment)
     }

@@ -601,12 +601,7 @@ fn check_header(name: &Name, header: &Header, file_size: u64) -> Result<Checked>
             geometry.slot_size()
         )));
     }
-    if geometry.file_size() != file_size {
-        return Err(fits(format!(
-            "{capacity} slots of {slot_size} bytes make {} bytes, and the file has {file_size}",
-            geometry.file_size()
-        )));
-    }
+    check_size(name, &geometry, file_size)?;
     let unreadable = |why: String| Error::Schema { log: log(), why };
     let length = header.schema_len.load(Relaxed);
     let length = usize::try_from(length)
@@ -626,6 +621,19 @@ fn check_header(name: &Name, header: &Header, file_size: u64) -> Result<Checked>
         log_id: (high as u128) << 64 | low as u128,
         created_ns: header.created_ns.load(Relaxed),
     })
+}
+
+/// A file that is shorter than this is one whose memory is not there.
+fn check_size(name: &Name, geometry: &Geometry, file_size: u64) -> Result<()> {
+    let (capacity, slot_size, size) =
+        (geometry.capacity(), geometry.slot_size(), geometry.file_size());
+    if size == file_size {
+        return Ok(());
+    }
+    let why = format!(
+        "{capacity} slots of {slot_size} bytes make {size} bytes, and the file has {file_size}"
+    );
+    Err(Error::Geometry { log: name.to_string(), why })
 }
 
 /// A file description on which claims are taken and looked at: a claim is an open-file-description
@@ -657,6 +665,13 @@ impl Claims {
     pub fn is_taken(&self, role: Role) -> bool {
         let (from, size) = claimed_bytes(role);
         platform::is_locked(&self.file, from, size).unwrap_or(false)
+    }
+
+    /// Whether the log's file is as long as it was when it was mapped.
+    pub fn check_size(&self, segment: &Segment) -> Result<()> {
+        let cannot = Error::io(format!("{}: cannot be looked at", segment.name));
+        let size = self.file.metadata().map_err(cannot)?.len();
+        check_size(&segment.name, &segment.geometry, size)
     }
 
     /// Whether this is the process that took them, and not one that was forked from it.

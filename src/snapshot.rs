@@ -88,6 +88,8 @@ impl ReaderState {
 impl Snapshot {
     pub(crate) fn of(segment: &Segment) -> Result<Snapshot> {
         let claims = segment.claims(false)?;
+        // Whoever looks again and again should be told, and not end by a fault.
+        claims.check_size(segment)?;
         let header = segment.header();
         let line = &header.writer;
         let writer = WriterState {

@@ -799,6 +799,20 @@ fn an_observer_stores_nothing() {
 }
 
 #[test]
+fn a_log_that_is_cut_short_while_it_is_open_is_refused_by_the_next_look_and_is_no_fault() {
+    let place = Place::new();
+    let path = victim(&place);
+    let log = Log::open(path.as_path()).unwrap();
+    log.snapshot().unwrap();
+    for length in [4096 + 1, 4096, 100, 0] {
+        let file = File::options().write(true).open(&path).unwrap();
+        file.set_len(length).unwrap();
+        let why = format!("and the file has {length}");
+        assert_refused!(log.snapshot(), Error::Geometry { .. }, &why);
+    }
+}
+
+#[test]
 fn an_observer_needs_no_more_than_permission_to_read() {
     on_a_small_disk(64, |disk| {
         let path = disk.path().join("a.log");
