@@ -3,9 +3,16 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod dump;
+mod entries;
 mod list;
+mod reader;
+mod rm;
+mod schema;
 mod screen;
 mod stat;
+mod tail;
+mod verify;
 mod view;
 mod which;
 
@@ -34,12 +41,24 @@ struct Args {
 enum Command {
     List(list::Args),
     Stat(stat::Args),
+    Tail(tail::Args),
+    Dump(dump::Args),
+    Verify(verify::Args),
+    Schema(schema::Args),
+    Reader(reader::Args),
+    Rm(rm::Args),
 }
 
 fn main() -> ExitCode {
     let result = match Args::parse().command {
         Command::List(args) => list::run(args),
         Command::Stat(args) => stat::run(args),
+        Command::Tail(args) => tail::run(args),
+        Command::Dump(args) => dump::run(args),
+        Command::Verify(args) => verify::run(args),
+        Command::Schema(args) => schema::run(args),
+        Command::Reader(args) => reader::run(args),
+        Command::Rm(args) => rm::run(args),
     };
     match result {
         // Whoever reads us has seen enough.

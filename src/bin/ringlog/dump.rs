@@ -1,0 +1,63 @@
+//! `ringlog dump`: the entries of a log, all or from one position to another.
+
+use crate::common::{self, Failed, Stop};
+use crate::entries::{Shown, place, take};
+use crate::which::OneLog;
+use ringlog::{Raw, Start};
+
+/// The entries of a log, or some of them
+#[derive(clap::Args, Debug)]
+#[command(after_help = "\
+As CSV and JSON Lines, entries are what `reporter` writes, byte for byte. What was overwritten before
+it could be shown is told on stderr. The entry that was being written when the writer was killed comes
+last and is marked.
+
+Examples:
+  ringlog dump /engine > engine.csv
+  ringlog dump --from 1000000 --to 1000100 --output jsonl
+  ringlog dump --where symbol=AAPL --where 'price>=189.45' --columns time,price")]
+pub struct Args {
+    #[command(flatten)]
+    log: OneLog,
+    /// Begin here: oldest, a position, or -N for the last N entries
+    #[arg(long, value_name = "A", default_value = "oldest", allow_hyphen_values = true)]
+    #[arg(value_parser = place)]
+    from: Start,
+    /// End before this position
+    #[arg(long, value_name = "B")]
+    to: Option<u64>,
+    #[command(flatten)]
+    shown: Shown,
+}
+
+pub fn run(args: Args) -> anyhow::Result<()> {
+    common::say_if_cut_short("ringlog", &args.log.name())?;
+    let stop = Stop::on_signals()?;
+    if let (Start::At(from), Some(to)) = (args.from, args.to)
+        && from > to
+    {
+        return Err(Failed(2, format!("--from {from} is behind --to {to}")).into());
+    }
+    let log = args.log.open()?;
+    let mut printer = args.shown.printer(log.schema())?;
+    let mut observer = log.observe::<Raw>(Start::Newest)?;
+    let end = observer.position();
+    let to = args.to.unwrap_or(u64::MAX);
+    observer.seek(args.from)?;
+    take(
+        &mut observer,
+        end.min(to),
+        || stop.requested(),
+        |position, record| {
+            if printer.wants(position, record) { printer.entry(position, record) } else { Ok(()) }
+        },
+    )?;
+    printer.finish()?;
+    let here = observer.position();
+    match observer.unfinished() {
+        Some((position, record)) if position == here && position < to => {
+            printer.unfinished(&log, position, record)
+        }
+        _ => Ok(()),
+    }
+}

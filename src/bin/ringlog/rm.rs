@@ -1,0 +1,103 @@
+//! `ringlog rm`: removes logs, but none that anybody has a claim on. Asks nothing.
+
+use crate::common::{Failed, tell};
+use crate::entries::entries;
+use crate::screen::print;
+use crate::which::{Owner, explain, name};
+use ringlog::{Error, Log, Name, Presence, Snapshot};
+
+/// Remove logs, unless a living process holds a claim on them
+#[derive(clap::Args, Debug)]
+#[command(after_help = "\
+What is no log is left alone. A log that is removed is gone, with the places of its readers; their
+output files stay, and are set aside when there is a new log of this name.
+
+Examples:
+  ringlog rm /engine
+  ringlog rm --force /engine     though its writer or a reader lives: it goes on, with memory that
+                                 nobody else can find any more")]
+pub struct Args {
+    /// Names in shared memory, or paths of files: what has a slash within
+    #[arg(value_name = "LOG", required = true)]
+    logs: Vec<String>,
+    /// Also if somebody holds a claim, or it is too damaged to tell. Those attached go on with what
+    /// they have, and nobody else finds it: new readers and writers begin with another log
+    #[arg(long)]
+    force: bool,
+    #[command(flatten)]
+    owner: Owner,
+}
+
+pub fn run(args: Args) -> anyhow::Result<()> {
+    let mut failed = None;
+    for log in &args.logs {
+        let Err(error) = remove(&name(log), &args) else { continue };
+        // Each is told of; the first one's exit code counts, and its line comes last.
+        match &failed {
+            None => failed = Some(error),
+            Some(_) => tell(format_args!("ringlog: {error:#}")),
+        }
+    }
+    failed.map_or(Ok(()), Err)
+}
+
+fn remove(name: &Name, args: &Args) -> anyhow::Result<()> {
+    let log = match args.owner.options()?.open(name) {
+        Ok(log) => Some(log),
+        Err(e @ (Error::Version { .. } | Error::Geometry { .. } | Error::Schema { .. })) => {
+            if !args.force {
+                let why = format!("{e}; who has a claim on it cannot be told, --force removes it");
+                return Err(Failed(6, why).into());
+            }
+            None
+        }
+        Err(e) => return Err(explain(e)),
+    };
+    let mut said = String::new();
+    if let Some(log) = &log {
+        let snapshot = log.snapshot()?;
+        let holders = holders(&snapshot);
+        if !holders.is_empty() && !args.force {
+            let them = holders.join(", ");
+            return Err(Failed(
+                4,
+                format!("{name}: in use: {them}; stop them first, or use --force"),
+            )
+            .into());
+        }
+        said = what_goes(&snapshot, &holders);
+        if log.presence() != Presence::Here {
+            return Err(Failed(5, format!("{name}: another file has its name by now")).into());
+        }
+    }
+    Log::remove(name)?;
+    Ok(print(&format!("removed {name}{said}\n"))?)
+}
+
+/// `the writer is process 12`, and the readers.
+fn holders(snapshot: &Snapshot) -> Vec<String> {
+    let writer =
+        snapshot.writer.alive.then(|| format!("the writer is process {}", snapshot.writer.pid));
+    let readers = snapshot.readers.iter().filter(|reader| reader.alive);
+    let readers = readers.map(|reader| format!("reader {} is process {}", reader.id, reader.pid));
+    writer.into_iter().chain(readers).collect()
+}
+
+/// What goes with a log, for who did not know.
+fn what_goes(snapshot: &Snapshot, holders: &[String]) -> String {
+    let mut said = String::new();
+    for reader in snapshot.readers.iter().filter(|reader| reader.known) {
+        let lag = snapshot.lag(reader.id);
+        if lag > 0 {
+            said += &format!("; reader {} had {} still to carry out", reader.id, entries(lag));
+        }
+    }
+    if !holders.is_empty() {
+        said += &format!(
+            "; {} on, with memory that nobody else finds: {}",
+            if holders.len() == 1 { "one goes" } else { "some go" },
+            holders.join(", ")
+        );
+    }
+    said
+}

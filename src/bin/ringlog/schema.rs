@@ -1,0 +1,182 @@
+//! `ringlog schema`: what the entries of a log are made of, for people and for programs.
+
+use crate::common::{Failed, grouped};
+use crate::screen::{Cell, Look, has_colour, print, table};
+use crate::which::OneLog;
+use ringlog::{Column, Kind, Log, Schema};
+use serde::Serialize;
+
+/// What the entries of a log are made of
+#[derive(clap::Args, Debug)]
+#[command(after_help = "\
+Examples:
+  ringlog schema                                      the columns, as a table
+  writer --schema \"$(ringlog schema --declare)\" ...   another log of the same columns
+  ringlog schema /engine --rust > src/entry.rs        a struct for the engine, or for a reader in Rust")]
+pub struct Args {
+    #[command(flatten)]
+    log: OneLog,
+    /// As `writer --schema` takes it
+    #[arg(long, conflicts_with_all = ["rust", "json"])]
+    declare: bool,
+    /// As a struct in Rust
+    #[arg(long, conflicts_with = "json")]
+    rust: bool,
+    /// As one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(args: Args) -> anyhow::Result<()> {
+    let log = args.log.open()?;
+    let text = match () {
+        () if args.declare => declaration(log.schema()).map_err(|why| Failed(1, why))?,
+        () if args.rust => rust(&log).map_err(|why| Failed(1, why))?,
+        () if args.json => json(&log)?,
+        () => shown(&log),
+    };
+    Ok(print(&text)?)
+}
+
+fn shown(log: &Log) -> String {
+    let head = |text, right| Cell { right, ..Cell::text(text) }.look(Look::Dim);
+    let heads =
+        vec![head("column", false), head("type", false), head("offset", true), head("size", true)];
+    let row = |column: &Column| {
+        vec![
+            Cell::text(column.name()),
+            Cell::text(column.kind()),
+            Cell::number(column.offset()),
+            Cell::number(column.kind().size()),
+        ]
+    };
+    let rows: Vec<_> =
+        std::iter::once(heads).chain(log.schema().columns().iter().map(row)).collect();
+    let geometry = log.geometry();
+    format!(
+        "{}{}, {} bytes a record, {} a slot\n",
+        table(&rows, has_colour()),
+        match rows.len() - 1 {
+            1 => "1 column".to_owned(),
+            count => format!("{} columns", grouped(count as u64)),
+        },
+        grouped(geometry.entry_size() as u64),
+        grouped(geometry.slot_size() as u64),
+    )
+}
+
+/// A log's schema as JSON has it.
+#[derive(Serialize)]
+struct Json<'a> {
+    log: String,
+    record_bytes: usize,
+    slot_bytes: usize,
+    columns: Vec<JsonColumn<'a>>,
+}
+
+#[derive(Serialize)]
+struct JsonColumn<'a> {
+    name: &'a str,
+    r#type: String,
+    offset: usize,
+    size: usize,
+}
+
+fn json(log: &Log) -> anyhow::Result<String> {
+    let columns = log.schema().columns().iter().map(|column| JsonColumn {
+        name: column.name(),
+        r#type: column.kind().to_string(),
+        offset: column.offset(),
+        size: column.kind().size(),
+    });
+    let json = Json {
+        log: log.name().to_string(),
+        record_bytes: log.geometry().entry_size(),
+        slot_bytes: log.geometry().slot_size(),
+        columns: columns.collect(),
+    };
+    Ok(serde_json::to_string(&json)? + "\n")
+}
+
+/// `time:timestamp,symbol:text8`, if that is laid out as this log is.
+fn declaration(schema: &Schema) -> Result<String, String> {
+    let columns = schema.columns().iter();
+    let text: Vec<_> = columns.map(|it| format!("{}:{}", it.name(), it.kind())).collect();
+    let text = text.join(",");
+    match Schema::declared(&text) {
+        Ok(declared) if declared == *schema => Ok(text + "\n"),
+        _ => Err("a declaration cannot say where its columns are: they leave gaps, or stand in \
+                  another order; --rust can"
+            .to_owned()),
+    }
+}
+
+/// A struct whose record is this one.
+fn rust(log: &Log) -> Result<String, String> {
+    let schema = log.schema();
+    let mut fields: Vec<&Column> = schema.columns().iter().collect();
+    fields.sort_by_key(|column| column.offset());
+    let (mut text, mut imports, mut end, mut align, mut gaps) = (String::new(), vec![], 0, 1, 0);
+    let mut gap = |text: &mut String, from: usize, to: usize| {
+        while schema.columns().iter().any(|column| column.name() == format!("_gap{gaps}")) {
+            gaps += 1;
+        }
+        *text += &format!("    _gap{gaps}: [u8; {}],\n", to - from);
+        gaps += 1;
+    };
+    for column in fields {
+        let (name, kind, offset) = (column.name(), column.kind(), column.offset());
+        if !is_field_name(name) {
+            return Err(format!("`{name}` cannot be the name of a field in Rust"));
+        }
+        if offset < end {
+            return Err(format!("`{name}` begins within another column, as no field in Rust can"));
+        }
+        if offset % kind.align() != 0 {
+            return Err(format!("`{name}` is not aligned, as a field in Rust has to be"));
+        }
+        if offset > end {
+            gap(&mut text, end, offset);
+        }
+        let (import, shown) = match kind {
+            Kind::Text(length) => (Some("Text"), format!("Text<{length}>")),
+            Kind::Decimal(scale) => (Some("Decimal"), format!("Decimal<{scale}>")),
+            Kind::Timestamp => (Some("Timestamp"), "Timestamp".to_owned()),
+            Kind::Bool => (Some("Bool"), "Bool".to_owned()),
+            kind => (None, kind.to_string()),
+        };
+        imports.extend(import);
+        text += &format!("    pub {name}: {shown},\n");
+        (end, align) = (offset + kind.size(), align.max(kind.align()));
+    }
+    if schema.entry_size() % align != 0 {
+        return Err(
+            "the record's size is no multiple of its alignment, as that of a struct in Rust \
+                    has to be"
+                .to_owned(),
+        );
+    }
+    if end < schema.entry_size() {
+        gap(&mut text, end, schema.entry_size());
+    }
+    imports.extend(["Pod", "Zeroable", "record"]);
+    // As rustfmt sorts them: types first.
+    imports.sort_by_key(|name| (name.starts_with(char::is_lowercase), *name));
+    imports.dedup();
+    let names: Vec<_> = schema.columns().iter().map(Column::name).collect();
+    Ok(format!(
+        "use ringlog::{{{}}};\n\n/// An entry of {}.\n#[repr(C)]\n#[derive(Clone, Copy, Pod, \
+         Zeroable)]\npub struct Entry {{\n{text}}}\nrecord!(Entry {{ {} }});\n",
+        imports.join(", "),
+        log.name(),
+        names.join(", ")
+    ))
+}
+
+fn is_field_name(name: &str) -> bool {
+    const KEYWORDS: &str = "_ abstract as async await become box break const continue crate do dyn \
+                            else enum extern false final fn for gen if impl in let loop macro match \
+                            mod move mut override priv pub ref return self Self static struct super \
+                            trait true try type typeof unsafe unsized use virtual where while yield";
+    KEYWORDS.split_ascii_whitespace().all(|keyword| keyword != name)
+}

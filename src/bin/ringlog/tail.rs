@@ -1,0 +1,172 @@
+//! `ringlog tail`: the last entries of a log, to the very end, and those that come.
+
+use crate::common::{self, Stop, tell};
+use crate::entries::{Printer, Shown, place, take};
+use crate::which::OneLog;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use ringlog::{Log, Observer, Presence, Raw, Role, Start};
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::AsFd as _;
+use std::time::{Duration, Instant};
+
+/// How long to sleep when there is nothing new: at first, and at most.
+const PAUSES: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(50)];
+/// How often to look whether log, writer and stdout are still the same.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// The last entries of a log, and those that come
+#[derive(clap::Args, Debug)]
+#[command(after_help = "\
+After the engine was killed this is the flight recorder: it shows the last entries to the very end,
+and the one that was being written, marked. Each 8 bytes of that are of it, or of the entry that was
+in its slot a lap before.
+
+Examples:
+  ringlog tail                         the last ten
+  ringlog tail /engine -f              and all that come, until Ctrl-C or until the log is deleted
+  ringlog tail -n 100 --where symbol=AAPL --columns time,bid,ask
+  ringlog tail -f -n 0 -o jsonl | jq .price")]
+pub struct Args {
+    #[command(flatten)]
+    log: OneLog,
+    /// Go on with those that come
+    #[arg(long, short)]
+    follow: bool,
+    /// How many; of those that --where is true of
+    #[arg(short = 'n', long = "lines", value_name = "N", default_value_t = 10)]
+    count: u64,
+    /// Begin here, with all that follow: oldest, newest, a position, or -N for the last N entries
+    #[arg(long, value_name = "POS", conflicts_with = "count", allow_hyphen_values = true)]
+    #[arg(value_parser = place)]
+    from: Option<Start>,
+    #[command(flatten)]
+    shown: Shown,
+}
+
+pub fn run(args: Args) -> anyhow::Result<()> {
+    common::say_if_cut_short("ringlog", &args.log.name())?;
+    let stop = Stop::on_signals()?;
+    let log = args.log.open()?;
+    let mut printer = args.shown.printer(log.schema())?;
+    let mut observer = log.observe::<Raw>(Start::Newest)?;
+    let end = observer.position();
+    match args.from {
+        Some(from) => {
+            observer.seek(from)?;
+            show(&mut observer, end, || stop.requested(), &mut printer)?;
+        }
+        // Of all that are there, the last that are wanted.
+        None if printer.is_picky() => {
+            observer.seek(Start::Oldest)?;
+            let mut last = VecDeque::new();
+            take(
+                &mut observer,
+                end,
+                || stop.requested(),
+                |position, record| {
+                    if args.count > 0 && printer.wants(position, record) {
+                        if last.len() as u64 >= args.count {
+                            last.pop_front();
+                        }
+                        last.push_back((position, record.to_vec()));
+                    }
+                    Ok(())
+                },
+            )?;
+            last.iter().try_for_each(|(position, record)| printer.entry(*position, record))?;
+        }
+        None => {
+            observer.seek(Start::Last(args.count))?;
+            show(&mut observer, end, || stop.requested(), &mut printer)?;
+        }
+    }
+    match args.follow {
+        true => follow(&log, &mut observer, &stop, &mut printer),
+        false => {
+            printer.finish()?;
+            show_unfinished(&log, &mut observer, &mut printer).map(drop)
+        }
+    }
+}
+
+fn show(
+    observer: &mut Observer<Raw>,
+    to: u64,
+    enough: impl Fn() -> bool,
+    printer: &mut Printer,
+) -> anyhow::Result<()> {
+    take(observer, to, enough, |position, record| match printer.wants(position, record) {
+        true => printer.entry(position, record),
+        false => Ok(()),
+    })
+}
+
+/// Shows the entry that has been begun behind the last one shown, if there is one: which.
+fn show_unfinished(
+    log: &Log,
+    observer: &mut Observer<Raw>,
+    printer: &mut Printer,
+) -> anyhow::Result<Option<u64>> {
+    let here = observer.position();
+    let Some((position, record)) = observer.unfinished().filter(|it| it.0 == here) else {
+        return Ok(None);
+    };
+    printer.unfinished(log, position, record)?;
+    Ok(Some(position))
+}
+
+/// Shows what comes, until a signal does, the log is gone, or nobody reads us any more.
+fn follow(
+    log: &Log,
+    observer: &mut Observer<Raw>,
+    stop: &Stop,
+    printer: &mut Printer,
+) -> anyhow::Result<()> {
+    let [shortest, longest] = PAUSES;
+    let (mut pause, mut looked, mut epoch) = (shortest, Instant::now(), log.epoch());
+    let mut unfinished = None;
+    while !stop.requested() {
+        let before = observer.position();
+        show(observer, u64::MAX, || stop.requested() || looked.elapsed() >= LOOK, printer)?;
+        printer.flush()?;
+        if looked.elapsed() >= LOOK {
+            looked = Instant::now();
+            if log.presence() != Presence::Here {
+                // What was appended before it was gone, and no more: its writer may go on unseen.
+                let end = observer.position().saturating_add(observer.lag());
+                show(observer, end, || stop.requested(), printer)?;
+                printer.finish()?;
+                tell(format_args!("ringlog: {} was deleted", log.name()));
+                return Ok(());
+            }
+            let known = std::mem::replace(&mut epoch, log.epoch());
+            if known != epoch {
+                let pid = log.snapshot().map_or(0, |snapshot| snapshot.writer.pid);
+                tell(format_args!("ringlog: {} has another writer, process {pid}", log.name()));
+            }
+            // Of a writer that lives, it is published sooner than anybody could read this.
+            if unfinished != Some(observer.position()) && !log.is_claimed(Role::Writer)? {
+                unfinished = show_unfinished(log, observer, printer)?.or(unfinished);
+            }
+            if is_unread() {
+                return Ok(());
+            }
+        }
+        if observer.position() > before {
+            pause = shortest;
+            continue;
+        }
+        std::thread::sleep(pause);
+        pause = longest.min(2 * pause);
+    }
+    printer.finish()
+}
+
+/// Whether stdout is a pipe that nobody reads any more.
+fn is_unread() -> bool {
+    let stdout = io::stdout();
+    let mut looked = [PollFd::new(stdout.as_fd(), PollFlags::empty())];
+    poll(&mut looked, PollTimeout::ZERO).is_ok()
+        && looked[0].revents().is_some_and(|is| is.contains(PollFlags::POLLERR))
+}
