@@ -149,7 +149,7 @@ fn rust(log: &Log) -> Result<String, String> {
         text += &format!("    pub {name}: {shown},\n");
         (end, align) = (offset + kind.size(), align.max(kind.align()));
     }
-    if schema.entry_size() % align != 0 {
+    if !schema.entry_size().is_multiple_of(align) {
         return Err(
             "the record's size is no multiple of its alignment, as that of a struct in Rust \
                     has to be"

@@ -41,7 +41,6 @@ impl Owner {
     }
 }
 
-#[allow(dead_code)]
 impl OneLog {
     /// What it is called.
     pub fn name(&self) -> Name {
