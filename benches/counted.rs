@@ -21,7 +21,7 @@ mod report;
 use common::{Result, Sample, Scratch};
 use report::Tick;
 use ringlog::layout::DEFAULT_CAPACITY;
-use ringlog::sink::csv::CsvOptions;
+use ringlog::sink::RowOptions;
 use ringlog::{Polled, Raw, Reader, Report, Start, Turn, Writer};
 use std::fs;
 use std::time::Duration;
@@ -169,7 +169,7 @@ fn reported(count: u64) -> Result<()> {
     let reader = scratch.log.reader_from::<Raw>(0, Start::Last(count))?;
     // It writes when it has enough, however long that takes.
     let flush = Duration::MAX;
-    let (mut report, _) = Report::to_csv(reader, &path, CsvOptions::default(), flush)?;
+    let (mut report, _) = Report::to_file(reader, &path, RowOptions::default(), flush)?;
     while report.turn(u64::MAX)? == Turn::Busy {}
     report.carry_out()?;
     assert_eq!((report.rows(), report.lost()), (count, 0));

@@ -77,7 +77,7 @@
 //! | `verify` | a look at every word, and what is wrong where |
 //! | `log` | the door |
 //! | `wait` | spin, yield, sleep, be woken |
-//! | [`sink`] | where entries go: CSV, and going on with a file that is there |
+//! | [`sink`] | where entries go: rows of CSV or JSON Lines, and going on with a file that is there |
 //! | `report` | poll, sink, checkpoint, commit |
 //!
 //! # Features
@@ -126,7 +126,7 @@ pub use platform::Memory;
 #[cfg(not(loom))]
 pub use reader::{Attached, Observer, Polled, Reader, Start};
 #[cfg(all(feature = "report", not(loom)))]
-pub use report::{Report, Turn};
+pub use report::{Report, Rotated, Turn};
 pub use schema::{Bool, Column, Decimal, Field, Form, Kind, Raw, Record, Schema, Text, Timestamp};
 #[cfg(not(loom))]
 pub use segment::{Name, Presence, exit_on_fault};

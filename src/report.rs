@@ -7,18 +7,17 @@ use crate::error::Result;
 use crate::layout::Output;
 use crate::reader::{Polled, Reader, Start};
 use crate::schema::Raw;
-use crate::sink::csv::{Csv, CsvOptions};
 use crate::sink::file::Left;
-use crate::sink::{Mark, Sink};
+use crate::sink::{Mark, RowOptions, Rows, Sink};
 use std::io;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// A reader and the sink it carries its entries to.
 ///
 /// Entries are committed only after the sink's checkpoint, so that a kill at any moment repeats
-/// entries at worst, and a sink that knows what it already has ([`Csv`]) does not even that.
+/// entries at worst, and a sink that knows what it already has ([`Rows`] in a file) does not even that.
 pub struct Report<S> {
     reader: Reader<Raw>,
     sink: S,
@@ -43,6 +42,16 @@ pub enum Turn {
     Idle,
     /// These positions were overwritten before this reader took them.
     Lost(Range<u64>),
+}
+
+/// What became of a file that was due.
+#[derive(Debug)]
+pub enum Rotated {
+    /// It is finished, under this name, and the next one is begun. Second come sentences that the
+    /// user should see.
+    Finished(PathBuf, Vec<String>),
+    /// It could not be written to or renamed, and is gone on with.
+    Kept(io::Error),
 }
 
 impl<S: Sink> Report<S> {
@@ -149,19 +158,19 @@ impl<S: Sink> Report<S> {
     }
 }
 
-impl Report<Csv> {
-    /// Carries `reader` to the CSV file at `path`, going on where the file's rows end. Second come
-    /// sentences that its user should see: a file set aside, rows written again.
+impl Report<Rows> {
+    /// Carries `reader` to the file at `path`, going on where its rows end. Second come sentences
+    /// that its user should see: a file set aside, rows written again.
     ///
     /// # Errors
     /// [`Error::OutputInUse`](crate::Error::OutputInUse) while another process writes the file;
     /// [`Error::Io`](crate::Error::Io), also for a pipe that nobody reads.
-    pub fn to_csv(
+    pub fn to_file(
         mut reader: Reader<Raw>,
         path: &Path,
-        options: CsvOptions,
+        options: RowOptions,
         flush: Duration,
-    ) -> Result<(Report<Csv>, Vec<String>)> {
+    ) -> Result<(Report<Rows>, Vec<String>)> {
         let attached = reader.attached();
         let left = Left {
             output: reader.output(),
@@ -180,28 +189,42 @@ impl Report<Csv> {
     /// next row. Does nothing while the file has its name, and gives `None`.
     ///
     /// # Errors
-    /// As [`to_csv`](Report::to_csv), and as [`turn`](Report::turn).
-    pub fn rotate(&mut self, path: &Path, options: CsvOptions) -> Result<Option<Vec<String>>> {
+    /// As [`to_file`](Report::to_file).
+    pub fn reopen(&mut self) -> Result<Option<Vec<String>>> {
         if self.sink.has_its_name() {
             return Ok(None);
         }
         // If the old file takes no more, its rest goes to the new one.
         let _ = self.carry_out();
-        self.reopen(path, options, false).map(Some)
+        self.open_anew(false).map(Some)
+    }
+
+    /// Finishes the file: `out.csv` is renamed to `out.<position>.csv`, with the position that its
+    /// rows begin at in 15 digits, and a new `out.csv` is begun at the next row. Whatever is killed
+    /// in between, each row is in one of them. Ask [`Rows::is_due`] whether it is time to.
+    ///
+    /// # Errors
+    /// As [`to_file`](Report::to_file), if the new file cannot be begun.
+    pub fn rotate(&mut self) -> Result<Rotated> {
+        match self.carry_out().and_then(|()| self.sink.finish()) {
+            Ok(part) => Ok(Rotated::Finished(part, self.open_anew(false)?)),
+            Err(e) => Ok(Rotated::Kept(e)),
+        }
     }
 
     /// Looks whether somebody has deleted, cut or changed the file, and mends what can be mended.
     ///
     /// # Errors
-    /// As [`to_csv`](Report::to_csv).
-    pub fn mend(&mut self, path: &Path, options: CsvOptions) -> Result<Vec<String>> {
+    /// As [`to_file`](Report::to_file).
+    pub fn mend(&mut self) -> Result<Vec<String>> {
         match self.sink.is_intact() {
             true => Ok(Vec::new()),
-            false => self.reopen(path, options, true),
+            false => self.open_anew(true),
         }
     }
 
-    fn reopen(&mut self, path: &Path, options: CsvOptions, heal: bool) -> Result<Vec<String>> {
+    fn open_anew(&mut self, heal: bool) -> Result<Vec<String>> {
+        let Some((path, options)) = self.sink.place() else { return Ok(Vec::new()) };
         let end = self.reader.position();
         self.reader.rewind();
         (self.rows, self.waiting) = (self.committed_rows, None);
@@ -218,7 +241,7 @@ impl Report<Csv> {
             self.reader.set_output(&Output::default());
         }
         self.sink.release().map_err(crate::Error::io(path.display().to_string()))?;
-        let (sink, notes) = open(&mut self.reader, path, options, &left)?;
+        let (sink, notes) = open(&mut self.reader, &path, options, &left)?;
         self.lost_before = self.lost_before.min(self.reader.lost());
         self.sink = sink;
         // Rows that are gone with the file are to be taken again, and to be counted then.
@@ -235,12 +258,12 @@ impl Report<Csv> {
 fn open(
     reader: &mut Reader<Raw>,
     path: &Path,
-    options: CsvOptions,
+    options: RowOptions,
     left: &Left,
-) -> Result<(Csv, Vec<String>)> {
+) -> Result<(Rows, Vec<String>)> {
     let schema = reader.schema().clone();
     let disown = || reader.set_output(&Output::default());
-    let (sink, resume) = Csv::open(path, &schema, options, left, disown)?;
+    let (sink, resume) = Rows::open(path, &schema, options, left, disown)?;
     reader.go_to(resume.position, resume.lost);
     // The place first: whatever is killed in between, the file begins no later than the reader.
     reader.commit_with(resume.length);

@@ -7,7 +7,7 @@ mod common;
 
 use common::{Place, positions, run};
 use ringlog::layout::HEADER_SIZE;
-use ringlog::sink::csv::CsvOptions;
+use ringlog::sink::RowOptions;
 use ringlog::{Log, Pod, Polled, Raw, Report, Turn, Zeroable, record};
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
@@ -53,7 +53,7 @@ fn rows_that_may_wait_longer_are_committed_together() {
     append(&log, 3);
     let reader = log.reader::<Raw>(0).unwrap();
     let (path, hour) = (place.file("output.csv"), Duration::from_secs(3600));
-    let (mut report, _) = Report::to_csv(reader, &path, CsvOptions::default(), hour).unwrap();
+    let (mut report, _) = Report::to_file(reader, &path, RowOptions::default(), hour).unwrap();
     for rows in 1..=3 {
         assert_eq!(report.turn(1).unwrap(), Turn::Busy);
         assert_eq!((report.rows(), report.committed_rows()), (rows, 0));
@@ -74,7 +74,7 @@ fn a_loss_that_no_row_follows_is_committed_in_time_too() {
     }
     let reader = log.reader::<Raw>(0).unwrap();
     let (path, at_once) = (place.file("output.csv"), Duration::ZERO);
-    let (mut report, _) = Report::to_csv(reader, &path, CsvOptions::default(), at_once).unwrap();
+    let (mut report, _) = Report::to_file(reader, &path, RowOptions::default(), at_once).unwrap();
     report.carry_out().unwrap(); // the header, which would be a reason too
     assert_eq!(report.turn(1).unwrap(), Turn::Lost(0..2));
     assert_eq!(report.reader().committed().position, 0, "told first");
@@ -90,8 +90,8 @@ fn what_went_before_a_report_began_is_no_loss_when_its_file_is_healed() {
     let path = place.file("output.csv");
     for healed in [false, true] {
         let reader = log.reader::<Raw>(0).unwrap();
-        let (options, at_once) = (CsvOptions::default(), Duration::ZERO);
-        let (mut report, _) = Report::to_csv(reader, &path, options, at_once).unwrap();
+        let (options, at_once) = (RowOptions::default(), Duration::ZERO);
+        let (mut report, _) = Report::to_file(reader, &path, options, at_once).unwrap();
         if !healed {
             append(&log, 100); // the oldest entry is another by now
         }

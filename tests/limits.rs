@@ -19,7 +19,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::waitpid;
 use nix::unistd::{ForkResult, Pid, alarm, fork, mkfifo, pause};
 use ringlog::layout::{HEADER_SIZE, Header, ReaderLine, WriterLine};
-use ringlog::sink::csv::CsvOptions;
+use ringlog::sink::RowOptions;
 use ringlog::{Error, Log, Name, Polled, Raw, Reader, Report, Role, Writer, Zeroable as _};
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
@@ -881,7 +881,7 @@ fn a_report_to_a_pipe_that_nobody_reads_is_refused_and_does_not_wait() {
     mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
     let reader = feed.log.reader::<Raw>(0).unwrap();
     let opening = std::thread::spawn(move || {
-        Report::to_csv(reader, &pipe, CsvOptions::default(), Duration::ZERO).map(drop)
+        Report::to_file(reader, &pipe, RowOptions::default(), Duration::ZERO).map(drop)
     });
     until("it is refused", || opening.is_finished().then_some(()));
     let error = opening.join().unwrap().unwrap_err().to_string();

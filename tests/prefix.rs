@@ -8,7 +8,7 @@ mod common;
 
 use common::Place;
 use proptest::prelude::*;
-use ringlog::sink::csv::CsvOptions;
+use ringlog::sink::RowOptions;
 use ringlog::{Log, Pod, Raw, Report, Text, Turn, Zeroable, record};
 use std::fs;
 use std::path::Path;
@@ -35,8 +35,8 @@ fn append(log: &Log, count: u64) {
 /// Carries out what there is, as `reporter 0 --once` does.
 fn carry(log: &Log, path: &Path) {
     let reader = log.reader::<Raw>(0).unwrap();
-    let options = CsvOptions::default();
-    let (mut report, _) = Report::to_csv(reader, path, options, Duration::ZERO).unwrap();
+    let options = RowOptions::default();
+    let (mut report, _) = Report::to_file(reader, path, options, Duration::ZERO).unwrap();
     while report.turn(u64::MAX).unwrap() != Turn::Idle {}
     report.carry_out().unwrap();
 }

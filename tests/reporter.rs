@@ -844,7 +844,7 @@ fn a_file_that_no_reporter_can_have_written_is_left_alone() {
     fs::write(place.file("passwd"), "root:x:0:0:root\n").unwrap();
     let ended = run(place.reporter(0, &["--once", "--output", "passwd"]));
     assert_eq!(ended.code(), 2, "{ended:?}");
-    assert!(ended.stderr.contains("passwd: is no CSV"), "{ended:?}");
+    assert!(ended.stderr.contains("passwd: is neither CSV nor JSON Lines"), "{ended:?}");
     assert_eq!(fs::read_to_string(place.file("passwd")).unwrap(), "root:x:0:0:root\n");
     assert!(!place.file("passwd.1").exists());
 }

@@ -28,7 +28,7 @@ use fastrand::Rng;
 use nix::sys::signal::{Signal, raise};
 use nix::unistd::{Pid, alarm, gettid};
 use ringlog::layout::{Checkpoint, HEADER_SIZE, WRITING};
-use ringlog::sink::csv::{Csv, CsvOptions};
+use ringlog::sink::{RowOptions, Rows};
 use ringlog::{
     Error, Log, Observer, Pod, Polled, Raw, Reader, Recovered, Report, Role, Start, TimeFormat,
     Turn, Writer, Zeroable, record,
@@ -265,10 +265,10 @@ fn obey(command: &[&str]) -> String {
 }
 
 /// A report that has taken all there is, and has not written it out.
-fn report(log: &Log, output: &Path) -> Report<Csv> {
+fn report(log: &Log, output: &Path) -> Report<Rows> {
     let reader: Reader<Raw> = log.reader(0).unwrap();
-    let options = CsvOptions { time: TimeFormat::Nanos, sync: false };
-    let report = Report::to_csv(reader, output, options, Duration::MAX);
+    let options = RowOptions { time: TimeFormat::Nanos, ..RowOptions::default() };
+    let report = Report::to_file(reader, output, options, Duration::MAX);
     let (mut report, notes) = report.unwrap();
     assert_eq!(notes, [""; 0]);
     while report.turn(u64::MAX).unwrap() != Turn::Idle {}

@@ -16,7 +16,7 @@
 //! and polls of 1 ms: the highest rate of several at which none of them lost an entry.
 
 use crate::common::{Figure, Result, Scratch, note, per_operation};
-use ringlog::sink::csv::{Csv, CsvOptions};
+use ringlog::sink::{RowOptions, Rows};
 use ringlog::{
     Decimal, Log, Pod, Polled, Raw, Report, Start, Text, Timestamp, Turn, Zeroable, record,
 };
@@ -184,16 +184,16 @@ fn check(path: &Path, expected: &[u8]) {
     fs::remove_file(path).expect("the file");
 }
 
-fn begin(log: &Log, path: &Path) -> Report<Csv> {
+fn begin(log: &Log, path: &Path) -> Report<Rows> {
     let reader = log.reader_from::<Raw>(0, Start::Oldest).expect("the reader");
-    let (options, flush) = (CsvOptions::default(), Duration::from_millis(10));
-    let report = Report::to_csv(reader, path, options, flush);
+    let (options, flush) = (RowOptions::default(), Duration::from_millis(10));
+    let report = Report::to_file(reader, path, options, flush);
     let (report, notes) = report.expect("a new file");
     assert_eq!(notes, [""; 0]);
     report
 }
 
-fn carry_out(report: &mut Report<Csv>) {
+fn carry_out(report: &mut Report<Rows>) {
     while report.turn(u64::MAX).expect("room for the file") == Turn::Busy {}
     report.carry_out().expect("room for the file");
     assert_eq!((report.rows(), report.lost()), (ROWS, 0));

@@ -9,7 +9,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use ringlog::layout::{HEADER_SIZE, Header, READERS, ReaderLine};
-use ringlog::sink::csv::CsvOptions;
+use ringlog::sink::RowOptions;
 use ringlog::{
     Decimal, Log, Observer, Pod, Polled, Raw, Reader, Report, Schema, Start, TimeFormat, Timestamp,
     Turn, Writer, Zeroable, record,
@@ -235,10 +235,10 @@ fn batches(log: &Fuzzed, door: &Log, count: u64) {
 fn report(log: &Fuzzed, reader: Reader<Raw>, time: TimeFormat) {
     let path = directory().join("output.csv");
     let _ = fs::remove_file(&path);
-    let options = CsvOptions { time, sync: false };
+    let options = RowOptions { time, ..RowOptions::default() };
     let (end, from) = (reader.attached().end, reader.position());
     let resumed = reader.attached().start == Start::Resume;
-    let (mut report, _) = Report::to_csv(reader, &path, options, Duration::MAX).unwrap();
+    let (mut report, _) = Report::to_file(reader, &path, options, Duration::MAX).unwrap();
     let begin = report.reader().position();
     // A file it had under this name is gone, and what it had is written again; no such thing
     // comes of beginning elsewhere.

@@ -9,7 +9,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use ringlog::layout::Header;
-use ringlog::sink::csv::CsvOptions;
+use ringlog::sink::RowOptions;
 use ringlog::{Error, Log, Raw, Report, Schema, Start, TimeFormat, Turn, Writer};
 use ringlog_fuzz::{Bytes, Image, bounded, directory};
 use std::fs::{self, File};
@@ -73,8 +73,8 @@ fn carry(
     limit: u64,
 ) -> ringlog::Result<Carried> {
     let reader = log.reader_from::<Raw>(0, start)?;
-    let options = CsvOptions { time, sync: false };
-    let (mut report, _) = Report::to_csv(reader, path, options, Duration::MAX)?;
+    let options = RowOptions { time, ..RowOptions::default() };
+    let (mut report, _) = Report::to_file(reader, path, options, Duration::MAX)?;
     let begun = report.reader().position();
     let settles = matches!(report.reader().attached().start, Start::Oldest | Start::Last(_));
     let mut lost = Vec::<Range<u64>>::new();

@@ -1,12 +1,18 @@
-//! `reporter N`: carries a log out to CSV, as durable reader N.
+//! `reporter N`: carries a log out to rows of CSV or JSON Lines, as durable reader N.
 
 mod common;
+#[cfg(feature = "compress")]
+#[path = "reporter/compress.rs"]
+mod compress;
 
 use clap::Parser;
 use common::{EXIT_CODES, Failed, LogArgs, Stop, grouped, number, per_second, put_up, tell};
 use nix::libc;
-use ringlog::sink::csv::{Csv, CsvOptions};
-use ringlog::{Error, Idle, Log, Name, Options, Presence, Report, Start, TimeFormat, Turn, Wait};
+use ringlog::sink::{Format, Rotation, RowOptions, Rows};
+use ringlog::{
+    Error, Idle, Log, Name, Options, Presence, Report, Rotated, Start, TimeFormat, Turn, Wait,
+};
+use std::cell::Cell;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
@@ -19,6 +25,8 @@ use std::time::{Duration, Instant};
 
 /// How often to look whether log, writer and output file are still the same.
 const LOOK: Duration = Duration::from_millis(200);
+/// How long until a file that could not be finished is tried again.
+const RETRY: Duration = Duration::from_secs(1);
 /// How long a log that was replaced must be silent while somebody still has it open for writing.
 const SILENCE: Duration = Duration::from_secs(1);
 
@@ -29,9 +37,11 @@ Examples:
   reporter 1 --once                         carry out what is new since last time, then stop
   reporter 2 --from -100 --output -         the last 100 entries and all that follow, to stdout
   reporter 4 --path /var/lib/engine.log --fsync --strict
+  reporter 5 --format jsonl                 JSON Lines, into output_5.jsonl
+  reporter 6 --rotate 1G,1h                 a new file at each gigabyte, and at least each hour
 ";
 
-/// Carry a ring log out to CSV, each entry exactly once, across any number of kills.
+/// Carry a ring log out to CSV or JSON Lines, each entry exactly once, across any number of kills.
 ///
 /// Reader N keeps its place in the log. What is in the output file is never written again, and
 /// what the writer overwrote first is reported as lost, with its range. A full disk is waited for.
@@ -43,9 +53,20 @@ struct Args {
     reader: u8,
     #[command(flatten)]
     log: LogArgs,
-    /// The file to write, `-` for stdout [default: output_N.csv]
+    /// The file to write, `-` for stdout [default: output_N.csv or output_N.jsonl]
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// What a row looks like
+    #[arg(long, value_name = "FORMAT", default_value = "csv")]
+    format: RowsAs,
+    /// Finish the file when it is so large (100M, 1G; a bare number is bytes) or so old (10m, 1h,
+    /// 1d), and begin the next; both may be given. A finished one is output_N.<first position>.csv
+    #[arg(long, value_name = "SIZE|TIME", value_delimiter = ',', value_parser = limit)]
+    rotate: Vec<Limit>,
+    /// Compress the files that --rotate has finished, while it goes on
+    #[cfg(feature = "compress")]
+    #[arg(long, value_name = "HOW", requires = "rotate")]
+    compress: Option<compress::How>,
     /// What to do while there is nothing new
     #[arg(long, value_name = "HOW", default_value = "sleep")]
     idle: How,
@@ -91,6 +112,39 @@ fn duration(text: &str) -> Result<Duration, String> {
         Ok(ms) => Ok(Duration::from_millis(ms)),
         Err(_) => humantime::parse_duration(text).map_err(|e| format!("{e}, as in 1ms or 2s")),
     }
+}
+
+/// Until when a file is added to.
+#[derive(Debug, Clone, Copy)]
+enum Limit {
+    Size(u64),
+    Age(Duration),
+}
+
+/// `1G`, `1h`; `m` is minutes and `M` is 2^20.
+fn limit(text: &str) -> Result<Limit, String> {
+    let limit = match text.trim_end_matches(['k', 'K', 'M', 'g', 'G']).parse::<u64>() {
+        Ok(_) => number(text).ok().map(Limit::Size),
+        Err(_) => humantime::parse_duration(text).ok().map(Limit::Age),
+    };
+    match limit {
+        None => Err("a size such as 100M or 1G, or a time such as 10m, 1h or 1d".to_owned()),
+        Some(Limit::Size(0) | Limit::Age(Duration::ZERO)) => Err("more than nothing".to_owned()),
+        Some(limit) => Ok(limit),
+    }
+}
+
+fn rotation(limits: &[Limit]) -> Option<Rotation> {
+    let sizes = limits.iter().filter_map(|limit| match limit {
+        Limit::Size(size) => Some(*size),
+        Limit::Age(_) => None,
+    });
+    let ages = limits.iter().filter_map(|limit| match limit {
+        Limit::Age(age) => Some(*age),
+        Limit::Size(_) => None,
+    });
+    let rotation = Rotation { size: sizes.min(), age: ages.min() };
+    (rotation != Rotation::default()).then_some(rotation)
 }
 
 fn reader(text: &str) -> Result<u8, String> {
@@ -163,6 +217,14 @@ enum Time {
     Rfc3339,
 }
 
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum RowsAs {
+    /// A header `seq,<columns>`, then a line an entry
+    Csv,
+    /// JSON Lines: an object an entry, {"seq":12,"price":189.4500}
+    Jsonl,
+}
+
 fn main() -> ExitCode {
     let args = Args::parse();
     let program = format!("reporter {}", args.reader);
@@ -176,7 +238,12 @@ struct Reporter {
     options: Options,
     /// `None` is stdout.
     output: Option<PathBuf>,
-    csv: CsvOptions,
+    rows_as: RowOptions,
+    rotation: Option<Rotation>,
+    /// When a file could not be finished.
+    kept: Cell<Option<Instant>>,
+    #[cfg(feature = "compress")]
+    compress: Option<compress::Worker>,
     wait: Wait,
     stop: Stop,
     hangup: Arc<AtomicBool>,
@@ -204,7 +271,20 @@ impl Reporter {
         let output = match &args.output {
             Some(path) if path.as_os_str() == "-" => None,
             Some(path) => Some(path.clone()),
-            None => Some(PathBuf::from(format!("output_{}.csv", args.reader))),
+            None => Some(PathBuf::from(match args.format {
+                RowsAs::Csv => format!("output_{}.csv", args.reader),
+                RowsAs::Jsonl => format!("output_{}.jsonl", args.reader),
+            })),
+        };
+        let rotation = rotation(&args.rotate);
+        let is_stream =
+            |path| std::fs::metadata(path).is_ok_and(|it| !it.is_file() && !it.is_dir());
+        if rotation.is_some() && output.as_ref().is_none_or(is_stream) {
+            return Err(Failed(2, "--rotate is for a file, and the output is none".into()).into());
+        }
+        let format = match args.format {
+            RowsAs::Csv => Format::Csv,
+            RowsAs::Jsonl => Format::Jsonl,
         };
         let time = match args.time {
             Time::Ns => TimeFormat::Nanos,
@@ -214,7 +294,14 @@ impl Reporter {
             name: args.log.name(),
             options: args.log.options()?,
             output,
-            csv: CsvOptions { time, sync: args.fsync },
+            rows_as: RowOptions { format, time, sync: args.fsync },
+            rotation,
+            kept: Cell::default(),
+            #[cfg(feature = "compress")]
+            compress: args
+                .compress
+                .map(|how| compress::Worker::start(args.reader, how))
+                .transpose()?,
             wait: if args.spin { Wait::Spin } else { args.idle.wait(args.poll)? },
             stop: Stop::on_signals()?,
             hangup,
@@ -235,6 +322,13 @@ impl Reporter {
                 Err(e) if self.waits() && is_gone(&e) => {} // deleted before it was claimed
                 Err(e) => return Err(e),
             }
+        }
+        #[cfg(feature = "compress")]
+        if let Some(worker) = self.compress.take() {
+            if worker.is_busy() {
+                self.say(format_args!("waiting until the finished files are compressed"));
+            }
+            worker.finish();
         }
         let time = self.began.elapsed();
         let (rows, rate) = (grouped(self.rows), grouped(per_second(self.rows, time)));
@@ -291,7 +385,7 @@ impl Reporter {
     }
 
     /// Ready to carry out; `None` if a signal came first.
-    fn open(&self, log: &Log, start: Start) -> anyhow::Result<Option<Report<Csv>>> {
+    fn open(&self, log: &Log, start: Start) -> anyhow::Result<Option<Report<Rows>>> {
         let reader = log.reader_from(self.args.reader.into(), start)?;
         if self.args.log.prefault || self.args.log.lock {
             self.say(format_args!("{}: {}", log.name(), reader.memory()?));
@@ -307,16 +401,23 @@ impl Reporter {
         }
         let flush = self.args.flush;
         let Some(path) = &self.output else {
-            let stdout = Csv::stdout(log.schema(), self.csv)?;
+            let stdout = Rows::stdout(log.schema(), self.rows_as)?;
             return Ok(Some(Report::new(reader, stdout, flush)));
         };
         let (report, notes) = if std::fs::metadata(path).is_ok_and(|it| it.file_type().is_fifo()) {
             let Some(pipe) = self.wait_for_other_end(path)? else { return Ok(None) };
-            (Report::new(reader, Csv::stream(pipe, log.schema(), self.csv), flush), Vec::new())
+            (Report::new(reader, Rows::stream(pipe, log.schema(), self.rows_as), flush), Vec::new())
         } else {
-            Report::to_csv(reader, path, self.csv, flush).map_err(output_failed)?
+            Report::to_file(reader, path, self.rows_as, flush).map_err(output_failed)?
         };
         self.warn_all(&notes);
+        #[cfg(feature = "compress")]
+        if let Some(worker) = &self.compress {
+            // What a run before this one was killed over.
+            let parts = ringlog::sink::parts(path);
+            let failed = |e| Failed(7, format!("{}: finished parts: {e}", path.display()));
+            parts.map_err(failed)?.into_iter().for_each(|part| worker.take(part));
+        }
         self.say(format_args!(
             "{} to {}, from {}",
             log.name(),
@@ -355,7 +456,7 @@ impl Reporter {
     }
 
     /// Carries entries out until there is a reason to stop, and then what is left.
-    fn carry(&self, log: &Log, report: &mut Report<Csv>) -> anyhow::Result<Left> {
+    fn carry(&self, log: &Log, report: &mut Report<Rows>) -> anyhow::Result<Left> {
         let mut watch = Watch::new(log);
         loop {
             let left = self.take(log, report, &mut watch)?;
@@ -380,7 +481,12 @@ impl Reporter {
     }
 
     /// Takes entries until there is a reason to stop.
-    fn take(&self, log: &Log, report: &mut Report<Csv>, watch: &mut Watch) -> anyhow::Result<Left> {
+    fn take(
+        &self,
+        log: &Log,
+        report: &mut Report<Rows>,
+        watch: &mut Watch,
+    ) -> anyhow::Result<Left> {
         let end = report.reader().attached().end;
         let mut pause = Idle::new(self.wait);
         loop {
@@ -388,7 +494,8 @@ impl Reporter {
             if self.stop.requested() || report.rows() >= wanted {
                 return Ok(Left::Done);
             }
-            let turn = report.turn(wanted - report.rows());
+            self.rotate(report)?;
+            let turn = report.turn(wanted.saturating_sub(report.rows()));
             let turn = self.insist(report, turn)?;
             if let Turn::Lost(range) = &turn {
                 let count = range.end - range.start;
@@ -419,7 +526,7 @@ impl Reporter {
     }
 
     /// An output that takes no more is tried again and again; meanwhile nothing is committed.
-    fn insist(&self, report: &mut Report<Csv>, turn: io::Result<Turn>) -> anyhow::Result<Turn> {
+    fn insist(&self, report: &mut Report<Rows>, turn: io::Result<Turn>) -> anyhow::Result<Turn> {
         let Err(mut error) = turn else { return Ok(turn?) };
         let mut said = false;
         while report.sink().is_temporary(&error) && !self.stop.requested() {
@@ -461,20 +568,54 @@ impl Reporter {
         .into())
     }
 
+    /// Finishes the file if it is time to.
+    fn rotate(&self, report: &mut Report<Rows>) -> anyhow::Result<()> {
+        let Some(rotation) = &self.rotation else { return Ok(()) };
+        let kept = self.kept.get();
+        if !report.sink().is_due(rotation) || kept.is_some_and(|then| then.elapsed() < RETRY) {
+            return Ok(());
+        }
+        let rest = report.carry_out().map(|()| Turn::Idle);
+        self.insist(report, rest)?;
+        match report.rotate().map_err(output_failed)? {
+            Rotated::Finished(part, notes) => {
+                self.kept.set(None);
+                self.warn_all(&notes);
+                self.say(format_args!(
+                    "{} is finished as {}, and begun anew, from {}",
+                    self.output_name(),
+                    part.display(),
+                    report.reader().position()
+                ));
+                #[cfg(feature = "compress")]
+                self.compress.iter().for_each(|worker| worker.take(part.clone()));
+            }
+            Rotated::Kept(e) => {
+                if self.kept.replace(Some(Instant::now())).is_none() {
+                    self.warn(format_args!(
+                        "{} cannot be finished: {e}; going on with it, and trying again",
+                        self.output_name()
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn output_name(&self) -> String {
         self.output.as_ref().map_or("stdout".to_owned(), |path| path.display().to_string())
     }
 
     /// HUP, and what others have done to the file.
-    fn look_after_output(&self, report: &mut Report<Csv>) -> anyhow::Result<()> {
+    fn look_after_output(&self, report: &mut Report<Rows>) -> anyhow::Result<()> {
         let hangup = self.hangup.swap(false, Ordering::Relaxed);
         let Some(path) = &self.output else { return Ok(()) };
         if !hangup {
-            self.warn_all(&report.mend(path, self.csv).map_err(output_failed)?);
+            self.warn_all(&report.mend().map_err(output_failed)?);
             return Ok(());
         }
         let shown = path.display();
-        match report.rotate(path, self.csv).map_err(output_failed)? {
+        match report.reopen().map_err(output_failed)? {
             None => self.say(format_args!("{shown} has its name, and is gone on with")),
             Some(notes) => {
                 self.warn_all(&notes);
@@ -512,7 +653,7 @@ impl Watch {
     }
 
     /// Whether the log has been deleted, and all of it has been read.
-    fn is_over(&mut self, log: &Log, report: &Report<Csv>, idle: bool) -> bool {
+    fn is_over(&mut self, log: &Log, report: &Report<Rows>, idle: bool) -> bool {
         let presence = log.presence();
         let position = report.reader().position();
         let moved = std::mem::replace(&mut self.position, position) != position;

@@ -8,15 +8,15 @@
 
 #![forbid(unsafe_code)]
 
-use super::rows::{RowFormat, Rows, seq_of};
+use super::rows::{RowFormat, SEQ, WholeRows};
 use crate::error::{Error, Result, invalid};
 use crate::layout::{Checkpoint, FNV_BASIS, Header, MAGIC, Output, fnv1a};
 use crate::platform::directory_of;
 use std::fs::{File, Metadata, OpenOptions, TryLockError};
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Read as _, Seek as _, SeekFrom};
 use std::mem::offset_of;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
@@ -60,14 +60,8 @@ pub(super) fn open(
     left: &Left,
     disown: impl FnOnce(),
 ) -> Result<(File, Resume)> {
-    // A link stays where it is: it is the file behind it that is made, or set aside.
-    let path = &match std::fs::read_link(path) {
-        Ok(target) => path.canonicalize().unwrap_or_else(|_| directory_of(path).join(target)),
-        Err(e) if matches!(e.kind(), ErrorKind::InvalidInput | ErrorKind::NotFound) => {
-            path.to_owned() // not a link
-        }
-        Err(e) => return Err(Error::io(format!("{}: cannot be written", path.display()))(e)),
-    };
+    let path =
+        &behind_links(path).map_err(Error::io(format!("{}: cannot be written", path.display())))?;
     let shown = path.display();
     let cannot = || Error::io(format!("{shown}: cannot be written"));
     let mut notes = Vec::new();
@@ -126,11 +120,15 @@ pub(super) fn open(
         }
         Finding::Nothing | Finding::Foreign { .. } => {
             let position = left.position;
-            let healed = left.output.filter(|old| {
-                let heal =
-                    !left.explicit && !matches!(finding, Finding::Foreign { heal: false, .. });
-                heal && old.path == output.path && old.begin < position
-            });
+            let heal = !left.explicit && !matches!(finding, Finding::Foreign { heal: false, .. });
+            let mut healed =
+                left.output.filter(|old| heal && old.path == output.path && old.begin < position);
+            // Killed when it was finished, and before the next was begun.
+            if let Some(old) = &healed
+                && is_finished(path, old).map_err(cannot())?
+            {
+                healed = None;
+            }
             (output.begin, output.lost) = (position, lost);
             if let Some(old) = healed {
                 (output.begin, output.lost) = (old.begin, old.lost.min(lost));
@@ -156,18 +154,14 @@ pub(super) fn open(
 
 /// Why a file must not even be renamed: it is nothing that a reporter has written.
 fn untouchable(file: &File, path: &Path) -> io::Result<Option<&'static str>> {
-    let begins = |at, bytes: &[u8]| {
-        let mut read = vec![0; bytes.len()];
-        match file.read_exact_at(&mut read, at) {
-            Err(e) if e.kind() == ErrorKind::UnexpectedEof => Ok(false),
-            result => result.map(|()| read == bytes),
-        }
-    };
+    let begins = |at, bytes: &[u8]| read_at(file, at, bytes.len()).map(|read| read == bytes);
     if begins(offset_of!(Header, magic) as u64, &MAGIC.to_le_bytes())? {
         return Ok(Some("is a log"));
     }
-    let csv = path.extension().is_some_and(|extension| extension == "csv") || begins(0, b"seq,")?;
-    Ok((!csv).then_some("is no CSV, neither by its name nor by what it holds"))
+    let named =
+        path.extension().is_some_and(|extension| extension == "csv" || extension == "jsonl");
+    let rows = named || begins(0, b"seq,")? || begins(0, SEQ)?;
+    Ok((!rows).then_some("is neither CSV nor JSON Lines, by its name or by what it holds"))
 }
 
 /// What is under the name.
@@ -197,43 +191,35 @@ fn examine(file: &File, format: &RowFormat, left: &Left) -> io::Result<Finding> 
         return foreign(&why, false);
     }
 
-    let header = format.header().len() as u64;
-    let mut beginning = vec![0; header.min(length) as usize];
-    file.read_exact_at(&mut beginning, 0)?;
-    if beginning != format.header() {
-        return match format.header().starts_with(&beginning) {
-            true => Ok(Finding::Ours { next: output.begin, rows: 0, length: 0, head: 0 }),
-            false => foreign("its columns are not the log's", true),
-        };
-    }
-    let cut = mark > length;
-    let another = || foreign("it does not begin with the row that this reader wrote", true);
-    let mut head = 0;
-    match Rows::new(file, header, format.longest)?.next()? {
-        Some(row) => {
-            head = format.head(row);
-            if output.head != 0 && output.head != head {
-                return match output.head == format.other_head(row) {
-                    true => foreign("its times are written in another way", false),
-                    false => another(),
-                };
+    let unlike = |why: &str| {
+        for (other, way) in format.others() {
+            if output.head != 0 && head_of(file, &other)? == Beginning::Row(output.head) {
+                return foreign(way, false);
             }
         }
-        None if mark > header && !cut => return another(), // there was one when it was committed
-        None => {}
-    }
+        foreign(why, true)
+    };
+    let (header, cut) = (format.header().len() as u64, mark > length);
+    let head = match head_of(file, format)? {
+        Beginning::Cut => {
+            return Ok(Finding::Ours { next: output.begin, rows: 0, length: 0, head: 0 });
+        }
+        Beginning::Other => return unlike("its columns are not the log's"),
+        Beginning::Row(head) if output.head == 0 || output.head == head => head,
+        // There was a row when it was committed.
+        Beginning::Header if cut || mark <= header => 0,
+        _ => return unlike("it does not begin with the row that this reader wrote"),
+    };
 
     // Behind the committed length there are few rows; without it, all have to be looked at.
     let (from, least) = if cut || mark < header { (header, output.begin) } else { (mark, since) };
-    let mut last_byte = [0];
-    file.read_exact_at(&mut last_byte, from - 1)?;
-    if last_byte != *b"\n" {
+    if from > 0 && read_at(file, from - 1, 1)? != b"\n" {
         return foreign("it is not as this reader left it", true);
     }
-    let mut rows = Rows::new(file, from, format.longest)?;
+    let mut rows = WholeRows::new(file, from, format)?;
     let (mut next, mut count) = (least, 0);
     while let Some(row) = rows.next()? {
-        match seq_of(row) {
+        match format.position_of(row) {
             Some(seq) if seq >= left.end => {
                 let why = format!("it has row {seq}, and the log ends at {}", left.end);
                 return foreign(&why, false);
@@ -256,6 +242,45 @@ fn examine(file: &File, format: &RowFormat, left: &Left) -> io::Result<Finding> 
         return foreign(&why, false);
     }
     Ok(Finding::Ours { next, rows: count, length: rows.end, head })
+}
+
+/// How a file begins, to somebody who expects a format.
+#[derive(PartialEq, Eq)]
+enum Beginning {
+    /// With a part of the header.
+    Cut,
+    /// With the header, and no whole line behind it.
+    Header,
+    /// With the header and a row, of which this is the hash.
+    Row(u64),
+    /// With the header and something else.
+    NoRow,
+    /// Without the header.
+    Other,
+}
+
+fn head_of(file: &File, format: &RowFormat) -> io::Result<Beginning> {
+    let header = format.header();
+    let beginning = read_at(file, 0, header.len())?;
+    if beginning != header {
+        let cut = header.starts_with(&beginning);
+        return Ok(if cut { Beginning::Cut } else { Beginning::Other });
+    }
+    let mut rows = WholeRows::new(file, header.len() as u64, format)?;
+    Ok(match rows.next()? {
+        None => Beginning::Header,
+        Some(row) if format.position_of(row).is_some() => Beginning::Row(format.head(row)),
+        Some(_) => Beginning::NoRow,
+    })
+}
+
+/// So many bytes, or as many as there are.
+fn read_at(file: &File, at: u64, count: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let mut file = file;
+    file.seek(SeekFrom::Start(at))?;
+    file.take(count as u64).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// The file that the name stands for, claimed for this process; `None` if there is none.
@@ -304,13 +329,7 @@ fn lock(file: &File, path: &Path) -> Result<()> {
 fn set_aside(path: &Path) -> io::Result<PathBuf> {
     let mut number = 1u64;
     loop {
-        let mut name = path.file_stem().unwrap_or_default().to_owned();
-        name.push(format!(".{number}"));
-        if let Some(extension) = path.extension() {
-            name.push(".");
-            name.push(extension);
-        }
-        let aside = path.with_file_name(name);
+        let aside = with_infix(path, &number.to_string());
         // The empty file reserves the name, so that the rename replaces nothing of anybody's.
         match OpenOptions::new().write(true).create_new(true).open(&aside) {
             Ok(_) => {
@@ -323,6 +342,132 @@ fn set_aside(path: &Path) -> io::Result<PathBuf> {
             Err(e) if e.kind() == ErrorKind::AlreadyExists => number += 1,
             Err(e) => return Err(e),
         }
+    }
+}
+
+/// Renames `out.csv` to the first of `out.000000000000012.csv`, `out.000000000000012.1.csv`, ...
+/// that is free, if its rows begin at 12.
+pub(super) fn finish(path: &Path, output: &Output) -> io::Result<PathBuf> {
+    let path = behind_links(path)?;
+    let mut number = 0;
+    loop {
+        let part = part_name(&path, output.begin, number);
+        number += 1;
+        if is_compressed(&part)? {
+            continue;
+        }
+        // As in `set_aside`; an empty file is what somebody reserved who was killed then.
+        match OpenOptions::new().write(true).create_new(true).open(&part) {
+            Err(e) if e.kind() != ErrorKind::AlreadyExists => return Err(e),
+            Err(_) if !is_empty(&part)? => continue,
+            _ => {}
+        }
+        return match std::fs::rename(&path, &part) {
+            Ok(()) => Ok(part),
+            Err(e) => {
+                let _ = std::fs::remove_file(&part);
+                Err(e)
+            }
+        };
+    }
+}
+
+/// Whether this file has been renamed by [`finish`].
+fn is_finished(path: &Path, output: &Output) -> io::Result<bool> {
+    let mut number = 0;
+    loop {
+        let part = part_name(path, output.begin, number);
+        number += 1;
+        match std::fs::symlink_metadata(&part) {
+            Ok(meta) if identity(&meta) == output.file => return Ok(true),
+            Ok(_) => {}
+            Err(e) if e.kind() != ErrorKind::NotFound => return Err(e),
+            Err(_) if !is_compressed(&part)? => return Ok(false),
+            Err(_) => {}
+        }
+    }
+}
+
+/// What is behind the names of compressed parts.
+const COMPRESSED: [&str; 2] = [".zst", ".gz"];
+
+fn is_compressed(part: &Path) -> io::Result<bool> {
+    for extension in COMPRESSED {
+        let mut name = part.as_os_str().to_owned();
+        name.push(extension);
+        if Path::new(&name).try_exists()? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn is_empty(path: &Path) -> io::Result<bool> {
+    let meta = std::fs::symlink_metadata(path)?;
+    Ok(meta.is_file() && meta.len() == 0)
+}
+
+fn part_name(path: &Path, begin: u64, number: u64) -> PathBuf {
+    match number {
+        0 => with_infix(path, &format!("{begin:015}")),
+        _ => with_infix(path, &format!("{begin:015}.{number}")),
+    }
+}
+
+/// The finished parts of the output at `path`, as a [`Rotation`](super::Rotation) leaves them, in
+/// their order; without those that are compressed.
+///
+/// # Errors
+/// What the operating system said about its directory.
+pub fn parts(path: &Path) -> io::Result<Vec<PathBuf>> {
+    let path = behind_links(path)?;
+    let mut parts = Vec::new();
+    for entry in directory_of(&path).read_dir()? {
+        let part = directory_of(&path).join(entry?.file_name());
+        if let Some(begin) = begin_of(&part, &path)
+            && std::fs::symlink_metadata(&part).is_ok_and(|it| it.is_file() && it.len() > 0)
+        {
+            parts.push((begin, part));
+        }
+    }
+    parts.sort_unstable();
+    Ok(parts.into_iter().map(|(_, part)| part).collect())
+}
+
+/// Where the rows of a part begin, by its name, and the number behind that.
+fn begin_of(part: &Path, path: &Path) -> Option<(u64, u64)> {
+    let name = part.file_name()?.as_bytes();
+    let begin = path.file_stem()?.as_bytes();
+    let end = path.extension().map_or(&b""[..], |it| it.as_bytes());
+    let name = name.strip_prefix(begin)?.strip_prefix(b".")?.strip_suffix(end)?;
+    let name = if end.is_empty() { name } else { name.strip_suffix(b".")? };
+    let name = str::from_utf8(name).ok()?;
+    let (position, number) = name.split_once('.').unwrap_or((name, "0"));
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let named = position.len() >= 15 && digits(position) && digits(number);
+    named.then_some((position.parse().ok()?, number.parse().ok()?))
+}
+
+/// `out.csv` as `out.INFIX.csv`.
+fn with_infix(path: &Path, infix: &str) -> PathBuf {
+    let mut name = path.file_stem().unwrap_or_default().to_owned();
+    name.push(".");
+    name.push(infix);
+    if let Some(extension) = path.extension() {
+        name.push(".");
+        name.push(extension);
+    }
+    path.with_file_name(name)
+}
+
+/// A link stays where it is: it is the file behind it that is made, or renamed.
+fn behind_links(path: &Path) -> io::Result<PathBuf> {
+    match std::fs::read_link(path) {
+        Ok(target) => Ok(path.canonicalize().unwrap_or_else(|_| directory_of(path).join(target))),
+        Err(e) if matches!(e.kind(), ErrorKind::InvalidInput | ErrorKind::NotFound) => {
+            Ok(path.to_owned()) // not a link
+        }
+        Err(e) => Err(e),
     }
 }
 

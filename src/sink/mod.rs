@@ -3,11 +3,13 @@
 
 #![forbid(unsafe_code)]
 
-pub mod csv;
 pub(crate) mod file;
 mod rows;
+mod text;
 
+pub use file::parts;
 pub use rows::{Format, RowFormat};
+pub use text::{Rotation, RowOptions, Rows};
 
 use crate::layout::Output;
 use std::io;

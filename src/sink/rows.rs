@@ -12,6 +12,9 @@ use std::ops::Range;
 /// How much of a file is read at a time.
 const CHUNK: usize = 128 << 10;
 
+/// How a row of JSON Lines begins.
+pub(super) const SEQ: &[u8] = b"{\"seq\":";
+
 /// What a row looks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Format {
@@ -76,21 +79,21 @@ struct Column {
 impl RowFormat {
     /// For records of these columns.
     pub fn new(schema: &Schema, format: Format, time: TimeFormat) -> RowFormat {
-        let columns = schema.columns();
+        let columns = schema.columns().iter().map(|column| Column {
+            kind: column.kind(),
+            bytes: column.offset()..column.offset() + column.kind().size(),
+            key: format!(",\"{}\":", column.name()).into(), // letters, digits and underscores
+        });
+        RowFormat::of(columns.collect(), format, time)
+    }
+
+    fn of(columns: Vec<Column>, format: Format, time: TimeFormat) -> RowFormat {
         // A text at worst: every byte of it a quote that is doubled, or a control byte of six.
-        let longest = |kind: Kind, key: &[u8]| match format {
-            Format::Csv => kind.most_text() + 3,
-            Format::Jsonl => key.len() + 2 * kind.most_text() + 2,
+        let longest = |column: &Column| match format {
+            Format::Csv => column.kind.most_text() + 3,
+            Format::Jsonl => column.key.len() + 2 * column.kind.most_text() + 2,
         };
-        let columns: Vec<Column> = columns
-            .iter()
-            .map(|column| Column {
-                kind: column.kind(),
-                bytes: column.offset()..column.offset() + column.kind().size(),
-                key: format!(",\"{}\":", column.name()).into(), // letters, digits and underscores
-            })
-            .collect();
-        let longest = columns.iter().map(|it| longest(it.kind, &it.key)).sum::<usize>() + 31;
+        let longest = columns.iter().map(longest).sum::<usize>() + SEQ.len() + 23;
         let header = header(&columns, format);
         RowFormat { columns, format, time, header, longest }
     }
@@ -128,7 +131,7 @@ impl RowFormat {
     }
 
     fn object(&self, position: u64, record: &[u8], out: &mut Vec<u8>) {
-        out.extend_from_slice(b"{\"seq\":");
+        out.extend_from_slice(SEQ);
         out.extend_from_slice(itoa::Buffer::new().format(position).as_bytes());
         for Column { kind, bytes, key } in &self.columns {
             out.extend_from_slice(key);
@@ -153,23 +156,36 @@ impl RowFormat {
         out.extend_from_slice(b"}\n");
     }
 
+    /// The position of a row that [`row`](RowFormat::row) made.
+    pub(super) fn position_of(&self, row: &[u8]) -> Option<u64> {
+        let (begin, end) = match self.format {
+            Format::Csv => (&b""[..], &b"\n"[..]),
+            Format::Jsonl => (SEQ, &b"}\n"[..]),
+        };
+        let digits = row.strip_prefix(begin)?.strip_suffix(end)?.split(|&it| it == b',').next()?;
+        str::from_utf8(digits).ok()?.parse().ok()
+    }
+
     /// What tells a file's beginning from another's: the header, the way times are written, and
     /// the first row. Never 0.
     pub(super) fn head(&self, first_row: &[u8]) -> u64 {
-        self.head_as(self.time, first_row)
-    }
-
-    /// The same of a file that has its times in the other way.
-    pub(super) fn other_head(&self, first_row: &[u8]) -> u64 {
-        match self.time {
-            TimeFormat::Nanos => self.head_as(TimeFormat::Rfc3339, first_row),
-            TimeFormat::Rfc3339 => self.head_as(TimeFormat::Nanos, first_row),
-        }
-    }
-
-    fn head_as(&self, time: TimeFormat, first_row: &[u8]) -> u64 {
-        let hash = fnv1a(fnv1a(FNV_BASIS, &self.header), &[time as u8]);
+        let hash = fnv1a(fnv1a(FNV_BASIS, &self.header), &[self.time as u8]);
         fnv1a(hash, first_row).max(1)
+    }
+
+    /// All others for the same columns, and how a file in them differs from one of ours.
+    pub(super) fn others(&self) -> impl Iterator<Item = (RowFormat, &'static str)> {
+        let times = [TimeFormat::Nanos, TimeFormat::Rfc3339];
+        let all = [Format::Csv, Format::Jsonl].map(|format| times.map(|time| (format, time)));
+        all.into_iter().flatten().filter_map(|(format, time)| {
+            let what = match format == self.format {
+                true if time == self.time => return None,
+                true => "its times are written in another way",
+                false => "its rows are in another format",
+            };
+            let columns = self.columns.clone();
+            Some((RowFormat::of(columns, format, time), what))
+        })
     }
 }
 
@@ -217,46 +233,41 @@ fn quote_if_needed(from: usize, out: &mut Vec<u8>) {
     }
 }
 
-/// The whole rows of a file, one after the other. A line end within quotes ends no row.
-pub(super) struct Rows<'a> {
+/// The whole rows of a file, one after the other. In CSV a line end within quotes ends no row.
+pub(super) struct WholeRows<'a> {
     file: BufReader<&'a File>,
+    format: &'a RowFormat,
     row: Vec<u8>,
     /// The end of the last whole row.
     pub end: u64,
-    longest: usize,
     /// There is a line that is longer than any row.
     pub overlong: bool,
 }
 
-impl<'a> Rows<'a> {
-    pub fn new(mut file: &'a File, from: u64, longest: usize) -> io::Result<Rows<'a>> {
+impl<'a> WholeRows<'a> {
+    pub fn new(mut file: &'a File, from: u64, format: &'a RowFormat) -> io::Result<WholeRows<'a>> {
         file.seek(SeekFrom::Start(from))?;
         let file = BufReader::with_capacity(CHUNK, file);
-        Ok(Rows { file, row: Vec::new(), end: from, longest, overlong: false })
+        Ok(WholeRows { file, format, row: Vec::new(), end: from, overlong: false })
     }
 
     pub fn next(&mut self) -> io::Result<Option<&[u8]>> {
         self.row.clear();
         loop {
-            let room = (self.longest + 1).saturating_sub(self.row.len()) as u64;
+            let room = (self.format.longest + 1).saturating_sub(self.row.len()) as u64;
             let count = (&mut self.file).take(room).read_until(b'\n', &mut self.row)?;
-            if self.row.len() > self.longest {
+            if self.row.len() > self.format.longest {
                 self.overlong = true;
                 return Ok(None);
             }
             if count == 0 || self.row.last() != Some(&b'\n') {
                 return Ok(None);
             }
-            if self.row.iter().filter(|&&byte| byte == b'"').count() % 2 == 0 {
+            let quotes = || self.row.iter().filter(|&&byte| byte == b'"').count();
+            if self.format.format == Format::Jsonl || quotes() % 2 == 0 {
                 self.end += self.row.len() as u64;
                 return Ok(Some(&self.row));
             }
         }
     }
-}
-
-/// The position a row begins with.
-pub(super) fn seq_of(row: &[u8]) -> Option<u64> {
-    let digits = row.split(|&byte| byte == b',').next()?;
-    str::from_utf8(digits).ok()?.parse().ok()
 }

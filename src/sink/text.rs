@@ -1,5 +1,4 @@
-//! CSV: a header `seq,<columns>`, then one row an entry, RFC 4180, line ends LF, no comments.
-//! Stands on `sink`, `rows`, `file`.
+//! Rows of text, to a file that is gone on with, or to a stream. Stands on `sink`, `rows`, `file`.
 
 #![forbid(unsafe_code)]
 
@@ -14,10 +13,11 @@ use nix::libc;
 use nix::poll::{PollFd, PollFlags, poll};
 use std::fmt;
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write as _};
+use std::io::{self, ErrorKind, Write as _};
 use std::os::fd::AsFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// Bytes of rows before a file is written to: large enough that the system call does not count.
 const FILE_BATCH: usize = 128 << 10;
@@ -27,18 +27,29 @@ const STREAM_BATCH: usize = 4096;
 
 /// How rows are written.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct CsvOptions {
+pub struct RowOptions {
+    /// What a row looks like.
+    pub format: Format,
     /// How timestamps are written.
     pub time: TimeFormat,
     /// Sync the file before the read pointer moves.
     pub sync: bool,
 }
 
-/// A CSV file, or a stream of CSV.
-pub struct Csv {
+/// When a file is finished and the next one begun; whichever comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Rotation {
+    /// At so many bytes, and what a checkpoint adds to them.
+    pub size: Option<u64>,
+    /// So long after its first row; for a file that is gone on with, after it was made.
+    pub age: Option<Duration>,
+}
+
+/// Rows of text in a file, or in a stream.
+pub struct Rows {
     file: File,
     format: RowFormat,
-    sync: bool,
+    options: RowOptions,
     /// Rows, and at the very beginning the header, that are not written yet.
     buffer: Vec<u8>,
     batch: usize,
@@ -54,36 +65,39 @@ struct Place {
     /// Bytes of it that are checkpointed.
     length: u64,
     output: Output,
+    /// How old it was, and when that was.
+    age: (Duration, Instant),
 }
 
-impl Csv {
-    /// Writes to a stream, from its header on.
-    pub fn stream(file: File, schema: &Schema, options: CsvOptions) -> Csv {
-        let format = RowFormat::new(schema, Format::Csv, options.time);
+impl Rows {
+    /// Writes to a stream, from its header on. It is never synced.
+    pub fn stream(file: File, schema: &Schema, options: RowOptions) -> Rows {
+        let format = RowFormat::new(schema, options.format, options.time);
         let buffer = format.header().to_vec();
-        Csv { file, format, sync: false, buffer, batch: STREAM_BATCH, torn: false, place: None }
+        let batch = STREAM_BATCH;
+        Rows { file, format, options, buffer, batch, torn: false, place: None }
     }
 
     /// Writes to standard output.
     ///
     /// # Errors
     /// [`Error::Io`], if it is closed.
-    pub fn stdout(schema: &Schema, options: CsvOptions) -> Result<Csv> {
+    pub fn stdout(schema: &Schema, options: RowOptions) -> Result<Rows> {
         let stdout = io::stdout().as_fd().try_clone_to_owned().map_err(Error::io("stdout"))?;
-        Ok(Csv::stream(File::from(stdout), schema, options))
+        Ok(Rows::stream(File::from(stdout), schema, options))
     }
 
     /// Goes on with the file at `path`, or begins it; see [`file::open`].
     pub(crate) fn open(
         path: &Path,
         schema: &Schema,
-        options: CsvOptions,
+        options: RowOptions,
         left: &Left,
         disown: impl FnOnce(),
-    ) -> Result<(Csv, Resume)> {
+    ) -> Result<(Rows, Resume)> {
         let cannot = || Error::io(format!("{}: cannot be written", path.display()));
         let is_stream = match std::fs::metadata(path) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => false,
+            Err(e) if e.kind() == ErrorKind::NotFound => false,
             meta => !meta.map_err(cannot())?.is_file(),
         };
         if is_stream {
@@ -93,25 +107,46 @@ impl Csv {
             let file = file.map_err(cannot())?;
             let (position, lost) = (left.position, left.committed.lost);
             let resume = Resume { position, lost, ..Resume::default() };
-            return Ok((Csv::stream(file, schema, options), resume));
+            return Ok((Rows::stream(file, schema, options), resume));
         }
-        let format = RowFormat::new(schema, Format::Csv, options.time);
+        let format = RowFormat::new(schema, options.format, options.time);
         let (file, resume) = file::open(path, &format, options.sync, left, disown)?;
         let buffer = if resume.length == 0 { format.header().to_vec() } else { Vec::new() };
         let (length, output) = (resume.length, resume.output);
-        let place = Some(Place { path: path.to_owned(), length, output });
-        let (sync, batch) = (options.sync, FILE_BATCH);
-        Ok((Csv { file, format, sync, buffer, batch, torn: false, place }, resume))
+        let age = file.metadata().and_then(|meta| meta.created()).ok();
+        let age = age.and_then(|born| born.elapsed().ok()).unwrap_or_default();
+        let age = (age, Instant::now());
+        let place = Some(Place { path: path.to_owned(), length, output, age });
+        let batch = FILE_BATCH;
+        Ok((Rows { file, format, options, buffer, batch, torn: false, place }, resume))
     }
 
     /// Whether waiting can help against this error of a checkpoint: a disk that is full, a pipe
     /// that nobody reads just now. Or mending the file, which somebody has changed.
     pub fn is_temporary(&self, error: &io::Error) -> bool {
         match error.kind() {
-            io::ErrorKind::WouldBlock => self.place.is_none(),
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => self.place.is_some(),
+            ErrorKind::WouldBlock => self.place.is_none(),
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => self.place.is_some(),
             _ => error.get_ref().is_some_and(|inner| inner.is::<Changed>()),
         }
+    }
+
+    /// Whether it is a file with rows in it that has become so large or so old.
+    pub fn is_due(&self, rotation: &Rotation) -> bool {
+        let Some(place) = self.place.as_ref().filter(|place| place.output.head != 0) else {
+            return false;
+        };
+        let (age, then) = place.age;
+        rotation.size.is_some_and(|size| place.length >= size)
+            || rotation.age.is_some_and(|limit| age + then.elapsed() >= limit)
+    }
+
+    /// Gives the file the name of a part, under which nobody adds to it any more.
+    pub(crate) fn finish(&self) -> io::Result<PathBuf> {
+        let Some(place) = self.place.as_ref().filter(|_| self.has_its_name()) else {
+            return Err(io::Error::new(ErrorKind::NotFound, "it has been moved away"));
+        };
+        file::finish(&place.path, &place.output)
     }
 
     /// Lets go of the file, so that it can be opened anew.
@@ -119,12 +154,17 @@ impl Csv {
         self.file.unlock()
     }
 
+    /// What to open it anew with; a stream cannot be.
+    pub(crate) fn place(&self) -> Option<(PathBuf, RowOptions)> {
+        self.place.as_ref().map(|place| (place.path.clone(), self.options))
+    }
+
     /// Whether the file still has its name; a stream has none to lose.
     pub(crate) fn has_its_name(&self) -> bool {
         let Some(place) = &self.place else { return true };
         match std::fs::metadata(&place.path) {
             Ok(meta) => file::identity(&meta) == place.output.file,
-            Err(e) => e.kind() != io::ErrorKind::NotFound, // who cannot look has not seen it move
+            Err(e) => e.kind() != ErrorKind::NotFound, // who cannot look has not seen it move
         }
     }
 
@@ -150,7 +190,7 @@ impl fmt::Display for Changed {
 
 impl std::error::Error for Changed {}
 
-impl Sink for Csv {
+impl Sink for Rows {
     #[inline]
     fn entry(&mut self, position: u64, record: &[u8]) {
         let from = self.buffer.len();
@@ -159,6 +199,7 @@ impl Sink for Csv {
             && place.output.head == 0
         {
             place.output.head = self.format.head(&self.buffer[from..]);
+            place.age = (Duration::ZERO, Instant::now());
         }
     }
 
@@ -183,9 +224,9 @@ impl Sink for Csv {
                 let piece = &self.buffer[..self.buffer.len().min(STREAM_BATCH)];
                 wait_for_room(&self.file)?;
                 match self.file.write(piece) {
-                    Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                    Ok(0) => return Err(ErrorKind::WriteZero.into()),
                     Ok(count) => drop(self.buffer.drain(..count)),
-                    Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                    Err(e) if e.kind() == ErrorKind::Interrupted => {}
                     Err(e) => return Err(e),
                 }
             }
@@ -199,7 +240,7 @@ impl Sink for Csv {
         if !is_intact(&self.file, place) {
             return Err(io::Error::other(Changed));
         }
-        let result = self.file.write_all(&self.buffer).and_then(|()| match self.sync {
+        let result = self.file.write_all(&self.buffer).and_then(|()| match self.options.sync {
             true => self.file.sync_data(),
             false => Ok(()),
         });
@@ -219,7 +260,7 @@ impl Sink for Csv {
 fn wait_for_room(file: &File) -> io::Result<()> {
     let mut output = [PollFd::new(file.as_fd(), PollFlags::POLLOUT)];
     match poll(&mut output, 50u8) {
-        Ok(0) | Err(nix::Error::EINTR) => Err(io::ErrorKind::WouldBlock.into()),
+        Ok(0) | Err(nix::Error::EINTR) => Err(ErrorKind::WouldBlock.into()),
         _ => Ok(()), // what else there is to say, the write will say
     }
 }
