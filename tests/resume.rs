@@ -8,12 +8,13 @@ mod common;
 mod disk;
 
 use common::{
-    Ended, Feed, Place, Running, after, assert_complete, assert_holds, loss, losses, positions,
-    run, start, until, until_holds, until_longer,
+    Ended, FORMATS, Feed, Place, Running, after, assert_complete, assert_holds, loss, losses,
+    positions, run, start, until, until_holds, until_longer,
 };
 use disk::{SmallDisk, on_a_small_disk};
 use nix::sys::signal::Signal;
 use ringlog::layout::{HEADER_SIZE, Header, WriterLine};
+use ringlog::sink::Format;
 use std::fs::{self, File};
 use std::io::Write;
 use std::mem::offset_of;
@@ -22,23 +23,25 @@ use std::os::unix::fs::{FileExt, MetadataExt, symlink};
 use std::path::Path;
 
 /// A log of which reader 0 has carried out `rows`, and as many more behind them.
-fn carried(capacity: u64, rows: u64) -> (Place, Feed) {
-    let place = Place::new();
+fn carried(format: Format, capacity: u64, rows: u64) -> (Place, Feed) {
+    let place = Place::of(format);
     let mut feed = place.feed(capacity);
     feed.append(rows);
     place.carry(0, &[]);
-    assert_holds(&place.output(0), &feed.csv(0..rows));
+    assert_holds(&place.output(0), &feed.text(0..rows));
     feed.append(rows);
     (place, feed)
 }
 
 /// Another log's file, with as many rows, in the directory of `place`.
 fn anothers(place: &Place, rows: u64) -> String {
-    let mut other = Feed::new(place.file("other.log"), 1 << 16);
+    let log = place.file("other.log");
+    let mut other = Feed::new(log, 1 << 16);
+    other.format = place.format;
     other.append(rows);
     place.carry(0, &["--path", "other.log", "--output", "other.csv"]);
     let text = fs::read_to_string(place.file("other.csv")).unwrap();
-    assert_eq!(text, other.csv(0..rows));
+    assert_eq!(text, other.text(0..rows));
     text
 }
 
@@ -54,8 +57,8 @@ fn cut(path: &Path, length: usize) {
 #[track_caller]
 fn assert_healed(place: &Place, feed: &Feed, rows: u64) -> Ended {
     let ended = place.carry(0, &["--strict"]);
-    assert_holds(&place.output(0), &feed.csv(0..rows));
-    assert!(!place.file("output_0.1.csv").exists(), "{ended:?}");
+    assert_holds(&place.output(0), &feed.text(0..rows));
+    assert!(!place.file(&place.named("output_0.1")).exists(), "{ended:?}");
     assert_eq!((feed.reader(0).position, feed.reader(0).lost), (rows, 0));
     ended
 }
@@ -63,9 +66,9 @@ fn assert_healed(place: &Place, feed: &Feed, rows: u64) -> Ended {
 /// The file is now under a number, as it was, and the user has been told so, and why.
 #[track_caller]
 fn assert_set_aside(place: &Place, ended: &Ended, number: u32, text: &str, why: &str) {
-    let aside = format!("output_0.{number}.csv");
+    let aside = place.named(&format!("output_0.{number}"));
     assert_holds(&place.file(&aside), text);
-    let told = format!("reporter 0: output_0.csv is set aside as {aside}: ");
+    let told = format!("reporter 0: {} is set aside as {aside}: ", place.named("output_0"));
     let lines: Vec<_> = ended.stderr.lines().filter(|line| line.starts_with(&told)).collect();
     assert_eq!(lines.len(), 1, "{ended:?}");
     assert!(lines[0].contains(why), "{ended:?}");
@@ -75,65 +78,71 @@ fn assert_set_aside(place: &Place, ended: &Ended, number: u32, text: &str, why: 
 
 #[test]
 fn a_torn_last_line_is_dropped_and_its_row_written_whole() {
-    let (place, feed) = carried(1024, 100);
-    let next = feed.csv(100..101);
-    let next = next.lines().nth(1).unwrap();
-    add(&place.output(0), &next[..next.len() - 1]);
-    let ended = assert_healed(&place, &feed, 200);
-    let dropped = format!("an unfinished last line of {} bytes is dropped", next.len() - 1);
-    assert!(ended.stderr.contains(&dropped), "{ended:?}");
+    for format in FORMATS {
+        let (place, feed) = carried(format, 1024, 100);
+        let next = feed.lines(100..101);
+        let next = next.trim_end();
+        add(&place.output(0), &next[..next.len() - 1]);
+        let ended = assert_healed(&place, &feed, 200);
+        let dropped = format!("an unfinished last line of {} bytes is dropped", next.len() - 1);
+        assert!(ended.stderr.contains(&dropped), "{ended:?}");
+    }
 }
 
 #[test]
 fn rows_that_were_written_and_not_committed_are_not_written_again() {
-    let (place, feed) = carried(1024, 100);
-    for row in feed.csv(100..150).lines().skip(1) {
-        add(&place.output(0), &format!("{row}\n"));
+    for format in FORMATS {
+        let (place, feed) = carried(format, 1024, 100);
+        add(&place.output(0), &feed.lines(100..150));
+        add(&place.output(0), &feed.lines([150])[..4]);
+        let ended = assert_healed(&place, &feed, 200);
+        assert_eq!(ended.summary(), (50, 0), "{ended:?}");
     }
-    add(&place.output(0), "150,");
-    let ended = assert_healed(&place, &feed, 200);
-    assert_eq!(ended.summary(), (50, 0), "{ended:?}");
 }
 
 #[test]
 fn a_loss_among_rows_that_were_written_and_not_committed_is_counted_once() {
-    let (place, feed) = carried(1024, 100);
-    for row in feed.csv(150..160).lines().skip(1) {
-        add(&place.output(0), &format!("{row}\n"));
-    }
-    for told in [(40, 50), (0, 0)] {
-        assert_eq!(place.carry(0, &[]).summary(), told);
-        assert_holds(&place.output(0), &feed.csv((0..100).chain(150..200)));
-        let reader = feed.reader(0);
-        assert_eq!((reader.position, reader.lost, reader.laps), (200, 50, 1));
+    for format in FORMATS {
+        let (place, feed) = carried(format, 1024, 100);
+        add(&place.output(0), &feed.lines(150..160));
+        for told in [(40, 50), (0, 0)] {
+            assert_eq!(place.carry(0, &[]).summary(), told);
+            assert_holds(&place.output(0), &feed.text((0..100).chain(150..200)));
+            let reader = feed.reader(0);
+            assert_eq!((reader.position, reader.lost, reader.laps), (200, 50, 1));
+        }
     }
 }
 
 #[test]
 fn a_run_with_nothing_new_leaves_the_file_alone() {
-    let (place, feed) = carried(1024, 100);
-    assert_healed(&place, &feed, 200);
-    let before = place.output(0).metadata().unwrap();
-    let ended = assert_healed(&place, &feed, 200);
-    assert_eq!(ended.summary(), (0, 0), "{ended:?}");
-    assert_eq!(ended.stderr.lines().count(), 2, "from where, how many, and no more: {ended:?}");
-    let after = place.output(0).metadata().unwrap();
-    assert_eq!((before.ino(), before.len()), (after.ino(), after.len()));
+    for format in FORMATS {
+        let (place, feed) = carried(format, 1024, 100);
+        assert_healed(&place, &feed, 200);
+        let before = place.output(0).metadata().unwrap();
+        let ended = assert_healed(&place, &feed, 200);
+        assert_eq!(ended.summary(), (0, 0), "{ended:?}");
+        assert_eq!(ended.stderr.lines().count(), 2, "from where, how many, and no more: {ended:?}");
+        let after = place.output(0).metadata().unwrap();
+        assert_eq!((before.ino(), before.len()), (after.ino(), after.len()));
+    }
 }
 
 #[test]
 fn a_file_without_a_row_is_gone_on_with_or_begun_anew_without_a_word() {
-    let place = Place::new();
-    let mut feed = place.feed(1024);
-    feed.append(100);
-    place.carry(0, &["--from", "newest"]);
-    for deleted in [false, true] {
-        if deleted {
-            fs::remove_file(place.output(0)).unwrap();
+    for format in FORMATS {
+        let place = Place::of(format);
+        let mut feed = place.feed(1024);
+        feed.append(100);
+        place.carry(0, &["--from", "newest"]);
+        for deleted in [false, true] {
+            if deleted {
+                fs::remove_file(place.output(0)).unwrap();
+            }
+            let ended = place.carry(0, &["--strict"]);
+            assert_holds(&place.output(0), &feed.text([]));
+            assert_eq!(ended.stderr.lines().count(), 2, "deleted {deleted}: {ended:?}");
         }
-        let ended = place.carry(0, &["--strict"]);
-        assert_holds(&place.output(0), &feed.csv([]));
-        assert_eq!(ended.stderr.lines().count(), 2, "deleted {deleted}: {ended:?}");
     }
 }
 
@@ -141,74 +150,82 @@ fn a_file_without_a_row_is_gone_on_with_or_begun_anew_without_a_word() {
 
 #[test]
 fn a_file_that_was_cut_anywhere_is_healed_from_the_ring() {
-    let (place, mut feed) = carried(1 << 14, 100);
-    let whole = feed.csv(0..100);
-    let line = |rows| feed.csv(0..rows).len();
-    let cuts = [
-        0,             // to nothing
-        2,             // within the header
-        line(0) - 1,   // before its line end
-        line(0),       // to the header
-        line(0) + 1,   // within the first row
-        line(1),       // to the first row
-        line(50),      // at a line
-        line(50) + 7,  // within a line
-        line(99),      // by the last row
-        line(100) - 1, // by the last line end
-    ];
-    for (rows, length) in (200..).zip(cuts) {
-        assert!(length < whole.len());
-        cut(&place.output(0), length);
-        let ended = assert_healed(&place, &feed, rows);
-        assert!(ended.stderr.contains("is written again"), "cut to {length}: {ended:?}");
-        feed.append(1);
+    for format in FORMATS {
+        let (place, mut feed) = carried(format, 1 << 14, 100);
+        let whole = feed.text(0..100);
+        let line = |rows| feed.text(0..rows).len();
+        let cuts = [
+            0,                         // to nothing
+            2,                         // within the header
+            line(0).saturating_sub(1), // before its line end
+            line(0),                   // to the header
+            line(0) + 1,               // within the first row
+            line(1),                   // to the first row
+            line(50),                  // at a line
+            line(50) + 7,              // within a line
+            line(99),                  // by the last row
+            line(100) - 1,             // by the last line end
+        ];
+        for (rows, length) in (200..).zip(cuts) {
+            assert!(length < whole.len());
+            cut(&place.output(0), length);
+            let ended = assert_healed(&place, &feed, rows);
+            assert!(ended.stderr.contains("is written again"), "cut to {length}: {ended:?}");
+            feed.append(1);
+        }
     }
 }
 
 #[test]
 fn a_file_that_was_deleted_is_healed_from_the_ring() {
-    let (place, feed) = carried(1024, 100);
-    fs::remove_file(place.output(0)).unwrap();
-    let ended = assert_healed(&place, &feed, 200);
-    assert!(ended.stderr.contains("output_0.csv had 0..100, and is gone"), "{ended:?}");
+    for format in FORMATS {
+        let (place, feed) = carried(format, 1024, 100);
+        fs::remove_file(place.output(0)).unwrap();
+        let ended = assert_healed(&place, &feed, 200);
+        assert!(ended.stderr.contains(" had 0..100, and is gone"), "{ended:?}");
+    }
 }
 
 #[test]
 fn what_the_ring_no_longer_holds_of_a_damaged_file_is_a_reported_gap() {
-    for (rows, gap) in [(Some(10), 10..136), (Some(0), 0..136), (None, 0..136)] {
-        let place = Place::new();
-        let mut feed = place.feed(64);
-        for _ in 0..4 {
-            feed.append(50);
-            place.carry(0, &["--strict"]);
+    for format in FORMATS {
+        for (rows, gap) in [(Some(10), 10..136), (Some(0), 0..136), (None, 0..136)] {
+            let place = Place::of(format);
+            let mut feed = place.feed(64);
+            for _ in 0..4 {
+                feed.append(50);
+                place.carry(0, &["--strict"]);
+            }
+            match rows {
+                Some(rows) => cut(&place.output(0), feed.text(0..rows).len()),
+                None => fs::remove_file(place.output(0)).unwrap(),
+            }
+            let ended = place.carry(0, &[]);
+            assert_eq!(loss(&ended.stderr), gap, "{ended:?}");
+            let lost = gap.end - gap.start;
+            assert_eq!(ended.summary(), (64, lost), "{ended:?}");
+            assert_eq!(feed.reader(0).lost, lost);
+            assert_holds(&place.output(0), &feed.text((0..gap.start).chain(136..200)));
         }
-        match rows {
-            Some(rows) => cut(&place.output(0), feed.csv(0..rows).len()),
-            None => fs::remove_file(place.output(0)).unwrap(),
-        }
-        let ended = place.carry(0, &[]);
-        assert_eq!(loss(&ended.stderr), gap, "{ended:?}");
-        let lost = gap.end - gap.start;
-        assert_eq!(ended.summary(), (64, lost), "{ended:?}");
-        assert_eq!(feed.reader(0).lost, lost);
-        assert_holds(&place.output(0), &feed.csv((0..gap.start).chain(136..200)));
     }
 }
 
 #[test]
 fn a_damaged_file_does_not_make_an_old_loss_count_twice() {
-    for begin in [0, 10] {
-        let place = Place::new();
-        let mut feed = place.feed(64);
-        feed.append(30);
-        place.carry(0, &["--from", &begin.to_string()]);
-        feed.append(170); // 30..136 is lost
-        place.carry(0, &[]);
-        assert_eq!(feed.reader(0).lost, 106);
-        cut(&place.output(0), feed.csv(begin..30).len());
-        place.carry(0, &[]);
-        assert_holds(&place.output(0), &feed.csv((begin..30).chain(136..200)));
-        assert_eq!(feed.reader(0).lost, 106, "delivered + lost = appended");
+    for format in FORMATS {
+        for begin in [0, 10] {
+            let place = Place::of(format);
+            let mut feed = place.feed(64);
+            feed.append(30);
+            place.carry(0, &["--from", &begin.to_string()]);
+            feed.append(170); // 30..136 is lost
+            place.carry(0, &[]);
+            assert_eq!(feed.reader(0).lost, 106);
+            cut(&place.output(0), feed.text(begin..30).len());
+            place.carry(0, &[]);
+            assert_holds(&place.output(0), &feed.text((begin..30).chain(136..200)));
+            assert_eq!(feed.reader(0).lost, 106, "delivered + lost = appended");
+        }
     }
 }
 
@@ -216,32 +233,34 @@ fn a_damaged_file_does_not_make_an_old_loss_count_twice() {
 
 #[test]
 fn another_logs_file_is_set_aside_as_it_is_however_it_came_there() {
-    type Came = fn(&Path, &Path);
-    let ways: [Came; 2] = [
-        |from, to| fs::rename(from, to).unwrap(),
-        |from, to| assert!(fs::copy(from, to).unwrap() > 0), // the same inode as before
-    ];
-    for came in ways {
-        for rows in [10, 100, 1000] {
-            let (place, feed) = carried(1024, 100);
-            let text = anothers(&place, rows);
-            came(&place.file("other.csv"), &place.output(0));
-            let ended = place.carry(0, &["--strict"]);
-            assert_set_aside(&place, &ended, 1, &text, "this reader");
-            assert_holds(&place.output(0), &feed.csv(0..200));
-            assert_eq!((feed.reader(0).position, feed.reader(0).lost), (200, 0));
+    for format in FORMATS {
+        type Came = fn(&Path, &Path);
+        let ways: [Came; 2] = [
+            |from, to| fs::rename(from, to).unwrap(),
+            |from, to| assert!(fs::copy(from, to).unwrap() > 0), // the same inode as before
+        ];
+        for came in ways {
+            for rows in [10, 100, 1000] {
+                let (place, feed) = carried(format, 1024, 100);
+                let text = anothers(&place, rows);
+                came(&place.file("other.csv"), &place.output(0));
+                let ended = place.carry(0, &["--strict"]);
+                assert_set_aside(&place, &ended, 1, &text, "this reader");
+                assert_holds(&place.output(0), &feed.text(0..200));
+                assert_eq!((feed.reader(0).position, feed.reader(0).lost), (200, 0));
+            }
         }
     }
 }
 
 #[test]
 fn a_file_with_other_columns_is_set_aside() {
-    let (place, feed) = carried(1024, 100);
+    let (place, feed) = carried(Format::Csv, 1024, 100);
     let text = "seq,price\n0,1.5\n1,2.5\n";
     fs::write(place.output(0), text).unwrap();
     let ended = place.carry(0, &[]);
     assert_set_aside(&place, &ended, 1, text, "its columns are not the log's");
-    assert_holds(&place.output(0), &feed.csv(0..200));
+    assert_holds(&place.output(0), &feed.text(0..200));
 }
 
 #[test]
@@ -249,11 +268,11 @@ fn a_file_that_was_there_before_the_reader_is_set_aside_and_the_log_begun_in_a_n
     let place = Place::new();
     let mut feed = place.feed(1024);
     feed.append(100);
-    let text = feed.csv(0..50); // as if it were this log's
+    let text = feed.text(0..50); // as if it were this log's
     fs::write(place.output(0), &text).unwrap();
     let ended = place.carry(0, &[]);
     assert_set_aside(&place, &ended, 1, &text, "not the file that this reader of this log left");
-    assert_holds(&place.output(0), &feed.csv(0..100));
+    assert_holds(&place.output(0), &feed.text(0..100));
 }
 
 #[test]
@@ -273,7 +292,7 @@ fn behind_a_link_it_is_the_file_that_is_set_aside_and_the_link_that_stays() {
         assert!(!place.file("archive/real.2.csv").exists());
         assert!(!place.file("output_0.1.csv").exists());
         let rows = feed.reader(0).position;
-        assert_holds(&behind, &feed.csv(0..rows));
+        assert_holds(&behind, &feed.text(0..rows));
         feed.append(100);
         place.carry(0, &[]);
     }
@@ -287,7 +306,7 @@ fn the_file_behind_a_link_is_made_if_it_is_not_there() {
     symlink("real.csv", place.output(0)).unwrap();
     place.carry(0, &[]);
     assert!(place.output(0).is_symlink());
-    assert_holds(&place.file("real.csv"), &feed.csv(0..3));
+    assert_holds(&place.file("real.csv"), &feed.text(0..3));
 }
 
 #[test]
@@ -301,7 +320,7 @@ fn an_empty_file_that_was_there_before_is_begun() {
 
 #[test]
 fn a_directory_under_the_name_is_exit_7_and_called_so() {
-    let (place, feed) = carried(1024, 100);
+    let (place, feed) = carried(Format::Csv, 1024, 100);
     fs::remove_file(place.output(0)).unwrap();
     fs::create_dir(place.output(0)).unwrap();
     let ended = run(place.reporter(0, &["--once"]));
@@ -312,7 +331,7 @@ fn a_directory_under_the_name_is_exit_7_and_called_so() {
 
 #[test]
 fn files_set_aside_take_the_next_free_number_and_replace_nothing() {
-    let (place, feed) = carried(1024, 100);
+    let (place, feed) = carried(Format::Csv, 1024, 100);
     for name in ["output_0.1.csv", "output_0.3.csv"] {
         fs::write(place.file(name), "somebody's").unwrap();
     }
@@ -323,7 +342,7 @@ fn files_set_aside_take_the_next_free_number_and_replace_nothing() {
         fs::remove_file(place.file("other.csv")).unwrap();
         let ended = place.carry(0, &[]);
         assert_set_aside(&place, &ended, number, &text, "this reader");
-        assert_holds(&place.output(0), &feed.csv(0..200));
+        assert_holds(&place.output(0), &feed.text(0..200));
     }
     for name in ["output_0.1.csv", "output_0.3.csv"] {
         assert_holds(&place.file(name), "somebody's");
@@ -332,7 +351,7 @@ fn files_set_aside_take_the_next_free_number_and_replace_nothing() {
 
 #[test]
 fn files_swapped_between_two_readers_are_both_set_aside_and_written_again() {
-    let (place, feed) = carried(1024, 100);
+    let (place, feed) = carried(Format::Csv, 1024, 100);
     place.carry(1, &["--from", "150"]);
     let (a, b) = (place.output(0), place.output(1));
     fs::rename(&a, place.file("swap")).unwrap();
@@ -342,10 +361,10 @@ fn files_swapped_between_two_readers_are_both_set_aside_and_written_again() {
         let ended = place.carry(id, &["--strict"]);
         assert!(ended.stderr.contains(" is set aside as "), "{ended:?}");
     }
-    assert_holds(&a, &feed.csv(0..200));
-    assert_holds(&b, &feed.csv(150..200));
-    assert_holds(&place.file("output_0.1.csv"), &feed.csv(150..200));
-    assert_holds(&place.file("output_1.1.csv"), &feed.csv(0..100));
+    assert_holds(&a, &feed.text(0..200));
+    assert_holds(&b, &feed.text(150..200));
+    assert_holds(&place.file("output_0.1.csv"), &feed.text(150..200));
+    assert_holds(&place.file("output_1.1.csv"), &feed.text(0..100));
 }
 
 #[test]
@@ -353,105 +372,113 @@ fn a_file_whose_rows_somebody_changed_is_set_aside() {
     for (from, to) in
         [("\n0,", "\n7,"), ("seq,", "pos,"), ("\n50,", "\n 50,"), ("\n99,", "\n999,\n")]
     {
-        let (place, feed) = carried(1024, 100);
-        let text = feed.csv(0..100).replace(from, to) + "100,0,0\nand a line\n";
+        let (place, feed) = carried(Format::Csv, 1024, 100);
+        let text = feed.text(0..100).replace(from, to) + "100,0,0\nand a line\n";
         fs::write(place.output(0), &text).unwrap();
         let ended = place.carry(0, &[]);
         assert_set_aside(&place, &ended, 1, &text, "");
-        assert_holds(&place.output(0), &feed.csv(0..200));
+        assert_holds(&place.output(0), &feed.text(0..200));
     }
 }
 
 #[test]
 fn a_file_whose_first_row_somebody_made_one_that_never_ends_is_set_aside() {
-    let (place, feed) = carried(1024, 100);
-    let text = feed.csv(0..100).replace("\n0,", "\n\",");
+    let (place, feed) = carried(Format::Csv, 1024, 100);
+    let text = feed.text(0..100).replace("\n0,", "\n\",");
     fs::write(place.output(0), &text).unwrap();
     let ended = place.carry(0, &[]);
     assert_set_aside(&place, &ended, 1, &text, "does not begin with the row");
-    assert_holds(&place.output(0), &feed.csv(0..200));
+    assert_holds(&place.output(0), &feed.text(0..200));
 }
 
 #[test]
 fn a_file_with_a_row_twice_or_out_of_order_is_set_aside() {
     for rows in [[100, 100], [120, 110]] {
-        let (place, feed) = carried(1024, 100);
+        let (place, feed) = carried(Format::Csv, 1024, 100);
         let [first, second] = rows;
-        let text = feed.csv(0..100) + &format!("{first},0,0\n{second},0,0\n");
+        let text = feed.text(0..100) + &format!("{first},0,0\n{second},0,0\n");
         fs::write(place.output(0), &text).unwrap();
         let ended = place.carry(0, &[]);
         assert_set_aside(&place, &ended, 1, &text, "its rows are not as this reader left them");
-        assert_holds(&place.output(0), &feed.csv(0..200));
+        assert_holds(&place.output(0), &feed.text(0..200));
     }
 }
 
 #[test]
 fn a_row_that_the_log_has_not_appended_yet_makes_a_file_not_this_logs() {
-    let (place, feed) = carried(1024, 100);
-    let text = feed.csv(0..100) + "200,0,0\n";
+    let (place, feed) = carried(Format::Csv, 1024, 100);
+    let text = feed.text(0..100) + "200,0,0\n";
     fs::write(place.output(0), &text).unwrap();
     let ended = place.carry(0, &[]);
     assert_set_aside(&place, &ended, 1, &text, "it has row 200, and the log ends at 200");
     // Its rows are in the file set aside, so they are not written again.
-    assert_holds(&place.output(0), &feed.csv(100..200));
+    assert_holds(&place.output(0), &feed.text(100..200));
 }
 
 #[test]
 fn times_in_another_form_are_not_mixed_into_one_file() {
-    let (place, mut feed) = carried(1024, 100);
-    let ended = place.carry(0, &["--time", "rfc3339", "--strict"]);
-    let reason = "its times are written in another way";
-    assert_set_aside(&place, &ended, 1, &feed.csv(0..100), reason);
-    let text = fs::read_to_string(place.output(0)).unwrap();
-    assert!(text.contains(",1970-01-01T"));
-    assert_eq!(positions(&place.output(0)), Vec::from_iter(100..200));
+    for format in FORMATS {
+        let (place, mut feed) = carried(format, 1024, 100);
+        let ended = place.carry(0, &["--time", "rfc3339", "--strict"]);
+        let reason = "its times are written in another way";
+        assert_set_aside(&place, &ended, 1, &feed.text(0..100), reason);
+        let text = fs::read_to_string(place.output(0)).unwrap();
+        assert!(text.contains("1970-01-01T"));
+        assert_eq!(positions(&place.output(0)), Vec::from_iter(100..200));
 
-    // And back; what is in a file is in no other.
-    feed.append(50);
-    let ended = place.carry(0, &["--strict"]);
-    assert_set_aside(&place, &ended, 2, &text, reason);
-    assert_holds(&place.output(0), &feed.csv(200..250));
-    assert_eq!((feed.reader(0).position, feed.reader(0).lost), (250, 0));
+        // And back; what is in a file is in no other.
+        feed.append(50);
+        let ended = place.carry(0, &["--strict"]);
+        assert_set_aside(&place, &ended, 2, &text, reason);
+        assert_holds(&place.output(0), &feed.text(200..250));
+        assert_eq!((feed.reader(0).position, feed.reader(0).lost), (250, 0));
+    }
 }
 
 #[test]
 fn beginning_before_the_rows_of_a_file_sets_it_aside_and_behind_them_goes_on_with_it() {
-    let (place, feed) = carried(1024, 100);
-    place.carry(0, &["--from", "150"]);
-    let text = feed.csv((0..100).chain(150..200));
-    assert_holds(&place.output(0), &text);
-    assert_eq!(feed.reader(0).lost, 0, "skipped is not lost");
+    for format in FORMATS {
+        let (place, feed) = carried(format, 1024, 100);
+        place.carry(0, &["--from", "150"]);
+        let text = feed.text((0..100).chain(150..200));
+        assert_holds(&place.output(0), &text);
+        assert_eq!(feed.reader(0).lost, 0, "skipped is not lost");
 
-    for (number, text) in [(1, &text), (2, &feed.csv(0..200))] {
-        let ended = place.carry(0, &["--from", "oldest", "--strict"]);
-        assert_set_aside(&place, &ended, number, text, "0 was asked for");
-        assert_holds(&place.output(0), &feed.csv(0..200));
-        assert_eq!((feed.reader(0).position, feed.reader(0).lost), (200, 0));
+        for (number, text) in [(1, &text), (2, &feed.text(0..200))] {
+            let ended = place.carry(0, &["--from", "oldest", "--strict"]);
+            assert_set_aside(&place, &ended, number, text, "0 was asked for");
+            assert_holds(&place.output(0), &feed.text(0..200));
+            assert_eq!((feed.reader(0).position, feed.reader(0).lost), (200, 0));
+        }
+        assert_eq!(place.carry(0, &[]).summary(), (0, 0), "what was asked for once");
     }
-    assert_eq!(place.carry(0, &[]).summary(), (0, 0), "what was asked for once");
 }
 
 #[test]
 fn beginning_right_behind_the_rows_of_a_file_goes_on_with_it() {
-    let (place, feed) = carried(1024, 100);
-    place.carry(0, &["--from", "100", "--strict"]);
-    assert_holds(&place.output(0), &feed.csv(0..200));
-    assert!(!place.file("output_0.1.csv").exists());
+    for format in FORMATS {
+        let (place, feed) = carried(format, 1024, 100);
+        place.carry(0, &["--from", "100", "--strict"]);
+        assert_holds(&place.output(0), &feed.text(0..200));
+        assert!(!place.file("output_0.1.csv").exists());
+    }
 }
 
 #[test]
 fn a_last_line_that_is_too_long_to_be_an_unfinished_row_is_not_dropped() {
-    let (place, feed) = carried(1024, 100);
-    let text = feed.csv(0..100) + &"1".repeat(1000);
-    fs::write(place.output(0), &text).unwrap();
-    let ended = place.carry(0, &[]);
-    assert_set_aside(&place, &ended, 1, &text, "it has a line that is no row");
-    assert_holds(&place.output(0), &feed.csv(0..200));
+    for format in FORMATS {
+        let (place, feed) = carried(format, 1024, 100);
+        let text = feed.text(0..100) + &"1".repeat(1000);
+        fs::write(place.output(0), &text).unwrap();
+        let ended = place.carry(0, &[]);
+        assert_set_aside(&place, &ended, 1, &text, "it has a line that is no row");
+        assert_holds(&place.output(0), &feed.text(0..200));
+    }
 }
 
 #[test]
 fn a_file_whose_name_is_too_long_for_a_number_stays_and_is_exit_7() {
-    let (place, feed) = carried(1024, 100);
+    let (place, feed) = carried(Format::Csv, 1024, 100);
     let name = "x".repeat(251) + ".csv";
     fs::write(place.file(&name), "somebody's").unwrap();
     let ended = run(place.reporter(0, &["--once", "--output", &name]));
@@ -463,23 +490,27 @@ fn a_file_whose_name_is_too_long_for_a_number_stays_and_is_exit_7() {
 
 #[test]
 fn a_file_that_was_moved_while_nobody_was_attached_is_written_again_and_the_moved_one_left() {
-    let (place, feed) = carried(1024, 100);
-    fs::rename(place.output(0), place.file("moved.csv")).unwrap();
-    let ended = assert_healed(&place, &feed, 200);
-    assert!(ended.stderr.contains("is gone"), "{ended:?}");
-    assert_holds(&place.file("moved.csv"), &feed.csv(0..100));
+    for format in FORMATS {
+        let (place, feed) = carried(format, 1024, 100);
+        fs::rename(place.output(0), place.file("moved.csv")).unwrap();
+        let ended = assert_healed(&place, &feed, 200);
+        assert!(ended.stderr.contains("is gone"), "{ended:?}");
+        assert_holds(&place.file("moved.csv"), &feed.text(0..100));
+    }
 }
 
 #[test]
 fn another_output_begins_where_the_last_one_ended() {
-    let (place, feed) = carried(1024, 100);
-    place.carry(0, &["--output", "second.csv"]);
-    assert_holds(&place.file("second.csv"), &feed.csv(100..200));
-    assert_holds(&place.output(0), &feed.csv(0..100));
-    // And back: the first is no longer the file that this reader left.
-    let ended = place.carry(0, &[]);
-    assert_set_aside(&place, &ended, 1, &feed.csv(0..100), "not the file that this reader");
-    assert_holds(&place.output(0), &feed.csv(200..200));
+    for format in FORMATS {
+        let (place, feed) = carried(format, 1024, 100);
+        place.carry(0, &["--output", "second.csv"]);
+        assert_holds(&place.file("second.csv"), &feed.text(100..200));
+        assert_holds(&place.output(0), &feed.text(0..100));
+        // And back: the first is no longer the file that this reader left.
+        let ended = place.carry(0, &[]);
+        assert_set_aside(&place, &ended, 1, &feed.text(0..100), "not the file that this reader");
+        assert_holds(&place.output(0), &feed.text(200..200));
+    }
 }
 
 // After another boot.
@@ -497,127 +528,141 @@ fn die(place: &Place, feed: &Feed, slots: Range<usize>) -> File {
 
 #[test]
 fn after_another_boot_the_file_is_gone_on_with_and_what_is_missing_is_a_reported_gap() {
-    for reporter_first in [true, false] {
-        let (place, mut feed) = carried(1024, 100);
-        die(&place, &feed, 150..200);
-        let mut said = String::new();
-        if reporter_first {
-            said = place.carry(0, &[]).stderr;
-            assert_holds(&place.output(0), &feed.csv(0..150));
+    for format in FORMATS {
+        for reporter_first in [true, false] {
+            let (place, mut feed) = carried(format, 1024, 100);
+            die(&place, &feed, 150..200);
+            let mut said = String::new();
+            if reporter_first {
+                said = place.carry(0, &[]).stderr;
+                assert_holds(&place.output(0), &feed.text(0..150));
+            }
+            feed = feed.next_writer();
+            feed.append(50);
+            said += &place.carry(0, &[]).stderr;
+            assert_eq!(loss(&said), 150..200, "{said}");
+            assert_holds(&place.output(0), &feed.text((0..150).chain(200..250)));
+            assert!(!place.file("output_0.1.csv").exists(), "{said}");
+            assert_eq!((feed.reader(0).position, feed.reader(0).lost), (250, 50));
         }
-        feed = feed.next_writer();
-        feed.append(50);
-        said += &place.carry(0, &[]).stderr;
-        assert_eq!(loss(&said), 150..200, "{said}");
-        assert_holds(&place.output(0), &feed.csv((0..150).chain(200..250)));
-        assert!(!place.file("output_0.1.csv").exists(), "{said}");
-        assert_eq!((feed.reader(0).position, feed.reader(0).lost), (250, 50));
     }
 }
 
 #[test]
 fn a_loss_that_was_committed_before_there_was_a_row_is_told_once() {
-    let place = Place::new();
-    let mut feed = place.feed(1024);
-    feed.append(100);
-    die(&place, &feed, 0..100);
-    for told in [Some(0..100), None] {
-        let ended = place.carry(0, &[]);
-        assert_eq!(losses(&ended.stderr), Vec::from_iter(told), "{ended:?}");
-        assert_eq!((feed.reader(0).position, feed.reader(0).lost), (100, 100));
-        assert_holds(&place.output(0), &feed.csv([]));
+    for format in FORMATS {
+        let place = Place::of(format);
+        let mut feed = place.feed(1024);
+        feed.append(100);
+        die(&place, &feed, 0..100);
+        for told in [Some(0..100), None] {
+            let ended = place.carry(0, &[]);
+            assert_eq!(losses(&ended.stderr), Vec::from_iter(told), "{ended:?}");
+            assert_eq!((feed.reader(0).position, feed.reader(0).lost), (100, 100));
+            assert_holds(&place.output(0), &feed.text([]));
+        }
+        // Nor is it forgotten when the file that it came before is healed.
+        feed.append(10);
+        place.carry(0, &[]);
+        fs::remove_file(place.output(0)).unwrap();
+        place.carry(0, &[]);
+        assert_holds(&place.output(0), &feed.text(100..110));
+        assert_eq!((feed.reader(0).position, feed.reader(0).lost), (110, 100));
     }
-    // Nor is it forgotten when the file that it came before is healed.
-    feed.append(10);
-    place.carry(0, &[]);
-    fs::remove_file(place.output(0)).unwrap();
-    place.carry(0, &[]);
-    assert_holds(&place.output(0), &feed.csv(100..110));
-    assert_eq!((feed.reader(0).position, feed.reader(0).lost), (110, 100));
 }
 
 #[test]
 fn after_another_boot_rows_that_the_log_has_forgotten_are_not_given_out_again() {
-    for reporter_first in [true, false] {
-        let (place, mut feed) = carried(1024, 100);
-        // The write pointer too; reader 0 has come to 100.
-        die(&place, &feed, 50..200).write_all_at(&[0; 8], 0).unwrap();
-        if reporter_first {
-            let ended = assert_healed(&place, &feed, 100);
-            assert_eq!(ended.summary(), (0, 0), "{ended:?}");
+    for format in FORMATS {
+        for reporter_first in [true, false] {
+            let (place, mut feed) = carried(format, 1024, 100);
+            // The write pointer too; reader 0 has come to 100.
+            die(&place, &feed, 50..200).write_all_at(&[0; 8], 0).unwrap();
+            if reporter_first {
+                let ended = assert_healed(&place, &feed, 100);
+                assert_eq!(ended.summary(), (0, 0), "{ended:?}");
+            }
+            feed = feed.next_writer();
+            feed.append(50);
+            assert_healed(&place, &feed, 150);
         }
-        feed = feed.next_writer();
-        feed.append(50);
-        assert_healed(&place, &feed, 150);
     }
 }
 
 // While it is attached.
 
 /// A reporter that has written 100 rows and goes on.
-fn attached() -> (Place, Feed, Running) {
-    let place = Place::new();
+fn attached(format: Format) -> (Place, Feed, Running) {
+    let place = Place::of(format);
     let mut feed = place.feed(1024);
     feed.append(100);
     let reporter = start(place.reporter(0, &[]));
-    until_holds(&place.output(0), &feed.csv(0..100));
+    until_holds(&place.output(0), &feed.text(0..100));
     (place, feed, reporter)
 }
 
 #[test]
 fn a_file_damaged_under_a_reporter_is_noticed_and_healed() {
-    let damages: [fn(&Path); 4] = [
-        |path| fs::remove_file(path).unwrap(),
-        |path| cut(path, 0),
-        |path| cut(path, 20),
-        |path| cut(path, path.metadata().unwrap().len() as usize / 2),
-    ];
-    for damage in damages {
-        let (place, mut feed, reporter) = attached();
-        damage(&place.output(0));
-        until_holds(&place.output(0), &feed.csv(0..100));
-        feed.append(100);
-        until_holds(&place.output(0), &feed.csv(0..200));
-        let ended = reporter.stop();
-        assert_eq!(ended.code(), 0, "{ended:?}");
-        assert!(ended.stderr.contains("is written again"), "{ended:?}");
-        assert_eq!(feed.reader(0).lost, 0);
+    for format in FORMATS {
+        let damages: [fn(&Path); 4] = [
+            |path| fs::remove_file(path).unwrap(),
+            |path| cut(path, 0),
+            |path| cut(path, 20),
+            |path| cut(path, path.metadata().unwrap().len() as usize / 2),
+        ];
+        for damage in damages {
+            let (place, mut feed, reporter) = attached(format);
+            damage(&place.output(0));
+            until_holds(&place.output(0), &feed.text(0..100));
+            feed.append(100);
+            until_holds(&place.output(0), &feed.text(0..200));
+            let ended = reporter.stop();
+            assert_eq!(ended.code(), 0, "{ended:?}");
+            assert!(ended.stderr.contains("is written again"), "{ended:?}");
+            assert_eq!(feed.reader(0).lost, 0);
+        }
     }
 }
 
 #[test]
 fn a_file_that_is_cut_under_a_busy_reporter_is_noticed_before_the_next_row_is_written() {
-    let place = Place::new();
-    let writer = start(place.writer(&["--rate", "5000", "--capacity", "1M"]));
-    let reporter = start(place.reporter(0, &["--flush", "0"]));
-    let output = place.output(0);
-    for round in 1..=20 {
-        until_longer(&output, 2000 * round);
-        cut(&output, 1000);
+    for format in FORMATS {
+        let place = Place::of(format);
+        let writer = start(place.writer(&["--rate", "5000", "--capacity", "1M"]));
+        let reporter = start(place.reporter(0, &["--flush", "0"]));
+        let output = place.output(0);
+        for round in 1..=20 {
+            until_longer(&output, 2000 * round);
+            cut(&output, 1000);
+        }
+        let end = positions_end(&writer.stop().stderr);
+        let begin = if format == Format::Csv { "\n" } else { "\"seq\":" };
+        until(&format!("row {} is there", end - 1), || {
+            let text = fs::read_to_string(&output).unwrap();
+            text.contains(&format!("{begin}{},", end - 1)).then_some(())
+        });
+        let ended = reporter.stop();
+        assert_eq!(ended.code(), 0, "{ended:?}");
+        assert_complete(&output, 0..end, &[]);
+        assert_eq!(ended.stderr.matches("set aside").count(), 0, "{ended:?}");
     }
-    let end = positions_end(&writer.stop().stderr);
-    until(&format!("row {} is there", end - 1), || {
-        (fs::read_to_string(&output).unwrap().contains(&format!("\n{},", end - 1))).then_some(())
-    });
-    let ended = reporter.stop();
-    assert_eq!(ended.code(), 0, "{ended:?}");
-    assert_complete(&output, 0..end, &[]);
-    assert_eq!(ended.stderr.matches("set aside").count(), 0, "{ended:?}");
 }
 
 #[test]
 fn rows_that_were_cut_away_do_not_count_towards_the_rows_asked_for() {
-    let place = Place::new();
-    let mut feed = place.feed(1 << 12);
-    feed.append(100);
-    let reporter = start(place.reporter(0, &["--count", "150"]));
-    until_holds(&place.output(0), &feed.csv(0..100));
-    cut(&place.output(0), 0);
-    until_holds(&place.output(0), &feed.csv(0..100));
-    feed.append(100);
-    let ended = reporter.end();
-    assert_eq!((ended.code(), ended.summary()), (0, (150, 0)), "{ended:?}");
-    assert_holds(&place.output(0), &feed.csv(0..150));
+    for format in FORMATS {
+        let place = Place::of(format);
+        let mut feed = place.feed(1 << 12);
+        feed.append(100);
+        let reporter = start(place.reporter(0, &["--count", "150"]));
+        until_holds(&place.output(0), &feed.text(0..100));
+        cut(&place.output(0), 0);
+        until_holds(&place.output(0), &feed.text(0..100));
+        feed.append(100);
+        let ended = reporter.end();
+        assert_eq!((ended.code(), ended.summary()), (0, (150, 0)), "{ended:?}");
+        assert_holds(&place.output(0), &feed.text(0..150));
+    }
 }
 
 /// Where the positions end that a writer's last line tells of.
@@ -627,70 +672,77 @@ fn positions_end(stderr: &str) -> u64 {
 
 #[test]
 fn a_file_overwritten_under_a_reporter_is_set_aside_and_its_own_written_again() {
-    let (place, mut feed, reporter) = attached();
-    let text = "not\na,log's\nfile\n";
-    fs::write(place.output(0), text).unwrap();
-    until_holds(&place.output(0), &feed.csv(0..100));
-    feed.append(100);
-    until_holds(&place.output(0), &feed.csv(0..200));
-    assert_set_aside(&place, &reporter.stop(), 1, text, "");
+    for format in FORMATS {
+        let (place, mut feed, reporter) = attached(format);
+        let text = "not\na,log's\nfile\n";
+        fs::write(place.output(0), text).unwrap();
+        until_holds(&place.output(0), &feed.text(0..100));
+        feed.append(100);
+        until_holds(&place.output(0), &feed.text(0..200));
+        assert_set_aside(&place, &reporter.stop(), 1, text, "");
+    }
 }
 
 #[test]
 fn deleting_the_file_again_and_again_under_a_busy_reporter_costs_no_row() {
-    let place = Place::new();
-    let writer = start(place.writer(&["--capacity", "256k", "--rate", "20000"]));
-    let reporter = start(place.reporter(0, &[]));
-    for _ in 0..3 {
-        until_longer(&place.output(0), 100);
-        fs::remove_file(place.output(0)).unwrap();
+    for format in FORMATS {
+        let place = Place::of(format);
+        let writer = start(place.writer(&["--capacity", "256k", "--rate", "20000"]));
+        let reporter = start(place.reporter(0, &[]));
+        for _ in 0..3 {
+            until_longer(&place.output(0), 100);
+            fs::remove_file(place.output(0)).unwrap();
+        }
+        assert_eq!(writer.stop().code(), 0);
+        let end = place.log().snapshot().unwrap().end;
+        until("the file is complete", || {
+            let text = fs::read_to_string(place.output(0)).unwrap_or_default();
+            let header = u64::from(format == Format::Csv);
+            (text.lines().count() as u64 == header + end).then_some(())
+        });
+        assert_eq!(reporter.stop().code(), 0);
+        assert_complete(&place.output(0), 0..end, &[]);
     }
-    assert_eq!(writer.stop().code(), 0);
-    let end = place.log().snapshot().unwrap().end;
-    until("the file is complete", || {
-        let text = fs::read_to_string(place.output(0)).unwrap_or_default();
-        (text.lines().count() as u64 == end + 1).then_some(())
-    });
-    assert_eq!(reporter.stop().code(), 0);
-    assert_complete(&place.output(0), 0..end, &[]);
 }
 
 #[test]
 fn hup_after_the_file_was_moved_splits_the_rows_and_loses_none() {
-    let place = Place::new();
-    let writer = start(place.writer(&["--capacity", "256k", "--rate", "20000"]));
-    let reporter = start(place.reporter(0, &[]));
-    let parts = ["part.a", "part.b", "part.c"];
-    for part in parts {
+    for format in FORMATS {
+        let place = Place::of(format);
+        let writer = start(place.writer(&["--capacity", "256k", "--rate", "20000"]));
+        let reporter = start(place.reporter(0, &[]));
+        let parts = ["a", "b", "c"].map(|part| place.file(&place.named(part)));
+        for part in &parts {
+            until_longer(&place.output(0), 1000);
+            fs::rename(place.output(0), part).unwrap();
+            let written = part.metadata().unwrap().len();
+            until_longer(part, written); // until then, it is the file
+            reporter.signal(Signal::SIGHUP);
+            until("there is a new file", || place.output(0).exists().then_some(()));
+        }
         until_longer(&place.output(0), 1000);
-        fs::rename(place.output(0), place.file(part)).unwrap();
-        let written = place.file(part).metadata().unwrap().len();
-        until_longer(&place.file(part), written); // until then, it is the file
-        reporter.signal(Signal::SIGHUP);
-        until("there is a new file", || place.output(0).exists().then_some(()));
+        assert_eq!(writer.stop().code(), 0);
+        let end = place.log().snapshot().unwrap().end;
+        until("all is committed", || {
+            (place.log().snapshot().unwrap().readers[0].position == end).then_some(())
+        });
+        let ended = reporter.stop();
+        assert_eq!((ended.code(), ended.summary()), (0, (end, 0)), "{ended:?}");
+        assert_eq!(ended.stderr.matches(" begun anew, from ").count(), 3, "{ended:?}");
+        let files = parts.into_iter().chain([place.output(0)]);
+        let rows: Vec<u64> = files.flat_map(|file| positions(&file)).collect();
+        assert!(rows.iter().copied().eq(0..end), "each row once, in order");
     }
-    until_longer(&place.output(0), 1000);
-    assert_eq!(writer.stop().code(), 0);
-    let end = place.log().snapshot().unwrap().end;
-    until("all is committed", || {
-        (place.log().snapshot().unwrap().readers[0].position == end).then_some(())
-    });
-    let ended = reporter.stop();
-    assert_eq!((ended.code(), ended.summary()), (0, (end, 0)), "{ended:?}");
-    assert_eq!(ended.stderr.matches("output_0.csv begun anew, from ").count(), 3, "{ended:?}");
-    let files = parts.map(|part| place.file(part)).into_iter().chain([place.output(0)]);
-    let rows: Vec<u64> = files.flat_map(|file| positions(&file)).collect();
-    assert!(rows.iter().copied().eq(0..end), "each row once, in order");
 }
 
 #[test]
 fn hup_without_a_move_changes_nothing() {
-    let (place, mut feed, reporter) = attached();
+    let (place, mut feed, reporter) = attached(Format::Csv);
     let inode = place.output(0).metadata().unwrap().ino();
     reporter.signal(Signal::SIGHUP);
     reporter.until_said("output_0.csv has its name");
     feed.append(100);
-    until_holds(&place.output(0), &feed.csv(0..200));
+    until_holds(&place.output(0), &feed.text(0..200));
     assert_eq!(reporter.stop().summary(), (200, 0));
     assert_eq!(place.output(0).metadata().unwrap().ino(), inode);
     assert!(!place.file("output_0.1.csv").exists());
@@ -698,27 +750,29 @@ fn hup_without_a_move_changes_nothing() {
 
 #[test]
 fn a_restart_goes_on_with_the_file_that_hup_began() {
-    let (place, mut feed, reporter) = attached();
-    fs::rename(place.output(0), place.file("old.csv")).unwrap();
-    reporter.signal(Signal::SIGHUP);
-    reporter.until_said("begun anew, from 100");
-    feed.append(50);
-    until_holds(&place.output(0), &feed.csv(100..150));
-    reporter.kill();
-    feed.append(50);
-    place.carry(0, &[]);
-    assert_holds(&place.file("old.csv"), &feed.csv(0..100));
-    assert_holds(&place.output(0), &feed.csv(100..200));
+    for format in FORMATS {
+        let (place, mut feed, reporter) = attached(format);
+        fs::rename(place.output(0), place.file("old.csv")).unwrap();
+        reporter.signal(Signal::SIGHUP);
+        reporter.until_said("begun anew, from 100");
+        feed.append(50);
+        until_holds(&place.output(0), &feed.text(100..150));
+        reporter.kill();
+        feed.append(50);
+        place.carry(0, &[]);
+        assert_holds(&place.file("old.csv"), &feed.text(0..100));
+        assert_holds(&place.output(0), &feed.text(100..200));
 
-    // It is that file that is healed, from where it began.
-    fs::remove_file(place.output(0)).unwrap();
-    place.carry(0, &[]);
-    assert_holds(&place.output(0), &feed.csv(100..200));
+        // It is that file that is healed, from where it began.
+        fs::remove_file(place.output(0)).unwrap();
+        place.carry(0, &[]);
+        assert_holds(&place.output(0), &feed.text(100..200));
+    }
 }
 
 #[test]
 fn hup_that_cannot_begin_a_new_file_leaves_the_rows_of_the_old_one_in_it_alone() {
-    let (place, mut feed, reporter) = attached();
+    let (place, mut feed, reporter) = attached(Format::Csv);
     fs::rename(place.output(0), place.file("old.csv")).unwrap();
     fs::create_dir(place.output(0)).unwrap();
     reporter.signal(Signal::SIGHUP);
@@ -727,21 +781,24 @@ fn hup_that_cannot_begin_a_new_file_leaves_the_rows_of_the_old_one_in_it_alone()
     fs::remove_dir(place.output(0)).unwrap();
     feed.append(100);
     place.carry(0, &["--strict"]);
-    assert_holds(&place.file("old.csv"), &feed.csv(0..100));
-    assert_holds(&place.output(0), &feed.csv(100..200));
+    assert_holds(&place.file("old.csv"), &feed.text(0..100));
+    assert_holds(&place.output(0), &feed.text(100..200));
 }
 
 // No room.
 
 /// A reporter whose disk is full: 500 rows are on it, 5000 more do not fit.
-fn on_a_full_disk(test: impl FnOnce(&Place, &Feed, Running, &SmallDisk, &Path) + Send) {
+fn on_a_full_disk(
+    format: Format,
+    test: impl FnOnce(&Place, &Feed, Running, &SmallDisk, &Path) + Send,
+) {
     on_a_small_disk(64, |disk| {
-        let place = Place::new();
+        let place = Place::of(format);
         let mut feed = place.feed(1 << 14);
         let output = disk.path().join("out.csv");
         feed.append(500);
         let reporter = start(place.reporter(0, &["--output", output.to_str().unwrap()]));
-        until_holds(&output, &feed.csv(0..500));
+        until_holds(&output, &feed.text(0..500));
         feed.append(5000);
         reporter.until_said("trying again until there is room");
         assert_eq!(feed.reader(0).position, 500, "nothing is committed that is not written");
@@ -753,41 +810,47 @@ fn on_a_full_disk(test: impl FnOnce(&Place, &Feed, Running, &SmallDisk, &Path) +
 fn assert_completed(place: &Place, feed: &Feed, disk: &SmallDisk, output: &Path) {
     disk.resize(4096);
     place.carry(0, &["--output", output.to_str().unwrap(), "--strict"]);
-    assert_holds(output, &feed.csv(0..5500));
+    assert_holds(output, &feed.text(0..5500));
     assert_eq!(feed.reader(0).lost, 0);
 }
 
 #[test]
 fn a_reporter_on_a_full_disk_goes_on_when_there_is_room_and_has_lost_nothing() {
-    on_a_full_disk(|_, feed, reporter, disk, output| {
-        disk.resize(4096);
-        until_holds(output, &feed.csv(0..5500));
-        let ended = reporter.stop();
-        assert_eq!((ended.code(), ended.summary()), (0, (5500, 0)), "{ended:?}");
-        assert!(ended.stderr.contains("out.csv: going on\n"), "{ended:?}");
-        assert_eq!(ended.stderr.matches("trying again").count(), 1, "{ended:?}");
-    });
+    for format in FORMATS {
+        on_a_full_disk(format, |_, feed, reporter, disk, output| {
+            disk.resize(4096);
+            until_holds(output, &feed.text(0..5500));
+            let ended = reporter.stop();
+            assert_eq!((ended.code(), ended.summary()), (0, (5500, 0)), "{ended:?}");
+            assert!(ended.stderr.contains("out.csv: going on\n"), "{ended:?}");
+            assert_eq!(ended.stderr.matches("trying again").count(), 1, "{ended:?}");
+        });
+    }
 }
 
 #[test]
 fn a_reporter_stopped_on_a_full_disk_leaves_whole_rows_and_the_next_completes_the_file() {
-    on_a_full_disk(|place, feed, reporter, disk, output| {
-        let ended = reporter.stop();
-        assert_eq!(ended.code(), 7, "{ended:?}");
-        let why = "out.csv cannot be written: No space left on device";
-        assert!(ended.stderr.contains(why), "{ended:?}");
-        assert_holds(output, &feed.csv(0..500));
-        assert_eq!(feed.reader(0).position, 500);
-        assert_completed(place, feed, disk, output);
-    });
+    for format in FORMATS {
+        on_a_full_disk(format, |place, feed, reporter, disk, output| {
+            let ended = reporter.stop();
+            assert_eq!(ended.code(), 7, "{ended:?}");
+            let why = "out.csv cannot be written: No space left on device";
+            assert!(ended.stderr.contains(why), "{ended:?}");
+            assert_holds(output, &feed.text(0..500));
+            assert_eq!(feed.reader(0).position, 500);
+            assert_completed(place, feed, disk, output);
+        });
+    }
 }
 
 #[test]
 fn a_reporter_killed_on_a_full_disk_leaves_a_file_that_the_next_completes() {
-    on_a_full_disk(|place, feed, reporter, disk, output| {
-        reporter.kill();
-        assert_completed(place, feed, disk, output);
-    });
+    for format in FORMATS {
+        on_a_full_disk(format, |place, feed, reporter, disk, output| {
+            reporter.kill();
+            assert_completed(place, feed, disk, output);
+        });
+    }
 }
 
 /// Fills a disk with an output that is then moved to another, and looks that nothing is missing.
@@ -805,7 +868,7 @@ fn move_off_a_full_disk(kilobytes: usize, first: u64, all: u64, args: &[&str]) {
         reporter.signal(Signal::SIGHUP); // too early, and no harm
         reporter.freeze(); // so that what is copied is not being tried again just now
         let moved = feed.reader(0).position;
-        let whole = feed.csv(0..moved);
+        let whole = feed.text(0..moved);
         fs::write(place.file("moved.csv"), &fs::read(&output).unwrap()[..whole.len()]).unwrap();
         fs::remove_file(&output).unwrap();
         reporter.signal(Signal::SIGHUP);
@@ -814,7 +877,7 @@ fn move_off_a_full_disk(kilobytes: usize, first: u64, all: u64, args: &[&str]) {
         let ended = if args[0] == "--once" { reporter.end() } else { reporter.stop() };
         assert_eq!((ended.code(), ended.summary()), (0, (all - first, 0)), "{ended:?}");
         assert_holds(&place.file("moved.csv"), &whole);
-        assert_holds(&output, &feed.csv(moved..all));
+        assert_holds(&output, &feed.text(moved..all));
     });
 }
 
@@ -845,9 +908,9 @@ fn deleting_the_file_on_a_full_disk_makes_room_for_what_the_log_still_holds() {
         feed.append(1000);
         reporter.signal(Signal::SIGCONT);
         reporter.until_said("trying again until there is room");
-        assert_holds(&output, &feed.csv(0..2000));
+        assert_holds(&output, &feed.text(0..2000));
         fs::remove_file(&output).unwrap();
-        until_holds(&output, &feed.csv(1976..3000));
+        until_holds(&output, &feed.text(1976..3000));
         let ended = reporter.stop();
         assert_eq!(loss(&ended.stderr), 0..1976, "{ended:?}");
         assert_eq!((ended.code(), ended.summary()), (0, (1024, 1976)), "{ended:?}");
@@ -857,12 +920,12 @@ fn deleting_the_file_on_a_full_disk_makes_room_for_what_the_log_still_holds() {
 
 #[test]
 fn a_file_size_limit_is_exit_7_and_leaves_whole_rows() {
-    let (place, mut feed) = carried(1 << 14, 100);
+    let (place, mut feed) = carried(Format::Csv, 1 << 14, 100);
     feed.append(5000);
     let ended = run(after("ulimit -f 32", &place.reporter(0, &["--once"])));
     assert_eq!(ended.code(), 7, "{ended:?}");
     assert!(ended.stderr.contains("output_0.csv cannot be written: File too large"), "{ended:?}");
-    assert_holds(&place.output(0), &feed.csv(0..100));
+    assert_holds(&place.output(0), &feed.text(0..100));
     assert_eq!(feed.reader(0).position, 100);
     assert_healed(&place, &feed, 5200);
 }

@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use ringlog::sink::Format;
 use ringlog::{Log, Name, Pod, ReaderState, Timestamp, Writer, Zeroable, record};
 
 /// No wait in a test is longer; what takes longer has hung.
@@ -32,14 +33,23 @@ pub fn figure(row: u8, what: impl Display) {
 pub struct Place {
     pub shm: String,
     pub dir: tempfile::TempDir,
+    /// What its reporters write.
+    pub format: Format,
 }
+
+/// What a reporter can write.
+pub const FORMATS: [Format; 2] = [Format::Csv, Format::Jsonl];
 
 impl Place {
     pub fn new() -> Place {
+        Place::of(Format::Csv)
+    }
+
+    pub fn of(format: Format) -> Place {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let shm = format!("/ringlog-test-{}-{number}", std::process::id());
-        Place { shm, dir: tempfile::tempdir().unwrap() }
+        Place { shm, dir: tempfile::tempdir().unwrap(), format }
     }
 
     pub fn file(&self, name: &str) -> PathBuf {
@@ -57,7 +67,12 @@ impl Place {
 
     /// `reporter N --shm NAME ...`, in the directory.
     pub fn reporter(&self, id: usize, args: &[&str]) -> Command {
-        self.program(env!("CARGO_BIN_EXE_reporter"), &[&[id.to_string().as_str()], args].concat())
+        let id = id.to_string();
+        let format: &[_] = match self.format {
+            Format::Csv => &[],
+            Format::Jsonl => &["--format", "jsonl"],
+        };
+        self.program(env!("CARGO_BIN_EXE_reporter"), &[&[id.as_str()], format, args].concat())
     }
 
     /// The log as it is now.
@@ -67,7 +82,7 @@ impl Place {
 
     /// Makes the log, to be filled by the test.
     pub fn feed(&self, capacity: u64) -> Feed {
-        Feed::new(self.shm.as_str(), capacity)
+        Feed { format: self.format, ..Feed::new(self.shm.as_str(), capacity) }
     }
 
     /// Carries out what there is, which must succeed.
@@ -79,7 +94,15 @@ impl Place {
 
     /// The output of reporter `id`, if it was not told otherwise.
     pub fn output(&self, id: usize) -> PathBuf {
-        self.file(&format!("output_{id}.csv"))
+        self.file(&self.named(&format!("output_{id}")))
+    }
+
+    /// With the extension of its format.
+    pub fn named(&self, name: &str) -> String {
+        match self.format {
+            Format::Csv => format!("{name}.csv"),
+            Format::Jsonl => format!("{name}.jsonl"),
+        }
     }
 
     /// A program in the directory, on the log unless `args` name another.
@@ -122,6 +145,8 @@ pub struct Feed {
     writer: Writer<Sample>,
     /// What this log's rows have that no other's have.
     salt: u64,
+    /// What `text` is in.
+    pub format: Format,
 }
 
 impl Feed {
@@ -130,7 +155,7 @@ impl Feed {
         let salt = SALT.fetch_add(1, Ordering::Relaxed) as u64;
         let log = Log::options().capacity(capacity).create::<Sample>(name).unwrap();
         let writer = log.writer().unwrap();
-        Feed { log, writer, salt }
+        Feed { log, writer, salt, format: Format::Csv }
     }
 
     pub fn append(&mut self, count: u64) {
@@ -141,20 +166,40 @@ impl Feed {
 
     /// The same log, with another writer.
     pub fn next_writer(self) -> Feed {
-        let Feed { log, writer, salt } = self;
-        drop(writer);
-        let writer = log.writer().unwrap();
-        Feed { log, writer, salt }
+        drop(self.writer);
+        let writer = self.log.writer().unwrap();
+        Feed { writer, ..self }
     }
 
-    /// What a file with these rows holds, to the byte.
+    /// What a CSV file with these rows holds, to the byte.
     pub fn csv(&self, positions: impl IntoIterator<Item = u64>) -> String {
-        let mut text = "seq,time,value\n".to_owned();
-        for position in positions {
+        self.rows(Format::Csv, positions)
+    }
+
+    /// The rows themselves, in the place's format.
+    pub fn lines(&self, positions: impl IntoIterator<Item = u64>) -> String {
+        let text = self.text(positions);
+        text[self.text([]).len()..].to_owned()
+    }
+
+    /// What a file of the place's format holds.
+    pub fn text(&self, positions: impl IntoIterator<Item = u64>) -> String {
+        self.rows(self.format, positions)
+    }
+
+    fn rows(&self, format: Format, positions: impl IntoIterator<Item = u64>) -> String {
+        let rows = positions.into_iter().map(|position| {
             let Sample { time, value } = Sample::at(position, self.salt);
-            text += &format!("{position},{},{value}\n", time.as_nanos());
-        }
-        text
+            let time = time.as_nanos();
+            match format {
+                Format::Csv => format!("{position},{time},{value}\n"),
+                Format::Jsonl => {
+                    format!("{{\"seq\":{position},\"time\":{time},\"value\":{value}}}\n")
+                }
+            }
+        });
+        let header = if format == Format::Csv { "seq,time,value\n" } else { "" };
+        [header.to_owned()].into_iter().chain(rows).collect()
     }
 
     /// What the log knows of a reader.
@@ -363,8 +408,17 @@ pub fn assert_holds(path: &Path, text: &str) {
     assert!(found == text, "{}: line {} is {a:?}, not {b:?}", path.display(), same + 1);
 }
 
-/// The positions in a CSV file of ours. Every row is whole, and has as many fields as the header.
+/// The positions in a file of ours. Every row is whole, and has as many fields as the header.
 pub fn positions(path: &Path) -> Vec<u64> {
+    if path.to_str().unwrap().ends_with(".jsonl") {
+        let text = fs::read_to_string(path).unwrap();
+        let rows = text.split_inclusive('\n').map(|line| {
+            let row: serde_json::Value = serde_json::from_str(line).unwrap();
+            assert!(line.ends_with('\n'), "{}: {line}", path.display());
+            row["seq"].as_u64().unwrap()
+        });
+        return rows.collect();
+    }
     let mut csv = csv::Reader::from_path(path).unwrap();
     assert_eq!(csv.headers().unwrap().get(0), Some("seq"), "{}", path.display());
     csv.records().map(|row| row.unwrap()[0].parse().unwrap()).collect()
