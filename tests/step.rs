@@ -23,12 +23,12 @@ mod common;
 #[path = "common/trace.rs"]
 mod trace;
 
-use common::{Ended, Feed, PATIENCE, Place, assert_holds, figure, positions, start};
+use common::{Ended, FORMATS, Feed, PATIENCE, Place, assert_holds, figure, positions, start};
 use fastrand::Rng;
 use nix::sys::signal::{Signal, raise};
 use nix::unistd::{Pid, alarm, gettid};
 use ringlog::layout::{Checkpoint, HEADER_SIZE, WRITING};
-use ringlog::sink::{RowOptions, Rows};
+use ringlog::sink::{Format, RowOptions, Rows, parts};
 use ringlog::{
     Error, Log, Observer, Pod, Polled, Raw, Reader, Recovered, Report, Role, Start, TimeFormat,
     Turn, Writer, Zeroable, record,
@@ -1044,8 +1044,18 @@ fn report_everywhere(
     prepare: impl Fn(&Place) -> Feed,
     check: impl Fn(&Place, &Feed),
 ) {
+    report_everywhere_as(Format::Csv, what, args, prepare, check);
+}
+
+fn report_everywhere_as(
+    format: Format,
+    what: &str,
+    args: &[&str],
+    prepare: impl Fn(&Place) -> Feed,
+    check: impl Fn(&Place, &Feed),
+) {
     let begin = || {
-        let place = Place::new();
+        let place = Place::of(format);
         let feed = prepare(&place);
         let reporter = reporter(&place, args)?;
         Some((place, feed, reporter))
@@ -1158,4 +1168,49 @@ fn a_reporter_killed_at_any_system_call_repeats_no_row_of_a_file_that_it_sets_as
     };
     let args = ["--time", "rfc3339"];
     report_everywhere("a file with other times", &args, |place| feed(place, 5), check);
+}
+
+/// Each row once, in the parts and the file behind them, and nothing else in the directory.
+fn check_parts(place: &Place, feed: &Feed) {
+    let output = place.output(0);
+    let files = [parts(&output).unwrap(), vec![output]].concat();
+    let mut begin = 0;
+    for file in &files {
+        let end = positions(file).last().map_or(begin, |last| last + 1);
+        assert_holds(file, &feed.text(begin..end));
+        begin = end;
+    }
+    assert_eq!(begin, 12, "{files:?}");
+    assert_eq!(fs::read_dir(place.dir.path()).unwrap().count(), files.len(), "{files:?}");
+    let reader = feed.reader(0);
+    assert_eq!((reader.position, reader.lost, reader.laps), (12, 0, 0));
+}
+
+#[test]
+fn a_reporter_killed_at_any_system_call_writes_each_row_once_over_all_parts() {
+    for format in FORMATS {
+        let what = format!("a {format:?} file that is finished");
+        let prepare = |place: &Place| feed(place, 5);
+        report_everywhere_as(format, &what, &["--rotate", "1"], prepare, check_parts);
+    }
+}
+
+#[test]
+fn a_reporter_killed_at_any_system_call_finishes_no_file_under_a_name_that_is_taken() {
+    let theirs = "somebody's\n";
+    let prepare = |place: &Place| {
+        for name in ["output_0.000000000000000.csv", "output_0.000000000000000.1.csv.zst"] {
+            fs::write(place.file(name), theirs).unwrap();
+        }
+        feed(place, 5)
+    };
+    let check = |place: &Place, feed: &Feed| {
+        for name in ["output_0.000000000000000.csv", "output_0.000000000000000.1.csv.zst"] {
+            assert_holds(&place.file(name), theirs);
+            fs::remove_file(place.file(name)).unwrap();
+        }
+        check_parts(place, feed);
+        assert_holds(&place.file("output_0.000000000000000.2.csv"), &feed.csv(0..5));
+    };
+    report_everywhere("parts of somebody else's", &["--rotate", "1"], prepare, check);
 }
