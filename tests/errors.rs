@@ -14,7 +14,7 @@ mod common;
 #[path = "common/trace.rs"]
 mod trace;
 
-use common::{Feed, Place, assert_holds, figure, positions, run};
+use common::{Feed, Place, assert_holds, assert_parts, figure, positions, run};
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::signal::{Signal, kill};
@@ -430,6 +430,17 @@ fn a_reporter_with_an_error_at_any_system_call_repeats_no_row_of_a_file_that_it_
     };
     let args = &["--time", "rfc3339"];
     Reporter { what: "a file with other times", args, prepare, code: 0, check }.fail_everywhere();
+}
+
+#[test]
+fn a_reporter_with_an_error_at_any_system_call_has_each_row_once_over_all_parts() {
+    let prepare = |place: &Place| feed(place, 5);
+    let check = |place: &Place, feed: &Feed| {
+        assert_parts(place, feed, ROWS);
+        assert_eq!((feed.reader(0).position, feed.reader(0).lost), (ROWS, 0));
+    };
+    let args = &["--rotate", "1"];
+    Reporter { what: "a file that is finished", args, prepare, code: 0, check }.fail_everywhere();
 }
 
 #[test]

@@ -23,12 +23,14 @@ mod common;
 #[path = "common/trace.rs"]
 mod trace;
 
-use common::{Ended, FORMATS, Feed, PATIENCE, Place, assert_holds, figure, positions, start};
+use common::{
+    Ended, FORMATS, Feed, PATIENCE, Place, assert_holds, assert_parts, figure, positions, start,
+};
 use fastrand::Rng;
 use nix::sys::signal::{Signal, raise};
 use nix::unistd::{Pid, alarm, gettid};
 use ringlog::layout::{Checkpoint, HEADER_SIZE, WRITING};
-use ringlog::sink::{Format, RowOptions, Rows, parts};
+use ringlog::sink::{Format, RowOptions, Rows};
 use ringlog::{
     Error, Log, Observer, Pod, Polled, Raw, Reader, Recovered, Report, Role, Start, TimeFormat,
     Turn, Writer, Zeroable, record,
@@ -1170,18 +1172,8 @@ fn a_reporter_killed_at_any_system_call_repeats_no_row_of_a_file_that_it_sets_as
     report_everywhere("a file with other times", &args, |place| feed(place, 5), check);
 }
 
-/// Each row once, in the parts and the file behind them, and nothing else in the directory.
 fn check_parts(place: &Place, feed: &Feed) {
-    let output = place.output(0);
-    let files = [parts(&output).unwrap(), vec![output]].concat();
-    let mut begin = 0;
-    for file in &files {
-        let end = positions(file).last().map_or(begin, |last| last + 1);
-        assert_holds(file, &feed.text(begin..end));
-        begin = end;
-    }
-    assert_eq!(begin, 12, "{files:?}");
-    assert_eq!(fs::read_dir(place.dir.path()).unwrap().count(), files.len(), "{files:?}");
+    assert_parts(place, feed, 12);
     let reader = feed.reader(0);
     assert_eq!((reader.position, reader.lost, reader.laps), (12, 0, 0));
 }

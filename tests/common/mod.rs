@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use ringlog::sink::Format;
+use ringlog::sink::{Format, parts};
 use ringlog::{Log, Name, Pod, ReaderState, Timestamp, Writer, Zeroable, record};
 
 /// No wait in a test is longer; what takes longer has hung.
@@ -406,6 +406,24 @@ pub fn assert_holds(path: &Path, text: &str) {
     let line = |text: &str| text.lines().nth(same).map(str::to_owned);
     let (a, b) = (line(&found), line(text));
     assert!(found == text, "{}: line {} is {a:?}, not {b:?}", path.display(), same + 1);
+}
+
+/// Asserts that reader 0 has each row below `end` once, in order, in the parts of its output and
+/// the file behind them, and that there is no other file.
+#[track_caller]
+pub fn assert_parts(place: &Place, feed: &Feed, end: u64) {
+    let output = place.output(0);
+    let files = [parts(&output).unwrap(), vec![output]].concat();
+    let mut begin = 0;
+    for file in &files {
+        let end = positions(file).last().map_or(begin, |last| last + 1);
+        assert_holds(file, &feed.text(begin..end));
+        begin = end;
+    }
+    assert_eq!(begin, end, "{files:?}");
+    let names = fs::read_dir(place.dir.path()).unwrap().map(|file| file.unwrap().file_name());
+    let names: Vec<_> = names.collect();
+    assert_eq!(names.len(), files.len(), "{names:?}");
 }
 
 /// The positions in a file of ours. Every row is whole, and has as many fields as the header.
