@@ -388,7 +388,7 @@ fn is_right(kind: Kind) -> bool {
 }
 
 /// Nothing that a terminal would take for a command.
-fn harmless(text: &str) -> String {
+pub fn harmless(text: &str) -> String {
     let mut shown = String::new();
     for char in text.chars() {
         match char.is_control() {

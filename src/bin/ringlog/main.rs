@@ -1,6 +1,7 @@
 //! `ringlog`: what an operator wants to know of logs and their readers. Looks only, but for the
 //! commands that say what they change.
 
+mod against;
 #[path = "../common/mod.rs"]
 mod common;
 mod dump;

@@ -1,12 +1,123 @@
-//! placeholder
+//! `ringlog verify`: what is wrong with a log, and with files that its entries were carried out to.
+
+use crate::against::{Against, Outcome};
+use crate::common::{self, Failed, grouped};
+use crate::entries::entries;
+use crate::screen::print;
 use crate::which::OneLog;
-/// x
+use std::fmt::Display;
+use std::path::PathBuf;
+
+/// Look at every word of a log, and at files of its rows, and say what is wrong where
 #[derive(clap::Args, Debug)]
+#[command(after_help = "\
+A finding is damage if an entry, a place or a count is given wrong or not at all, and an oddity if
+nobody is misled. There is no checksum: a value that a writer could have stored is not found.
+
+Of files it is proved that each position from the first to the last is there once, in order and whole,
+and equal, byte for byte, where the log still holds it; if not, it is said what is missing, and whether
+a reader has counted it as lost. Parts of one output are given together, in any order.
+
+A log that goes on, with reporters at work, can be verified as well.
+
+Exit code: 0 all is well (also with oddities), 3 entries are missing in the files, 6 damage, or rows that
+are wrong or repeated.
+
+Examples:
+  ringlog verify /engine
+  ringlog verify --against output_0.csv
+  ringlog verify /engine --against output_0.*.csv output_0.csv")]
 pub struct Args {
     #[command(flatten)]
     log: OneLog,
+    /// CSV or JSON Lines that a reporter has written
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    against: Vec<PathBuf>,
+    /// Tell so many findings, and count the others
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    limit: u64,
 }
+
 pub fn run(args: Args) -> anyhow::Result<()> {
-    args.log.open()?;
-    Ok(())
+    common::say_if_cut_short("ringlog", &args.log.name())?;
+    let log = args.log.open()?;
+    let mut findings = Findings::new(args.limit);
+    let (mut failed, mut damage) = (Ok(()), 0);
+    let verified = log.verify(|finding| {
+        if failed.is_ok() {
+            failed = findings.tell(&finding);
+        }
+    });
+    failed?;
+    findings.close()?;
+    damage += verified.damage;
+    let mut line = match verified.damage {
+        0 => "ok: ".to_owned(),
+        1 => "damaged in 1 place: ".to_owned(),
+        count => format!("damaged in {} places: ", grouped(count)),
+    };
+    line += &format!("{} slots, ", grouped(verified.slots));
+    line += &match verified.held.is_empty() {
+        true => "no entry yet".to_owned(),
+        false => {
+            format!("{} {}..{}", entries(verified.entries), verified.held.start, verified.held.end)
+        }
+    };
+    match verified.oddities {
+        0 => {}
+        1 => line += ", 1 oddity",
+        count => line += &format!(", {} oddities", grouped(count)),
+    }
+    if let Some(position) = verified.unfinished {
+        line += &format!(", {position} being written");
+    }
+    print(&(line + "\n"))?;
+
+    let mut gaps = false;
+    if !args.against.is_empty() {
+        let mut findings = Findings::new(args.limit);
+        match Against::new(&log)?.read(&args.against, &mut findings)? {
+            Outcome::Wrong => damage += 1,
+            Outcome::Gaps => gaps = true,
+            Outcome::Good => {}
+        }
+    }
+    match (verified.damage, damage, gaps) {
+        (0, 0, false) => Ok(()),
+        (0, 0, true) => Err(Failed(3, "entries are missing in the files".to_owned()).into()),
+        (0, ..) => Err(Failed(6, "the files hold rows that are wrong".to_owned()).into()),
+        _ => Err(Failed(6, format!("{} is damaged", log.name())).into()),
+    }
+}
+
+/// Says what was found, up to a limit.
+pub struct Findings {
+    left: u64,
+    untold: u64,
+}
+
+impl Findings {
+    fn new(limit: u64) -> Findings {
+        Findings { left: limit, untold: 0 }
+    }
+
+    /// One more.
+    pub fn tell(&mut self, finding: &dyn Display) -> anyhow::Result<()> {
+        match self.left.checked_sub(1) {
+            Some(left) => {
+                self.left = left;
+                print(&format!("{finding}\n"))?;
+            }
+            None => self.untold += 1,
+        }
+        Ok(())
+    }
+
+    /// How many were not told.
+    pub fn close(&mut self) -> anyhow::Result<()> {
+        if self.untold > 0 {
+            print(&format!("and {} more, see --limit\n", grouped(self.untold)))?;
+        }
+        Ok(())
+    }
 }
