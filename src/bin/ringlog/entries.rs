@@ -342,11 +342,11 @@ impl Table {
             }
             _ => new,
         });
-        if head && self.dates.iter().any(Option::is_some) {
-            self.head(out);
-        }
         let cells = self.cells(&row);
         self.widen(&cells);
+        if head {
+            self.head(out);
+        }
         self.line(&cells, out);
         self.rows += 1;
     }

@@ -132,7 +132,7 @@ fn rust(log: &Log) -> Result<String, String> {
         if offset < end {
             return Err(format!("`{name}` begins within another column, as no field in Rust can"));
         }
-        if offset % kind.align() != 0 {
+        if !offset.is_multiple_of(kind.align()) {
             return Err(format!("`{name}` is not aligned, as a field in Rust has to be"));
         }
         if offset > end {
