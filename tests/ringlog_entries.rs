@@ -284,7 +284,7 @@ fn row(position: u64) -> Row {
         float: if position == 4 { f64::NAN } else { position as f64 / 10.0 },
         single: position as f32 / 10.0,
         small: position as i8 - 3,
-        live: (position % 2 == 0).into(),
+        live: position.is_multiple_of(2).into(),
         short: position as u16 * 1000,
         symbol: symbols[position as usize % 5].into(),
     }
