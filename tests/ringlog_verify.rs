@@ -6,7 +6,7 @@
 
 mod common;
 
-use common::{PATIENCE, Place, start, until};
+use common::{Ended, Feed, PATIENCE, Place, run, start, until, until_lines};
 use fastrand::Rng;
 use ringlog::Severity::{Damage, Oddity};
 use ringlog::layout::{POSITION_LIMIT, WRITING};
@@ -14,6 +14,7 @@ use ringlog::{Bool, Finding, Log, Pod, Polled, Severity, Text, Verified, Zeroabl
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
 /// With columns that have values no writer stores, bytes that are nobody's column, and a last word
@@ -370,4 +371,285 @@ fn whatever_the_bytes_are_the_look_ends() {
         }
         verify(&Log::open(path.as_path()).unwrap());
     }
+}
+
+// The program.
+
+fn ringlog(place: &Place, args: &[&str]) -> Ended {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ringlog"));
+    command.current_dir(place.dir.path()).stdin(Stdio::null()).arg("verify").args(args);
+    run(command)
+}
+
+/// `ringlog verify LOG --against FILE...`: its exit code, and what it says behind the log's line.
+#[track_caller]
+fn against(place: &Place, files: &[&str]) -> (i32, String) {
+    let ended = ringlog(place, &[&[place.shm.as_str(), "--against"], files].concat());
+    let (log, files) = ended.stdout.split_once('\n').unwrap();
+    assert!(log.starts_with("ok: "), "{ended:?}");
+    (ended.code(), files.to_owned())
+}
+
+#[test]
+fn a_log_is_said_to_be_good_in_a_line_and_damage_where_it_is_with_its_exit_code() {
+    let place = Place::new();
+    let path = place.file("a.log");
+    drop(log(&path, 20));
+    let said = |args: &[&str]| {
+        let ended = ringlog(&place, &[&["./a.log"], args].concat());
+        (ended.code(), ended.stdout, ended.stderr)
+    };
+    let good = "ok: 8 slots, 8 entries 12..20\n".to_owned();
+    assert_eq!(said(&[]), (0, good, String::new()));
+    plant(&path, 0x048, &[1]);
+    let odd =
+        "oddity at 0x0048: 0x1 in a word that is zero\nok: 8 slots, 8 entries 12..20, 1 oddity\n";
+    assert_eq!(said(&[]), (0, odd.to_owned(), String::new()));
+    plant(&path, 0x048, &[0]);
+    plant(&path, stamp_of(12), &(WRITING | 20).to_le_bytes());
+    let begun = "ok: 8 slots, 7 entries 13..20, 20 being written\n".to_owned();
+    assert_eq!(said(&[]), (0, begun, String::new()));
+    for position in [13, 14, 15] {
+        plant(&path, stamp_of(position), &[0xff; 8]);
+    }
+    let (code, stdout, stderr) = said(&["--limit", "2"]);
+    assert_eq!(
+        stdout,
+        "\
+damage at 0x10a0, slot 5, position 13: the stamp 0xffffffffffffffff is none of this slot; the entry at 13 is not there
+damage at 0x10c0, slot 6, position 14: the stamp 0xffffffffffffffff is none of this slot; the entry at 14 is not there
+and 1 more, see --limit
+damaged in 3 places: 8 slots, 4 entries 13..20, 20 being written
+"
+    );
+    assert_eq!((code, stderr.as_str()), (6, "ringlog: ./a.log is damaged\n"));
+    // What cannot even be opened is refused by its name, as ever.
+    plant(&path, 0x090, &[9]);
+    let (code, stdout, stderr) = said(&[]);
+    assert_eq!((code, stdout.as_str()), (6, ""));
+    assert!(stderr.contains("a power of two"), "{stderr}");
+    let empty = Log::create::<Small>(place.shm.as_str()).unwrap();
+    assert_eq!(ringlog(&place, &[&place.shm]).stdout, "ok: 1,024 slots, no entry yet\n");
+    drop(empty);
+}
+
+#[test]
+fn a_file_is_good_if_each_row_is_there_once_in_order_and_as_the_log_has_it() {
+    let place = Place::new();
+    let mut feed = place.feed(64);
+    feed.append(50);
+    place.carry(0, &[]);
+    feed.append(50);
+    place.carry(0, &[]);
+    place.carry(1, &["--time", "rfc3339"]);
+    let ok = |file: &str, rows: &str, equal: u64| {
+        format!("ok: {file}: {rows}, each once and in order, {equal} equal to the log\n")
+    };
+    let due = ok("output_0.csv", "100 rows 0..100", 64);
+    assert_eq!(against(&place, &["output_0.csv"]), (0, due));
+    let due = ok("output_1.csv", "64 rows 36..100", 64);
+    assert_eq!(against(&place, &["output_1.csv"]), (0, due));
+    // Parts of it, in any order, and one that has no rows yet.
+    let text = fs::read_to_string(place.output(0)).unwrap();
+    let (header, rows) = text.split_once('\n').unwrap();
+    let at = rows.find("\n80,").unwrap() + 1;
+    fs::write(place.file("a.csv"), format!("{header}\n{}", &rows[at..])).unwrap();
+    fs::write(place.file("b.csv"), format!("{header}\n{}", &rows[..at])).unwrap();
+    fs::write(place.file("c.csv"), format!("{header}\n")).unwrap();
+    fs::write(place.file("d.csv"), "").unwrap();
+    let due = ok("4 files", "100 rows 0..100", 64);
+    assert_eq!(against(&place, &["a.csv", "b.csv", "c.csv", "d.csv"]), (0, due));
+    // A row that its reporter was killed in.
+    fs::write(place.file("torn.csv"), format!("{text}100,17")).unwrap();
+    let due = ok("torn.csv", "100 rows 0..100", 64);
+    assert_eq!(against(&place, &["torn.csv"]), (0, due));
+    let ended = ringlog(&place, &[&place.shm, "--against", "none.csv"]);
+    assert_eq!(ended.code(), 1, "{ended:?}");
+    // JSON Lines.
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ringlog"));
+    command.current_dir(place.dir.path()).args(["dump", &place.shm, "-o", "jsonl"]);
+    fs::write(place.file("rows.jsonl"), run(command).stdout).unwrap();
+    let due = ok("rows.jsonl", "64 rows 36..100", 64);
+    assert_eq!(against(&place, &["rows.jsonl"]), (0, due.clone()));
+    // The log goes on, and has none of them any more: they are whole all the same.
+    feed.append(64);
+    let due = due.replace("64 equal", "0 equal");
+    assert_eq!(against(&place, &["rows.jsonl"]), (0, due));
+    let due = ok("b.csv", "80 rows 0..80", 0);
+    assert_eq!(against(&place, &["b.csv"]), (0, due));
+}
+
+#[test]
+fn what_is_missing_is_said_as_ranges_and_whether_a_reader_has_counted_it() {
+    let place = Place::new();
+    let mut feed = place.feed(64);
+    feed.append(50);
+    place.carry(0, &[]);
+    feed.append(100);
+    place.carry(0, &[]);
+    let (code, said) = against(&place, &["output_0.csv"]);
+    let gap = "output_0.csv: gap 50..86, 36 entries, before line 52\n";
+    let rows = "gaps: output_0.csv: 114 rows 0..150, 36 entries missing in 1 gap";
+    let equal = ", 64 equal to the log\n";
+    let by_reader = format!("{gap}{rows} (reader 0 has counted them as lost){equal}");
+    assert_eq!((code, said), (3, by_reader));
+    // Another file, with the same gap.
+    let text = fs::read_to_string(place.output(0)).unwrap();
+    fs::write(place.file("copy.csv"), &text).unwrap();
+    let (code, said) = against(&place, &["copy.csv"]);
+    assert_eq!(code, 3);
+    assert!(said.contains("(as many as reader 0 has lost in all)"), "{said}");
+    // In place, a row is gone from it that is in the log, and one that is not, and the last.
+    let without = |text: &str, seq: u64| -> String {
+        let is = |line: &&str| !line.starts_with(&format!("{seq},"));
+        text.lines().filter(is).map(|line| format!("{line}\n")).collect()
+    };
+    let cut = [100, 10, 149].into_iter().fold(text, |text, seq| without(&text, seq));
+    fs::write(place.output(0), cut).unwrap();
+    let (code, said) = against(&place, &["output_0.csv"]);
+    let due = "\
+output_0.csv: gap 10..11, 1 entry, before line 12
+output_0.csv: gap 50..86, 36 entries, before line 51
+output_0.csv: gap 100..101, 1 entry, before line 65
+output_0.csv: gap 149..150, 1 entry, behind its last row, below the read pointer of reader 0
+gaps: output_0.csv: 111 rows 0..150, 39 entries missing in 4 gaps (reader 0 has counted 36 as lost; 3 are not accounted for), 62 equal to the log
+";
+    assert_eq!((code, said.as_str()), (3, due));
+    // Rows that are not there from the beginning.
+    fs::write(place.output(0), feed.csv(3..50)).unwrap();
+    let (code, said) = against(&place, &["output_0.csv"]);
+    assert_eq!(code, 3);
+    assert!(said.starts_with("output_0.csv: gap 0..3, 3 entries, before line 2\n"), "{said}");
+}
+
+#[test]
+fn rows_that_are_wrong_or_there_twice_are_said_with_their_line() {
+    let place = Place::new();
+    let mut feed = place.feed(64);
+    feed.append(100);
+    let csv = feed.csv(30..100);
+    let lines: Vec<&str> = csv.lines().collect();
+    let row = |seq: usize| lines[seq - 29];
+    let find = |change: &dyn Fn(&mut Vec<String>), due: &str| {
+        let mut text: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
+        change(&mut text);
+        fs::write(place.file("x.csv"), text.join("\n") + "\n").unwrap();
+        let (code, said) = against(&place, &["x.csv"]);
+        assert!(code == 6 && said.contains(due), "{due}: {code} {said}");
+        assert!(said.lines().last().unwrap().starts_with("wrong: x.csv: "), "{said}");
+        said.lines().count()
+    };
+    // In the log, and overwritten in it: the line is the position - 28.
+    let shown = |seq| format!("`{}`", row(seq));
+    let other = row(50).replace("50,", "50,1");
+    let says = format!("line 22: position 50 is in the log {}, and here: `{other}`", shown(50));
+    assert_eq!(find(&|text| text[21] = other.clone(), &says), 2);
+    for wrong in
+        ["33", "33,1", "33,1,2,3", "033,1,2", "33,1,x", "33,-,2", "+33,1,2", "", "nonsense"]
+    {
+        let says = format!("line 5: not a row of this log: `{wrong}`");
+        assert_eq!(
+            find(&|text| text[4] = wrong.to_owned(), &says),
+            if wrong.starts_with("33,") { 2 } else { 3 },
+            "{wrong}"
+        );
+    }
+    let again = format!("line 22: position 49 comes after 49: {}", shown(49));
+    assert_eq!(find(&|text| text.insert(21, text[20].clone()), &again), 2);
+    let again = format!("line 6: position 33 comes after 33: {}", shown(33));
+    assert_eq!(find(&|text| text.insert(5, text[4].clone()), &again), 2);
+    // The second of the two is behind, the first leaves a gap.
+    assert_eq!(find(&|text| text.swap(40, 41), "position 69 comes after 70"), 3);
+    let beyond = "line 10: position 500, and the log ends at 100: `500,1,2`";
+    assert_eq!(find(&|text| text.insert(9, "500,1,2".to_owned()), beyond), 2);
+    let strange = "line 10: position 80 is in the log";
+    assert_eq!(find(&|text| text.insert(9, "80,1,2".to_owned()), strange), 2);
+    let long = "x".repeat(100_000);
+    assert_eq!(find(&|text| text.insert(9, long.clone()), "line 10: no row is so long: `xxx"), 2);
+    assert_eq!(find(&|text| text.insert(9, "seq,time,value".to_owned()), "line 10: not a row"), 2);
+    assert_eq!(find(&|text| _ = text.remove(0), "it begins with `30,"), 2);
+    assert_eq!(find(&|text| text[0] += ",more", "and rows of this log with `seq,time,value`"), 2);
+    // In what is not the last part, a torn row.
+    fs::write(place.file("a.csv"), csv.trim_end()).unwrap();
+    fs::write(place.file("b.csv"), feed.csv(99..100)).unwrap();
+    let (code, said) = against(&place, &["a.csv", "b.csv"]);
+    assert!(code == 6 && said.starts_with("a.csv: line 71: the last row is not whole"), "{said}");
+    // Of another log, which has been as far.
+    let other = Place::new();
+    let mut others = other.feed(64);
+    others.append(100);
+    fs::write(place.file("other.csv"), others.csv(50..100)).unwrap();
+    let (code, said) = against(&place, &["other.csv"]);
+    assert!(code == 6 && said.contains("50 rows wrong"), "{said}");
+    fs::write(place.file("other.csv"), "x\n".repeat(20_000)).unwrap();
+    assert_eq!(against(&place, &["other.csv"]).0, 6);
+    fs::write(place.file("other.csv"), "seq,time,value\n".to_owned() + &"x\n".repeat(20_000))
+        .unwrap();
+    let (code, said) = against(&place, &["other.csv"]);
+    assert!(code == 6 && said.contains("10,000 rows wrong"), "{said}");
+}
+
+#[test]
+fn texts_with_quotes_and_line_ends_are_rows_too() {
+    #[repr(C)]
+    #[derive(Clone, Copy, Pod, Zeroable)]
+    struct Note {
+        text: Text<16>,
+        live: Bool,
+    }
+    record!(Note { text, live });
+    let place = Place::new();
+    let log = Log::options().capacity(8).create::<Note>(place.shm.as_str()).unwrap();
+    let mut writer = log.writer::<Note>().unwrap();
+    let texts = ["a\nb", "\"", "x,y", "\"\n\"", "", "{\"seq\":1,", ",\"live\":"];
+    for text in texts.iter().cycle().take(20) {
+        writer.append(&Note { text: (*text).into(), live: true.into() });
+        if writer.position() % 5 == 0 {
+            place.carry(0, &[]);
+        }
+    }
+    let due = "ok: output_0.csv: 20 rows 0..20, each once and in order, 8 equal to the log\n";
+    assert_eq!(against(&place, &["output_0.csv"]), (0, due.to_owned()));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ringlog"));
+    command.current_dir(place.dir.path()).args(["dump", &place.shm, "-o", "jsonl"]);
+    let rows = run(command).stdout;
+    fs::write(place.file("rows.jsonl"), &rows).unwrap();
+    (0..8).for_each(|_| _ = writer.append(&Note { text: "new".into(), live: true.into() }));
+    let due = "ok: rows.jsonl: 8 rows 12..20, each once and in order, 0 equal to the log\n";
+    assert_eq!(against(&place, &["rows.jsonl"]), (0, due.to_owned()));
+    fs::write(place.file("rows.jsonl"), rows.replacen("\"live\":", "\"lives\":", 1)).unwrap();
+    assert_eq!(against(&place, &["rows.jsonl"]).0, 6);
+}
+
+#[test]
+fn a_log_and_its_file_are_good_while_a_reporter_and_a_writer_are_at_work() {
+    let place = Place::new();
+    let writer = start(place.writer(&["--capacity", "64k", "--rate", "50000", "--quiet"]));
+    until("there is a log", || place.shm_file().exists().then_some(()));
+    let mut reporter = start(place.reporter(0, &["--quiet", "--flush", "1"]));
+    until_lines(&place.output(0), 100);
+    for round in 0..12 {
+        let (code, said) = against(&place, &["output_0.csv"]);
+        assert!(code == 0 && said.starts_with("ok: output_0.csv: "), "{code} {said}");
+        if round % 4 == 3 {
+            reporter.kill();
+            reporter = start(place.reporter(0, &["--quiet", "--flush", "1"]));
+        }
+    }
+    drop((reporter, writer));
+}
+
+#[test]
+fn losses_of_a_reporter_at_work_are_accounted_for() {
+    let place = Place::new();
+    let mut feed = Feed::new(place.shm.as_str(), 16);
+    feed.append(10);
+    let reporter = start(place.reporter(0, &["--quiet"]));
+    until_lines(&place.output(0), 11);
+    reporter.freeze();
+    feed.append(100);
+    reporter.signal(nix::sys::signal::Signal::SIGCONT);
+    until_lines(&place.output(0), 20);
+    let (code, said) = against(&place, &["output_0.csv"]);
+    assert!(code == 3 && said.contains("(reader 0 has counted them as lost)"), "{said}");
 }
