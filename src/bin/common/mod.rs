@@ -76,7 +76,7 @@ pub fn tell(line: std::fmt::Arguments<'_>) {
 }
 
 /// Only one, whatever is quoted in it.
-fn one_line(text: &str) -> String {
+pub fn one_line(text: &str) -> String {
     let mut line = String::new();
     for char in text.chars() {
         match char.is_control() {

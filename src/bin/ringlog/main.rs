@@ -4,6 +4,7 @@
 mod against;
 #[path = "../common/mod.rs"]
 mod common;
+mod doctor;
 mod dump;
 mod entries;
 mod list;
@@ -48,6 +49,7 @@ enum Command {
     Schema(schema::Args),
     Reader(reader::Args),
     Rm(rm::Args),
+    Doctor(doctor::Args),
 }
 
 fn main() -> ExitCode {
@@ -60,6 +62,7 @@ fn main() -> ExitCode {
         Command::Schema(args) => schema::run(args),
         Command::Reader(args) => reader::run(args),
         Command::Rm(args) => rm::run(args),
+        Command::Doctor(args) => doctor::run(args),
     };
     match result {
         // Whoever reads us has seen enough.

@@ -1,5 +1,6 @@
 //! Text for people: tables, times, sizes, colour where there is somebody to see it.
 
+use crate::common::one_line;
 use chrono::{DateTime, SecondsFormat};
 use std::fmt::Display;
 use std::io::{self, IsTerminal as _, Write as _};
@@ -46,9 +47,9 @@ pub struct Cell {
 }
 
 impl Cell {
-    /// A word.
+    /// A word. Names of files and processes can hold anything, also what a terminal obeys.
     pub fn text(text: impl Display) -> Cell {
-        Cell { text: text.to_string(), ..Cell::default() }
+        Cell { text: one_line(&text.to_string()), ..Cell::default() }
     }
 
     /// A number.

@@ -1,0 +1,294 @@
+//! What the files of a machine say of it: those in /proc, /sys, /etc and /run, below a root that a
+//! test can make up. Knows nothing of logs, and decides nothing.
+
+use nix::sys::statvfs::statvfs;
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+/// No file that is read here is larger, unless it is not what it should be.
+const LARGEST: u64 = 1 << 20;
+
+/// A machine, by its files.
+pub struct Machine {
+    pub root: PathBuf,
+}
+
+/// A mounted file system.
+#[derive(Debug, Default)]
+pub struct Mount {
+    pub at: PathBuf,
+    pub kind: String,
+    /// Of the mount and of the file system.
+    options: String,
+}
+
+impl Mount {
+    /// The value of an option, which is empty for one that takes none.
+    pub fn option(&self, name: &str) -> Option<&str> {
+        let mut options = self.options.split(',').map(|it| it.split_once('=').unwrap_or((it, "")));
+        options.find(|(option, _)| *option == name).map(|(_, value)| value)
+    }
+}
+
+/// Room on a file system, for this user.
+pub struct Room {
+    pub size: u64,
+    pub free: u64,
+    /// Of inodes, where it has any number of them.
+    pub inodes_free: Option<u64>,
+}
+
+/// A limit of memory that is a control group's.
+pub struct MemoryLimit {
+    /// The file that says so.
+    pub file: PathBuf,
+    pub limit: u64,
+    pub used: Option<u64>,
+}
+
+/// What is swapped to.
+#[derive(Default)]
+pub struct Swap {
+    pub size: u64,
+    pub used: u64,
+}
+
+impl Machine {
+    /// A path on it.
+    pub fn path(&self, path: impl AsRef<Path>) -> PathBuf {
+        let path = path.as_ref();
+        self.root.join(path.strip_prefix("/").unwrap_or(path))
+    }
+
+    /// A small file, without the blanks around it.
+    pub fn read(&self, path: impl AsRef<Path>) -> io::Result<String> {
+        let mut bytes = Vec::new();
+        File::open(self.path(path))?.take(LARGEST).read_to_end(&mut bytes)?;
+        Ok(String::from_utf8_lossy(&bytes).trim().to_owned())
+    }
+
+    /// The names in a directory, in order; none if it cannot be read.
+    fn names_in(&self, path: impl AsRef<Path>) -> Vec<String> {
+        let entries = fs::read_dir(self.path(path)).into_iter().flatten().flatten();
+        let mut names: Vec<_> =
+            entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+        names.sort();
+        names
+    }
+
+    /// The file system that a path is on.
+    pub fn mount_of(&self, path: &Path) -> Option<Mount> {
+        let text = self.read("proc/self/mountinfo").ok()?;
+        // `25 24 0:23 / /dev/shm rw,relatime shared:2 - tmpfs tmpfs rw,size=65536k`
+        let mount = |line: &str| {
+            let (left, right) = line.split_once(" - ")?;
+            let mut left = left.split(' ').skip(4);
+            let (at, own) = (unescaped(left.next()?), left.next()?);
+            let mut right = right.split(' ');
+            let (kind, _, options) = (right.next()?, right.next(), right.next().unwrap_or(""));
+            Some(Mount { at, kind: kind.to_owned(), options: format!("{own},{options}") })
+        };
+        // The deepest, and of those that lie over each other the last.
+        let mounts = text.lines().filter_map(mount).filter(|mount| path.starts_with(&mount.at));
+        mounts.max_by_key(|mount| mount.at.components().count())
+    }
+
+    /// Room where a path is.
+    #[allow(clippy::useless_conversion)] // these are smaller elsewhere
+    pub fn room(path: &Path) -> io::Result<Room> {
+        let stats = statvfs(path)?;
+        let (size, free) = (u64::from(stats.blocks()), u64::from(stats.blocks_available()));
+        let block = u64::from(stats.fragment_size());
+        Ok(Room {
+            size: size.saturating_mul(block),
+            free: free.saturating_mul(block),
+            inodes_free: (stats.files() > 0).then(|| u64::from(stats.files_available())),
+        })
+    }
+
+    /// A line of this process's status.
+    fn status(&self, key: &str) -> Option<String> {
+        let text = self.read("proc/self/status").ok()?;
+        let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'))?;
+        Some(line.trim().to_owned())
+    }
+
+    /// Who we are.
+    pub fn uid(&self) -> Option<u32> {
+        self.status("Uid")?.split_ascii_whitespace().next()?.parse().ok()
+    }
+
+    /// Whether this process may lock as much memory as it likes (CAP_IPC_LOCK).
+    pub fn locks_without_limit(&self) -> bool {
+        let bits = self.status("CapEff").and_then(|bits| u64::from_str_radix(&bits, 16).ok());
+        bits.is_some_and(|bits| bits & 1 << 14 != 0)
+    }
+
+    /// Cores that this process may run on.
+    pub fn cores(&self) -> Option<u64> {
+        let list = self.status("Cpus_allowed_list")?;
+        let count = |part: &str| {
+            let (from, to) = part.split_once('-').unwrap_or((part, part));
+            let (from, to): (u64, u64) = (from.parse().ok()?, to.parse().ok()?);
+            to.checked_sub(from)?.checked_add(1)
+        };
+        list.split(',').try_fold(0u64, |sum, part| sum.checked_add(count(part)?))
+    }
+
+    /// A soft limit of this process; `Ok(None)` is without one.
+    pub fn limit(&self, name: &str) -> io::Result<Option<u64>> {
+        let text = self.read("proc/self/limits")?;
+        let line = text.lines().find_map(|line| line.strip_prefix(name));
+        let soft = line.and_then(|line| line.split_ascii_whitespace().next());
+        match soft {
+            Some("unlimited") => Ok(None),
+            Some(number) => number.parse().map(Some).map_err(io::Error::other),
+            None => Err(io::ErrorKind::InvalidData.into()),
+        }
+    }
+
+    /// Bytes that a process has locked.
+    pub fn locked(&self, pid: u64) -> u64 {
+        let text = self.read(format!("proc/{pid}/status")).unwrap_or_default();
+        let line = text.lines().find_map(|line| line.strip_prefix("VmLck:"));
+        let kilobytes = line.and_then(|line| line.split_ascii_whitespace().next()?.parse().ok());
+        kilobytes.map_or(0, |kilobytes: u64| kilobytes.saturating_mul(1024))
+    }
+
+    /// When it was started, ns since the Unix epoch.
+    pub fn booted_ns(&self) -> Option<u64> {
+        let text = self.read("proc/stat").ok()?;
+        let seconds = text.lines().find_map(|line| line.strip_prefix("btime "))?;
+        seconds.trim().parse::<u64>().ok()?.checked_mul(1_000_000_000)
+    }
+
+    /// The least memory that a control group of ours, or one around it, may have: the second
+    /// version's, or the first's. `None` without a limit.
+    pub fn memory_limit(&self) -> Option<MemoryLimit> {
+        let text = self.read("proc/self/cgroup").ok()?;
+        let mut least: Option<MemoryLimit> = None;
+        for line in text.lines() {
+            let mut parts = line.splitn(3, ':').skip(1);
+            let (controllers, path) = (parts.next()?, parts.next()?);
+            let (mounted, max, current) = match controllers {
+                "" => ("sys/fs/cgroup", "memory.max", "memory.current"),
+                "memory" => {
+                    ("sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes")
+                }
+                _ => continue,
+            };
+            for group in Path::new(path.trim_start_matches('/')).ancestors() {
+                let group = Path::new(mounted).join(group);
+                let number = |name| self.read(group.join(name)).ok()?.parse::<u64>().ok();
+                // The first version has no word for no limit, only a number that nothing reaches.
+                let Some(limit) = number(max).filter(|&limit| limit < 1 << 60) else { continue };
+                if least.as_ref().is_none_or(|least| limit < least.limit) {
+                    let file = Path::new("/").join(group.join(max));
+                    least = Some(MemoryLimit { file, limit, used: number(current) });
+                }
+            }
+        }
+        least
+    }
+
+    /// Whether this is a container, as far as it says.
+    pub fn is_container(&self) -> bool {
+        let signs =
+            [".dockerenv", "run/.containerenv", "var/run/secrets/kubernetes.io/serviceaccount"];
+        signs.iter().any(|sign| self.path(sign).exists())
+    }
+
+    /// Whether systemd-logind takes a user's shared memory away with their last session; `None`
+    /// where systemd does not run.
+    pub fn removes_ipc(&self) -> Option<bool> {
+        if !self.path("run/systemd/system").exists() {
+            return None;
+        }
+        // A file hides those of its name in the directories behind.
+        let dirs = ["etc/systemd", "run/systemd", "usr/local/lib/systemd", "usr/lib/systemd"];
+        let main = dirs.iter().find_map(|dir| self.read(format!("{dir}/logind.conf")).ok());
+        let mut parts = BTreeMap::new();
+        for dir in dirs.iter().rev().map(|dir| format!("{dir}/logind.conf.d")) {
+            for name in self.names_in(&dir).into_iter().filter(|name| name.ends_with(".conf")) {
+                parts.insert(name.clone(), self.read(format!("{dir}/{name}")).unwrap_or_default());
+            }
+        }
+        let main = main.unwrap_or_default();
+        let said = |line: &str| {
+            let value = line.trim().strip_prefix("RemoveIPC")?.trim_start().strip_prefix('=')?;
+            Some(["1", "yes", "y", "true", "t", "on"].contains(&value.trim()))
+        };
+        // What is commented out in the main file is what it was built with.
+        let built = main.lines().find_map(|line| said(line.strip_prefix('#')?));
+        let texts = std::iter::once(&main).chain(parts.values());
+        let set = texts.flat_map(|text| text.lines()).filter_map(said).next_back();
+        Some(set.or(built).unwrap_or(true))
+    }
+
+    /// What a user is called.
+    pub fn user(&self, uid: u32) -> Option<String> {
+        let text = self.read("etc/passwd").ok()?;
+        let name = |line: &str| {
+            let mut fields = line.split(':');
+            let name = fields.next()?;
+            (fields.nth(1)? == uid.to_string()).then(|| name.to_owned())
+        };
+        text.lines().find_map(name)
+    }
+
+    /// Whether systemd keeps a user's things without a session of theirs.
+    pub fn lingers(&self, uid: u32) -> bool {
+        let linger = |name| self.path("var/lib/systemd/linger").join(name).exists();
+        self.user(uid).is_some_and(linger)
+    }
+
+    /// All that is swapped to; an error where nobody tells.
+    pub fn swap(&self) -> io::Result<Swap> {
+        let mut swap = Swap::default();
+        for line in self.read("proc/swaps")?.lines().skip(1) {
+            // From the end: the first column is a path.
+            let mut numbers = line.rsplit([' ', '\t']).filter(|it| !it.is_empty()).skip(1);
+            let mut bytes = || numbers.next().and_then(|kb| kb.parse::<u64>().ok()).unwrap_or(0);
+            swap.used = swap.used.saturating_add(bytes().saturating_mul(1024));
+            swap.size = swap.size.saturating_add(bytes().saturating_mul(1024));
+        }
+        Ok(swap)
+    }
+
+    /// The governor of each core's frequency, each once.
+    pub fn governors(&self) -> Vec<String> {
+        let cpus = "sys/devices/system/cpu";
+        let names = self.names_in(cpus).into_iter();
+        let governor = |cpu| self.read(format!("{cpus}/{cpu}/cpufreq/scaling_governor")).ok();
+        let mut all: Vec<_> = names.filter_map(governor).collect();
+        all.sort();
+        all.dedup();
+        all
+    }
+
+    /// The first of these programs that runs, by the first fifteen bytes of its name.
+    pub fn running<'a>(&self, programs: &[&'a str]) -> Option<&'a str> {
+        let pids = self.names_in("proc").into_iter().filter(|it| it.parse::<u64>().is_ok());
+        let names: Vec<_> =
+            pids.filter_map(|pid| self.read(format!("proc/{pid}/comm")).ok()).collect();
+        let runs =
+            |program: &&&str| names.iter().any(|name| name == &program[..program.len().min(15)]);
+        programs.iter().find(runs).copied()
+    }
+}
+
+/// A path as mountinfo writes it: blanks and the like are three octal digits.
+fn unescaped(text: &str) -> PathBuf {
+    let mut parts = text.split('\\');
+    let mut path = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let code = part.get(..3).and_then(|digits| u8::from_str_radix(digits, 8).ok());
+        match code {
+            Some(code) => path.extend([char::from(code).to_string().as_str(), &part[3..]]),
+            None => path.extend(["\\", part]),
+        }
+    }
+    path.into()
+}
