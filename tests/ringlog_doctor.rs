@@ -402,3 +402,15 @@ fn a_log_that_is_not_there_is_bad_and_a_line_for_a_person_has_all_of_it() {
     assert!(line.starts_with("bad ") && line.contains("no such log"), "{ended:?}");
     assert_eq!(ended.stderr.lines().count(), 1, "{ended:?}");
 }
+
+#[test]
+fn a_part_of_logind_conf_hides_those_of_its_name_and_the_last_name_wins() {
+    let machine = Machine::new();
+    machine.write("usr/lib/systemd/logind.conf.d/20.conf", "RemoveIPC=yes");
+    machine.write("etc/systemd/logind.conf.d/20.conf", "");
+    assert!(machine.finds("RemoveIPC").starts_with("ok: "));
+    machine.write("run/systemd/logind.conf.d/10.conf", "RemoveIPC=yes");
+    assert!(machine.finds("RemoveIPC").starts_with("warn: "));
+    machine.write("usr/lib/systemd/logind.conf.d/30.conf", "RemoveIPC=no");
+    assert!(machine.finds("RemoveIPC").starts_with("ok: "));
+}
