@@ -226,7 +226,7 @@ enum RowsAs {
 }
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args: Args = common::parse();
     let program = format!("reporter {}", args.reader);
     common::end(&program, Reporter::new(args).and_then(Reporter::run))
 }

@@ -107,7 +107,7 @@ struct Tick {
 record!(Tick { time, symbol, bid, ask, bid_size, ask_size });
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args: Args = common::parse();
     common::end("writer", run(&args))
 }
 

@@ -2,6 +2,9 @@
 
 #![allow(dead_code)] // each program uses its part
 
+#[cfg(feature = "generate")]
+mod generate;
+
 use anyhow::Context as _;
 use clap::Args;
 use ringlog::{DEFAULT_SHM, Error, Log, Name, Options};
@@ -24,6 +27,13 @@ Exit codes:
   5  no such log
   6  not a log that can be used: not ours, version, schema, geometry, damage
   7  the output could not be written";
+
+/// The arguments, or an end with a usage error.
+pub fn parse<P: clap::Parser>() -> P {
+    #[cfg(feature = "generate")]
+    generate::if_asked(P::command());
+    P::parse()
+}
 
 /// A failure that is not the library's: its exit code, and what to say.
 #[derive(Debug)]

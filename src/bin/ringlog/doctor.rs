@@ -30,7 +30,7 @@ const FIRST_PERSON: u32 = 1000;
 /// clocks and cores, and at each log. Changes nothing.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
-A line each:
+Levels:
   ok    as it should be
   note  could be better, or cannot be known
   warn  will hurt one day: entries lost, a log gone, a start refused

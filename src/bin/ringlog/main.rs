@@ -53,7 +53,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let result = match Args::parse().command {
+    let result = match common::parse::<Args>().command {
         Command::List(args) => list::run(args),
         Command::Stat(args) => stat::run(args),
         Command::Tail(args) => tail::run(args),
