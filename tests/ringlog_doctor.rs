@@ -105,7 +105,7 @@ impl Machine {
 
     fn doctor(&self, args: &[&str]) -> Ended {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ringlog"));
-        command.args(["doctor", "--root"]).arg(&self.root).args(args);
+        command.env("RINGLOG_DOCTOR_ROOT", &self.root).arg("doctor").args(args);
         run(command)
     }
 

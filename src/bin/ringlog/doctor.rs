@@ -17,6 +17,9 @@ use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+/// The variable that says where /proc, /sys, /etc, /run and /dev/shm are, for tests that make up a
+/// machine.
+const ROOT: &str = "RINGLOG_DOCTOR_ROOT";
 /// From here on a log can be made of huge pages.
 const HUGE_PAGE: u64 = 2 << 20;
 /// What docker and podman give a container, and Kubernetes a pod, unless told otherwise.
@@ -51,9 +54,6 @@ pub struct Args {
     json: bool,
     #[command(flatten)]
     owner: Owner,
-    /// Where /proc, /sys, /etc, /run and /dev/shm are looked for; a test makes its own
-    #[arg(long, value_name = "DIR", default_value = "/", hide = true)]
-    root: PathBuf,
 }
 
 /// How bad it is.
@@ -156,8 +156,10 @@ struct Doctor {
 impl Doctor {
     fn new(args: &Args) -> anyhow::Result<Doctor> {
         let options = args.owner.options()?;
-        let machine = Machine { root: args.root.clone() };
-        let (shm, is_this) = (machine.path("dev/shm"), args.root == Path::new("/"));
+        let other = std::env::var_os(ROOT);
+        let is_this = other.is_none();
+        let machine = Machine { root: other.map_or("/".into(), PathBuf::from) };
+        let shm = machine.path("dev/shm");
         let (mut names, mut directories) = (Vec::new(), BTreeSet::new());
         for text in &args.logs {
             match Path::new(text).is_dir() {
