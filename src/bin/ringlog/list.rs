@@ -9,6 +9,11 @@ use std::path::PathBuf;
 
 /// The logs on this machine: those in shared memory, and those in directories given
 #[derive(clap::Args, Debug)]
+#[command(after_help = "\
+Examples:
+  ringlog list                      the logs in shared memory
+  ringlog list /var/lib/engines     and those in this directory
+  ringlog list --json | jq -r 'select(.writer.state == \"dead\") | .log'")]
 pub struct Args {
     /// Directories to look into as well (not into those within)
     #[arg(value_name = "DIR")]

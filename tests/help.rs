@@ -1,0 +1,356 @@
+//! What help says is so: each option says what it does, and each line under `Examples:` works as it
+//! stands there. The commands are found by asking for help, so that a new one is not forgotten.
+
+#![cfg(feature = "cli")] // the programs
+#![allow(clippy::unwrap_used)] // a panic is how a test fails
+
+mod common;
+
+use common::{Place, run, until};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{Read as _, Write as _, pipe};
+use std::net::TcpListener;
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+const PROGRAMS: [(&str, &str); 3] = [
+    ("writer", env!("CARGO_BIN_EXE_writer")),
+    ("reporter", env!("CARGO_BIN_EXE_reporter")),
+    ("ringlog", env!("CARGO_BIN_EXE_ringlog")),
+];
+
+/// Those that a pipe cannot show; `q` ends them.
+const FULL_SCREEN: [&str; 1] = ["top"];
+
+/// How long a line that goes on for ever may do so, after its first word.
+const MOMENT: Duration = Duration::from_millis(300);
+
+/// A program, or a command of one, and what its `--help` says.
+struct Spoken {
+    words: Vec<String>,
+    help: String,
+}
+
+impl Spoken {
+    /// The lines of a section, without those that are not indented.
+    fn section(&self, heading: &str) -> Vec<&str> {
+        let after = self.help.split_once(&format!("\n{heading}:\n")).map(|(_, after)| after);
+        after
+            .unwrap_or_default()
+            .lines()
+            .take_while(|line| !line.starts_with(|c: char| !c.is_whitespace()))
+            .collect()
+    }
+
+    /// The examples, as a user would type them, without what is said of them.
+    fn examples(&self) -> Vec<String> {
+        let lines = self.section("Examples").into_iter().take_while(|line| !line.is_empty());
+        let whole = lines.collect::<Vec<_>>().join("\n").replace("\\\n", " ");
+        let line = |line: &str| line.trim().split("   ").next().unwrap().trim().to_owned();
+        whole.lines().map(line).collect()
+    }
+
+    /// Whether it looks at this log if nobody names one.
+    fn defaults_to(&self, log: &str) -> bool {
+        let words: Vec<_> = self.help.split_whitespace().collect(); // a line can break anywhere
+        words.join(" ").contains(&format!("[default: {log}]"))
+    }
+}
+
+/// All of the programs and their commands.
+fn spoken() -> Vec<Spoken> {
+    let mut all: Vec<Spoken> = Vec::new();
+    let mut rest: Vec<Vec<String>> = PROGRAMS.map(|(name, _)| vec![name.to_owned()]).into();
+    while let Some(words) = rest.pop() {
+        let (_, path) = PROGRAMS.iter().find(|(name, _)| *name == words[0]).unwrap();
+        let mut command = Command::new(path);
+        command.args(&words[1..]).arg("--help").stdin(Stdio::null());
+        let ended = run(command);
+        assert!(ended.code() == 0 && ended.stderr.is_empty(), "{words:?}: {ended:?}");
+        let it = Spoken { words, help: ended.stdout };
+        for line in it.section("Commands").iter().filter(|line| !line.starts_with("   ")) {
+            let name = line.split_whitespace().next().unwrap_or_default();
+            if !["", "help"].contains(&name) {
+                rest.push([it.words.as_slice(), &[name.to_owned()]].concat());
+            }
+        }
+        all.push(it);
+    }
+    all
+}
+
+#[test]
+fn each_command_and_each_option_says_what_it_does() {
+    let all = spoken();
+    let names: Vec<_> = all.iter().map(|it| it.words.join(" ")).collect();
+    for name in ["writer", "reporter", "ringlog", "ringlog list", "ringlog stat"] {
+        assert!(names.iter().any(|it| it == name), "{names:?}");
+    }
+    for it in all {
+        assert!(!it.help.starts_with("Usage:"), "{:?} does not say what it is for", it.words);
+        for heading in ["Arguments", "Options", "Commands"] {
+            let lines = it.section(heading);
+            for (i, line) in lines.iter().enumerate() {
+                let indent = line.len() - line.trim_start().len();
+                let of_command = heading == "Commands" && indent == 2;
+                if !of_command && !line.trim_start().starts_with(['-', '<', '[']) || indent > 6 {
+                    continue;
+                }
+                let here = line.trim_start().split_once("  ").is_some();
+                let next = lines.get(i + 1).map_or("", |line| line.trim_start());
+                let below = !next.is_empty() && !next.starts_with(['-', '<', '[']);
+                assert!(here || below, "{:?} says nothing of {line:?}", it.words);
+            }
+        }
+    }
+}
+
+#[test]
+fn usage_errors_and_first_screens_are_as_they_are_written_down() {
+    let cases = trycmd::TestCases::new();
+    for (name, path) in PROGRAMS {
+        cases.register_bin(name, Path::new(path));
+    }
+    cases.case("tests/cmd/*.md");
+}
+
+#[test]
+fn each_example_in_any_help_works() {
+    let all = spoken();
+    let mut count = 0;
+    for it in &all {
+        // One after the other in one place, as a user would.
+        let user = User::new(&all);
+        for example in it.examples() {
+            user.types(&example);
+            count += 1;
+        }
+    }
+    assert!(count >= 15, "only {count} examples are found");
+}
+
+/// Somebody who types what they read, in a directory with a CSV, on logs of their own.
+struct User<'a> {
+    all: &'a [Spoken],
+    place: Place,
+    path: String,
+}
+
+impl Drop for User<'_> {
+    fn drop(&mut self) {
+        for entry in fs::read_dir("/dev/shm").into_iter().flatten().flatten() {
+            let ours = format!("{}-", &self.place.shm[1..]);
+            if entry.file_name().to_string_lossy().starts_with(&ours) {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+    }
+}
+
+impl User<'_> {
+    fn new(all: &[Spoken]) -> User<'_> {
+        let place = Place::new();
+        let row = "2026-01-31T09:30:00Z,AAPL,189.45,100";
+        fs::write(place.file("quotes.csv"), format!("time,symbol,price,size\n{row}\n")).unwrap();
+        let programs = Path::new(PROGRAMS[0].1).parent().unwrap();
+        let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());
+        User { all, place, path }
+    }
+
+    /// The line with names that are ours alone, and with what it is about there.
+    fn own(&self, example: &str) -> String {
+        let mut line = Vec::new();
+        for command in
+            words(example).split_inclusive(|word| ["|", "&&", ";"].contains(&word.as_str()))
+        {
+            line.extend(self.own_command(command));
+        }
+        line.join(" ")
+    }
+
+    fn own_command(&self, words: &[String]) -> Vec<String> {
+        let is_ours = |it: &&Spoken| words.starts_with(&it.words);
+        let longest = self.all.iter().filter(is_ours).max_by_key(|it| it.words.len());
+        let Some(it) = longest else { return words.to_vec() };
+        let mut logs = BTreeSet::new();
+        let mut own: Vec<String> = Vec::new();
+        for word in words {
+            let bare = word.strip_prefix('/').unwrap_or(word);
+            let word = match word {
+                word if own.last().is_some_and(|last| last == "--for") => word.replace("60s", "1s"),
+                word if word.contains(":9464") => word.replace("9464", &free_port().to_string()),
+                // In shared memory.
+                word if word.starts_with('/') && !bare.contains('/') => {
+                    logs.insert(format!("{}-{bare}", self.place.shm));
+                    format!("{}-{bare}", self.place.shm)
+                }
+                // A file, beside us.
+                word if word.starts_with('/') || word.starts_with("./") => {
+                    let file = format!("./{}", bare.rsplit('/').next().unwrap());
+                    logs.extend(file.ends_with(".log").then(|| file.clone()));
+                    if !file[2..].contains('.') {
+                        fs::create_dir_all(self.place.file(&file)).unwrap();
+                    }
+                    file
+                }
+                word => {
+                    logs.extend(word.ends_with(".log").then(|| word.clone()));
+                    word.clone()
+                }
+            };
+            own.push(word);
+        }
+        if logs.is_empty()
+            && (it.defaults_to("/rpt_sys_shm") || it.defaults_to("all in shared memory"))
+        {
+            let name = format!("{}-default", self.place.shm);
+            let at = own.iter().position(|word| {
+                word.starts_with('>') || ["|", "&&", ";"].contains(&word.as_str())
+            });
+            let at = at.unwrap_or(own.len());
+            let option = (it.words[0] != "ringlog").then(|| "--shm".to_owned());
+            own.splice(at..at, option.into_iter().chain([name.clone()]));
+            logs.insert(name);
+        }
+        if it.words[0] != "writer" {
+            for log in logs {
+                self.make(&log, &own);
+            }
+        }
+        own
+    }
+
+    /// Makes a log with some history, and a file that reader N has made of it, if they are not
+    /// there.
+    fn make(&self, log: &str, words: &[String]) {
+        let (option, file) = match log.strip_prefix("/") {
+            Some(name) => ("--shm", Path::new("/dev/shm").join(name)),
+            None => ("--path", self.place.file(log)),
+        };
+        let make = |command: Command| {
+            let ended = run(command);
+            assert_eq!(ended.code(), 0, "{ended:?}");
+        };
+        if !file.exists() {
+            let args = [option, log, "--capacity", "16k", "--count", "10000", "--rate", "max"];
+            make(self.place.writer(&args));
+        }
+        for word in words {
+            let id = word.strip_prefix("output_").and_then(|word| word.get(..1)?.parse().ok());
+            if let Some(id) = id
+                && !self.place.file(word).exists()
+            {
+                make(self.place.reporter(id, &[option, log, "--once"]));
+            }
+        }
+    }
+
+    /// Runs a line of help to its end, or until it has shown that it goes on.
+    fn types(&self, example: &str) {
+        let ours = self.all.iter().any(|it| words(example).contains(&it.words[0]));
+        assert!(ours, "{example:?} is under Examples and is no command of ours");
+        let line = self.own(example);
+        eprintln!("{line}");
+        let full_screen = words(&line).iter().any(|word| FULL_SCREEN.contains(&word.as_str()));
+        for tool in ["jq", "curl", "promtool", "column", "script"] {
+            let is_there = self.path.split(':').any(|dir| Path::new(dir).join(tool).exists());
+            let is_used =
+                words(&line).iter().any(|word| word == tool) || full_screen && tool == "script";
+            if is_used && !is_there {
+                // Not by `eprintln!`, which a test that passes does not show.
+                let _ = writeln!(std::io::stderr(), "SKIPPED: there is no {tool}: {example}");
+                return;
+            }
+        }
+        let mut command = match full_screen {
+            true => {
+                let mut command = Command::new("script");
+                command.args(["-qefc", &line, "/dev/null"]).env("TERM", "xterm-256color");
+                command
+            }
+            false => {
+                // The shell lives to tell what the others ended with.
+                let mut command = Command::new("bash");
+                command.arg("-c").arg(format!("trap : TERM; set -o pipefail; {line}"));
+                command
+            }
+        };
+        command.env("PATH", &self.path).current_dir(self.place.dir.path());
+        let (mut output, input) = pipe().unwrap();
+        command.stdout(input.try_clone().unwrap()).stderr(input);
+        command.stdin(if full_screen { Stdio::piped() } else { Stdio::null() }).process_group(0);
+        let mut child = command.spawn().unwrap();
+        drop(command); // its end of the pipe
+        let said = Arc::new(Mutex::new(Vec::new()));
+        let listener = std::thread::spawn({
+            let said = Arc::clone(&said);
+            move || {
+                let mut buffer = [0; 1 << 16];
+                while let Ok(count @ 1..) = output.read(&mut buffer) {
+                    said.lock().unwrap().extend_from_slice(&buffer[..count]);
+                }
+            }
+        });
+
+        let mut first = None;
+        let mut stopped = false;
+        let status = until(&format!("{line} ends"), || {
+            if first.is_none() && !said.lock().unwrap().is_empty() {
+                first = Some(Instant::now());
+            }
+            if first.is_some_and(|first| first.elapsed() > MOMENT) && !stopped {
+                stopped = true;
+                match &mut child.stdin {
+                    Some(keys) => keys.write_all(b"q").unwrap(),
+                    None => kill(Pid::from_raw(-(child.id() as i32)), Signal::SIGTERM).unwrap(),
+                }
+            }
+            child.try_wait().unwrap()
+        });
+        listener.join().unwrap();
+        let said = String::from_utf8_lossy(&said.lock().unwrap()).into_owned();
+        // 143 is a neighbour in a pipe, who knows of no orderly end.
+        let good =
+            status.code() == Some(0) || stopped && status.code() == Some(143) && line.contains('|');
+        assert!(good, "{example:?}, that is {line:?}, ended with {status}: {said}");
+    }
+}
+
+/// The words of a line as a shell sees them, with their quotes.
+fn words(line: &str) -> Vec<String> {
+    let (mut words, mut quote) = (vec![String::new()], None);
+    for char in line.chars() {
+        match (quote, char) {
+            (None, ' ') => {
+                words.push(String::new());
+                continue;
+            }
+            (None, '\'' | '"') => quote = Some(char),
+            (Some(open), _) if open == char => quote = None,
+            _ => {}
+        }
+        words.last_mut().unwrap().push(char);
+    }
+    words.retain(|word| !word.is_empty());
+    words
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+#[test]
+fn an_example_that_fails_is_noticed() {
+    let all = spoken();
+    for line in ["ringlog stat --no-such-option", "reporter 0 --once --from 999999", "jq ."] {
+        let user = User::new(&all);
+        let typed = std::panic::AssertUnwindSafe(|| user.types(line));
+        assert!(std::panic::catch_unwind(typed).is_err(), "{line}");
+    }
+}
