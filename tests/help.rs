@@ -102,7 +102,7 @@ fn each_command_and_each_option_says_what_it_does() {
                 if !of_command && !line.trim_start().starts_with(['-', '<', '[']) || indent > 6 {
                     continue;
                 }
-                let here = line.trim_start().split_once("  ").is_some();
+                let here = line.trim().contains("  ");
                 let next = lines.get(i + 1).map_or("", |line| line.trim_start());
                 let below = !next.is_empty() && !next.starts_with(['-', '<', '[']);
                 assert!(here || below, "{:?} says nothing of {line:?}", it.words);
