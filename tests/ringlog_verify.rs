@@ -604,7 +604,7 @@ fn texts_with_quotes_and_line_ends_are_rows_too() {
     let texts = ["a\nb", "\"", "x,y", "\"\n\"", "", "{\"seq\":1,", ",\"live\":"];
     for text in texts.iter().cycle().take(20) {
         writer.append(&Note { text: (*text).into(), live: true.into() });
-        if writer.position() % 5 == 0 {
+        if writer.position().is_multiple_of(5) {
             place.carry(0, &[]);
         }
     }
