@@ -621,10 +621,40 @@ fn texts_with_quotes_and_line_ends_are_rows_too() {
     assert_eq!(against(&place, &["rows.jsonl"]).0, 6);
 }
 
+#[cfg(feature = "compress")]
+#[test]
+fn parts_that_were_finished_and_compressed_are_read_as_one_output() {
+    for how in ["zstd", "gz"] {
+        let place = Place::new();
+        let mut feed = place.feed(64);
+        let mut parts = Vec::new();
+        for _ in 0..20 {
+            feed.append(50);
+            place.carry(0, &["--rotate", "1k", "--compress", how]);
+        }
+        for entry in fs::read_dir(place.dir.path()).unwrap() {
+            parts.push(entry.unwrap().file_name().into_string().unwrap());
+        }
+        assert!(parts.len() > 3 && parts.iter().any(|it| !it.ends_with(".csv")), "{parts:?}");
+        let all: Vec<&str> = parts.iter().map(String::as_str).collect();
+        let due =
+            format!("ok: {} files: 1,000 rows 0..1000, each once and in order, ", parts.len());
+        let (code, said) = against(&place, &all);
+        assert!(code == 0 && said.starts_with(&due), "{said}");
+        // Without one of them.
+        let some: Vec<&str> = all.iter().copied().filter(|it| *it != all[0]).collect();
+        let (code, said) = against(&place, &some);
+        assert!([0, 3].contains(&code) && !said.contains("1,000 rows"), "{said}");
+        fs::write(place.file("cut.gz"), [0x1f, 0x8b, 8, 0, 0]).unwrap();
+        let ended = ringlog(&place, &[&place.shm, "--against", "cut.gz"]);
+        assert!(ended.code() == 1 && ended.stderr.contains("cut.gz: cannot be read"), "{ended:?}");
+    }
+}
+
 #[test]
 fn a_log_and_its_file_are_good_while_a_reporter_and_a_writer_are_at_work() {
     let place = Place::new();
-    let writer = start(place.writer(&["--capacity", "64k", "--rate", "50000", "--quiet"]));
+    let writer = start(place.writer(&["--capacity", "64k", "--rate", "5000", "--quiet"]));
     until("there is a log", || place.shm_file().exists().then_some(()));
     let mut reporter = start(place.reporter(0, &["--quiet", "--flush", "1"]));
     until_lines(&place.output(0), 100);

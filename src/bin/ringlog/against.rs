@@ -16,6 +16,8 @@ use std::time::Duration;
 
 /// Files with so many wrong rows are no files of this log.
 const TOO_MANY: u64 = 10_000;
+/// How much of a file is read at once.
+const CHUNK: usize = 128 << 10;
 /// How much of a row is shown.
 const SHOWN: usize = 160;
 
@@ -136,8 +138,7 @@ impl<'a> Against<'a> {
     fn open(&mut self, path: &Path, tell: &mut Findings) -> anyhow::Result<Option<Part>> {
         let shown = path.display();
         let cannot = || format!("{shown}: cannot be read");
-        let file = File::open(path).with_context(cannot)?;
-        let mut rows = Rows::new(Box::new(BufReader::with_capacity(128 << 10, file)), self.log);
+        let mut rows = Rows::new(open(path).with_context(cannot)?, self.log);
         let first = rows.next().with_context(cannot)?;
         if rows.format == Format::Jsonl {
             return Ok(first.map(|first| Part { path: path.to_owned(), rows, first }));
@@ -440,6 +441,30 @@ fn shorten(row: &[u8]) -> String {
         shown += "...";
     }
     shown
+}
+
+/// What a file holds, or what was compressed into it. Of one that grows, what is there by now: its
+/// reporter may be as fast as we are.
+fn open(path: &Path) -> anyhow::Result<Box<dyn BufRead>> {
+    let file = File::open(path)?;
+    let meta = file.metadata()?;
+    let length = if meta.is_file() { meta.len() } else { u64::MAX };
+    let mut file = BufReader::with_capacity(CHUNK, file.take(length));
+    Ok(match file.fill_buf()? {
+        #[cfg(feature = "compress")]
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => {
+            Box::new(BufReader::with_capacity(CHUNK, zstd::Decoder::with_buffer(file)?))
+        }
+        #[cfg(feature = "compress")]
+        [0x1f, 0x8b, ..] => {
+            Box::new(BufReader::with_capacity(CHUNK, flate2::bufread::MultiGzDecoder::new(file)))
+        }
+        #[cfg(not(feature = "compress"))]
+        [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x1f, 0x8b, ..] => {
+            anyhow::bail!("it is compressed, and this program was built without `compress`")
+        }
+        _ => Box::new(file),
+    })
 }
 
 /// The rows of a file.

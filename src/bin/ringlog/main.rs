@@ -27,6 +27,9 @@ Examples:
   ringlog list                      the logs on this machine, and how they are
   ringlog stat                      their writers and readers: who is behind, and what was lost
   ringlog stat /engine --watch 1s   one of them, every second
+  ringlog tail /engine -f           its last entries, and those that come
+  ringlog verify --against output_0.csv
+                                    whether a log and what was carried out of it is as it should be
 
 A LOG is a name in shared memory (`/engine`), or the path of a file (`./engine.log`).";
 

@@ -16,7 +16,8 @@ nobody is misled. There is no checksum: a value that a writer could have stored 
 
 Of files it is proved that each position from the first to the last is there once, in order and whole,
 and equal, byte for byte, where the log still holds it; if not, it is said what is missing, and whether
-a reader has counted it as lost. Parts of one output are given together, in any order.
+a reader has counted it as lost. Parts of one output are given together, in any order, compressed or
+not.
 
 A log that goes on, with reporters at work, can be verified as well.
 
@@ -26,7 +27,7 @@ are wrong or repeated.
 Examples:
   ringlog verify /engine
   ringlog verify --against output_0.csv
-  ringlog verify /engine --against output_0.*.csv output_0.csv")]
+  ringlog verify /engine --against output_0.*")]
 pub struct Args {
     #[command(flatten)]
     log: OneLog,
