@@ -90,6 +90,9 @@ fn an_entry_that_was_begun_is_seen_and_one_that_is_whole_is_not() {
     assert_eq!((position, &record[8..]), (6, &77u64.to_le_bytes()[..]));
     assert_eq!(record.len(), 16);
     assert_eq!(observer.poll(), Polled::Empty);
+    // A lap before, and left behind: no writer is there.
+    file.write_all_at(&(WRITING | 2).to_le_bytes(), 0x1000 + 2 * 32).unwrap();
+    assert_eq!(observer.unfinished(), None);
     feed.append(1);
     assert_eq!(observer.unfinished(), None);
 }
@@ -491,6 +494,25 @@ fn what_is_followed_goes_on_over_writers_until_the_log_is_deleted() {
     assert_eq!(ended.code(), 0, "{ended:?}");
     assert!(ended.stderr.ends_with(&format!("{} was deleted\n", place.shm)), "{ended:?}");
     assert_eq!(feed.log.presence(), Presence::Deleted);
+}
+
+#[test]
+fn what_was_appended_before_a_log_is_deleted_is_shown_though_there_was_no_time_yet() {
+    let place = Place::new();
+    let mut feed = place.feed(64);
+    feed.append(1);
+    let (tail, mut out) = follow(&place, &[]);
+    assert_eq!([line(&mut out), line(&mut out)].concat(), feed.csv(0..1));
+    // Longer than between two looks at the log's name: that comes first.
+    tail.freeze();
+    feed.append(60);
+    fs::remove_file(place.shm_file()).unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    tail.signal(Signal::SIGCONT);
+    let mut rest = String::new();
+    out.read_to_string(&mut rest).unwrap();
+    assert_eq!(rest, feed.csv(1..61).split_once('\n').unwrap().1);
+    assert_eq!(tail.end().code(), 0);
 }
 
 #[test]

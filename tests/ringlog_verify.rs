@@ -12,9 +12,11 @@ use ringlog::Severity::{Damage, Oddity};
 use ringlog::layout::{POSITION_LIMIT, WRITING};
 use ringlog::{Bool, Finding, Log, Pod, Polled, Severity, Text, Verified, Zeroable, record};
 use std::fs::{self, File, OpenOptions};
+use std::io::Write as _;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Instant;
 
 /// With columns that have values no writer stores, bytes that are nobody's column, and a last word
@@ -298,7 +300,7 @@ fn a_log_of_another_boot_ends_where_any_pointer_says_and_what_is_not_there_is_fo
 #[test]
 fn a_living_log_has_no_findings_whoever_is_at_work() {
     let place = Place::new();
-    let cases = [("2", "max", 300), ("64", "max", 300), ("1k", "max", 300), ("16k", "200000", 100)];
+    let cases = [("2", "max", 100), ("64", "max", 100), ("1k", "max", 100), ("16k", "200000", 40)];
     for (capacity, rate, rounds) in cases {
         let args = ["--capacity", capacity, "--rate", rate];
         let mut writer = start(place.writer(&args));
@@ -336,6 +338,46 @@ fn a_living_log_has_no_findings_whoever_is_at_work() {
         assert_eq!(verified.entries, held, "{verified:?}");
         fs::remove_file(place.shm_file()).unwrap();
     }
+}
+
+#[test]
+fn a_reader_that_commits_all_the_time_is_seen_as_it_was_at_one_moment() {
+    const ROUNDS: u64 = 2_000;
+    let place = Place::new();
+    let mut feed = place.feed(64);
+    let mut reader = feed.log.reader::<ringlog::Raw>(0).unwrap();
+    let (log, done) = (place.log(), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Relaxed) {
+                // Losses too, so that there are counts.
+                feed.append(if reader.position().is_multiple_of(5) { 70 } else { 1 });
+                while reader.poll() != Polled::Empty {
+                    reader.commit();
+                }
+            }
+        });
+        let found: Vec<_> = (0..ROUNDS).map(|_| verify(&log).1).collect();
+        done.store(true, Relaxed);
+        assert!(found.iter().all(Vec::is_empty), "{:?}", found.iter().find(|it| !it.is_empty()));
+    });
+}
+
+#[test]
+fn however_many_words_are_wrong_each_is_found() {
+    let place = Place::new();
+    let path = place.file("a.log");
+    let log = Log::options().capacity(1 << 12).create::<Small>(path.as_path()).unwrap();
+    let mut writer = log.writer::<Small>().unwrap();
+    (0..6_000).for_each(|position| _ = writer.append(&small(position)));
+    // All but some near the end claim to be two laps further, the next to be written too.
+    for position in (6_000 - 4_096)..5_900 {
+        let offset = 0x1000 + position % 4_096 * 32;
+        plant(&path, offset, &(position + 2 * 4_096 + 1).to_le_bytes());
+    }
+    let (verified, findings) = verify(&log);
+    assert!(findings.iter().all(|it| it.what.contains("and the log ends at 6000")));
+    assert_eq!((verified.damage, verified.entries, verified.held.end), (3_996, 100, 6_000));
 }
 
 #[test]
@@ -654,11 +696,11 @@ fn parts_that_were_finished_and_compressed_are_read_as_one_output() {
 #[test]
 fn a_log_and_its_file_are_good_while_a_reporter_and_a_writer_are_at_work() {
     let place = Place::new();
-    let writer = start(place.writer(&["--capacity", "64k", "--rate", "5000", "--quiet"]));
+    let writer = start(place.writer(&["--capacity", "64k", "--rate", "2000", "--quiet"]));
     until("there is a log", || place.shm_file().exists().then_some(()));
     let mut reporter = start(place.reporter(0, &["--quiet", "--flush", "1"]));
     until_lines(&place.output(0), 100);
-    for round in 0..12 {
+    for round in 0..8 {
         let (code, said) = against(&place, &["output_0.csv"]);
         assert!(code == 0 && said.starts_with("ok: output_0.csv: "), "{code} {said}");
         if round % 4 == 3 {
@@ -667,6 +709,32 @@ fn a_log_and_its_file_are_good_while_a_reporter_and_a_writer_are_at_work() {
         }
     }
     drop((reporter, writer));
+}
+
+#[test]
+fn of_a_file_that_grows_faster_than_it_is_read_what_is_there_is_read() {
+    const ROWS: u64 = 2_000_000;
+    let place = Place::new();
+    let mut feed = place.feed(16);
+    feed.append(ROWS);
+    let mut file = File::create(place.file("x.csv")).unwrap();
+    file.write_all(feed.csv(0..1_000).as_bytes()).unwrap();
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let growing = scope.spawn(|| {
+            let mut next = 1_000;
+            while next < ROWS && !done.load(Relaxed) {
+                let rows = feed.csv(next..next + 1_000);
+                file.write_all(rows.split_once('\n').unwrap().1.as_bytes()).unwrap();
+                next += 1_000;
+            }
+            next
+        });
+        let (code, said) = against(&place, &["x.csv"]);
+        done.store(true, Relaxed);
+        assert_eq!(code, 0, "{said}");
+        assert!(growing.join().unwrap() < ROWS, "it was read as far as it grew: {said}");
+    });
 }
 
 #[test]
