@@ -8,7 +8,7 @@ mod common;
 
 use common::Place;
 use proptest::prelude::*;
-use ringlog::sink::RowOptions;
+use ringlog::sink::{Format, RowOptions};
 use ringlog::{Log, Pod, Raw, Report, Text, Turn, Zeroable, record};
 use std::fs;
 use std::path::Path;
@@ -23,7 +23,7 @@ struct Note {
 }
 record!(Note { number, text });
 
-const TEXTS: [&str; 5] = ["plain", "a,b", "say \"so\"", "two\nlines", "\"\n\"\n,"];
+const TEXTS: [&str; 6] = ["plain", "a,b", "say \"so\"", "two\nlines", "\"\n\"\n,", "6\" of \\"];
 
 fn append(log: &Log, count: u64) {
     let mut writer = log.writer::<Note>().unwrap();
@@ -33,50 +33,57 @@ fn append(log: &Log, count: u64) {
 }
 
 /// Carries out what there is, as `reporter 0 --once` does.
-fn carry(log: &Log, path: &Path) {
+fn carry(log: &Log, path: &Path, format: Format) {
     let reader = log.reader::<Raw>(0).unwrap();
-    let options = RowOptions::default();
+    let options = RowOptions { format, ..RowOptions::default() };
     let (mut report, _) = Report::to_file(reader, path, options, Duration::ZERO).unwrap();
     while report.turn(u64::MAX).unwrap() != Turn::Idle {}
     report.carry_out().unwrap();
 }
 
-/// What the `csv` crate would have written.
-fn expected(rows: u64) -> Vec<u8> {
+/// What the `csv` crate would have written, or `serde_json`.
+fn expected(rows: u64, format: Format) -> Vec<u8> {
+    let row = |row| (row, row, TEXTS[row as usize % TEXTS.len()]);
+    if format == Format::Jsonl {
+        let rows = (0..rows).map(row).map(|(seq, number, text)| {
+            let text = serde_json::to_string(text).unwrap();
+            format!("{{\"seq\":{seq},\"number\":{number},\"text\":{text}}}\n")
+        });
+        return rows.collect::<String>().into();
+    }
     let mut csv = csv::Writer::from_writer(Vec::new());
     csv.write_record(["seq", "number", "text"]).unwrap();
-    for row in 0..rows {
-        let (number, text) = (row.to_string(), TEXTS[row as usize % TEXTS.len()]);
-        csv.write_record([&number, &number, text]).unwrap();
-    }
+    (0..rows).for_each(|it| csv.serialize(row(it)).unwrap());
     csv.into_inner().unwrap()
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
     fn a_file_is_whole_in_the_end_whatever_prefix_of_its_rows_was_left(
         committed in 0u64..12,
         more in 0u64..12,
         left in 0.0f64..=1.0,
+        json: bool,
     ) {
-        let place = Place::new();
+        let format = if json { Format::Jsonl } else { Format::Csv };
+        let place = Place::of(format);
         let log = Log::options().capacity(64).create::<Note>(place.shm.as_str()).unwrap();
         let path = place.output(0);
         append(&log, committed);
-        carry(&log, &path);
-        prop_assert_eq!(&fs::read(&path).unwrap(), &expected(committed));
+        carry(&log, &path, format);
+        prop_assert_eq!(&fs::read(&path).unwrap(), &expected(committed, format));
 
         // More rows, some of which were written and none committed; or fewer than were.
         append(&log, more);
-        let all = expected(committed + more);
+        let all = expected(committed + more, format);
         let length = (all.len() as f64 * left) as usize;
         fs::write(&path, &all[..length]).unwrap(); // the same file, with other contents
 
-        carry(&log, &path);
+        carry(&log, &path, format);
         prop_assert_eq!(fs::read(&path).unwrap(), all);
         prop_assert_eq!(log.snapshot().unwrap().readers[0].lost, 0);
-        prop_assert!(!place.file("output_0.1.csv").exists(), "set aside");
+        prop_assert!(!place.file(&place.named("output_0.1")).exists(), "set aside");
     }
 }

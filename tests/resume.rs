@@ -382,6 +382,62 @@ fn a_file_whose_rows_somebody_changed_is_set_aside() {
 }
 
 #[test]
+fn json_lines_that_are_no_rows_of_this_log_set_the_file_aside() {
+    let all = [
+        "{\"seq\":100,\"time\":0,\"value\":0\n",      // no end
+        "{\"seq\":\"100\",\"time\":0,\"value\":0}\n", // no number
+        "{\"time\":0,\"seq\":100,\"value\":0}\n",
+        "{\"seq\":99,\"time\":0,\"value\":0}\n", // twice
+        "{\"seq\":-1,\"time\":0,\"value\":0}\n",
+        "{\"seq\":200,\"time\":0,\"value\":0}\n", // not there yet
+        "100,0,0\n",
+        "\n",
+    ];
+    for line in all {
+        let (place, feed) = carried(Format::Jsonl, 1024, 100);
+        let text = feed.text(0..100) + line;
+        fs::write(place.output(0), &text).unwrap();
+        let ended = place.carry(0, &[]);
+        assert_set_aside(&place, &ended, 1, &text, "");
+        let begin = if line.contains("200") { 100 } else { 0 };
+        assert_holds(&place.output(0), &feed.text(begin..200));
+    }
+}
+
+#[test]
+fn rows_in_another_format_are_not_mixed_into_one_file_nor_written_twice() {
+    for (format, other) in [("csv", "jsonl"), ("jsonl", "csv")] {
+        let place = Place::new();
+        let mut feed = place.feed(1024);
+        feed.append(100);
+        let args = ["--output", "out.csv", "--format"];
+        place.carry(0, &[&args[..], &[format]].concat());
+        let text = fs::read_to_string(place.file("out.csv")).unwrap();
+        feed.append(100);
+        let ended = place.carry(0, &[&args[..], &[other]].concat());
+        assert!(ended.stderr.contains("its rows are in another format"), "{ended:?}");
+        assert_eq!(ended.summary(), (100, 0), "{ended:?}");
+        assert_holds(&place.file("out.1.csv"), &text);
+        feed.format = if other == "csv" { Format::Csv } else { Format::Jsonl };
+        assert_holds(&place.file("out.csv"), &feed.text(100..200));
+    }
+}
+
+#[test]
+fn a_file_without_a_row_in_another_format_gets_none_in_this_one() {
+    for (format, other) in [("csv", "jsonl"), ("jsonl", "csv")] {
+        let place = Place::new();
+        let mut feed = place.feed(1024);
+        let args = ["--output", "out.csv", "--format"];
+        place.carry(0, &[&args[..], &[format]].concat());
+        feed.append(10);
+        place.carry(0, &[&args[..], &[other]].concat());
+        feed.format = if other == "csv" { Format::Csv } else { Format::Jsonl };
+        assert_holds(&place.file("out.csv"), &feed.text(0..10));
+    }
+}
+
+#[test]
 fn a_file_whose_first_row_somebody_made_one_that_never_ends_is_set_aside() {
     let (place, feed) = carried(Format::Csv, 1024, 100);
     let text = feed.text(0..100).replace("\n0,", "\n\",");

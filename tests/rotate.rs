@@ -20,7 +20,7 @@ use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A log with so many rows.
 fn filled(format: Format, rows: u64) -> (Place, Feed) {
@@ -107,6 +107,25 @@ fn a_file_that_cannot_be_renamed_is_gone_on_with_and_that_is_said_once() {
     assert_eq!(ended.code(), 0, "{ended:?}");
     assert_eq!(ended.stderr.matches("cannot be finished").count(), 1, "{ended:?}");
     assert_eq!(names(&place), [name]);
+}
+
+#[test]
+fn a_file_that_was_moved_away_is_told_of_once_and_finished_when_it_is_back() {
+    let (place, mut feed) = filled(Format::Csv, 10);
+    let reporter = start(place.reporter(0, &["--rotate", "1d,1k"]));
+    until_holds(&place.output(0), &feed.csv(0..10));
+    fs::rename(place.output(0), place.file("moved")).unwrap();
+    feed.append(100);
+    reporter.until_said("cannot be finished: it has been moved away");
+    let began = Instant::now();
+    until("it has been tried twice more", || {
+        (began.elapsed() > Duration::from_millis(2500)).then_some(())
+    });
+    fs::rename(place.file("moved"), place.output(0)).unwrap();
+    reporter.until_said("output_0.csv is finished as output_0.000000000000000.csv");
+    let ended = reporter.stop();
+    assert_eq!(ended.stderr.matches("cannot be finished").count(), 1, "{ended:?}");
+    assert_parts(&place, &feed, 110);
 }
 
 // By time.

@@ -249,12 +249,10 @@ fn examine(file: &File, format: &RowFormat, left: &Left) -> io::Result<Finding> 
 enum Beginning {
     /// With a part of the header.
     Cut,
-    /// With the header, and no whole line behind it.
+    /// With the header, and no row behind it.
     Header,
     /// With the header and a row, of which this is the hash.
     Row(u64),
-    /// With the header and something else.
-    NoRow,
     /// Without the header.
     Other,
 }
@@ -268,9 +266,8 @@ fn head_of(file: &File, format: &RowFormat) -> io::Result<Beginning> {
     }
     let mut rows = WholeRows::new(file, header.len() as u64, format)?;
     Ok(match rows.next()? {
-        None => Beginning::Header,
         Some(row) if format.position_of(row).is_some() => Beginning::Row(format.head(row)),
-        Some(_) => Beginning::NoRow,
+        _ => Beginning::Header,
     })
 }
 

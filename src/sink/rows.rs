@@ -271,3 +271,29 @@ impl<'a> WholeRows<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_row_is_longer_than_the_longest() {
+        let words = [i64::MIN, (-f64::MIN_POSITIVE).to_bits() as i64, i64::MIN, i64::MIN];
+        for columns in ["a:text64", "a:text64,b:i64,c:f64,d:decimal18,e:timestamp"] {
+            let schema = Schema::declared(columns).unwrap();
+            for byte in [b'"', 1, 0xff, b'x'] {
+                let words = words.iter().flat_map(|word| word.to_le_bytes());
+                let record: Vec<u8> = [byte; 64].into_iter().chain(words).collect();
+                for format in [Format::Csv, Format::Jsonl] {
+                    for time in [TimeFormat::Nanos, TimeFormat::Rfc3339] {
+                        let format = RowFormat::new(&schema, format, time);
+                        let mut row = Vec::new();
+                        format.row(u64::MAX, &record, &mut row);
+                        assert!(row.len() <= format.longest, "{} of {row:?}", format.longest);
+                        assert_eq!(format.position_of(&row), Some(u64::MAX));
+                    }
+                }
+            }
+        }
+    }
+}
