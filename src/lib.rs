@@ -129,7 +129,7 @@ pub use reader::{Attached, Observer, Polled, Reader, Start};
 pub use report::{Report, Rotated, Turn};
 pub use schema::{Bool, Column, Decimal, Field, Form, Kind, Raw, Record, Schema, Text, Timestamp};
 #[cfg(not(loom))]
-pub use segment::{Name, Presence, exit_on_fault};
+pub use segment::{Name, Presence, exit_on_fault, restore_on_fault};
 #[cfg(not(loom))]
 pub use snapshot::{ReaderState, Snapshot, WriterState};
 #[cfg(feature = "report")]

@@ -883,6 +883,9 @@ struct LastWords {
 
 static LAST_WORDS: OnceLock<LastWords> = OnceLock::new();
 
+/// The modes of the terminal on stdout, and what to write to it.
+static TERMINAL: OnceLock<(libc::termios, &'static str)> = OnceLock::new();
+
 /// Ends this process with a line on stderr and an exit code, at once and without running
 /// destructors, when the memory of a log turns out to be gone.
 ///
@@ -916,13 +919,37 @@ pub fn exit_on_fault(line: &str, code: i32) -> Result<()> {
     }
 }
 
+/// For a program that changes the terminal on its stdout: from here on, what ends the process by
+/// [`exit_on_fault`] first writes `farewell` there, and gives it the modes that it has now.
+///
+/// The first call counts.
+///
+/// # Errors
+/// [`Error::Io`], if stdout is not a terminal.
+pub fn restore_on_fault(farewell: &'static str) -> Result<()> {
+    // SAFETY: all zeros is a `termios`, which is filled by the kernel.
+    let (result, modes) = unsafe {
+        let mut modes = std::mem::zeroed();
+        (libc::tcgetattr(libc::STDOUT_FILENO, &mut modes), modes)
+    };
+    if result != 0 {
+        return Err(Error::io("stdout has no modes")(io::Error::last_os_error()));
+    }
+    TERMINAL.get_or_init(|| (modes, farewell));
+    Ok(())
+}
+
 extern "C" fn on_fault(signal: libc::c_int, info: *mut libc::siginfo_t, _: *mut libc::c_void) {
     let Some(LastWords { line, code, before }) = LAST_WORDS.get() else { return };
     // SAFETY: the kernel's `info`, of a fault unless somebody sent the signal; then `write`,
-    // `_exit`, `sigaction` and `raise`, which a handler may call.
+    // `tcsetattr`, `_exit`, `sigaction` and `raise`, which a handler may call.
     unsafe {
         let (is_sent, at) = ((*info).si_code <= 0, (*info).si_addr() as usize);
         if !is_sent && MAPPED.all().any(|(from, size)| at.wrapping_sub(from) < size) {
+            if let Some((modes, farewell)) = TERMINAL.get() {
+                libc::write(libc::STDOUT_FILENO, farewell.as_ptr().cast(), farewell.len());
+                libc::tcsetattr(libc::STDOUT_FILENO, libc::TCSANOW, modes);
+            }
             libc::write(2, line.as_ptr().cast(), line.len());
             libc::_exit(*code);
         }
