@@ -14,6 +14,8 @@ mod schema;
 mod screen;
 mod stat;
 mod tail;
+#[cfg(feature = "top")]
+mod top;
 mod verify;
 mod view;
 mod which;
@@ -29,13 +31,18 @@ Examples:
   ringlog stat /engine --watch 1s   one of them, every second
   ringlog tail /engine -f           its last entries, and those that come
   ringlog verify --against output_0.csv
-                                    whether a log and what was carried out of it is as it should be
-
+                                    whether a log and what was carried out of it is as it should be";
+#[cfg(feature = "top")]
+const TOP: &str = "
+  ringlog top                       stat, live, on the full screen";
+#[cfg(not(feature = "top"))]
+const TOP: &str = "";
+const NAMES: &str = "\
 A LOG is a name in shared memory (`/engine`), or the path of a file (`./engine.log`).";
 
 /// See everything of ring logs, and touch nothing.
 #[derive(Parser, Debug)]
-#[command(name = "ringlog", version, after_help = format!("{EXAMPLES}\n\n{EXIT_CODES}"))]
+#[command(name = "ringlog", version, after_help = format!("{EXAMPLES}{TOP}\n\n{NAMES}\n\n{EXIT_CODES}"))]
 #[command(disable_help_subcommand = true)]
 struct Args {
     #[command(subcommand)]
@@ -46,6 +53,8 @@ struct Args {
 enum Command {
     List(list::Args),
     Stat(stat::Args),
+    #[cfg(feature = "top")]
+    Top(top::Args),
     Tail(tail::Args),
     Dump(dump::Args),
     Verify(verify::Args),
@@ -59,6 +68,8 @@ fn main() -> ExitCode {
     let result = match common::parse::<Args>().command {
         Command::List(args) => list::run(args),
         Command::Stat(args) => stat::run(args),
+        #[cfg(feature = "top")]
+        Command::Top(args) => top::run(args),
         Command::Tail(args) => tail::run(args),
         Command::Dump(args) => dump::run(args),
         Command::Verify(args) => verify::run(args),

@@ -1,0 +1,467 @@
+//! Puts it on a screen of any size. Logs and readers are two tables, each as wide as the screen:
+//! columns go, the least important first, when there is no room for them, and the pictures take
+//! what room is left.
+
+use super::state::{Seen, Sort, Top, Trend};
+use crate::common::grouped;
+use crate::screen::{Look, moment, seconds};
+use crate::view::{Reader, State, View};
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::style::{Color, Modifier, Style};
+use ratatui::text::{Line, Span};
+
+/// Blanks between columns.
+const GAP: u16 = 2;
+
+/// Draws all of it, and finds out how far it can be scrolled.
+pub fn draw(top: &mut Top, frame: &mut Frame) {
+    let area = frame.area();
+    let inks = Inks { colour: top.colour };
+    let help = if top.help { help(&inks, area.height) } else { Vec::new() };
+    // The title, the heads, the help and the keys.
+    let page = usize::from(area.height).saturating_sub(3 + help.len());
+    let (heads, rows) = tables(top, &inks, area.width);
+    top.page = page;
+    top.scroll = top.scroll.min(rows.len().saturating_sub(page));
+    let shown = top.scroll..rows.len().min(top.scroll + page);
+
+    let mut lines = vec![title(top, &inks, area.width), heads];
+    lines.extend(rows.get(shown.clone()).unwrap_or_default().iter().cloned());
+    lines.resize(2 + page, Vec::new());
+    lines.extend(help);
+    lines.push(keys(top, &inks, area.width, shown, rows.len()));
+    for (y, line) in (area.y..area.bottom()).zip(lines) {
+        for Cell { x, width, text } in line {
+            let there = Rect { x: area.x + x, y, width, height: 1 };
+            frame.render_widget(text, there.intersection(area));
+        }
+    }
+}
+
+/// A text in its place in a line.
+#[derive(Clone)]
+struct Cell {
+    x: u16,
+    width: u16,
+    text: Line<'static>,
+}
+
+/// A line of the screen.
+type Row = Vec<Cell>;
+
+/// One text in a line.
+fn only(text: impl Into<Line<'static>>) -> Row {
+    vec![Cell { x: 1, width: u16::MAX - 1, text: text.into() }]
+}
+
+/// How something looks here.
+struct Inks {
+    colour: bool,
+}
+
+impl Inks {
+    fn of(&self, look: Look) -> Style {
+        let fg = |colour| if self.colour { Style::new().fg(colour) } else { Style::new() };
+        match look {
+            Look::Plain => Style::new(),
+            Look::Bold => Style::new().add_modifier(Modifier::BOLD),
+            Look::Dim => Style::new().add_modifier(Modifier::DIM),
+            Look::Green => fg(Color::Green),
+            Look::Yellow => fg(Color::Yellow),
+            Look::Red => fg(Color::Red),
+        }
+    }
+
+    fn text(&self, text: impl Into<String>, look: Look) -> Line<'static> {
+        Line::from(Span::styled(text.into(), self.of(look)))
+    }
+}
+
+/// What is over all, and when that was.
+fn title(top: &Top, inks: &Inks, width: u16) -> Row {
+    let readers: usize = top.logs.iter().flat_map(|seen| &seen.now).map(|v| v.readers.len()).sum();
+    let counts = format!("{}, {}", counted(top.logs.len(), "log"), counted(readers, "reader"));
+    let now = top.logs.iter().flat_map(|seen| &seen.now).map(|view| view.now_ns).max();
+    let mut when =
+        Line::from(Span::styled(now.map_or_else(String::new, moment), inks.of(Look::Dim)));
+    if top.paused {
+        when.spans.insert(0, Span::styled(" paused ", Style::new().reversed()));
+        when.spans.insert(1, " ".into());
+    }
+    let name = Span::styled("ringlog top", inks.of(Look::Bold));
+    let left = Line::from(vec![name, format!("  {counts}").into()]);
+    ends(left, when, width)
+}
+
+/// `1 log`, `2 logs`.
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
+/// A text at the left, and one at the right if there is room for both.
+fn ends(left: Line<'static>, right: Line<'static>, width: u16) -> Row {
+    let (used, wanted) = (1 + left.width() as u16 + GAP, right.width() as u16 + 1);
+    let mut row = only(left);
+    if used + wanted <= width {
+        row.push(Cell { x: width - wanted, width: wanted - 1, text: right });
+    }
+    row
+}
+
+/// What the keys do, those that one must know first; and what of all lines this is.
+fn keys(top: &Top, inks: &Inks, width: u16, shown: std::ops::Range<usize>, count: usize) -> Row {
+    let pause = if top.paused { "go on" } else { "pause" };
+    let every = humantime::format_duration(top.every);
+    let keys = format!("? help  q quit  p {pause}  s sort: {}  +/- every {every}", top.sort.name());
+    let lines = match shown.len() < count {
+        true => format!("{}-{} of {count}", shown.start + 1, shown.end),
+        false => String::new(),
+    };
+    ends(inks.text(keys, Look::Dim), lines.into(), width)
+}
+
+/// What the columns mean; the logs keep half of the screen.
+fn help(inks: &Inks, height: u16) -> Vec<Row> {
+    let lines = [
+        "lag       entries the reader has not committed, and the age of the oldest",
+        "headroom  entries until it loses one, in % of the ring: ! below 50, !! below 10",
+        "lost      entries it was never given, + those it will be told of later",
+        "stalled   it lives, is behind, and has not committed for two seconds",
+        "gone      its process is; it goes on where it was when it is started again",
+        "keys      q Esc Ctrl-C quit, p space pause, s sort, + less often, - more often,",
+        "          arrows PgUp PgDn Home End scroll, Ctrl-Z to the shell",
+    ];
+    let half = usize::from(height / 2);
+    lines.iter().take(half).map(|&line| only(inks.text(line, Look::Plain))).collect()
+}
+
+/// The heads of the readers' columns, and the lines under them: each log, and its readers.
+fn tables(top: &Top, inks: &Inks, width: u16) -> (Row, Vec<Row>) {
+    let (mut logs, mut readers) = (Vec::new(), Vec::new());
+    for Seen { now, rates, lags, .. } in &top.logs {
+        let Ok(view) = now else { continue };
+        logs.push(OfLog { view, rates });
+        for reader in top.sort.sorted(&view.readers) {
+            readers.push(OfReader { reader, lags: &lags[reader.id], capacity: view.capacity });
+        }
+    }
+    let (of_log, of_reader) = (of_log(), of_reader());
+    let log_table = Table::new(&of_log, &logs, width);
+    let reader_table = Table::new(&of_reader, &readers, width);
+
+    let heads = match readers.is_empty() {
+        true => Row::new(),
+        false => reader_table.heads(top.sort, inks),
+    };
+
+    let mut rows = Vec::new();
+    let (mut logs, mut readers) = (logs.iter(), readers.iter());
+    for seen in &top.logs {
+        if !rows.is_empty() {
+            rows.push(Vec::new());
+        }
+        match &seen.now {
+            Err(why) => {
+                rows.push(only(inks.text(&seen.name, Look::Bold)));
+                let lines = wrapped(why, width.saturating_sub(2));
+                rows.extend(lines.into_iter().map(|line| only(inks.text(line, Look::Red))));
+            }
+            Ok(view) => {
+                rows.extend(logs.next().map(|log| log_table.row(log, inks)));
+                let its = readers.by_ref().take(view.readers.len());
+                rows.extend(its.map(|reader| reader_table.row(reader, inks)));
+                if view.readers.is_empty() {
+                    rows.push(only(inks.text("no readers yet", Look::Dim)));
+                }
+            }
+        }
+    }
+    if rows.is_empty() {
+        let why = "No logs in shared memory. One that a writer makes will be here at once; a log in \
+                   a file has to be named: ringlog top ./FILE";
+        rows = wrapped(why, width.saturating_sub(2)).into_iter().map(only).collect();
+    }
+    (heads, rows)
+}
+
+/// In lines of such a width.
+fn wrapped(text: &str, width: u16) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        let (length, width) = (word.chars().count(), usize::from(width));
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + length <= width => {
+                *line += &format!(" {word}")
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
+/// A column of a table of `T`s.
+struct Column<T> {
+    head: &'static str,
+    /// Those of a low rank are there when there is room for no more.
+    rank: u8,
+    /// At least so wide, even if nothing in it is: numbers that grow should not push the rest.
+    least: u16,
+    /// Not wider than this; what is longer is cut.
+    most: u16,
+    what: What<T>,
+}
+
+/// What is in a column.
+enum What<T> {
+    Words(fn(&T) -> (String, Look)),
+    /// Stands at the right.
+    Number(fn(&T) -> (String, Look)),
+    /// Is drawn as wide as there is room.
+    Picture(fn(&T, &Inks, u16) -> Line<'static>),
+}
+use What::{Number, Picture, Words};
+
+impl<T> Column<T> {
+    const fn new(rank: u8, head: &'static str, least: u16, most: u16, what: What<T>) -> Self {
+        Column { head, rank, least, most, what }
+    }
+
+    /// How wide it is, if there is room.
+    fn wanted(&self, all: &[T]) -> u16 {
+        let (Words(text) | Number(text)) = self.what else { return self.least };
+        let widest = all.iter().map(|one| Span::raw(text(one).0).width()).max().unwrap_or(0);
+        u16::try_from(widest).unwrap_or(u16::MAX).clamp(self.least, self.most)
+    }
+
+    fn cell(&self, one: &T, inks: &Inks, width: u16) -> Line<'static> {
+        match self.what {
+            Picture(draw) => draw(one, inks, width),
+            Words(text) => {
+                let (text, look) = text(one);
+                inks.text(cut(text, width), look)
+            }
+            Number(text) => {
+                let (text, look) = text(one);
+                inks.text(cut(text, width), look).right_aligned()
+            }
+        }
+    }
+}
+
+/// A text without its beginning, if it is too long: the end of a path is the file.
+fn cut(text: String, width: u16) -> String {
+    let (count, width) = (text.chars().count(), usize::from(width));
+    match count > width {
+        true => "…".chars().chain(text.chars().skip(count + 1 - width)).collect(),
+        false => text,
+    }
+}
+
+/// The columns that there is room for.
+struct Table<'a, T>(Vec<Placed<'a, T>>);
+
+struct Placed<'a, T> {
+    column: &'a Column<T>,
+    x: u16,
+    width: u16,
+}
+
+impl<'a, T> Table<'a, T> {
+    /// For all of these, in a line of such a width.
+    fn new(columns: &'a [Column<T>], all: &[T], width: u16) -> Table<'a, T> {
+        let mut ranks: Vec<usize> = (0..columns.len()).collect();
+        ranks.sort_by_key(|&i| columns[i].rank);
+        let mut widths = vec![0; columns.len()];
+        // A blank at each end; and there is no gap before the first column.
+        let mut room = width.saturating_sub(2) + GAP;
+        for i in ranks {
+            let wanted = columns[i].wanted(all);
+            if room < GAP + wanted {
+                break;
+            }
+            widths[i] = wanted;
+            room -= GAP + wanted;
+        }
+        let mut grew = true;
+        while grew {
+            grew = false;
+            for (column, width) in columns.iter().zip(&mut widths) {
+                let grows = matches!(column.what, Picture(_)) && (1..column.most).contains(width);
+                if grows && room > 0 {
+                    (*width, room, grew) = (*width + 1, room - 1, true);
+                }
+            }
+        }
+        let mut x = 1;
+        let mut placed = Vec::new();
+        for (column, width) in columns.iter().zip(widths).filter(|(_, width)| *width > 0) {
+            placed.push(Placed { column, x, width });
+            x += width + GAP;
+        }
+        Table(placed)
+    }
+
+    /// The heads of the columns; the one by which the lines are sorted stands out.
+    fn heads(&self, sort: Sort, inks: &Inks) -> Row {
+        let head = |Placed { column, x, width }: &Placed<'a, T>| {
+            let sorted = column.head == sort.name();
+            let look = if sorted { inks.of(Look::Bold).underlined() } else { inks.of(Look::Dim) };
+            let text = Line::from(Span::styled(column.head, look));
+            let right = matches!(column.what, Number(_));
+            let text = if right { text.right_aligned() } else { text };
+            Cell { x: *x, width: *width, text }
+        };
+        self.0.iter().map(head).collect()
+    }
+
+    fn row(&self, one: &T, inks: &Inks) -> Row {
+        let cell = |Placed { column, x, width }: &Placed<'a, T>| Cell {
+            x: *x,
+            width: *width,
+            text: column.cell(one, inks, *width),
+        };
+        self.0.iter().map(cell).collect()
+    }
+}
+
+/// A log that could be looked at.
+struct OfLog<'a> {
+    view: &'a View,
+    rates: &'a Trend,
+}
+
+/// A reader, and what it was.
+struct OfReader<'a> {
+    reader: &'a Reader,
+    lags: &'a Trend,
+    capacity: u64,
+}
+
+#[rustfmt::skip] // a table
+fn of_log<'a>() -> [Column<OfLog<'a>>; 8] { [
+    Column::new(0, "", 4, 30, Words(|log| (log.view.log.clone(), Look::Bold))),
+    Column::new(1, "", 12, 14, Words(|log| {
+        let state = log.view.writer.state;
+        (format!("writer {}", state.name()), state.look())
+    })),
+    Column::new(6, "", 8, 28, Words(|log| {
+        let process = log.view.writer.process.as_deref().unwrap_or("process");
+        (format!("{process} {}", log.view.writer.pid), Look::Dim)
+    })),
+    Column::new(2, "", 9, 14, Number(|log| {
+        (log.view.rate.map_or_else(dash, |rate| format!("{}/s", count(rate as u64))), Look::Plain)
+    })),
+    Column::new(3, "", 13, 15, Words(|log| {
+        (log.view.silent.map_or_else(String::new, |s| format!("newest {}", brief(s))), Look::Plain)
+    })),
+    Column::new(4, "", 12, 14, Words(|log| {
+        (log.view.lasts.map_or_else(String::new, |s| format!("lasts {}", brief(s))), Look::Plain)
+    })),
+    Column::new(7, "", 8, 28, Words(|log| {
+        let View { capacity, record_bytes, .. } = log.view;
+        (format!("{} x {record_bytes} B", count(*capacity)), Look::Dim)
+    })),
+    Column::new(5, "", 6, 40, Picture(|log, inks, width| {
+        let highest = log.rates.iter().copied().max().unwrap_or(0);
+        inks.text(sparkline(log.rates, width, highest), Look::Plain)
+    })),
+] }
+
+#[rustfmt::skip] // a table
+fn of_reader<'a>() -> [Column<OfReader<'a>>; 13] { [
+    Column::new(0, "id", 2, 2, Words(|it| (it.reader.id.to_string(), Look::Bold))),
+    Column::new(1, "state", 7, 7, Words(|it| {
+        (it.reader.state.name().to_owned(), it.reader.state.look())
+    })),
+    Column::new(6, "process", 8, 15, Words(|it| match (&it.reader.process, it.reader.state) {
+        (_, State::Gone) => (dash(), Look::Dim),
+        (Some(name), _) => (name.clone(), Look::Plain),
+        (None, _) => (it.reader.pid.to_string(), Look::Plain),
+    })),
+    Column::new(10, "pid", 7, 10, Number(|it| (it.reader.pid.to_string(), Look::Dim))),
+    Column::new(2, "lag", 7, 11, Number(|it| (count(it.reader.lag), Look::Plain))),
+    Column::new(5, "age", 6, 7, Number(|it| match it.reader.lag {
+        0 => (dash(), Look::Dim),
+        _ => (it.reader.lag_seconds.map_or_else(dash, brief), Look::Plain),
+    })),
+    Column::new(8, "trend", 5, 30, Picture(|it, inks, width| {
+        // What is nothing to the ring is flat, however it changes.
+        let highest = it.lags.iter().copied().max().unwrap_or(0).max(it.capacity / 100);
+        inks.text(sparkline(it.lags, width, highest), Look::Plain)
+    })),
+    Column::new(3, "headroom", 12, 27, Picture(headroom)),
+    Column::new(9, "lasts", 6, 7, Number(|it| {
+        (it.reader.headroom_seconds.map_or_else(dash, brief), it.reader.look())
+    })),
+    Column::new(4, "lost", 6, 25, Number(|it| {
+        let (lost, more) = (count(it.reader.lost), count(it.reader.overwritten));
+        let text = match (it.reader.lost, it.reader.overwritten) {
+            (_, 0) => lost,
+            (0, _) => format!("+ {more}"),
+            _ => format!("{lost} + {more}"),
+        };
+        (text, it.reader.lost_look())
+    })),
+    Column::new(7, "rows/s", 7, 11, Number(|it| {
+        (it.reader.rate.map_or_else(dash, |rate| count(rate as u64)), Look::Plain)
+    })),
+    Column::new(11, "position", 11, 26, Number(|it| (grouped(it.reader.position), Look::Plain))),
+    Column::new(12, "output", 8, 50, Words(|it| {
+        let path = it.reader.output.as_ref();
+        (path.map_or_else(dash, |path| path.display().to_string()), Look::Plain)
+    })),
+] }
+
+fn dash() -> String {
+    "-".to_owned()
+}
+
+/// A number of entries, of eleven digits and commas at most: a damaged log can claim any.
+fn count(number: u64) -> String {
+    let units = [("P", 1e15), ("T", 1e12), ("G", 1e9)];
+    match units.iter().find(|(_, unit)| number as f64 >= *unit) {
+        Some((name, unit)) => format!("{:.2} {name}", number as f64 / unit),
+        None => grouped(number),
+    }
+}
+
+/// A length of time in one unit.
+fn brief(length: f64) -> String {
+    seconds(length).splitn(3, ' ').take(2).collect::<Vec<_>>().join(" ")
+}
+
+/// What is left of the ring before the first loss, and what that is in %, with a mark for those
+/// who do not see the colour.
+fn headroom(it: &OfReader, inks: &Inks, width: u16) -> Line<'static> {
+    let look = it.reader.look();
+    let mark = match look {
+        Look::Red => "!!",
+        Look::Yellow => "!",
+        _ => "",
+    };
+    let percent = format!("{:.0}%", (100.0 * it.reader.headroom_ratio).floor());
+    let percent = format!("{mark}{percent:>rest$}", rest = 5 - mark.len());
+    let room = width.saturating_sub(6);
+    let halves = (f64::from(2 * room) * it.reader.headroom_ratio).round() as usize;
+    let half = if halves % 2 == 1 { "╸" } else { "" };
+    let bar = "━".repeat(halves / 2) + half;
+    let rest = "─".repeat(usize::from(room) - bar.chars().count().min(usize::from(room)));
+    Line::from(vec![
+        Span::styled(bar, inks.of(look)),
+        Span::styled(rest, inks.of(Look::Dim)),
+        Span::styled(format!(" {percent}"), inks.of(look)),
+    ])
+}
+
+/// The newest at the right; blank where nothing is known.
+fn sparkline(trend: &Trend, width: u16, highest: u64) -> String {
+    let steps = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let step = |&value: &u64| {
+        let part = value as f64 / highest.max(1) as f64;
+        steps[((part * 7.0).ceil() as usize).min(7)]
+    };
+    let width = usize::from(width);
+    let line = trend.iter().skip(trend.len().saturating_sub(width)).map(step);
+    format!("{:>width$}", line.collect::<String>())
+}

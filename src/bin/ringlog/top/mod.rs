@@ -1,0 +1,100 @@
+//! `ringlog top`: what `stat` tells, live, on the full screen. `state` is what there is to show and
+//! what the keys do to it, `draw` puts it on a screen of any size, `terminal` takes the screen and
+//! gives it back. Nothing else knows ratatui.
+
+mod draw;
+mod state;
+mod terminal;
+#[cfg(test)]
+mod tests;
+
+use crate::common::{Failed, put_up};
+use crate::screen::has_colour;
+use crate::stat::interval;
+use crate::view::Watchlist;
+use crate::which::Logs;
+use ratatui::crossterm::event::{self, Event};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP};
+use state::{Next, Top};
+use std::io::{self, IsTerminal as _};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+use terminal::Screen;
+
+/// The first rate is there so soon, and a signal waits no longer than the other.
+const FIRST: Duration = Duration::from_millis(200);
+const SIGNALS: Duration = Duration::from_millis(50);
+
+/// The same, live, on the full screen: a line per reader, with a bar of its headroom
+#[derive(clap::Args, Debug)]
+#[command(after_help = "\
+Keys:
+  q Esc Ctrl-C        quit
+  p space             pause: the screen stays as it is
+  s                   sort the readers by id, lag, headroom, lost, rows/s
+  + -                 look less often, more often
+  arrows PgUp PgDn    scroll, if there is more than fits
+  ?                   what the columns mean
+
+A bar is yellow, with a !, when less than half of the headroom is left, and red, with !!,
+when less than a tenth is.
+
+Examples:
+  ringlog top                         all logs in shared memory, as they come and go
+  ringlog top /engine --every 100ms   one, ten times a second")]
+pub struct Args {
+    #[command(flatten)]
+    logs: Logs,
+    /// How often to look: 1s, 200ms
+    #[arg(long, value_name = "TIME", value_parser = interval, default_value = "500ms")]
+    every: Duration,
+}
+
+pub fn run(args: Args) -> anyhow::Result<()> {
+    if !io::stdout().is_terminal() {
+        let why = "stdout is not a terminal; `ringlog stat` tells the same anywhere";
+        return Err(Failed(2, why.to_owned()).into());
+    }
+    // Unlike elsewhere the second signal is no end either: it would leave the terminal as it is.
+    let (end, suspend) = <(Arc<AtomicBool>, Arc<AtomicBool>)>::default();
+    for signal in [SIGHUP, SIGINT, SIGQUIT, SIGTERM] {
+        put_up(&end, signal)?;
+    }
+    put_up(&suspend, SIGTSTP)?;
+    terminal::restore_on_fault()?;
+
+    let mut list = Watchlist::new(args.logs)?;
+    let mut top = Top::new(args.every, has_colour());
+    top.take(list.look()?);
+    let mut screen = Screen::take()?;
+    let mut looked = Instant::now();
+    let mut pause = top.every.min(FIRST);
+    let mut changed = true;
+    while !end.load(Relaxed) {
+        if !top.paused && looked.elapsed() >= pause {
+            top.take(list.look()?);
+            (looked, pause, changed) = (Instant::now(), top.every, true);
+        }
+        if changed {
+            screen.draw(|frame| draw::draw(&mut top, frame))?;
+            changed = false;
+        }
+        let left = if top.paused { SIGNALS } else { pause.saturating_sub(looked.elapsed()) };
+        if event::poll(left.min(SIGNALS))? {
+            changed = true; // also by another size
+            if let Event::Key(key) = event::read()? {
+                match top.key(key) {
+                    Next::Go => pause = pause.min(top.every),
+                    Next::Quit => break,
+                    Next::Suspend => suspend.store(true, Relaxed),
+                }
+            }
+        }
+        if suspend.swap(false, Relaxed) {
+            screen.suspend()?;
+            changed = true;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,193 @@
+//! What `top` shows, and what the keys do to it.
+
+use crate::view::{Reader, View};
+use crate::which::explain;
+use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+use ringlog::{Error, Name};
+use std::cmp::Reverse;
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// So many looks are remembered: the widest trend there is.
+const HISTORY: usize = 64;
+
+/// What `+` and `-` go through, in milliseconds.
+const STEPS: [u64; 9] = [100, 200, 500, 1000, 2000, 5000, 10_000, 30_000, 60_000];
+
+/// All that is to be drawn.
+pub struct Top {
+    pub logs: Vec<Seen>,
+    pub every: Duration,
+    pub sort: Sort,
+    pub paused: bool,
+    pub help: bool,
+    pub colour: bool,
+    /// The first line that is shown of all there are, and how many fit; by the last drawing.
+    pub scroll: usize,
+    pub page: usize,
+}
+
+/// A log, and what it was at the looks before.
+pub struct Seen {
+    pub name: String,
+    /// As it is now, or why that is not known.
+    pub now: Result<View, String>,
+    /// Entries a second; the newest is the last.
+    pub rates: Trend,
+    /// Of each reader, entries not committed.
+    pub lags: [Trend; 8],
+}
+
+/// A number over time.
+pub type Trend = VecDeque<u64>;
+
+/// Which readers come first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sort {
+    Id,
+    Lag,
+    Headroom,
+    Lost,
+    Rate,
+}
+
+/// What a key asks of the loop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    Go,
+    Quit,
+    Suspend,
+}
+
+impl Top {
+    /// Nothing was seen yet.
+    pub fn new(every: Duration, colour: bool) -> Top {
+        Top {
+            logs: Vec::new(),
+            every,
+            sort: Sort::Id,
+            paused: false,
+            help: false,
+            colour,
+            scroll: 0,
+            page: 0,
+        }
+    }
+
+    /// Takes what a look has seen. A log that was made again has no past.
+    pub fn take(&mut self, looked: Vec<(Name, Result<View, Error>)>) {
+        let mut before = std::mem::take(&mut self.logs);
+        for (name, outcome) in looked {
+            let name = name.to_string();
+            let past = before.iter().position(|seen| seen.name == name);
+            let past = past.map(|i| before.swap_remove(i));
+            let (mut rates, mut lags) = Default::default();
+            let now = match outcome {
+                Ok(view) => {
+                    if let Some(Seen { now: Ok(was), rates: r, lags: l, .. }) = past
+                        && was.id == view.id
+                    {
+                        (rates, lags) = (r, l);
+                    }
+                    remember(&mut rates, view.rate.map(|rate| rate as u64));
+                    for reader in &view.readers {
+                        remember(&mut lags[reader.id], Some(reader.lag));
+                    }
+                    Ok(view)
+                }
+                Err(error) => {
+                    let why = explain(error).to_string();
+                    Err(why.strip_prefix(&format!("{name}: ")).unwrap_or(&why).to_owned())
+                }
+            };
+            self.logs.push(Seen { name, now, rates, lags });
+        }
+    }
+
+    /// Does what a key is for.
+    pub fn key(&mut self, key: KeyEvent) -> Next {
+        if key.kind == KeyEventKind::Release {
+            return Next::Go;
+        }
+        let control = key.modifiers.contains(KeyModifiers::CONTROL);
+        match key.code {
+            KeyCode::Char('c') if control => return Next::Quit,
+            KeyCode::Char('z') if control => return Next::Suspend,
+            _ if control => {}
+            KeyCode::Char('q') | KeyCode::Esc => return Next::Quit,
+            KeyCode::Char('p' | ' ') => self.paused = !self.paused,
+            KeyCode::Char('s') => self.sort = self.sort.next(),
+            KeyCode::Char('?' | 'h') => self.help = !self.help,
+            KeyCode::Char('+' | '=') => self.every = longer(self.every),
+            KeyCode::Char('-') => self.every = shorter(self.every),
+            KeyCode::Up => self.scroll = self.scroll.saturating_sub(1),
+            KeyCode::Down => self.scroll = self.scroll.saturating_add(1),
+            KeyCode::PageUp => self.scroll = self.scroll.saturating_sub(self.page),
+            KeyCode::PageDown => self.scroll = self.scroll.saturating_add(self.page),
+            KeyCode::Home => self.scroll = 0,
+            KeyCode::End => self.scroll = usize::MAX,
+            _ => {}
+        }
+        // However far that is: to draw is to know where the end is.
+        Next::Go
+    }
+}
+
+fn remember(trend: &mut Trend, value: Option<u64>) {
+    trend.extend(value);
+    if trend.len() > HISTORY {
+        trend.pop_front();
+    }
+}
+
+fn longer(every: Duration) -> Duration {
+    let mut steps = STEPS.iter().map(|&ms| Duration::from_millis(ms));
+    steps.find(|&step| step > every).unwrap_or(every)
+}
+
+fn shorter(every: Duration) -> Duration {
+    let mut steps = STEPS.iter().rev().map(|&ms| Duration::from_millis(ms));
+    steps.find(|&step| step < every).unwrap_or(every)
+}
+
+impl Sort {
+    /// The one that `s` goes to.
+    const fn next(self) -> Sort {
+        match self {
+            Sort::Id => Sort::Lag,
+            Sort::Lag => Sort::Headroom,
+            Sort::Headroom => Sort::Lost,
+            Sort::Lost => Sort::Rate,
+            Sort::Rate => Sort::Id,
+        }
+    }
+
+    /// Its name, and the head of its column.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Sort::Id => "id",
+            Sort::Lag => "lag",
+            Sort::Headroom => "headroom",
+            Sort::Lost => "lost",
+            Sort::Rate => "rows/s",
+        }
+    }
+
+    /// The readers, the worst first; those that are as bad by their number.
+    pub fn sorted(self, readers: &[Reader]) -> Vec<&Reader> {
+        let mut readers: Vec<&Reader> = readers.iter().collect();
+        match self {
+            Sort::Id => readers.sort_by_key(|reader| reader.id),
+            Sort::Lag => readers.sort_by_key(|reader| Reverse(reader.lag)),
+            Sort::Headroom => {
+                readers.sort_by_key(|reader| (reader.headroom, Reverse(reader.overwritten)))
+            }
+            Sort::Lost => readers
+                .sort_by_key(|reader| Reverse(reader.lost.saturating_add(reader.overwritten))),
+            Sort::Rate => {
+                readers.sort_by_key(|reader| Reverse(reader.rate.map(|rate| rate as u64)))
+            }
+        }
+        readers
+    }
+}

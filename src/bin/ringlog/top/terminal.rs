@@ -1,0 +1,81 @@
+//! The terminal, taken for a full screen and given back however this ends: in order, by an error,
+//! a panic, a signal, or a fault of a log's memory.
+
+use ratatui::crossterm::cursor::Show;
+use ratatui::crossterm::execute;
+use ratatui::crossterm::terminal::{
+    EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
+};
+use ratatui::{DefaultTerminal, Frame, Terminal, backend::CrosstermBackend};
+use std::io;
+use std::panic;
+use std::sync::Once;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+/// What `give_back` writes, for a signal handler.
+const FAREWELL: &str = "\x1b[?1049l\x1b[?25h";
+
+/// To leave the alternate screen twice would put the cursor over what was said in between.
+static TAKEN: AtomicBool = AtomicBool::new(false);
+
+/// The full screen, until this is dropped.
+pub struct Screen(DefaultTerminal);
+
+impl Screen {
+    /// Takes it.
+    pub fn take() -> io::Result<Screen> {
+        static HOOK: Once = Once::new();
+        HOOK.call_once(|| {
+            let hook = panic::take_hook();
+            panic::set_hook(Box::new(move |panic| {
+                give_back();
+                hook(panic);
+            }));
+        });
+        // First of all, so that it is given back if only some of this works.
+        let screen = Screen(Terminal::new(CrosstermBackend::new(io::stdout()))?);
+        take()?;
+        Ok(screen)
+    }
+
+    /// Draws what has changed.
+    pub fn draw(&mut self, draw: impl FnOnce(&mut Frame)) -> io::Result<()> {
+        self.0.draw(draw).map(drop)
+    }
+
+    /// Gives the terminal to the shell, and takes it again when the shell continues us.
+    pub fn suspend(&mut self) -> io::Result<()> {
+        give_back();
+        signal_hook::low_level::emulate_default_handler(signal_hook::consts::SIGTSTP)?;
+        take()?;
+        self.0.clear()
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        give_back();
+    }
+}
+
+fn take() -> io::Result<()> {
+    TAKEN.store(true, Relaxed); // of one thread, as all that is here
+    enable_raw_mode()?;
+    execute!(io::stdout(), EnterAlternateScreen)
+}
+
+/// As far as it goes: there is nobody left to tell.
+fn give_back() {
+    if TAKEN.swap(false, Relaxed) {
+        let _ = execute!(io::stdout(), LeaveAlternateScreen, Show);
+        let _ = disable_raw_mode();
+    }
+}
+
+/// From here on, a log whose memory is gone in the middle of a look is a line and exit code 6, on a
+/// terminal that is as it is now. One that was cut short before is told of on the screen.
+pub fn restore_on_fault() -> anyhow::Result<()> {
+    ringlog::restore_on_fault(FAREWELL)?;
+    let line = "ringlog: a log's file was cut short, or its disk failed, while it was looked at";
+    Ok(ringlog::exit_on_fault(line, 6)?)
+}

@@ -1,0 +1,492 @@
+//! Screens of every size, keys, and the terminal after what nobody planned.
+
+use super::draw::draw;
+use super::state::{Next, Sort, Top};
+use super::terminal::{Screen, restore_on_fault};
+use crate::view::{Reader, State, View, Writer};
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
+use ratatui::buffer::Buffer;
+use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use ratatui::style::{Color, Modifier};
+use ringlog::{Error, Log, Name, Raw, Schema, Start};
+use std::fs::File;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+const EVERY: Duration = Duration::from_millis(500);
+
+/// A reader of a log of 16,384 slots that is so far behind.
+fn reader(id: usize, lag: u64) -> Reader {
+    let headroom = 16_384_u64.saturating_sub(lag);
+    Reader {
+        id,
+        state: State::Alive,
+        pid: 4000 + id as u64,
+        process: Some("reporter".to_owned()),
+        attached_ns: 1_800_000_000_000_000_000,
+        commit_ns: 1_800_000_000_000_000_000,
+        position: 1_000_000 - lag,
+        lag,
+        lag_seconds: Some(lag as f64 / 20_000.0),
+        headroom,
+        headroom_ratio: headroom as f64 / 16_384.0,
+        headroom_seconds: Some(headroom as f64 / 20_000.0),
+        lost: 0,
+        laps: 0,
+        overwritten: lag.saturating_sub(16_384),
+        rate: Some(20_000.0),
+        output: Some(format!("/data/output_{id}.csv").into()),
+        output_bytes: 1 << 20,
+    }
+}
+
+fn log(name: &str, readers: Vec<Reader>) -> View {
+    View {
+        log: name.to_owned(),
+        id: "0".to_owned(),
+        now_ns: 1_800_000_000_000_000_000,
+        created_ns: 1_800_000_000_000_000_000,
+        capacity: 16_384,
+        record_bytes: 24,
+        slot_bytes: 32,
+        bytes: 4096 + 16_384 * 32,
+        pages: "4 KiB pages".to_owned(),
+        oldest: 1_000_000 - 16_384,
+        end: 1_000_000,
+        rate: Some(20_000.0),
+        silent: Some(0.00005),
+        lasts: Some(16_384.0 / 20_000.0),
+        writer: Writer {
+            state: State::Alive,
+            epoch: 1,
+            pid: 3999,
+            process: Some("engine".to_owned()),
+            attached_ns: 1_800_000_000_000_000_000,
+            heartbeat_ns: None,
+        },
+        readers,
+    }
+}
+
+/// Good, half lost, nearly lost, lost.
+fn four() -> Vec<Reader> {
+    let stalled = Reader { state: State::Stalled, rate: Some(0.0), lost: 12, ..reader(2, 15_565) };
+    let gone = Reader { state: State::Gone, process: None, rate: Some(0.0), ..reader(7, 41_000) };
+    vec![reader(0, 0), reader(1, 9_000), stalled, gone]
+}
+
+fn name(text: &str) -> Name {
+    Name::Shm(text.to_owned())
+}
+
+/// After three looks, at which the writer was faster and faster.
+fn top() -> Top {
+    let mut top = Top::new(EVERY, true);
+    for (rate, share) in [(5_000.0, 0), (10_000.0, 1), (20_000.0, 2)] {
+        let mut readers = four();
+        readers.iter_mut().for_each(|reader| reader.lag = reader.lag * share / 2);
+        let mut busy = log("/engine", readers);
+        busy.rate = Some(rate);
+        let mut quiet = log("/quotes", Vec::new());
+        quiet.writer.state = State::Dead;
+        (quiet.rate, quiet.silent, quiet.lasts) = (Some(0.0), Some(200.0), None);
+        let why = "1,024 slots of 32 bytes make 36864 bytes, and the file has 4096".to_owned();
+        let cut = Error::Geometry { log: "/old".to_owned(), why };
+        let seen = [("/engine", Ok(busy)), ("/old", Err(cut)), ("/quotes", Ok(quiet))];
+        top.take(seen.map(|(log, outcome)| (name(log), outcome)).into());
+    }
+    top
+}
+
+fn drawn(top: &mut Top, width: u16, height: u16) -> Buffer {
+    let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
+    terminal.draw(|frame| draw(top, frame)).unwrap();
+    terminal.backend().buffer().clone()
+}
+
+/// What is on the screen, line by line.
+fn text(buffer: &Buffer) -> Vec<String> {
+    let lines = buffer.content().chunks(usize::from(buffer.area.width).max(1));
+    let symbols = lines.map(|cells| cells.iter().map(|cell| cell.symbol()).collect::<String>());
+    symbols.map(|line| line.trim_end().to_owned()).collect()
+}
+
+/// What is on a screen of this size is this, whatever number of blank lines is in between.
+#[track_caller]
+fn assert_shows(top: &mut Top, (width, height): (u16, u16), expected: &str) {
+    let shown = text(&drawn(top, width, height));
+    assert_eq!(shown.len(), usize::from(height));
+    let mut shown = shown.join("\n");
+    while shown.contains("\n\n\n") {
+        shown = shown.replace("\n\n\n", "\n\n");
+    }
+    assert!(shown == expected.trim_matches('\n'), "this is what it shows:\n{shown}");
+}
+
+fn press(top: &mut Top, code: KeyCode) -> Next {
+    top.key(KeyEvent::new(code, KeyModifiers::NONE))
+}
+
+#[test]
+fn at_80_columns_it_tells_who_is_behind_and_what_was_lost() {
+    let expected = "
+ ringlog top  3 logs, 4 readers                         2027-01-15 08:00:00 UTC
+ id  state    process       lag     age  trend  headroom          lost   rows/s
+ /engine  writer alive   20,000/s  newest 50 us   lasts 819 ms              ▃▅█
+ 0   alive    reporter        0       -    ▁▁▁  ━━━━━━  100%         0   20,000
+ 1   alive    reporter    9,000  450 ms    ▁▅█  ━━╸─── ! 45%         0   20,000
+ 2   stalled  reporter   15,565  778 ms    ▁▅█  ╸───── !! 4%        12        0
+ 7   gone     -          41,000   2.0 s    ▁▅█  ────── !! 0%  + 24,616        0
+
+ /old
+ sizes that do not fit: 1,024 slots of 32 bytes make 36864 bytes, and the file
+ has 4096
+
+ /quotes  writer dead         0/s  newest 3 min                             ▁▁▁
+ no readers yet
+
+ ? help  q quit  p pause  s sort: id  +/- every 500ms
+";
+    assert_shows(&mut top(), (80, 24), expected);
+}
+
+#[test]
+fn at_60_columns_it_leaves_out_what_matters_least() {
+    let expected = "
+ ringlog top  3 logs, 4 readers     2027-01-15 08:00:00 UTC
+ id  state        lag     age  headroom                lost
+ /engine  writer alive   20,000/s  newest 50 us
+ 0   alive          0       -  ━━━━━━━━━━━━  100%         0
+ 1   alive      9,000  450 ms  ━━━━━╸────── ! 45%         0
+ 2   stalled   15,565  778 ms  ╸─────────── !! 4%        12
+ 7   gone      41,000   2.0 s  ──────────── !! 0%  + 24,616
+
+ /old
+ sizes that do not fit: 1,024 slots of 32 bytes make 36864
+ bytes, and the file has 4096
+
+ /quotes  writer dead         0/s  newest 3 min
+ no readers yet
+
+ ? help  q quit  p pause  s sort: id  +/- every 500ms
+";
+    assert_shows(&mut top(), (60, 20), expected);
+}
+
+#[test]
+fn at_120_columns_it_tells_more() {
+    let expected = "
+ ringlog top  3 logs, 4 readers                                                                 2027-01-15 08:00:00 UTC
+ id  state    process       pid      lag     age  trend       headroom            lasts      lost   rows/s     position
+ /engine  writer alive  engine 3999   20,000/s  newest 50 us   lasts 819 ms  16,384 x 24 B                          ▃▅█
+ 0   alive    reporter     4000        0       -         ▁▁▁  ━━━━━━━━━━━  100%  819 ms         0   20,000    1,000,000
+ 1   alive    reporter     4001    9,000  450 ms         ▁▅█  ━━━━━────── ! 45%  369 ms         0   20,000      991,000
+ 2   stalled  reporter     4002   15,565  778 ms         ▁▅█  ╸────────── !! 4%   41 ms        12        0      984,435
+ 7   gone     -            4007   41,000   2.0 s         ▁▅█  ─────────── !! 0%    0 ns  + 24,616        0      959,000
+
+ /old
+ sizes that do not fit: 1,024 slots of 32 bytes make 36864 bytes, and the file has 4096
+
+ /quotes  writer dead   engine 3999        0/s  newest 3 min                 16,384 x 24 B                          ▁▁▁
+ no readers yet
+
+ ? help  q quit  p pause  s sort: id  +/- every 500ms
+";
+    assert_shows(&mut top(), (120, 40), expected);
+}
+
+#[test]
+fn at_200_columns_it_tells_all() {
+    let shown = text(&drawn(&mut top(), 200, 40));
+    assert!(shown[1].ends_with("rows/s     position  output"), "{shown:#?}");
+    assert!(shown[3].ends_with("   20,000    1,000,000  /data/output_0.csv"), "{shown:#?}");
+}
+
+#[test]
+fn it_fits_any_screen_there_is() {
+    let mut top = top();
+    for help in [false, true] {
+        top.help = help;
+        for (width, height) in (0..90).map(|n| (n, n / 3)).chain([(1, 40), (300, 1), (1000, 60)]) {
+            let shown = text(&drawn(&mut top, width, height));
+            assert!(width < 80 || shown.iter().all(|line| !line.contains('…')), "{shown:#?}");
+        }
+    }
+}
+
+/// The colour and the weight of the first letter of a text in a line.
+fn style_of(buffer: &Buffer, line: &str, part: &str) -> (Color, Modifier) {
+    let lines = text(buffer);
+    let y = lines.iter().position(|shown| shown.contains(line)).unwrap();
+    let (before, _) = lines[y].split_once(part).unwrap();
+    let cell = &buffer[(before.chars().count() as u16, y as u16)];
+    (cell.fg, cell.modifier)
+}
+
+#[test]
+fn a_bar_is_yellow_before_it_is_red_and_so_are_state_and_losses() {
+    let buffer = drawn(&mut top(), 80, 24);
+    for (line, part, colour) in [
+        (" 0   alive", "alive", Color::Green),
+        (" 0   alive", "━━", Color::Reset),
+        (" 0   alive", "100%", Color::Reset),
+        (" 1   alive", "━━", Color::Yellow),
+        (" 1   alive", "! 45%", Color::Yellow),
+        (" 2   stalled", "stalled", Color::Yellow),
+        (" 2   stalled", "!! 4%", Color::Red),
+        (" 2   stalled", "12  ", Color::Yellow),
+        (" 7   gone", "gone", Color::Yellow),
+        (" 7   gone", "!! 0%", Color::Red),
+        (" 7   gone", "+ 24,616", Color::Red),
+        ("/quotes", "writer dead", Color::Red),
+        ("sizes that do not fit", "sizes", Color::Red),
+    ] {
+        assert_eq!(style_of(&buffer, line, part).0, colour, "{part} in {line}");
+    }
+    let (colour, weight) = style_of(&buffer, "/engine", "/engine");
+    assert_eq!((colour, weight), (Color::Reset, Modifier::BOLD));
+}
+
+#[test]
+fn without_colour_nothing_has_one_and_the_marks_tell() {
+    let mut top = top();
+    let coloured = text(&drawn(&mut top, 80, 24));
+    top.colour = false;
+    let buffer = drawn(&mut top, 80, 24);
+    assert!(buffer.content().iter().all(|cell| (cell.fg, cell.bg) == (Color::Reset, Color::Reset)));
+    assert_eq!(text(&buffer), coloured);
+}
+
+#[test]
+fn where_there_are_no_logs_it_says_what_to_do() {
+    let mut top = Top::new(EVERY, true);
+    top.take(Vec::new());
+    let expected = "
+ ringlog top  0 logs, 0 readers
+
+ No logs in shared memory. One that a writer makes will be here at once; a log
+ in a file has to be named: ringlog top ./FILE
+
+ ? help  q quit  p pause  s sort: id  +/- every 500ms
+";
+    assert_shows(&mut top, (80, 24), expected);
+}
+
+#[test]
+fn what_somebody_else_named_or_scribbled_cannot_move_the_rest() {
+    let mut wild = reader(3, 7);
+    wild.process = Some("\x1b[31m a\nname".to_owned());
+    (wild.lag, wild.lost, wild.overwritten) = (u64::MAX, u64::MAX, u64::MAX);
+    (wild.pid, wild.position) = (u64::MAX, u64::MAX);
+    (wild.lag_seconds, wild.headroom_seconds) = (Some(1e300), Some(f64::MAX));
+    wild.rate = Some(f64::INFINITY);
+    let mut view = log(&format!("/{}", "long".repeat(50)), vec![reader(0, 0), wild]);
+    (view.rate, view.silent, view.lasts) = (Some(f64::MAX), Some(-1e300), Some(f64::NAN));
+    let mut top = Top::new(EVERY, true);
+    top.take(vec![(name("long"), Ok(view))]);
+    for width in [40, 80, 200] {
+        let buffer = drawn(&mut top, width, 10);
+        let lines = text(&buffer);
+        assert!(lines.iter().all(|line| !line.contains(char::is_control)), "{lines:?}");
+        assert!(lines[1].starts_with(" id  state  "), "{lines:#?}");
+        assert!(width < 80 || lines[2].contains("longlong  writer alive"), "{lines:#?}");
+        assert!(lines[3].starts_with(" 0   alive"), "{lines:#?}");
+    }
+}
+
+#[test]
+fn a_log_that_is_made_again_has_no_past() {
+    let mut top = top();
+    assert_eq!((top.logs[0].rates.len(), top.logs[0].lags[1].len()), (3, 3));
+    let again = View { id: "1".to_owned(), ..log("/engine", four()) };
+    top.take(vec![(name("/engine"), Ok(again))]);
+    assert_eq!(top.logs.len(), 1, "the others are gone");
+    assert_eq!((top.logs[0].rates.len(), top.logs[0].lags[1].len()), (1, 1));
+    for _ in 0..1000 {
+        top.take(vec![(name("/engine"), Ok(log("/engine", four())))]);
+    }
+    assert!(top.logs[0].rates.len() < 100, "it remembers {}", top.logs[0].rates.len());
+}
+
+// Keys.
+
+#[test]
+fn q_and_escape_and_control_c_quit_and_control_z_suspends_and_no_other_key_does() {
+    let mut top = top();
+    let control = |c| KeyEvent::new(KeyCode::Char(c), KeyModifiers::CONTROL);
+    assert_eq!(press(&mut top, KeyCode::Char('q')), Next::Quit);
+    assert_eq!(press(&mut top, KeyCode::Esc), Next::Quit);
+    assert_eq!(top.key(control('c')), Next::Quit);
+    assert_eq!(top.key(control('z')), Next::Suspend);
+    for key in ['p', ' ', 's', '?', '+', '=', '-', 'c', 'z', 'x'] {
+        assert_eq!(press(&mut top, KeyCode::Char(key)), Next::Go, "{key}");
+    }
+    assert_eq!(top.key(control('s')), Next::Go);
+}
+
+#[test]
+fn p_and_space_pause_and_the_screen_says_so() {
+    let mut top = top();
+    for key in ['p', ' '] {
+        press(&mut top, KeyCode::Char(key));
+        let shown = text(&drawn(&mut top, 80, 24));
+        assert!(top.paused && shown[0].contains(" paused  2027-01-15"), "{shown:#?}");
+        assert!(shown[23].contains("p go on"), "{shown:#?}");
+        press(&mut top, KeyCode::Char(key));
+        assert!(!top.paused);
+    }
+}
+
+/// The readers of the first log, as they stand on the screen.
+fn order(top: &mut Top) -> Vec<String> {
+    let shown = text(&drawn(top, 80, 24));
+    shown[3..7].iter().map(|line| line[1..2].to_owned()).collect()
+}
+
+#[test]
+fn s_sorts_the_worst_first_and_the_head_of_the_column_stands_out() {
+    let mut readers = four();
+    readers[1].rate = Some(1.0);
+    let mut top = Top::new(EVERY, true);
+    top.take(vec![(name("/engine"), Ok(log("/engine", readers)))]);
+    for (sort, expected) in [
+        (Sort::Id, ["0", "1", "2", "7"]),
+        (Sort::Lag, ["7", "2", "1", "0"]),
+        (Sort::Headroom, ["7", "2", "1", "0"]),
+        (Sort::Lost, ["7", "2", "0", "1"]),
+        (Sort::Rate, ["0", "1", "2", "7"]),
+        (Sort::Id, ["0", "1", "2", "7"]),
+    ] {
+        assert_eq!(top.sort, sort);
+        assert_eq!(order(&mut top), expected, "{sort:?}");
+        let buffer = drawn(&mut top, 80, 24);
+        let (_, weight) = style_of(&buffer, " id  state", sort.name());
+        assert!(weight.contains(Modifier::UNDERLINED), "{sort:?}");
+        assert!(text(&buffer)[23].contains(&format!("s sort: {}", sort.name())));
+        press(&mut top, KeyCode::Char('s'));
+    }
+}
+
+#[test]
+fn plus_and_minus_change_how_often_it_looks_within_bounds() {
+    let mut top = top();
+    let ms = |top: &Top| top.every.as_millis();
+    for (key, every) in [('+', 1000), ('=', 2000), ('-', 1000), ('-', 500), ('-', 200)] {
+        press(&mut top, KeyCode::Char(key));
+        assert_eq!(ms(&top), every);
+    }
+    for (key, last) in [('-', 100), ('+', 60_000)] {
+        for _ in 0..20 {
+            press(&mut top, KeyCode::Char(key));
+        }
+        assert_eq!(ms(&top), last);
+    }
+    top.every = Duration::from_millis(30);
+    press(&mut top, KeyCode::Char('-'));
+    assert_eq!(ms(&top), 30, "it was asked for");
+    press(&mut top, KeyCode::Char('+'));
+    assert_eq!(ms(&top), 100);
+}
+
+#[test]
+fn arrows_and_pages_scroll_to_both_ends_and_not_beyond() {
+    let mut top = Top::new(EVERY, true);
+    let view = |n: usize| {
+        let log_name = format!("/log-{n:02}");
+        (name(&log_name), Ok(log(&log_name, vec![reader(0, 0)])))
+    };
+    top.take((0..20).map(view).collect());
+    // 20 logs are 59 lines, of which 21 fit.
+    let mut after = |key| {
+        press(&mut top, key);
+        let shown = text(&drawn(&mut top, 80, 24));
+        shown[23].split_whitespace().rev().nth(2).unwrap().to_owned()
+    };
+    for (key, lines) in [
+        (KeyCode::Up, "1-21"),
+        (KeyCode::Down, "2-22"),
+        (KeyCode::PageDown, "23-43"),
+        (KeyCode::PageDown, "39-59"),
+        (KeyCode::Down, "39-59"),
+        (KeyCode::Up, "38-58"),
+        (KeyCode::PageUp, "17-37"),
+        (KeyCode::End, "39-59"),
+        (KeyCode::Up, "38-58"),
+        (KeyCode::Home, "1-21"),
+    ] {
+        assert_eq!(after(key), lines, "{key:?}");
+    }
+    // Where logs went, there is less to scroll.
+    press(&mut top, KeyCode::End);
+    top.take(vec![view(1)]);
+    assert!(text(&drawn(&mut top, 80, 24))[2].starts_with(" /log-01"));
+}
+
+#[test]
+fn a_question_mark_explains_the_columns_under_the_logs() {
+    let mut top = top();
+    press(&mut top, KeyCode::Char('?'));
+    let shown = text(&drawn(&mut top, 80, 24));
+    assert!(shown[16].starts_with(" lag       entries"), "{shown:#?}");
+    assert!(shown[22].ends_with("scroll, Ctrl-Z to the shell"), "{shown:#?}");
+    assert_eq!(shown[16..23], text(&drawn(&mut top, 200, 24))[16..23], "nothing is cut");
+    press(&mut top, KeyCode::Char('?'));
+    assert!(!text(&drawn(&mut top, 80, 24))[16].contains("lag"));
+}
+
+// What nobody planned.
+
+/// What the process below is to do.
+const VICTIM: &str = "RINGLOG_TEST_TOP";
+
+/// Not a test, but a process that has the screen, and ends badly.
+#[test]
+fn victim() {
+    let Ok(order) = std::env::var(VICTIM) else { return };
+    restore_on_fault().unwrap();
+    let mut screen = Screen::take().unwrap();
+    screen.draw(|frame| draw(&mut top(), frame)).unwrap();
+    if order == "panics" {
+        panic!("this is what it said");
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.log");
+    let schema = Schema::declared("value:u64").unwrap();
+    let log = Log::options().create_with(path.as_path(), &schema).unwrap();
+    let mut observer = log.observe::<Raw>(Start::Oldest).unwrap();
+    let file = File::options().write(true).open(&path).unwrap();
+    drop(directory);
+    file.set_len(0).unwrap();
+    panic!("{:?} is what is not there any more", observer.poll());
+}
+
+/// Asserts that a process had the screen, gave it back, and said then, and only then, what became
+/// of it, on a terminal that is as it was before.
+#[track_caller]
+fn assert_restored(order: &str, says: &str, code: &str) {
+    let this = std::env::current_exe().unwrap();
+    let victim = format!("{} --exact top::tests::victim --nocapture", this.display());
+    let line = format!("stty -g; {victim}; echo code $?; stty -g");
+    // A terminal of its own.
+    let mut script = Command::new("script");
+    script.args(["-qec", &line, "/dev/null"]).env(VICTIM, order).stdin(Stdio::null());
+    let shown = String::from_utf8(script.output().unwrap().stdout).unwrap();
+    let lines: Vec<&str> = shown.lines().collect();
+    assert!(lines[0].contains(":1c:7f:"), "no modes: {shown:?}");
+    assert_eq!(lines.first(), lines.last(), "{shown:?}");
+    assert_eq!(lines[lines.len() - 2], code, "{shown:?}");
+    let (taken, after) = shown.split_once("\x1b[?1049l\x1b[?25h").unwrap();
+    assert!(taken.contains("\x1b[?1049h") && !taken.contains(says), "{shown:?}");
+    assert!(after.contains(says) && !after.contains("\x1b[?1049"), "{shown:?}");
+}
+
+#[test]
+fn a_panic_is_told_on_a_terminal_that_is_as_it_was() {
+    assert_restored("panics", "this is what it said", "code 101");
+}
+
+#[test]
+fn a_log_that_is_cut_short_in_the_middle_of_a_look_is_told_on_a_terminal_that_is_as_it_was() {
+    assert_restored("faults", "ringlog: a log's file was cut short", "code 6");
+}

@@ -1,0 +1,268 @@
+//! `ringlog top` on a real terminal, which is tmux: what it shows while others live and die, what
+//! the keys do, and how it leaves the terminal.
+
+#![allow(clippy::unwrap_used)] // a panic is how a test fails
+
+mod common;
+
+use common::{Place, run, start, until};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use ringlog::Log;
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::path::Path;
+use std::process::Command;
+
+const RINGLOG: &str = env!("CARGO_BIN_EXE_ringlog");
+
+/// A terminal of 80 columns and 24 lines with a shell in it, in the directory of the place.
+struct Tmux<'a> {
+    place: &'a Place,
+}
+
+impl<'a> Tmux<'a> {
+    /// `None`, and a line that says so, where there is no tmux.
+    fn new(place: &'a Place) -> Option<Tmux<'a>> {
+        if let Err(e) = Command::new("tmux").arg("-V").output() {
+            let _ = writeln!(std::io::stderr(), "SKIPPED: no tmux here: {e}");
+            return None;
+        }
+        fs::write(place.file("tmux.conf"), "set -g status off\n").unwrap();
+        let tmux = Tmux { place };
+        tmux.run(&["new-session", "-d", "-x", "80", "-y", "24", "sh"]);
+        tmux.enter("PS1='rea''dy '"); // and not what was typed, wherever it is echoed
+        tmux.until_shown("ready");
+        Some(tmux)
+    }
+
+    /// A command of tmux, and what it says.
+    fn run(&self, args: &[&str]) -> String {
+        let programs = Path::new(RINGLOG).parent().unwrap();
+        let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());
+        let mut tmux = Command::new("tmux");
+        tmux.arg("-S").arg(self.place.file("tmux.sock"));
+        tmux.arg("-f").arg(self.place.file("tmux.conf")).arg("-u").args(args);
+        tmux.env("PATH", path).env("LC_ALL", "C.UTF-8");
+        tmux.env_remove("TMUX").env_remove("NO_COLOR").current_dir(self.place.dir.path());
+        let output = tmux.output().unwrap();
+        assert!(output.status.success(), "{args:?}: {output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn press(&self, key: &str) {
+        self.run(&["send-keys", key]);
+    }
+
+    /// Types a line into the shell.
+    fn enter(&self, line: &str) {
+        self.run(&["send-keys", "-l", line]);
+        self.press("Enter");
+    }
+
+    fn screen(&self) -> String {
+        self.run(&["capture-pane", "-p"])
+    }
+
+    /// Waits for a line that begins so, and gives it.
+    fn until_line(&self, begin: &str) -> String {
+        until(&format!("there is a line {begin:?} in {}", self.screen()), || {
+            let screen = self.screen();
+            screen.lines().find(|line| line.starts_with(begin)).map(str::to_owned)
+        })
+    }
+
+    fn until_shown(&self, text: &str) {
+        until(&format!("it shows {text:?}"), || self.screen().contains(text).then_some(()));
+    }
+
+    /// Waits until the shell asks for a line. What is typed before can still be for another.
+    fn until_asked(&self) {
+        let asks = |screen: String| screen.trim_end().ends_with("\nready").then_some(());
+        until("the shell asks for a line", || asks(self.screen()));
+    }
+
+    /// Starts `ringlog top`, the modes of the terminal written down before and after, and waits
+    /// until it has the screen.
+    fn start(&self, args: &str) -> Pid {
+        let _ = fs::remove_file(self.place.file("pid"));
+        let top = format!("sh -c 'echo $$ > pid; exec {args}'");
+        self.enter(&format!("clear; stty -g > before; {top}; echo code $?; stty -g > after"));
+        self.until_shown("ringlog top  ");
+        fs::read_to_string(self.place.file("pid"))
+            .unwrap()
+            .trim()
+            .parse()
+            .map(Pid::from_raw)
+            .unwrap()
+    }
+
+    /// Whether a full screen is shown, and whether the cursor is.
+    fn modes(&self) -> String {
+        self.run(&["display-message", "-p", "#{alternate_on} #{cursor_flag}"]).trim().to_owned()
+    }
+
+    /// Asserts that the screen is the shell's again, as it was.
+    #[track_caller]
+    fn assert_restored(&self, code: &str) {
+        self.until_line(code);
+        let screen = self.screen();
+        assert!(!screen.contains("ringlog top  "), "{screen}");
+        let after = self.place.file("after");
+        until("the modes are written down", || {
+            after.metadata().is_ok_and(|m| m.len() > 0).then_some(())
+        });
+        let modes = |name| fs::read_to_string(self.place.file(name)).unwrap();
+        assert_eq!(modes("before"), modes("after"));
+        assert_eq!(self.modes(), "0 1", "{screen}");
+        fs::remove_file(after).unwrap();
+    }
+}
+
+impl Drop for Tmux<'_> {
+    fn drop(&mut self) {
+        let socket = self.place.file("tmux.sock");
+        let _ = Command::new("tmux").arg("-S").arg(socket).arg("kill-server").output();
+    }
+}
+
+#[test]
+fn stdout_that_is_no_terminal_is_a_usage_error_that_names_stat() {
+    let mut command = Command::new(RINGLOG);
+    command.arg("top");
+    let ended = run(command);
+    assert_eq!((ended.code(), ended.stdout.as_str()), (2, ""));
+    assert_eq!(ended.stderr.lines().count(), 1);
+    assert!(ended.stderr.contains("`ringlog stat`"), "{ended:?}");
+}
+
+#[test]
+fn it_shows_who_dies_and_what_that_costs_and_leaves_the_terminal_as_it_was() {
+    let place = Place::new();
+    let Some(tmux) = Tmux::new(&place) else { return };
+    let writer = start(place.writer(&["--quiet", "--rate", "5000", "--capacity", "4k"]));
+    let carried = start(place.reporter(0, &["--quiet"]));
+    let killed = start(place.reporter(1, &["--quiet"]));
+    tmux.run(&["pipe-pane", "cat > written"]);
+    tmux.start(&format!("ringlog top {} --every 100ms", place.shm));
+    assert_eq!(tmux.modes(), "1 0");
+    let log = tmux.until_line(&format!(" {}", place.shm));
+    assert!(log.contains("writer alive"), "{log}");
+    tmux.until_line(" 0   alive    reporter");
+    tmux.until_line(" 1   alive    reporter");
+
+    killed.kill();
+    tmux.until_line(" 1   gone     -");
+    let lost = until("it loses", || {
+        Some(tmux.until_line(" 1   gone"))
+            .filter(|line| line.contains("!! 0%") && line.contains(" + "))
+    });
+    assert!(!lost.contains('…'), "{lost}");
+    tmux.press("s");
+    tmux.until_shown("s sort: lag");
+    assert!(tmux.screen().lines().nth(3).unwrap().starts_with(" 1   gone"), "{}", tmux.screen());
+    let written = fs::read_to_string(place.file("written")).unwrap();
+    let (_, written) = written.split_once("\x1b[?1049h").unwrap();
+    assert!(!written.contains("\x1b[2J"), "it clears the screen");
+
+    tmux.press("p");
+    tmux.until_shown(" paused ");
+    let (paused, end) = (tmux.screen(), place.log().snapshot().unwrap().end);
+    until("time passes", || (place.log().snapshot().unwrap().end > end + 2500).then_some(()));
+    assert_eq!(tmux.screen(), paused);
+    tmux.run(&["resize-window", "-x", "60", "-y", "20"]);
+    until("it is narrower", || {
+        let screen = tmux.screen();
+        let whole = screen.lines().last().is_some_and(|line| line.starts_with(" ? help"));
+        (whole && screen.lines().count() == 20 && !screen.contains("rows/s")).then_some(())
+    });
+    tmux.press("p");
+    until("it goes on", || (!tmux.screen().contains(" paused ")).then_some(()));
+    tmux.press("q");
+    tmux.assert_restored("code 0");
+    assert_eq!((carried.stop().code(), writer.stop().code()), (0, 0));
+}
+
+#[test]
+fn any_signal_that_ends_it_leaves_the_terminal_as_it_was() {
+    let place = Place::new();
+    let Some(tmux) = Tmux::new(&place) else { return };
+    let _feed = place.feed(64);
+    for signals in [
+        &[Signal::SIGTERM][..],
+        &[Signal::SIGINT],
+        &[Signal::SIGHUP],
+        &[Signal::SIGQUIT],
+        &[Signal::SIGTERM, Signal::SIGTERM, Signal::SIGINT],
+    ] {
+        let top = tmux.start(&format!("ringlog top {}", place.shm));
+        for &signal in signals {
+            let _ = kill(top, signal); // it may be gone at the second
+        }
+        tmux.assert_restored("code 0");
+    }
+    for key in ["C-c", "Escape"] {
+        tmux.start(&format!("ringlog top {}", place.shm));
+        tmux.press(key);
+        tmux.assert_restored("code 0");
+    }
+}
+
+#[test]
+fn stopped_it_gives_the_terminal_to_the_shell_and_takes_it_again() {
+    let place = Place::new();
+    let Some(tmux) = Tmux::new(&place) else { return };
+    let _feed = place.feed(64);
+    tmux.enter("stty -g > before; clear");
+    tmux.enter(&format!("ringlog top {}", place.shm));
+    tmux.until_shown("ringlog top  ");
+    for _ in 0..2 {
+        tmux.press("C-z");
+        tmux.until_asked();
+        assert_eq!(tmux.modes(), "0 1");
+        tmux.enter("stty -g > after; echo and; fg");
+        until("it has the screen", || (tmux.modes() == "1 0").then_some(()));
+        tmux.until_shown("no readers yet");
+        let modes = |name| fs::read_to_string(place.file(name)).unwrap();
+        assert_eq!(modes("before"), modes("after"));
+    }
+    tmux.press("q");
+    tmux.until_asked();
+    tmux.enter("echo code $?; stty -g > after");
+    tmux.assert_restored("code 0");
+}
+
+#[test]
+fn a_log_that_comes_and_goes_and_is_cut_short_is_told_of_while_it_goes_on_looking() {
+    let place = Place::new();
+    let Some(tmux) = Tmux::new(&place) else { return };
+    tmux.start(&format!("ringlog top {} --every 20ms", place.shm));
+    tmux.until_shown("no such log");
+    let feed = place.feed(64);
+    tmux.until_shown("no readers yet");
+    drop(feed.log.reader::<common::Sample>(3).unwrap());
+    tmux.until_line(" 3   gone");
+    Log::remove(place.shm.as_str()).unwrap();
+    tmux.until_shown("no such log");
+    drop(feed);
+    let _again = place.feed(32);
+    tmux.until_shown("no readers yet");
+    File::options().write(true).open(place.shm_file()).unwrap().set_len(4096).unwrap();
+    tmux.until_shown("sizes that do not fit");
+    tmux.press("q");
+    tmux.assert_restored("code 0");
+}
+
+#[test]
+fn with_no_color_it_writes_none() {
+    let place = Place::new();
+    let Some(tmux) = Tmux::new(&place) else { return };
+    let _feed = place.feed(64);
+    for (set, coloured) in [("NO_COLOR=", true), ("NO_COLOR=1", false)] {
+        tmux.start(&format!("env {set} ringlog top {}", place.shm));
+        let screen = tmux.run(&["capture-pane", "-p", "-e"]);
+        assert_eq!(screen.contains("\x1b[38;5;2m"), coloured, "{screen:?}");
+        tmux.press("q");
+        tmux.assert_restored("code 0");
+    }
+}
