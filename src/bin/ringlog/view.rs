@@ -288,13 +288,11 @@ impl Watched {
         let mut readers = Vec::new();
         for reader in snapshot.readers.iter().filter(|reader| reader.known) {
             let (lag, headroom) = (snapshot.lag(reader.id), snapshot.headroom(reader.id));
-            let first = reader.position.max(oldest);
             let process = Process::of(reader.pid).filter(|_| reader.alive);
             let (position_before, stuck) = stuck[reader.id];
             let lag_seconds = match lag {
                 0 => Some(0.0),
-                // The writer may be in the oldest slot just now.
-                _ => entries.age(first, now_ns).or_else(|| entries.age(first + 1, now_ns)),
+                _ => entries.age(reader.position, now_ns),
             };
             // It may have had nothing to do until now.
             let waits = lag_seconds.or(stuck.map(|since| (when - since).as_secs_f64()));
@@ -385,13 +383,22 @@ impl<'a> Entries<'a> {
         Ok(Entries { observer: log.observe(Start::Newest)?, time })
     }
 
-    /// Seconds since the timestamp of the entry at `position`, if it is there.
+    /// Seconds since the timestamp of the first entry from `position` on that is there.
     fn age(&mut self, position: u64, now_ns: u64) -> Option<f64> {
         let time = self.time?;
         self.observer.seek(Start::At(position)).ok()?;
-        let Polled::Entry { record, .. } = self.observer.poll() else { return None };
-        let ns = i64::from_le_bytes(time.bytes(record).try_into().ok()?);
-        Some((i128::from(now_ns) - i128::from(ns)) as f64 / 1e9)
+        // The writer goes on meanwhile, and can be in the oldest slot again and again.
+        for _ in 0..4 {
+            match self.observer.poll() {
+                Polled::Entry { record, .. } => {
+                    let ns = i64::from_le_bytes(time.bytes(record).try_into().ok()?);
+                    return Some((i128::from(now_ns) - i128::from(ns)) as f64 / 1e9);
+                }
+                Polled::Lost(_) => {}
+                Polled::Empty => return None,
+            }
+        }
+        None
     }
 
     /// Of what its slots are in memory.
@@ -436,4 +443,26 @@ fn find_output(reader: &ReaderState) -> Option<PathBuf> {
 pub fn now_ns() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ringlog::Schema;
+
+    #[test]
+    fn the_age_of_what_was_overwritten_is_that_of_the_oldest_entry_that_is_there() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.log");
+        let schema = Schema::declared("time:timestamp").unwrap();
+        let log = Log::options().capacity(4).create_with(path.as_path(), &schema).unwrap();
+        let mut writer = log.writer::<Raw>().unwrap();
+        for ns in 0..10_i64 {
+            writer.append(&(ns * 1_000_000_000).to_le_bytes()).unwrap();
+        }
+        let mut entries = Entries::new(&log).unwrap();
+        for (position, age) in [(9, Some(1.0)), (6, Some(4.0)), (3, Some(4.0)), (10, None)] {
+            assert_eq!(entries.age(position, 10_000_000_000), age, "{position}");
+        }
+    }
 }
