@@ -99,7 +99,10 @@ fn readers(view: &View) -> Cell {
             parts.push(format!("{} {}", ids.join(" "), state.name()));
         }
     }
-    let lost: u64 = view.readers.iter().map(|reader| reader.lost + reader.overwritten).sum();
+    // A damaged log can say anything.
+    let lost = view.readers.iter().fold(0u64, |sum, reader| {
+        sum.saturating_add(reader.lost).saturating_add(reader.overwritten)
+    });
     if lost > 0 {
         parts.push(format!("{} lost", grouped(lost)));
     }

@@ -1,6 +1,6 @@
 //! `ringlog stat`: a log, its writer and its readers; who is behind, since when, and what was lost.
 
-use crate::common::{Stop, grouped, tell};
+use crate::common::{Stop, grouped, one_line, tell};
 use crate::screen::{Cell, Look, bytes, has_colour, moment, print, seconds, table};
 use crate::view::{Reader, State, View, Watchlist, Writer};
 use crate::which::{Logs, explain};
@@ -11,9 +11,7 @@ use std::time::Duration;
 /// How long to look for a rate, if not asked to go on looking.
 const MOMENT: Duration = Duration::from_millis(200);
 
-/// A log, its writer and its readers: who is behind, since when, and what was lost
-#[derive(clap::Args, Debug)]
-#[command(after_help = "\
+const HELP: &str = "\
 Readers:
   lag       entries it has not committed yet, and the age of the oldest of them
   headroom  entries the writer can still append before it loses one, and how long that
@@ -27,7 +25,46 @@ Ages are by the first column that is a timestamp; without one they are not known
 Examples:
   ringlog stat                          all logs in shared memory
   ringlog stat /engine --watch 1s       one, every second
-  ringlog stat --json | jq '.readers[] | {id, lag, lost}'")]
+  ringlog stat --json | jq '.readers[] | {id, lag, lost}'";
+
+/// A test holds this to what there is.
+const FIELDS: &str = "\
+JSON:
+  log, id                          its name; another id is another log of that name
+  now_ns, created_ns               when this was seen, and when the log was made
+  capacity                         slots
+  record_bytes, slot_bytes, bytes  of a record, of its slot, and of the whole log
+  pages                            what its memory is made of
+  oldest, end                      the first position it still holds, and the next one
+  rate                             entries a second, just now
+  silent                           seconds since the newest entry
+  lasts                            seconds until all of the ring is new, at this rate
+  writer.state                     alive, stopped, dead, closed or never
+  writer.epoch                     how many writers there have been
+  writer.pid, writer.process       the last one, and what it is called while it lives
+  writer.attached_ns               since when it is the writer
+  writer.heartbeat_ns              when it last said that it lives, if it ever does
+  readers.id                       0 to 7; those that nobody has ever been are left out
+  readers.state                    alive, stopped, stalled or gone
+  readers.pid, readers.process     the last one, and what it is called while it lives
+  readers.attached_ns              since when it is this reader
+  readers.commit_ns                when it last committed; 0 is never
+  readers.position                 the first position it has not committed
+  readers.lag, readers.lag_seconds  entries it has not committed, and the age of the oldest
+  readers.headroom, readers.headroom_ratio, readers.headroom_seconds
+                                   entries until it loses one; of the capacity; seconds
+  readers.lost, readers.laps       entries lost, and how many times some were
+  readers.overwritten              entries lost that it has not been told of yet
+  readers.rate                     entries a second that it commits, just now
+  readers.output, readers.output_bytes
+                                   the file it writes, if found; committed bytes of it
+
+`_ns` are ns since the Unix epoch. What is not known is null. `list --json` has the same fields; of
+a log that cannot be used it has `log` and `unusable`.";
+
+/// A log, its writer and its readers: who is behind, since when, and what was lost
+#[derive(clap::Args, Debug)]
+#[command(after_help = HELP, after_long_help = format!("{HELP}\n\n{FIELDS}"))]
 pub struct Args {
     #[command(flatten)]
     logs: Logs,
@@ -198,7 +235,8 @@ fn who(reader: &Reader, age: impl Fn(u64) -> String) -> Vec<String> {
     if let Some(output) = &reader.output {
         let here = std::env::current_dir().unwrap_or_default();
         let output: &Path = output.strip_prefix(here).unwrap_or(output);
-        lines[0] += &format!("; into {}, {}", output.display(), bytes(reader.output_bytes));
+        let output = one_line(&output.display().to_string());
+        lines[0] += &format!("; into {output}, {}", bytes(reader.output_bytes));
     }
     match reader.commit_ns {
         _ if reader.state == State::Alive => {}

@@ -2,6 +2,7 @@
 //! header and at a few of its entries, and what has changed since the look before. Looks only:
 //! no claim, no store.
 
+use crate::common::one_line;
 use crate::screen::Look;
 use crate::which::Logs;
 use ringlog::{Column, Error, Kind, Log, Name, Options, Polled, Raw, ReaderState, Start};
@@ -61,6 +62,8 @@ pub struct Watched {
 /// What the look before this one saw.
 struct Before {
     when: Instant,
+    /// What its memory is made of: dear to ask, where there are many logs.
+    pages: String,
     end: u64,
     /// Of each reader: where it was, and since when it has been seen there, and behind.
     readers: Vec<(u64, Option<Instant>)>,
@@ -275,7 +278,7 @@ impl Watched {
             Some(age) => Some(age),
             None => moved.map(|moved| (when - moved).as_secs_f64()),
         };
-        let pages = entries.pages();
+        let pages = before.as_ref().map_or_else(|| entries.pages(), |before| before.pages.clone());
 
         let stuck = |reader: &ReaderState| {
             let position = before.as_ref().map(|before| before.readers[reader.id].0);
@@ -296,7 +299,9 @@ impl Watched {
             };
             // It may have had nothing to do until now.
             let waits = lag_seconds.or(stuck.map(|since| (when - since).as_secs_f64()));
-            let idle = Duration::from_nanos(now_ns.saturating_sub(reader.commit_ns));
+            // What it did before it was started again says nothing of how it is now.
+            let since = reader.commit_ns.max(reader.attached_ns);
+            let idle = Duration::from_nanos(now_ns.saturating_sub(since));
             let is_stalled = idle > STALLED && waits.is_some_and(|s| s > STALLED.as_secs_f64());
             let output = &mut self.outputs[reader.id];
             if output.as_ref().is_none_or(|path| !reader.writes(path)) {
@@ -364,7 +369,7 @@ impl Watched {
         };
         let positions = snapshot.readers.iter().map(|reader| reader.position);
         let readers = positions.zip(stuck.into_iter().map(|(_, since)| since)).collect();
-        self.before = Some(Before { when, end, readers, moved });
+        self.before = Some(Before { when, pages: view.pages.clone(), end, readers, moved });
         Ok(view)
     }
 }
@@ -425,7 +430,8 @@ impl Process {
         let (start, rest) = stat.rsplit_once(')')?;
         let (_, name) = start.split_once('(')?;
         let stopped = matches!(rest.trim_start().chars().next(), Some('T' | 't'));
-        Some(Process { name: name.to_owned(), stopped })
+        // A terminal would obey what is in it.
+        Some(Process { name: one_line(name), stopped })
     }
 }
 

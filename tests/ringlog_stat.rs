@@ -1,0 +1,534 @@
+//! `ringlog list` and `ringlog stat` beside what the library says of the same logs: logs whose
+//! writer or reader was killed, stopped or held up, logs that are copies, that are made again, and
+//! files that only begin as a log does.
+
+#![cfg(target_os = "linux")] // who is stopped, and what is called how, only /proc tells
+#![allow(clippy::unwrap_used)] // a panic is how a test fails
+
+mod common;
+#[path = "common/disk.rs"]
+mod disk;
+
+use common::{Ended, Feed, Place, Running, Sample, run, start, until};
+use disk::on_a_small_disk;
+use nix::pty::openpty;
+use nix::sys::stat::Mode;
+use nix::unistd::{Uid, mkfifo};
+use ringlog::Log;
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::fs::{self, File, Permissions};
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::process::CommandExt as _;
+use std::process::{Command, Stdio};
+
+const RINGLOG: &str = env!("CARGO_BIN_EXE_ringlog");
+const READER: usize = 3;
+
+fn ringlog(args: &[&str]) -> Command {
+    let mut command = Command::new(RINGLOG);
+    command.args(args).stdin(Stdio::null());
+    command
+}
+
+/// What it says, which must be nothing bad.
+fn says(args: &[&str]) -> String {
+    let ended = run(ringlog(args));
+    assert!(ended.code() == 0 && ended.stderr.is_empty(), "{ended:?}");
+    ended.stdout
+}
+
+fn objects(text: &str) -> Vec<Value> {
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// What `stat --json` says of one log.
+fn stat(log: &str) -> Value {
+    objects(&says(&["stat", "--json", log])).remove(0)
+}
+
+/// And of one of its readers.
+fn reader(log: &str, id: usize) -> Value {
+    let view = stat(log);
+    let readers = view["readers"].as_array().unwrap();
+    readers.iter().find(|reader| reader["id"] == id).unwrap_or_else(|| panic!("{view}")).clone()
+}
+
+/// Waits until a reader has committed all there is.
+fn until_even(log: &Log, id: usize) {
+    until("the reader has caught up", || {
+        let snapshot = log.snapshot().unwrap();
+        (snapshot.readers[id].known && snapshot.lag(id) == 0).then_some(())
+    });
+}
+
+/// Three logs: of the first a reader was killed, and then lapped; of the second the writer was; the
+/// third is healthy.
+struct Three {
+    places: [Place; 3],
+    lapped: Feed,
+    _healthy: Feed,
+    _readers: [Running; 2],
+}
+
+impl Three {
+    fn new() -> Three {
+        let places = [Place::new(), Place::new(), Place::new()];
+        let [of_reader, of_writer, of_nobody] = &places;
+
+        let mut lapped = of_reader.feed(64);
+        lapped.append(50);
+        let reader = start(of_reader.reporter(READER, &[]));
+        until_even(&lapped.log, READER);
+        reader.kill();
+        lapped.append(100);
+
+        let writer = start(of_writer.writer(&["--rate", "max", "--capacity", "64"]));
+        until("the writer writes", || {
+            let log = Log::open(of_writer.shm.as_str()).ok()?;
+            (log.snapshot().unwrap().end > 1000).then_some(())
+        });
+        writer.kill();
+        let survivor = start(of_writer.reporter(0, &[]));
+        until_even(&of_writer.log(), 0);
+
+        let mut healthy = of_nobody.feed(64);
+        let reader = start(of_nobody.reporter(1, &[]));
+        until("it is there", || healthy.reader(1).alive.then_some(()));
+        healthy.append(40);
+        until_even(&healthy.log, 1);
+        Three { places, lapped, _healthy: healthy, _readers: [survivor, reader] }
+    }
+
+    fn names(&self) -> [&str; 3] {
+        self.places.each_ref().map(|place| place.shm.as_str())
+    }
+}
+
+#[test]
+fn stat_says_of_each_log_what_its_snapshot_says() {
+    let three = Three::new();
+    let names = three.names();
+    let views = objects(&says(&[&["stat", "--json"], &names[..]].concat()));
+    for (name, view) in names.iter().zip(&views) {
+        let log = Log::open(*name).unwrap();
+        let snapshot = log.snapshot().unwrap();
+        assert_eq!(view["log"], *name);
+        assert_eq!(view["id"], format!("{:032x}", log.id()));
+        assert_eq!(view["end"], snapshot.end);
+        assert_eq!(view["capacity"], 64);
+        assert_eq!(view["oldest"], snapshot.end.saturating_sub(64));
+        assert_eq!(view["bytes"], log.geometry().file_size());
+        assert_eq!(view["writer"]["pid"], snapshot.writer.pid);
+        assert_eq!(view["writer"]["epoch"], snapshot.writer.epoch);
+        let known: Vec<_> = snapshot.readers.iter().filter(|reader| reader.known).collect();
+        let readers = view["readers"].as_array().unwrap();
+        assert_eq!(readers.len(), known.len(), "{view}");
+        for (reader, it) in readers.iter().zip(known) {
+            let (id, lag) = (it.id, snapshot.end - it.position);
+            for (field, value) in [
+                ("id", id as u64),
+                ("pid", it.pid),
+                ("position", it.position),
+                ("lag", lag),
+                ("headroom", 64u64.saturating_sub(lag)),
+                ("lost", it.lost),
+                ("laps", it.laps),
+                ("overwritten", lag.saturating_sub(64)),
+                ("attached_ns", it.attached_ns),
+                ("commit_ns", it.commit_ns),
+                ("output_bytes", it.output_length),
+            ] {
+                assert_eq!(reader[field], value, "{field}: {reader}");
+            }
+        }
+    }
+    let state = |view: &Value, id: usize| {
+        let readers = view["readers"].as_array().unwrap();
+        let it = readers.iter().find(|reader| reader["id"] == id).unwrap();
+        [&view["writer"]["state"], &it["state"]].map(|state| state.as_str().unwrap().to_owned())
+    };
+    let states = [(&views[0], READER), (&views[1], 0), (&views[2], 1)];
+    let states = states.map(|(view, id)| state(view, id));
+    assert_eq!(states, [["alive", "gone"], ["dead", "alive"], ["alive", "alive"]]);
+    assert_eq!(views[0]["readers"][0]["overwritten"], 150 - 64 - 50);
+    assert_eq!(views[2]["readers"][0]["process"], "reporter");
+    let output = views[2]["readers"][0]["output"].as_str().unwrap();
+    assert!(output.ends_with("/output_1.csv"), "{output}");
+    // The name of a process that is gone could be another's by now.
+    assert!(views[0]["readers"][0]["process"].is_null());
+}
+
+#[test]
+fn stat_tells_a_person_who_is_behind_and_what_it_lost_and_a_reader_that_goes_on_has_lost_that() {
+    let three = Three::new();
+    let [of_reader, of_writer, of_nobody] = three.names();
+    let text = says(&["stat", of_reader]);
+    let line = |text: &str, of: &str| {
+        let line = text.lines().find(|line| line.trim_start().starts_with(of));
+        line.unwrap_or_else(|| panic!("no line of {of:?}: {text}")).to_owned()
+    };
+    let of_3 = line(&text, "3 ");
+    let words: Vec<_> = of_3.split_whitespace().collect();
+    assert_eq!(words[..3], ["3", "gone", "100"], "{text}");
+    assert!(of_3.contains(" 0 %") && of_3.contains(" 0 + 36 "), "{text}");
+    assert!(text.contains("36 entries that it has not had are overwritten"), "{text}");
+    assert!(text.contains("it last committed"), "{text}");
+    let text = says(&["stat", of_writer]);
+    assert!(line(&text, "writer ").contains("dead: it was killed; it was process"), "{text}");
+    let text = says(&["stat", of_nobody]);
+    assert!(line(&text, "writer ").contains("alive: process "), "{text}");
+    assert!(line(&text, "1 ").contains("alive"), "{text}");
+
+    let ended = three.places[0].carry(READER, &[]);
+    assert_eq!(ended.summary(), (64, 36));
+    let reader = reader(of_reader, READER);
+    let figures = ["lost", "laps", "overwritten", "lag", "position"].map(|it| &reader[it]);
+    assert_eq!(figures, [36, 1, 0, 0, 150], "{reader}");
+    let Three { places, lapped, .. } = three;
+    drop(lapped);
+    assert_eq!(stat(&places[0].shm)["writer"]["state"], "closed");
+}
+
+#[test]
+fn list_has_a_line_for_each_log_and_says_the_same() {
+    let three = Three::new();
+    let text = says(&["list"]);
+    let line = |name: &str| {
+        let line = text.lines().find(|line| line.split(' ').next() == Some(name));
+        line.unwrap_or_else(|| panic!("no line of {name}: {text}"))
+    };
+    let [of_reader, of_writer, of_nobody] = three.names();
+    assert!(line(of_reader).contains(" alive ") && line(of_reader).contains("3 gone"), "{text}");
+    assert!(line(of_reader).ends_with("36 lost"), "{text}");
+    assert!(line(of_writer).contains(" dead ") && line(of_writer).contains("0 alive"), "{text}");
+    assert!(line(of_nobody).contains(" alive ") && line(of_nobody).contains("1 alive"), "{text}");
+    let views = objects(&says(&["list", "--json"]));
+    for name in three.names() {
+        let view = views.iter().find(|view| view["log"] == name).unwrap();
+        let again = stat(name);
+        for field in ["id", "end", "oldest", "capacity", "bytes", "created_ns"] {
+            assert_eq!(view[field], again[field], "{field}");
+        }
+    }
+}
+
+#[test]
+fn who_is_stopped_is_not_alive_and_goes_on_to_be() {
+    let place = Place::new();
+    let writer = start(place.writer(&["--rate", "100"]));
+    let first = start(place.reporter(2, &[]));
+    until("both are there", || {
+        let log = Log::open(place.shm.as_str()).ok()?;
+        log.snapshot().unwrap().readers[2].alive.then_some(())
+    });
+    writer.freeze();
+    first.freeze();
+    let view = stat(&place.shm);
+    assert_eq!([&view["writer"]["state"], &view["readers"][0]["state"]], ["stopped", "stopped"]);
+    let text = says(&["list", "--json"]);
+    let views = objects(&text);
+    let listed = views.iter().find(|view| view["log"] == place.shm).unwrap();
+    assert_eq!(listed["readers"][0]["state"], "stopped");
+    for process in [&writer, &first] {
+        process.signal(nix::sys::signal::Signal::SIGCONT);
+    }
+    until("they go on", || {
+        let view = stat(&place.shm);
+        let states = [&view["writer"]["state"], &view["readers"][0]["state"]];
+        (states == ["alive", "alive"]).then_some(())
+    });
+}
+
+#[test]
+fn a_reader_whose_disk_is_full_is_stalled_and_one_that_has_room_again_is_alive() {
+    on_a_small_disk(256, |disk| {
+        let place = Place::new();
+        let mut feed = place.feed(64 << 10);
+        feed.append(10);
+        let output = disk.path().join("out.csv");
+        let reporter = start(place.reporter(5, &["--output", output.to_str().unwrap()]));
+        until_even(&feed.log, 5);
+        assert_eq!(reader(&place.shm, 5)["state"], "alive");
+        disk.leave_room(0);
+        feed.append(20_000);
+        until("it is stalled", || (reader(&place.shm, 5)["state"] == "stalled").then_some(()));
+        let stalled = reader(&place.shm, 5);
+        assert!(stalled["lag"].as_u64() > Some(0), "{stalled}");
+        disk.leave_room(4096);
+        until_even(&feed.log, 5);
+        assert_eq!(reader(&place.shm, 5)["state"], "alive");
+        assert_eq!(reporter.stop().code(), 0);
+    });
+}
+
+#[test]
+fn a_reader_that_has_just_come_back_is_not_stalled() {
+    let place = Place::new();
+    let mut feed = place.feed(64);
+    feed.append(50); // of long ago, by their timestamps
+    until("it was seen soon after it came", || {
+        let held = feed.log.reader::<Sample>(6).unwrap();
+        let seen = reader(&place.shm, 6);
+        let since = seen["attached_ns"].as_u64().unwrap() + 1_000_000_000;
+        drop(held);
+        // On a machine that is this slow, another time.
+        (stat(&place.shm)["now_ns"].as_u64().unwrap() < since).then(|| {
+            assert_eq!(seen["state"], "alive", "{seen}");
+        })
+    });
+}
+
+#[test]
+fn a_copy_that_nobody_may_write_is_looked_at_as_the_log_was() {
+    let three = Three::new();
+    let dir = tempfile::tempdir().unwrap();
+    fs::set_permissions(dir.path(), Permissions::from_mode(0o755)).unwrap();
+    let (copy, program) = (dir.path().join("copy.log"), dir.path().join("ringlog"));
+    fs::copy(three.places[0].shm_file(), &copy).unwrap();
+    fs::set_permissions(&copy, Permissions::from_mode(0o444)).unwrap();
+    fs::copy(RINGLOG, &program).unwrap();
+    let look = |args: &[&str]| {
+        let mut command = Command::new(&program);
+        command.args(args).stdin(Stdio::null()).current_dir(dir.path());
+        // Root may write what nobody may.
+        if Uid::effective().is_root() {
+            command.uid(65534).gid(65534);
+        }
+        let ended = run(command);
+        assert!(ended.code() == 0 && ended.stderr.is_empty(), "{ended:?}");
+        ended.stdout
+    };
+    let (before, of_log) = (fs::read(&copy).unwrap(), stat(&three.places[0].shm));
+    let view = objects(&look(&["stat", "--json", "./copy.log"])).remove(0);
+    for field in ["id", "end", "oldest", "capacity"] {
+        assert_eq!(view[field], of_log[field], "{field}");
+    }
+    // The claims are not copied: nobody holds this one.
+    assert_eq!([&view["writer"]["state"], &view["readers"][0]["state"]], ["dead", "gone"]);
+    assert!(look(&["stat", "./copy.log"]).contains("36 entries that it has not had"));
+    assert!(look(&["list", "."]).lines().any(|line| line.contains("copy.log")));
+    assert_eq!(look(&["doctor", "./copy.log"]).matches("copy.log: its writer").count(), 1);
+    assert!(fs::read(&copy).unwrap() == before);
+}
+
+#[test]
+fn each_field_of_the_json_is_in_the_help_and_each_in_the_help_is_there() {
+    let three = Three::new();
+    let view = stat(three.names()[2]);
+    let mut fields = BTreeSet::new();
+    for (name, value) in view.as_object().unwrap() {
+        let inner = value.as_object().or_else(|| value[0].as_object());
+        match inner {
+            Some(inner) => fields.extend(inner.keys().map(|key| format!("{name}.{key}"))),
+            None => {
+                fields.insert(name.clone());
+            }
+        }
+    }
+    let help = says(&["stat", "--help"]);
+    let (_, section) = help.split_once("\nJSON:\n").unwrap();
+    let lines = section.lines().take_while(|line| !line.is_empty());
+    let lines = lines.filter(|line| line.starts_with("  ") && !line.starts_with("   "));
+    // `a, b   what they are`
+    let names = lines.flat_map(|line| line.trim().split("  ").next().unwrap().split(", "));
+    let documented: BTreeSet<_> = names.map(str::to_owned).collect();
+    assert_eq!(fields, documented);
+}
+
+#[test]
+fn a_log_that_is_made_again_is_followed_by_a_watch() {
+    let place = Place::new();
+    let mut feed = place.feed(64);
+    feed.append(7);
+    let first = format!("{:032x}", feed.log.id());
+    let mut watch = start(ringlog(&["stat", "--json", "--watch", "20ms", &place.shm]));
+    let mut lines = BufReader::new(watch.take_stdout()).lines();
+    let mut next = || -> Value { serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap() };
+    assert_eq!(next()["id"], first);
+    drop(feed);
+    Log::remove(place.shm.as_str()).unwrap();
+    watch.until_said("no such log");
+    let mut feed = place.feed(128);
+    feed.append(3);
+    let second = format!("{:032x}", feed.log.id());
+    until("the new log is seen", || {
+        let view = next();
+        (view["id"] == second).then(|| {
+            assert_eq!((&view["capacity"], &view["rate"]), (&128.into(), &Value::Null), "{view}");
+        })
+    });
+    feed.append(5);
+    until("it goes on", || (next()["end"] == 8).then_some(()));
+    let ended = watch.stop();
+    assert_eq!(ended.code(), 0, "{ended:?}");
+}
+
+// Files that are no logs.
+
+/// Headers of a log with each word set to what it should not be, and some that are all noise.
+fn hostile(image: &[u8]) -> Vec<Vec<u8>> {
+    let mut all = Vec::new();
+    let mut put = |changes: &[(usize, u64)]| {
+        let mut image = image.to_vec();
+        for (at, value) in changes {
+            image[*at..at + 8].copy_from_slice(&value.to_le_bytes());
+        }
+        all.push(image);
+    };
+    // But for the magic, without which nobody looks further.
+    let words: Vec<usize> = (0..0x600).step_by(8).filter(|&at| at != 0x80).collect();
+    // The lines of readers that nobody has been are looked at as a whole.
+    let of_nobody = (0x200..0x600).filter(|at| (at - 0x200) / 0x80 != READER);
+    let of_nobody: BTreeSet<_> = of_nobody.collect();
+    for &at in words.iter().filter(|at| !of_nobody.contains(at)) {
+        for value in [0, u64::MAX, i64::MAX as u64] {
+            put(&[(at, value)]);
+        }
+    }
+    let mut random = 1u64;
+    let mut next = || {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        random ^ random >> 29
+    };
+    for _ in 0..100 {
+        // What describes the log is left as it is: the rest is believed only then.
+        let owned = words.iter().filter(|&&at| !(0x80..0x100).contains(&at));
+        put(&owned.map(|&at| (at, next())).collect::<Vec<_>>());
+    }
+    let all_ones: Vec<_> =
+        words.iter().filter(|&&at| at >= 0x100).map(|&at| (at, u64::MAX)).collect();
+    put(&all_ones);
+    for length in [0x88, 0x600, 0x1000, image.len() - 1] {
+        all.push(image[..length].to_vec());
+    }
+    all
+}
+
+#[test]
+fn no_file_that_begins_as_a_log_does_makes_list_or_stat_panic_and_the_unusable_are_named() {
+    let three = Three::new();
+    let dir = tempfile::tempdir().unwrap();
+    let image = fs::read(three.places[0].shm_file()).unwrap();
+    let images = hostile(&image);
+    let names: Vec<_> = (0..images.len()).map(|i| format!("./{i:04}.log")).collect();
+    for (name, image) in names.iter().zip(&images) {
+        fs::write(dir.path().join(name), image).unwrap();
+    }
+    // What no list should open, or wait for.
+    let other = |name: &[u8]| dir.path().join(OsStr::from_bytes(name));
+    fs::write(other(b"no.log"), b"nothing of a log").unwrap();
+    fs::write(other(b"empty"), b"").unwrap();
+    fs::create_dir(other(b"directory")).unwrap();
+    mkfifo(&other(b"pipe"), Mode::S_IRWXU).unwrap();
+    symlink(dir.path().join(&names[0]), other(b"link")).unwrap();
+    // What is listed, whatever it is called.
+    fs::write(other(b"\x1b[2J\n.log"), &image).unwrap();
+    fs::write(other(b"\xff\xfe.log"), &image).unwrap();
+
+    let look = |args: &[&str]| {
+        let mut command = ringlog(args);
+        command.current_dir(dir.path());
+        let ended = run(command);
+        assert!(!ended.stderr.contains("panicked"), "{}", ended.stderr);
+        assert!(!format!("{}{}", ended.stdout, ended.stderr).contains('\x1b'), "an escape");
+        ended
+    };
+    let list = |args: &[&str]| look(&[&["list", "."], args].concat());
+    let ended: Ended = list(&[]);
+    assert_eq!(ended.code(), 0, "{}", ended.stderr);
+    let ours = ended.stdout.lines().filter(|line| line.starts_with("./")).count();
+    assert_eq!(ours, images.len() + 2, "{}", ended.stdout);
+    for name in ["no.log", "empty", "directory", "pipe", "link"] {
+        assert!(!ended.stdout.contains(&format!("./{name}")), "{}", ended.stdout);
+    }
+    let ended = list(&["--json"]);
+    let views = objects(&ended.stdout);
+    let unusable = views.iter().filter(|view| view["unusable"].is_string()).count();
+    let usable = views.iter().filter(|view| view["end"].is_u64()).count();
+    assert!(ended.code() == 0 && unusable > 10 && usable > 50, "{unusable} and {usable}");
+    assert_eq!(unusable + usable, views.len());
+
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    for some in names.chunks(50) {
+        for args in [&["stat"][..], &["stat", "--json"], &["doctor"]] {
+            let ended = look(&[args, some].concat());
+            assert!([0, 1, 6].contains(&ended.code()), "{args:?}: {ended:?}");
+            if args.contains(&"--json") {
+                objects(&ended.stdout);
+            }
+        }
+    }
+    let last = names[names.len() - 1];
+    assert_eq!(look(&["stat", last]).code(), 6);
+    assert_eq!(look(&["doctor", last]).code(), 1);
+}
+
+#[test]
+fn names_of_processes_and_files_cannot_speak_to_the_terminal() {
+    let place = Place::new();
+    let mut feed = place.feed(64);
+    feed.append(10);
+    let program = place.file("\x1b[31mx\n");
+    fs::copy(env!("CARGO_BIN_EXE_reporter"), &program).unwrap();
+    let args = ["4", "--shm", &place.shm, "--output", "\x1b[2J\n.csv"];
+    let mut command = Command::new(program);
+    command.args(args).current_dir(place.dir.path()).stdin(Stdio::null());
+    let reporter = start(command);
+    until_even(&feed.log, 4);
+    let text = says(&["stat", &place.shm]);
+    assert!(!text.contains('\x1b') && text.contains("[31mx") && text.contains("[2J"), "{text:?}");
+    drop(reporter);
+}
+
+// Terminals and pipes.
+
+/// What a command says to a terminal.
+fn on_a_terminal(args: &[&str], variables: &[(&str, &str)]) -> String {
+    let pty = openpty(None, None).unwrap();
+    let mut command = ringlog(args);
+    command.env_remove("NO_COLOR").env("TERM", "xterm").envs(variables.iter().copied());
+    let mut child = command.stdout(pty.slave).spawn().unwrap();
+    drop(command); // and its end of the terminal
+    let (mut said, mut terminal) = (Vec::new(), File::from(pty.master));
+    let mut buffer = [0; 4096];
+    // Nobody at the other end is an error here.
+    while let Ok(count @ 1..) = terminal.read(&mut buffer) {
+        said.extend_from_slice(&buffer[..count]);
+    }
+    assert!(until("it ends", || child.try_wait().unwrap()).success());
+    String::from_utf8(said).unwrap()
+}
+
+#[test]
+fn colours_are_for_terminals_that_have_them_and_for_nobody_who_says_no() {
+    let place = Place::new();
+    let mut feed = place.feed(64);
+    feed.append(1);
+    for args in [&["stat", &place.shm][..], &["list"], &["doctor", &place.shm]] {
+        let colours = |variables| on_a_terminal(args, variables).contains("\x1b[");
+        assert!(colours(&[]), "{args:?}");
+        assert!(colours(&[("NO_COLOR", "")]), "{args:?}");
+        assert!(!colours(&[("NO_COLOR", "1")]), "{args:?}");
+        assert!(!colours(&[("TERM", "dumb")]), "{args:?}");
+        assert!(!says(args).contains('\x1b'), "{args:?}");
+    }
+}
+
+#[test]
+fn who_has_read_enough_is_no_failure() {
+    let place = Place::new();
+    let mut feed = place.feed(64);
+    feed.append(1);
+    for args in [&["--watch", "10ms"][..], &["--watch", "10ms", "--json"]] {
+        let mut stat = start(ringlog(&[&["stat", &place.shm], args].concat()));
+        let mut stdout = BufReader::new(stat.take_stdout());
+        stdout.read_line(&mut String::new()).unwrap();
+        drop(stdout);
+        let ended = stat.end();
+        assert!(ended.code() == 0 && ended.stderr.is_empty(), "{args:?}: {ended:?}");
+    }
+}
