@@ -53,14 +53,14 @@ impl Watchlist {
 pub struct Watched {
     name: Name,
     options: Options,
-    /// `None` while there is none of this name.
-    log: Option<Log>,
     before: Option<Before>,
     outputs: [Option<PathBuf>; 8],
 }
 
 /// What the look before this one saw.
 struct Before {
+    /// Which log it was.
+    id: u128,
     when: Instant,
     /// What its memory is made of: dear to ask, where there are many logs.
     pages: String,
@@ -225,7 +225,7 @@ impl Reader {
 impl Watched {
     /// Nothing is looked at yet.
     pub fn new(name: Name, options: Options) -> Watched {
-        Watched { name, options, log: None, before: None, outputs: Default::default() }
+        Watched { name, options, before: None, outputs: Default::default() }
     }
 
     /// What it is called.
@@ -238,28 +238,22 @@ impl Watched {
     /// # Errors
     /// As [`Options::open`], also for a log that has been deleted; the next look may find one.
     pub fn look(&mut self) -> Result<View, Error> {
-        let outcome = self.try_look();
-        match outcome {
-            Err(Error::Replaced { .. } | Error::NotFound { .. }) if self.log.is_some() => {
-                (self.log, self.before) = (None, None);
-                self.try_look()
-            }
+        match self.try_look() {
+            Err(Error::Replaced { .. }) => self.try_look(),
             outcome => outcome,
         }
     }
 
     fn try_look(&mut self) -> Result<View, Error> {
-        let log = match self.log.take() {
-            Some(log) => log,
-            None => self.options.open(self.name.clone())?,
-        };
-        let log = self.log.insert(log);
+        // Anew each time: a file that was cut short since the look before is refused, where what
+        // is mapped of it would fault.
+        let log = &self.options.open(self.name.clone())?;
         let snapshot = log.snapshot()?;
         let (when, now_ns) = (Instant::now(), now_ns());
         let (geometry, end, capacity) = (log.geometry(), snapshot.end, snapshot.capacity);
         let oldest = end.saturating_sub(capacity);
 
-        let before = self.before.take();
+        let before = self.before.take().filter(|before| before.id == log.id());
         let passed = before.as_ref().map(|before| (when - before.when).as_secs_f64());
         let per_second = |now: u64, before: Option<u64>| {
             let count = now.checked_sub(before?)? as f64;
@@ -369,7 +363,8 @@ impl Watched {
         };
         let positions = snapshot.readers.iter().map(|reader| reader.position);
         let readers = positions.zip(stuck.into_iter().map(|(_, since)| since)).collect();
-        self.before = Some(Before { when, pages: view.pages.clone(), end, readers, moved });
+        let pages = view.pages.clone();
+        self.before = Some(Before { id: log.id(), when, pages, end, readers, moved });
         Ok(view)
     }
 }
