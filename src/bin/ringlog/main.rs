@@ -8,6 +8,7 @@ mod doctor;
 mod dump;
 mod entries;
 mod list;
+mod metrics;
 mod reader;
 mod rm;
 mod schema;
@@ -55,6 +56,7 @@ enum Command {
     Stat(stat::Args),
     #[cfg(feature = "top")]
     Top(top::Args),
+    Metrics(metrics::Args),
     Tail(tail::Args),
     Dump(dump::Args),
     Verify(verify::Args),
@@ -70,6 +72,7 @@ fn main() -> ExitCode {
         Command::Stat(args) => stat::run(args),
         #[cfg(feature = "top")]
         Command::Top(args) => top::run(args),
+        Command::Metrics(args) => metrics::run(args),
         Command::Tail(args) => tail::run(args),
         Command::Dump(args) => dump::run(args),
         Command::Verify(args) => verify::run(args),
