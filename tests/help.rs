@@ -9,6 +9,8 @@ mod common;
 use common::{Place, run, until};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use ringlog::{Decimal, Log, Pod, Text, Timestamp, Writer, Zeroable, record};
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{Read as _, Write as _, pipe};
@@ -52,8 +54,10 @@ impl Spoken {
     fn examples(&self) -> Vec<String> {
         let lines = self.section("Examples").into_iter().take_while(|line| !line.is_empty());
         let whole = lines.collect::<Vec<_>>().join("\n").replace("\\\n", " ");
+        // What is indented further goes on with what is said.
+        let commands = whole.lines().filter(|line| !line.starts_with("   "));
         let line = |line: &str| line.trim().split("   ").next().unwrap().trim().to_owned();
-        whole.lines().map(line).collect()
+        commands.map(line).collect()
     }
 
     /// Whether it looks at this log if nobody names one.
@@ -125,9 +129,12 @@ fn each_example_in_any_help_works() {
     let all = spoken();
     let mut count = 0;
     for it in &all {
-        // One after the other in one place, as a user would.
-        let user = User::new(&all);
+        let mut user = User::new(&all);
         for example in it.examples() {
+            // What a writer makes, the next line goes on with.
+            if it.words[0] != "writer" {
+                user = User::new(&all);
+            }
             user.types(&example);
             count += 1;
         }
@@ -135,11 +142,33 @@ fn each_example_in_any_help_works() {
     assert!(count >= 15, "only {count} examples are found");
 }
 
+/// What examples are about.
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct Trade {
+    time: Timestamp,
+    symbol: Text<8>,
+    bid: Decimal<4>,
+    ask: Decimal<4>,
+    price: Decimal<4>,
+    size: u64,
+}
+record!(Trade { time, symbol, bid, ask, price, size });
+
+impl Trade {
+    fn at(position: u64) -> Trade {
+        let price = Decimal::from_units(1_894_500 + position as i64);
+        let symbol = ["AAPL", "MSFT"][position as usize % 2].into();
+        Trade { time: Timestamp::now(), symbol, bid: price, ask: price, price, size: 100 }
+    }
+}
+
 /// Somebody who types what they read, in a directory with a CSV, on logs of their own.
 struct User<'a> {
     all: &'a [Spoken],
     place: Place,
     path: String,
+    writers: RefCell<Vec<Writer<Trade>>>,
 }
 
 impl Drop for User<'_> {
@@ -160,7 +189,7 @@ impl User<'_> {
         fs::write(place.file("quotes.csv"), format!("time,symbol,price,size\n{row}\n")).unwrap();
         let programs = Path::new(PROGRAMS[0].1).parent().unwrap();
         let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());
-        User { all, place, path }
+        User { all, place, path, writers: RefCell::default() }
     }
 
     /// The line with names that are ours alone, and with what it is about there.
@@ -175,7 +204,12 @@ impl User<'_> {
     }
 
     fn own_command(&self, words: &[String]) -> Vec<String> {
-        let is_ours = |it: &&Spoken| words.starts_with(&it.words);
+        // `ringlog reader set` is typed `ringlog reader 3 set`.
+        let is_ours = |it: &&Spoken| {
+            let mut rest = words.iter();
+            words.first() == it.words.first()
+                && it.words.iter().all(|word| rest.any(|it| it == word))
+        };
         let longest = self.all.iter().filter(is_ours).max_by_key(|it| it.words.len());
         let Some(it) = longest else { return words.to_vec() };
         let mut logs = BTreeSet::new();
@@ -183,6 +217,19 @@ impl User<'_> {
         for word in words {
             let bare = word.strip_prefix('/').unwrap_or(word);
             let word = match word {
+                // A command within.
+                word if word.contains("$(") => {
+                    let (before, inner) = word.split_once("$(").unwrap();
+                    let (inner, after) = inner.split_once(')').unwrap();
+                    format!("{before}$({}){after}", self.own(inner))
+                }
+                // A position in the millions; there are ten thousand entries.
+                word if word.len() > 6
+                    && it.words[0] == "ringlog"
+                    && word.parse::<u64>().is_ok() =>
+                {
+                    (word.parse::<u64>().unwrap() % 1_000_000).to_string()
+                }
                 word if own.last().is_some_and(|last| last == "--for") => word.replace("60s", "1s"),
                 word if word.contains(":9464") => word.replace("9464", &free_port().to_string()),
                 // In shared memory.
@@ -210,9 +257,17 @@ impl User<'_> {
             && (it.defaults_to("/rpt_sys_shm") || it.defaults_to("all in shared memory"))
         {
             let name = format!("{}-default", self.place.shm);
-            let at = own.iter().position(|word| {
-                word.starts_with('>') || ["|", "&&", ";"].contains(&word.as_str())
-            });
+            // Before options that take any number of values, if it is all that is not an option.
+            let arguments = it.section("Arguments");
+            let last = it.words.last().unwrap();
+            let at = match arguments.iter().filter(|line| line.starts_with("  [")).count() {
+                1 if !arguments.iter().any(|line| line.starts_with("  <")) => {
+                    own.iter().position(|word| word == last).map(|at| at + 1)
+                }
+                _ => own.iter().position(|word| {
+                    word.starts_with('>') || ["|", "&&", ";"].contains(&word.as_str())
+                }),
+            };
             let at = at.unwrap_or(own.len());
             let option = (it.words[0] != "ringlog").then(|| "--shm".to_owned());
             own.splice(at..at, option.into_iter().chain([name.clone()]));
@@ -238,15 +293,22 @@ impl User<'_> {
             assert_eq!(ended.code(), 0, "{ended:?}");
         };
         if !file.exists() {
-            let args = [option, log, "--capacity", "16k", "--count", "10000", "--rate", "max"];
-            make(self.place.writer(&args));
+            let log = Log::options().capacity(16 << 10).create::<Trade>(file.as_path()).unwrap();
+            let mut writer = log.writer::<Trade>().unwrap();
+            for position in 0..10_000 {
+                writer.append(&Trade::at(position));
+            }
+            // It goes on, but where nobody may have it.
+            if !words.iter().any(|word| word == "rm") {
+                self.writers.borrow_mut().push(writer);
+            }
         }
         for word in words {
             let id = word.strip_prefix("output_").and_then(|word| word.get(..1)?.parse().ok());
             if let Some(id) = id
                 && !self.place.file(word).exists()
             {
-                make(self.place.reporter(id, &[option, log, "--once"]));
+                make(self.place.reporter(id, &[option, log, "--once", "--rotate", "100k"]));
             }
         }
     }
@@ -301,6 +363,9 @@ impl User<'_> {
         let mut first = None;
         let mut stopped = false;
         let status = until(&format!("{line} ends"), || {
+            for writer in self.writers.borrow_mut().iter_mut() {
+                writer.append(&Trade::at(writer.position()));
+            }
             if first.is_none() && !said.lock().unwrap().is_empty() {
                 first = Some(Instant::now());
             }

@@ -10,9 +10,10 @@ use serde::Serialize;
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
 Examples:
-  ringlog schema                                      the columns, as a table
-  writer --schema \"$(ringlog schema --declare)\" ...   another log of the same columns
-  ringlog schema /engine --rust > src/entry.rs        a struct for the engine, or for a reader in Rust")]
+  ringlog schema                                  the columns, as a table
+  ringlog schema /engine --rust > entry.rs        a struct for the engine, or for a reader in Rust
+  ringlog dump /engine | writer --shm /copy --input - --schema \"$(ringlog schema --declare /engine)\"
+                                                  another log, of the same columns and entries")]
 pub struct Args {
     #[command(flatten)]
     log: OneLog,
