@@ -85,9 +85,15 @@ impl<'a> Tmux<'a> {
     /// Starts `ringlog top`, the modes of the terminal written down before and after, and waits
     /// until it has the screen.
     fn start(&self, args: &str) -> Pid {
-        let _ = fs::remove_file(self.place.file("pid"));
-        let top = format!("sh -c 'echo $$ > pid; exec {args}'");
-        self.enter(&format!("clear; stty -g > before; {top}; echo code $?; stty -g > after"));
+        self.start_by("", args)
+    }
+
+    /// The same, by another program.
+    fn start_by(&self, program: &str, args: &str) -> Pid {
+        let top = self.place.file("top.sh");
+        fs::write(top, format!("echo $$ > pid; exec {args}")).unwrap();
+        let line = format!("{program} sh top.sh; echo code $?; stty -g > after");
+        self.enter(&format!("clear; stty -g > before; {line}"));
         self.until_shown("ringlog top  ");
         fs::read_to_string(self.place.file("pid"))
             .unwrap()
@@ -170,12 +176,10 @@ fn it_shows_who_dies_and_what_that_costs_and_leaves_the_terminal_as_it_was() {
     let (paused, end) = (tmux.screen(), place.log().snapshot().unwrap().end);
     until("time passes", || (place.log().snapshot().unwrap().end > end + 2500).then_some(()));
     assert_eq!(tmux.screen(), paused);
-    tmux.run(&["resize-window", "-x", "60", "-y", "20"]);
-    until("it is narrower", || {
-        let screen = tmux.screen();
-        let whole = screen.lines().last().is_some_and(|line| line.starts_with(" ? help"));
-        (whole && screen.lines().count() == 20 && !screen.contains("rows/s")).then_some(())
-    });
+    tmux.run(&["resize-window", "-x", "120", "-y", "30"]);
+    tmux.until_shown("     position\n");
+    let screen = tmux.screen();
+    assert!(screen.lines().nth(29).unwrap().starts_with(" ? help"), "{screen}");
     tmux.press("p");
     until("it goes on", || (!tmux.screen().contains(" paused ")).then_some(()));
     tmux.press("q");
@@ -205,6 +209,26 @@ fn any_signal_that_ends_it_leaves_the_terminal_as_it_was() {
         tmux.start(&format!("ringlog top {}", place.shm));
         tmux.press(key);
         tmux.assert_restored("code 0");
+    }
+}
+
+#[test]
+fn it_ends_when_its_terminal_goes_away() {
+    // With the signal that says so, and without.
+    for program in ["", "setsid --wait"] {
+        let place = Place::new();
+        let Some(tmux) = Tmux::new(&place) else { return };
+        let _feed = place.feed(64);
+        let top = tmux.start_by(program, &format!("ringlog top {}", place.shm));
+        tmux.press("p"); // so that it has nothing to draw
+        tmux.until_shown(" paused ");
+        tmux.run(&["kill-server"]);
+        let stat = format!("/proc/{top}/stat");
+        until("it ends", || {
+            // Whoever it is left to need not reap it.
+            let stat = fs::read_to_string(&stat).unwrap_or_default();
+            (stat.is_empty() || stat.contains(") Z ")).then_some(())
+        });
     }
 }
 

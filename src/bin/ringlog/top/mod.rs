@@ -1,8 +1,9 @@
 //! `ringlog top`: what `stat` tells, live, on the full screen. `state` is what there is to show and
-//! what the keys do to it, `draw` puts it on a screen of any size, `terminal` takes the screen and
+//! what the `keys` do to it, `draw` puts it on a screen of any size, `terminal` takes the screen and
 //! gives it back. Nothing else knows ratatui.
 
 mod draw;
+mod keys;
 mod state;
 mod terminal;
 #[cfg(test)]
@@ -13,8 +14,8 @@ use crate::screen::has_colour;
 use crate::stat::interval;
 use crate::view::Watchlist;
 use crate::which::Logs;
-use ratatui::crossterm::event::{self, Event};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP};
+use keys::Keys;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGWINCH};
 use state::{Next, Top};
 use std::io::{self, IsTerminal as _};
 use std::sync::Arc;
@@ -57,43 +58,43 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         return Err(Failed(2, why.to_owned()).into());
     }
     // Unlike elsewhere the second signal is no end either: it would leave the terminal as it is.
-    let (end, suspend) = <(Arc<AtomicBool>, Arc<AtomicBool>)>::default();
+    let [end, suspend, changed] = <[Arc<AtomicBool>; 3]>::default();
     for signal in [SIGHUP, SIGINT, SIGQUIT, SIGTERM] {
         put_up(&end, signal)?;
     }
     put_up(&suspend, SIGTSTP)?;
+    put_up(&changed, SIGWINCH)?;
     terminal::restore_on_fault()?;
 
     let mut list = Watchlist::new(args.logs)?;
     let mut top = Top::new(args.every, has_colour());
     top.take(list.look()?);
+    let keys = Keys::open()?;
     let mut screen = Screen::take()?;
     let mut looked = Instant::now();
     let mut pause = top.every.min(FIRST);
-    let mut changed = true;
+    screen.draw(|frame| draw::draw(&mut top, frame))?;
     while !end.load(Relaxed) {
-        if !top.paused && looked.elapsed() >= pause {
-            top.take(list.look()?);
-            (looked, pause, changed) = (Instant::now(), top.every, true);
-        }
-        if changed {
-            screen.draw(|frame| draw::draw(&mut top, frame))?;
-            changed = false;
-        }
         let left = if top.paused { SIGNALS } else { pause.saturating_sub(looked.elapsed()) };
-        if event::poll(left.min(SIGNALS))? {
-            changed = true; // also by another size
-            if let Event::Key(key) = event::read()? {
-                match top.key(key) {
-                    Next::Go => pause = pause.min(top.every),
-                    Next::Quit => break,
-                    Next::Suspend => suspend.store(true, Relaxed),
-                }
+        for key in keys.wait(left.min(SIGNALS))? {
+            match top.key(key) {
+                Next::Go => pause = pause.min(top.every),
+                Next::Quit => return Ok(()),
+                Next::Suspend => suspend.store(true, Relaxed),
             }
+            changed.store(true, Relaxed);
         }
         if suspend.swap(false, Relaxed) {
             screen.suspend()?;
-            changed = true;
+            changed.store(true, Relaxed);
+        }
+        if !top.paused && looked.elapsed() >= pause {
+            top.take(list.look()?);
+            (looked, pause) = (Instant::now(), top.every);
+            changed.store(true, Relaxed);
+        }
+        if changed.swap(false, Relaxed) {
+            screen.draw(|frame| draw::draw(&mut top, frame))?;
         }
     }
     Ok(())

@@ -1,8 +1,8 @@
 //! What `top` shows, and what the keys do to it.
 
+use super::keys::Key;
 use crate::view::{Reader, View};
 use crate::which::explain;
-use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use ringlog::{Error, Name};
 use std::cmp::Reverse;
 use std::collections::VecDeque;
@@ -13,6 +13,9 @@ const HISTORY: usize = 64;
 
 /// What `+` and `-` go through, in milliseconds.
 const STEPS: [u64; 9] = [100, 200, 500, 1000, 2000, 5000, 10_000, 30_000, 60_000];
+
+const CTRL_C: char = '\x03';
+const CTRL_Z: char = '\x1a';
 
 /// All that is to be drawn.
 pub struct Top {
@@ -104,31 +107,24 @@ impl Top {
         }
     }
 
-    /// Does what a key is for.
-    pub fn key(&mut self, key: KeyEvent) -> Next {
-        if key.kind == KeyEventKind::Release {
-            return Next::Go;
+    /// Does what a key is for. How far there is to scroll, drawing will tell.
+    pub fn key(&mut self, key: Key) -> Next {
+        match key {
+            Key::Char('q' | CTRL_C) | Key::Escape => return Next::Quit,
+            Key::Char(CTRL_Z) => return Next::Suspend,
+            Key::Char('p' | ' ') => self.paused = !self.paused,
+            Key::Char('s') => self.sort = self.sort.next(),
+            Key::Char('?') => self.help = !self.help,
+            Key::Char('+' | '=') => self.every = longer(self.every),
+            Key::Char('-') => self.every = shorter(self.every),
+            Key::Char(_) => {}
+            Key::Up => self.scroll = self.scroll.saturating_sub(1),
+            Key::Down => self.scroll = self.scroll.saturating_add(1),
+            Key::PageUp => self.scroll = self.scroll.saturating_sub(self.page),
+            Key::PageDown => self.scroll = self.scroll.saturating_add(self.page),
+            Key::Home => self.scroll = 0,
+            Key::End => self.scroll = usize::MAX,
         }
-        let control = key.modifiers.contains(KeyModifiers::CONTROL);
-        match key.code {
-            KeyCode::Char('c') if control => return Next::Quit,
-            KeyCode::Char('z') if control => return Next::Suspend,
-            _ if control => {}
-            KeyCode::Char('q') | KeyCode::Esc => return Next::Quit,
-            KeyCode::Char('p' | ' ') => self.paused = !self.paused,
-            KeyCode::Char('s') => self.sort = self.sort.next(),
-            KeyCode::Char('?' | 'h') => self.help = !self.help,
-            KeyCode::Char('+' | '=') => self.every = longer(self.every),
-            KeyCode::Char('-') => self.every = shorter(self.every),
-            KeyCode::Up => self.scroll = self.scroll.saturating_sub(1),
-            KeyCode::Down => self.scroll = self.scroll.saturating_add(1),
-            KeyCode::PageUp => self.scroll = self.scroll.saturating_sub(self.page),
-            KeyCode::PageDown => self.scroll = self.scroll.saturating_add(self.page),
-            KeyCode::Home => self.scroll = 0,
-            KeyCode::End => self.scroll = usize::MAX,
-            _ => {}
-        }
-        // However far that is: to draw is to know where the end is.
         Next::Go
     }
 }

@@ -1,13 +1,13 @@
 //! Screens of every size, keys, and the terminal after what nobody planned.
 
 use super::draw::draw;
+use super::keys::{Key, keys};
 use super::state::{Next, Sort, Top};
 use super::terminal::{Screen, restore_on_fault};
 use crate::view::{Reader, State, View, Writer};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
-use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::style::{Color, Modifier};
 use ringlog::{Error, Log, Name, Raw, Schema, Start};
 use std::fs::File;
@@ -122,10 +122,6 @@ fn assert_shows(top: &mut Top, (width, height): (u16, u16), expected: &str) {
         shown = shown.replace("\n\n\n", "\n\n");
     }
     assert!(shown == expected.trim_matches('\n'), "this is what it shows:\n{shown}");
-}
-
-fn press(top: &mut Top, code: KeyCode) -> Next {
-    top.key(KeyEvent::new(code, KeyModifiers::NONE))
 }
 
 #[test]
@@ -312,28 +308,47 @@ fn a_log_that_is_made_again_has_no_past() {
 // Keys.
 
 #[test]
-fn q_and_escape_and_control_c_quit_and_control_z_suspends_and_no_other_key_does() {
-    let mut top = top();
-    let control = |c| KeyEvent::new(KeyCode::Char(c), KeyModifiers::CONTROL);
-    assert_eq!(press(&mut top, KeyCode::Char('q')), Next::Quit);
-    assert_eq!(press(&mut top, KeyCode::Esc), Next::Quit);
-    assert_eq!(top.key(control('c')), Next::Quit);
-    assert_eq!(top.key(control('z')), Next::Suspend);
-    for key in ['p', ' ', 's', '?', '+', '=', '-', 'c', 'z', 'x'] {
-        assert_eq!(press(&mut top, KeyCode::Char(key)), Next::Go, "{key}");
+fn keys_are_told_from_the_bytes_that_terminals_send() {
+    for (bytes, pressed) in [
+        (&b"q"[..], &[Key::Char('q')][..]),
+        (b"\x03", &[Key::Char('\x03')]),
+        (b"\x1b", &[Key::Escape]),
+        (b"\x1b[A\x1bOB", &[Key::Up, Key::Down]),
+        (b"s\x1b[5~\x1b[6~?", &[Key::Char('s'), Key::PageUp, Key::PageDown, Key::Char('?')]),
+        (b"\x1b[H\x1b[F\x1b[1~\x1b[4~", &[Key::Home, Key::End, Key::Home, Key::End]),
+        (b"\x1b\x1b", &[Key::Escape, Key::Escape]),
+        // Delete, Ctrl-Left, F5, half of something: no keys of ours, and no part of them is.
+        (b"\x1b[3~", &[]),
+        (b"\x1b[1;5Dq", &[Key::Char('q')]),
+        (b"\x1b[15~\x1bOPs", &[Key::Char('s')]),
+        (b"\x1b[1;", &[]),
+    ] {
+        assert_eq!(keys(bytes), pressed, "{bytes:?}");
     }
-    assert_eq!(top.key(control('s')), Next::Go);
+}
+
+#[test]
+fn q_and_escape_and_control_c_quit_and_control_z_suspends_and_no_other_key_does() {
+    for byte in 0..=255_u8 {
+        let expected = match byte {
+            b'q' | 3 | b'\x1b' => Next::Quit,
+            26 => Next::Suspend,
+            _ => Next::Go,
+        };
+        let key = if byte == b'\x1b' { Key::Escape } else { Key::Char(char::from(byte)) };
+        assert_eq!(top().key(key), expected, "{byte}");
+    }
 }
 
 #[test]
 fn p_and_space_pause_and_the_screen_says_so() {
     let mut top = top();
     for key in ['p', ' '] {
-        press(&mut top, KeyCode::Char(key));
+        top.key(Key::Char(key));
         let shown = text(&drawn(&mut top, 80, 24));
         assert!(top.paused && shown[0].contains(" paused  2027-01-15"), "{shown:#?}");
         assert!(shown[23].contains("p go on"), "{shown:#?}");
-        press(&mut top, KeyCode::Char(key));
+        top.key(Key::Char(key));
         assert!(!top.paused);
     }
 }
@@ -364,7 +379,7 @@ fn s_sorts_the_worst_first_and_the_head_of_the_column_stands_out() {
         let (_, weight) = style_of(&buffer, " id  state", sort.name());
         assert!(weight.contains(Modifier::UNDERLINED), "{sort:?}");
         assert!(text(&buffer)[23].contains(&format!("s sort: {}", sort.name())));
-        press(&mut top, KeyCode::Char('s'));
+        top.key(Key::Char('s'));
     }
 }
 
@@ -373,19 +388,19 @@ fn plus_and_minus_change_how_often_it_looks_within_bounds() {
     let mut top = top();
     let ms = |top: &Top| top.every.as_millis();
     for (key, every) in [('+', 1000), ('=', 2000), ('-', 1000), ('-', 500), ('-', 200)] {
-        press(&mut top, KeyCode::Char(key));
+        top.key(Key::Char(key));
         assert_eq!(ms(&top), every);
     }
     for (key, last) in [('-', 100), ('+', 60_000)] {
         for _ in 0..20 {
-            press(&mut top, KeyCode::Char(key));
+            top.key(Key::Char(key));
         }
         assert_eq!(ms(&top), last);
     }
     top.every = Duration::from_millis(30);
-    press(&mut top, KeyCode::Char('-'));
+    top.key(Key::Char('-'));
     assert_eq!(ms(&top), 30, "it was asked for");
-    press(&mut top, KeyCode::Char('+'));
+    top.key(Key::Char('+'));
     assert_eq!(ms(&top), 100);
 }
 
@@ -399,26 +414,26 @@ fn arrows_and_pages_scroll_to_both_ends_and_not_beyond() {
     top.take((0..20).map(view).collect());
     // 20 logs are 59 lines, of which 21 fit.
     let mut after = |key| {
-        press(&mut top, key);
+        top.key(key);
         let shown = text(&drawn(&mut top, 80, 24));
         shown[23].split_whitespace().rev().nth(2).unwrap().to_owned()
     };
     for (key, lines) in [
-        (KeyCode::Up, "1-21"),
-        (KeyCode::Down, "2-22"),
-        (KeyCode::PageDown, "23-43"),
-        (KeyCode::PageDown, "39-59"),
-        (KeyCode::Down, "39-59"),
-        (KeyCode::Up, "38-58"),
-        (KeyCode::PageUp, "17-37"),
-        (KeyCode::End, "39-59"),
-        (KeyCode::Up, "38-58"),
-        (KeyCode::Home, "1-21"),
+        (Key::Up, "1-21"),
+        (Key::Down, "2-22"),
+        (Key::PageDown, "23-43"),
+        (Key::PageDown, "39-59"),
+        (Key::Down, "39-59"),
+        (Key::Up, "38-58"),
+        (Key::PageUp, "17-37"),
+        (Key::End, "39-59"),
+        (Key::Up, "38-58"),
+        (Key::Home, "1-21"),
     ] {
         assert_eq!(after(key), lines, "{key:?}");
     }
     // Where logs went, there is less to scroll.
-    press(&mut top, KeyCode::End);
+    top.key(Key::End);
     top.take(vec![view(1)]);
     assert!(text(&drawn(&mut top, 80, 24))[2].starts_with(" /log-01"));
 }
@@ -426,12 +441,12 @@ fn arrows_and_pages_scroll_to_both_ends_and_not_beyond() {
 #[test]
 fn a_question_mark_explains_the_columns_under_the_logs() {
     let mut top = top();
-    press(&mut top, KeyCode::Char('?'));
+    top.key(Key::Char('?'));
     let shown = text(&drawn(&mut top, 80, 24));
     assert!(shown[16].starts_with(" lag       entries"), "{shown:#?}");
     assert!(shown[22].ends_with("scroll, Ctrl-Z to the shell"), "{shown:#?}");
     assert_eq!(shown[16..23], text(&drawn(&mut top, 200, 24))[16..23], "nothing is cut");
-    press(&mut top, KeyCode::Char('?'));
+    top.key(Key::Char('?'));
     assert!(!text(&drawn(&mut top, 80, 24))[16].contains("lag"));
 }
 
