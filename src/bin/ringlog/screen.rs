@@ -118,9 +118,10 @@ pub fn seconds(seconds: f64) -> String {
     };
     let text = match s {
         _ if !s.is_finite() => return "-".to_owned(),
-        s if s < 1e-6 => format!("{:.0} ns", s * 1e9),
-        s if s < 1e-3 => rounded(s * 1e6, "us"),
-        s if s < 1.0 => rounded(s * 1e3, "ms"),
+        // What would be rounded to 1000 is told in the next unit.
+        s if s < 999.5e-9 => format!("{:.0} ns", s * 1e9),
+        s if s < 999.5e-6 => rounded(s * 1e6, "us"),
+        s if s < 0.9995 => rounded(s * 1e3, "ms"),
         s if s < 60.0 => rounded(s, "s"),
         s if s < 3600.0 => in_two(s / 60.0, "min", "s", 60.0),
         s if s < 86400.0 => in_two(s / 3600.0, "h", "min", 60.0),
@@ -162,6 +163,7 @@ mod tests {
             (850e-9, "850 ns"),
             (0.00123, "1.2 ms"),
             (0.0123, "12 ms"),
+            (0.9996, "1.0 s"),
             (9.0, "9.0 s"),
             (59.0, "59 s"),
             (200.0, "3 min 20 s"),
