@@ -196,9 +196,9 @@ impl Stop {
 
     /// Waits so long, or until there has been one.
     pub fn wait(&self, time: Duration) {
-        let until = Instant::now() + time;
+        let began = Instant::now();
         while !self.requested() {
-            let left = until.saturating_duration_since(Instant::now());
+            let left = time.saturating_sub(began.elapsed());
             if left.is_zero() {
                 return;
             }
@@ -223,4 +223,18 @@ pub fn grouped(number: u64) -> String {
 /// So many in so long, as a rate a second.
 pub fn per_second(count: u64, time: Duration) -> u64 {
     (count as f64 / time.as_secs_f64().max(1e-9)).round() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_may_be_of_any_length_and_ends_with_the_signal() {
+        let stop = Stop(Arc::default());
+        let flag = Arc::clone(&stop.0);
+        let signal = std::thread::spawn(move || flag.store(true, Ordering::Relaxed));
+        stop.wait(Duration::MAX);
+        assert!(stop.requested() && signal.join().is_ok());
+    }
 }
