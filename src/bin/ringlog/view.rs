@@ -149,6 +149,9 @@ pub struct Reader {
     pub overwritten: u64,
     /// Entries committed a second, since the look before.
     pub rate: Option<f64>,
+    /// If it has committed since then: from the timestamp of the newest entry it has had to that
+    /// commit.
+    pub latency: Option<f64>,
     /// The file it writes, if it was found: among those its process has open, and here.
     pub output: Option<PathBuf>,
     /// Bytes of that file that are committed.
@@ -291,6 +294,9 @@ impl Watched {
                 0 => Some(0.0),
                 _ => entries.age(reader.position, now_ns),
             };
+            let committed = position_before.filter(|&before| before < reader.position);
+            let latency =
+                committed.and_then(|_| entries.age_of(reader.position - 1, reader.commit_ns));
             // It may have had nothing to do until now.
             let waits = lag_seconds.or(stuck.map(|since| (when - since).as_secs_f64()));
             // What it did before it was started again says nothing of how it is now.
@@ -323,6 +329,8 @@ impl Watched {
                 laps: reader.laps,
                 overwritten: oldest.saturating_sub(reader.position),
                 rate: per_second(reader.position, position_before),
+                // Seen between the two stores of a commit, it would be before its entries.
+                latency: latency.filter(|&latency| latency >= 0.0),
                 output: output.clone(),
                 output_bytes: reader.output_length,
             });
@@ -385,20 +393,22 @@ impl<'a> Entries<'a> {
 
     /// Seconds since the timestamp of the first entry from `position` on that is there.
     fn age(&mut self, position: u64, now_ns: u64) -> Option<f64> {
-        let time = self.time?;
         self.observer.seek(Start::At(position)).ok()?;
         // The writer goes on meanwhile, and can be in the oldest slot again and again.
-        for _ in 0..4 {
-            match self.observer.poll() {
-                Polled::Entry { record, .. } => {
-                    let ns = i64::from_le_bytes(time.bytes(record).try_into().ok()?);
-                    return Some((i128::from(now_ns) - i128::from(ns)) as f64 / 1e9);
-                }
-                Polled::Lost(_) => {}
-                Polled::Empty => return None,
-            }
-        }
-        None
+        (0..4).find_map(|_| self.next_age(now_ns))
+    }
+
+    /// The same of the entry at `position` and no other.
+    fn age_of(&mut self, position: u64, now_ns: u64) -> Option<f64> {
+        self.observer.seek(Start::At(position)).ok()?;
+        self.next_age(now_ns)
+    }
+
+    fn next_age(&mut self, now_ns: u64) -> Option<f64> {
+        let time = self.time?;
+        let Polled::Entry { record, .. } = self.observer.poll() else { return None };
+        let ns = i64::from_le_bytes(time.bytes(record).try_into().ok()?);
+        Some((i128::from(now_ns) - i128::from(ns)) as f64 / 1e9)
     }
 
     /// Of what its slots are in memory.
