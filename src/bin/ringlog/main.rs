@@ -10,6 +10,7 @@ mod entries;
 mod list;
 mod metrics;
 mod reader;
+mod report;
 mod rm;
 mod schema;
 mod screen;
@@ -32,7 +33,8 @@ Examples:
   ringlog stat /engine --watch 1s   one of them, every second
   ringlog tail /engine -f           its last entries, and those that come
   ringlog verify --against output_0.csv
-                                    whether a log and what was carried out of it is as it should be";
+                                    whether a log and what was carried out of it is as it should be
+  ringlog report --for 60s          a page of what happens in the next minute, with plots";
 #[cfg(feature = "top")]
 const TOP: &str = "
   ringlog top                       stat, live, on the full screen";
@@ -60,6 +62,7 @@ enum Command {
     Tail(tail::Args),
     Dump(dump::Args),
     Verify(verify::Args),
+    Report(report::Args),
     Schema(schema::Args),
     Reader(reader::Args),
     Rm(rm::Args),
@@ -76,6 +79,7 @@ fn main() -> ExitCode {
         Command::Tail(args) => tail::run(args),
         Command::Dump(args) => dump::run(args),
         Command::Verify(args) => verify::run(args),
+        Command::Report(args) => report::run(args),
         Command::Schema(args) => schema::run(args),
         Command::Reader(args) => reader::run(args),
         Command::Rm(args) => rm::run(args),

@@ -1,0 +1,256 @@
+//! `ringlog report`: a log is watched for a while, and what was seen becomes one page for a person
+//! who was not there.
+
+mod page;
+mod plot;
+mod recording;
+mod words;
+
+use crate::common::{Failed, Stop, say_if_cut_short};
+use crate::screen::{bytes, print, seconds};
+use crate::stat::interval;
+use crate::view::{View, Watched};
+use crate::which::{OneLog, explain};
+use recording::Recording;
+use ringlog::{Error, Kind, Log};
+use std::fs::{self, File};
+use std::io::{self, IsTerminal as _, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// A page of what a log, its writer and its readers did for a while: for one who was not there
+#[derive(clap::Args, Debug)]
+#[command(after_help = "\
+The page is one HTML file that needs nothing else: a summary in words, a table of the readers, and
+over time their lag, headroom and rates, when who was gone and what was lost, and the latency from
+publishing to file where the record has a timestamp.
+
+Ctrl-C ends the watch early; the page is written all the same.
+
+Examples:
+  ringlog report --for 60s                              /rpt_sys_shm, into report.html
+  ringlog report /engine --for 60s --every 50ms         another log, looked at more often
+  ringlog report --for 60s -o - | gzip > report.gz      wherever you want it")]
+pub struct Args {
+    #[command(flatten)]
+    log: OneLog,
+    /// How long to watch: 60s, 1h
+    #[arg(long = "for", value_name = "TIME", default_value = "60s", value_parser = interval)]
+    time: Duration,
+    /// How often to look
+    #[arg(long, value_name = "TIME", default_value = "250ms", value_parser = interval)]
+    every: Duration,
+    /// The page, `-` for stdout; one that is there already is replaced when the watch is over
+    #[arg(short, long, value_name = "FILE", default_value = "report.html")]
+    output: PathBuf,
+}
+
+/// What the page says besides what was recorded.
+pub struct Scene {
+    host: String,
+    kernel: String,
+    asked: Duration,
+    every: Duration,
+    /// The columns, and the first one of them that is a timestamp.
+    columns: String,
+    time: Option<String>,
+    ending: Ending,
+}
+
+impl Scene {
+    /// Whether ages are known, and mean something.
+    fn has_times(&self, recording: &Recording) -> bool {
+        self.time.is_some() && recording.has_sound_times()
+    }
+}
+
+/// How the watch ended, and when the log did.
+pub enum Ending {
+    Complete,
+    /// By a signal.
+    Early,
+    Deleted(f64),
+    Replaced(f64),
+    Failed(f64, String),
+}
+
+pub fn run(args: Args) -> anyhow::Result<()> {
+    let stop = Stop::on_signals()?;
+    let name = args.log.name();
+    say_if_cut_short("ringlog", &name)?;
+    let log = args.log.open()?;
+    let mut output = Output::open(&args.output)?;
+    let mut watched = Watched::new(name, args.log.owner.options()?);
+    let first = watched.look().map_err(explain)?;
+    let (recording, ending) = watch(&args, &stop, &mut watched, first);
+    let of_kernel = |what: &str| {
+        let text = fs::read_to_string(format!("/proc/sys/kernel/{what}")).unwrap_or_default();
+        text.trim().to_owned()
+    };
+    let scene = Scene {
+        host: of_kernel("hostname"),
+        kernel: format!("{} {}", of_kernel("ostype"), of_kernel("osrelease")),
+        asked: args.time,
+        every: args.every,
+        columns: columns(&log),
+        time: time_column(&log),
+        ending,
+    };
+    let page = page::page(&scene, &recording);
+    output.write(&page)?;
+    if io::stderr().is_terminal() && args.output.as_os_str() != "-" {
+        let size = bytes(page.len() as u64);
+        eprintln!("{}: {size}; {}", args.output.display(), words::headline(&recording).1);
+    }
+    Ok(())
+}
+
+/// Looks and looks again, until the time is over, a signal comes, or the log is no more.
+fn watch(args: &Args, stop: &Stop, watched: &mut Watched, first: View) -> (Recording, Ending) {
+    let mut progress = Progress::new();
+    progress.tell(0.0, args.time);
+    let (began, id) = (Instant::now(), first.id.clone());
+    // Not so short that a reader's batches are seen as its rate.
+    let window = (args.time / 20).min(Duration::from_secs(1)).max(args.every);
+    let mut recording = Recording::new(first, window.as_secs_f64());
+    let mut due = Duration::ZERO;
+    loop {
+        if began.elapsed() >= args.time {
+            return (recording, Ending::Complete);
+        }
+        // Looks that it is too late for are left out.
+        due = (due + args.every).max(began.elapsed()).min(args.time);
+        stop.wait(due.saturating_sub(began.elapsed()));
+        // Asked before the look: the page is of a moment after the signal.
+        let (is_last, t) = (stop.requested(), began.elapsed().as_secs_f64());
+        match watched.look() {
+            Ok(view) if view.id == id => recording.add(t, view),
+            Ok(_) => return (recording, Ending::Replaced(t)),
+            Err(Error::NotFound { .. }) => return (recording, Ending::Deleted(t)),
+            Err(e) => return (recording, Ending::Failed(t, e.to_string())),
+        }
+        if is_last {
+            return (recording, Ending::Early);
+        }
+        progress.tell(t, args.time);
+    }
+}
+
+/// `time timestamp, price decimal4`
+fn columns(log: &Log) -> String {
+    let column = |column: &ringlog::Column| format!("{} {}", column.name(), column.kind());
+    log.schema().columns().iter().map(column).collect::<Vec<_>>().join(", ")
+}
+
+fn time_column(log: &Log) -> Option<String> {
+    let columns = log.schema().columns();
+    let time = columns.iter().find(|column| column.kind() == Kind::Timestamp)?;
+    Some(time.name().to_owned())
+}
+
+/// How far the watch is, for a person who waits.
+struct Progress {
+    on: bool,
+    /// The second that was told last.
+    told: Option<u64>,
+}
+
+impl Progress {
+    fn new() -> Progress {
+        Progress { on: io::stderr().is_terminal(), told: None }
+    }
+
+    fn tell(&mut self, t: f64, whole: Duration) {
+        let second = t as u64;
+        if self.on && self.told.replace(second) != Some(second) {
+            let left = seconds((whole.as_secs_f64() - t).ceil().max(1.0));
+            let line = format!("\r\x1b[Kwatching for another {left}; Ctrl-C ends it early");
+            let _ = io::stderr().write_all(line.as_bytes());
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if self.on {
+            let _ = write!(io::stderr(), "\r\x1b[K");
+        }
+    }
+}
+
+/// Where the page goes.
+enum Output {
+    Stdout,
+    /// What is no file: a pipe, a device.
+    Open(PathBuf, File),
+    /// A file, which is there whole or not at all.
+    File(PathBuf),
+}
+
+impl Output {
+    /// Finds out now whether the page can be written later.
+    fn open(path: &Path) -> Result<Output, Failed> {
+        let cannot = |why: io::Error| failed(path, &why);
+        if path.as_os_str() == "-" {
+            return Ok(Output::Stdout);
+        }
+        let file = match fs::metadata(path) {
+            // Where a link leads to.
+            Ok(meta) if meta.is_file() => {
+                let file = fs::canonicalize(path).map_err(cannot)?;
+                is_page(&file).map_err(cannot)?.then_some(file).ok_or_else(|| {
+                    let path = path.display();
+                    Failed(7, format!("{path}: is there, and is no page that could be replaced"))
+                })?
+            }
+            Ok(_) => {
+                let file = File::options().write(true).open(path).map_err(cannot)?;
+                return Ok(Output::Open(path.to_owned(), file));
+            }
+            Err(_) => path.to_owned(),
+        };
+        let trial = beside(&file);
+        File::create_new(&trial).and_then(|_| fs::remove_file(&trial)).map_err(cannot)?;
+        Ok(Output::File(file))
+    }
+
+    fn write(&mut self, page: &str) -> anyhow::Result<()> {
+        match self {
+            Output::Stdout => print(page).map_err(|why| match why.kind() {
+                io::ErrorKind::BrokenPipe => why.into(),
+                _ => failed(Path::new("stdout"), &why).into(),
+            }),
+            Output::Open(path, file) => {
+                Ok(file.write_all(page.as_bytes()).map_err(|why| failed(path, &why))?)
+            }
+            Output::File(path) => {
+                let new = beside(path);
+                let mut file = File::create_new(&new).map_err(|why| failed(path, &why))?;
+                let written =
+                    file.write_all(page.as_bytes()).and_then(|()| fs::rename(&new, &*path));
+                Ok(written.map_err(|why| {
+                    let _ = fs::remove_file(&new);
+                    failed(path, &why)
+                })?)
+            }
+        }
+    }
+}
+
+fn failed(path: &Path, why: &io::Error) -> Failed {
+    Failed(7, format!("{}: the page cannot be written: {why}", path.display()))
+}
+
+/// A name of our own in the same directory.
+fn beside(path: &Path) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}.new", std::process::id()));
+    path.with_file_name(name)
+}
+
+/// Nothing but a page is replaced: not a reporter's file, not a log.
+fn is_page(path: &Path) -> io::Result<bool> {
+    let mut head = Vec::new();
+    File::open(path)?.take(15).read_to_end(&mut head)?;
+    Ok(head.is_empty() || head.eq_ignore_ascii_case(b"<!DOCTYPE html>"))
+}

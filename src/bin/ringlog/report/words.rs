@@ -1,0 +1,516 @@
+//! What happened, in sentences. Stands on `recording`.
+
+use super::plot::Times;
+use super::recording::{Loss, Recording, Span, Spans, Track};
+use super::{Ending, Scene};
+use crate::common::grouped;
+use crate::screen::{moment, seconds};
+use crate::view::State;
+use std::cmp::Reverse;
+
+/// A reader with less of the capacity left came close to a loss.
+const CLOSE: f64 = 0.5;
+
+/// More times than these are counted, not told.
+const TOLD: usize = 3;
+
+/// The one thing to know, and how bad it is: `good`, `warn`, `bad`.
+pub fn headline(recording: &Recording) -> (&'static str, String) {
+    let readers = || recording.readers.iter();
+    let mut losers: Vec<&Track> = readers().filter(|r| r.lost() > 0).collect();
+    losers.sort_by_key(|r| Reverse(r.lost()));
+    let away = [State::Gone, State::Stopped, State::Stalled].map(|state| {
+        let ids: Vec<usize> = readers().filter(|r| r.last.state == state).map(|r| r.id).collect();
+        let are = if ids.len() == 1 { "is" } else { "are" };
+        (!ids.is_empty()).then(|| format!("{} {are} {}", who(&ids), state.name()))
+    });
+    let away: Vec<String> = away.into_iter().flatten().collect();
+    let troubled: Vec<usize> = readers().filter(|r| has_trouble(r)).map(|r| r.id).collect();
+    let close: Vec<usize> = readers().filter(|r| least(r) < CLOSE).map(|r| r.id).collect();
+    let (mut class, mut text) = if recording.readers.is_empty() {
+        ("warn", "Nobody has ever read this log".to_owned())
+    } else if let [worst, others @ ..] = &losers[..] {
+        let first = format!("Reader {} lost {}", worst.id, entries(worst.lost()));
+        let rest = others.iter().map(|r| format!("reader {} {}", r.id, grouped(r.lost())));
+        let all: Vec<String> = std::iter::once(first).chain(rest).collect();
+        let itself = format!("reader {} ", worst.id);
+        let still = match &away[..] {
+            [] => String::new(),
+            [one] if others.is_empty() && one.starts_with(&itself) => {
+                format!(", and {}", &one[itself.len()..])
+            }
+            _ => format!("; {}", and(&away)),
+        };
+        ("bad", and(&all) + &still)
+    } else if !away.is_empty() {
+        ("warn", format!("Nothing was lost, but {}", and(&away)))
+    } else if !troubled.is_empty() {
+        ("warn", format!("Nothing was lost, but {} was away for a while", who(&troubled)))
+    } else if !close.is_empty() {
+        ("warn", format!("Nothing was lost, but {} came close", who(&close)))
+    } else {
+        ("good", "Every reader kept up, and nothing was lost".to_owned())
+    };
+    let writer = match recording.last.writer.state {
+        State::Dead => "; the writer is dead",
+        State::Stopped => "; the writer is stopped",
+        State::Never => "; there has been no writer",
+        State::Alive | State::Closed | State::Stalled | State::Gone => "",
+    };
+    if !writer.is_empty() {
+        class = if class == "good" { "warn" } else { class };
+        text += writer;
+    }
+    (class, text)
+}
+
+/// All there is to know, a sentence or two of each.
+pub fn sentences(scene: &Scene, recording: &Recording, times: &Times) -> Vec<String> {
+    let mut all = vec![ending(&scene.ending, recording, times), writer(recording, times)];
+    let mut readers: Vec<&Track> = recording.readers.iter().collect();
+    readers
+        .sort_by_key(|track| (Reverse(track.lost()), track.last.state == State::Alive, track.id));
+    all.extend(readers.into_iter().map(|track| reader(track, recording, times)));
+    all
+}
+
+fn ending(ending: &Ending, recording: &Recording, times: &Times) -> String {
+    let after = seconds(recording.length);
+    match ending {
+        Ending::Complete => String::new(),
+        Ending::Early => format!("The watch was ended early, after {after}."),
+        Ending::Deleted(t) => {
+            format!("The log was deleted at {}, and this page ends there.", times.clock(*t))
+        }
+        Ending::Replaced(t) => format!(
+            "The log was deleted, and another one made under its name, at {}; this page is of the \
+             first, and ends there.",
+            times.clock(*t)
+        ),
+        Ending::Failed(t, why) => {
+            format!("From {} on the log could not be looked at: {why}.", times.clock(*t))
+        }
+    }
+}
+
+fn writer(recording: &Recording, times: &Times) -> String {
+    let (view, count) = (&recording.last, recording.appended());
+    if view.writer.state == State::Never {
+        return "There has been no writer yet.".to_owned();
+    }
+    let mut text = match count {
+        0 => "The writer appended nothing".to_owned(),
+        count => {
+            let rate = count as f64 / recording.length.max(1e-9);
+            format!(
+                "The writer appended {}, {} a second; at that rate the ring holds {}, and so long \
+                 may a reader be away",
+                entries(count),
+                grouped(rate.round() as u64),
+                seconds(view.capacity as f64 / rate),
+            )
+        }
+    };
+    for (state, was) in
+        [(State::Stopped, "was stopped"), (State::Dead, "was dead"), (State::Closed, "was closed")]
+    {
+        if let Some(when) = when(&recording.writer, state, times) {
+            text += &format!("; it {was} {when}");
+        }
+    }
+    let writers = view.writer.epoch.saturating_sub(recording.first.writer.epoch);
+    if writers > 0 {
+        text += &format!("; another process took its place {}", times_of(writers));
+    }
+    text + "."
+}
+
+fn reader(track: &Track, recording: &Recording, times: &Times) -> String {
+    let (last, lost) = (&track.last, track.lost());
+    if !track.has_place() {
+        let state = last.state.name();
+        return format!("Reader {} has never committed anything; it is {state}.", track.id);
+    }
+    let mut parts = Vec::new();
+    for state in [State::Gone, State::Stopped, State::Stalled] {
+        if let Some(when) = when(&track.states, state, times) {
+            parts.push(format!("was {} {when}", state.name()));
+        }
+    }
+    let most = track.lag.most().unwrap_or_default();
+    let behind = match most.1 as u64 {
+        0 => "never behind".to_owned(),
+        count => format!("at most {} behind, at {}", entries(count), times.clock(most.0)),
+    };
+    let mut text = match (parts.is_empty(), lost, least(track)) {
+        (true, 0, least) if least < CLOSE => format!(
+            "Reader {} came close to a loss: its headroom fell to {:.0} %; it was {behind}",
+            track.id,
+            100.0 * at_least(least)
+        ),
+        (true, 0, least) => format!(
+            "Reader {} kept up: {behind}, with headroom never below {:.0} %, and nothing lost",
+            track.id,
+            100.0 * at_least(least)
+        ),
+        (true, ..) => format!("Reader {} was too slow", track.id),
+        _ => format!("Reader {} {}", track.id, and(&parts)),
+    };
+    if lost > 0 {
+        let were = if lost == 1 { "was" } else { "were" };
+        let places = places(&track.losses.list, times);
+        text += &format!("; {} {were} overwritten before it had them{places}", entries(lost));
+    } else if !parts.is_empty() {
+        text += "; nothing was lost";
+        if let Some(left) = last.headroom_seconds.filter(|_| last.state != State::Alive) {
+            text += &format!(", and nothing will be if it goes on within {}", seconds(left));
+        }
+    }
+    if lost > 0 || !parts.is_empty() {
+        text += &match last.state {
+            State::Alive => format!("; it was {behind}"),
+            _ => format!("; at the end it is {} behind", entries(last.lag)),
+        };
+        let goes_on = track.losses.list.last().is_some_and(|loss| loss.to == recording.length);
+        if goes_on && last.overwritten > 0 && last.state != State::Alive {
+            text += ", and is losing more";
+        }
+    }
+    if track.restarts > 0 {
+        text += &format!("; another process took its place {}", times_of(track.restarts));
+    }
+    let all_the_time = matches!(track.states.list[..], [span] if span.state != State::Alive);
+    if all_the_time {
+        text += &format!("; it last committed {}", moment(last.commit_ns));
+    }
+    if track.lost_before > 0 {
+        text += &format!("; it had lost {} before the watch began", entries(track.lost_before));
+    }
+    text + "."
+}
+
+/// `from 09:31:02 on`; nothing if it never was so.
+fn when(spans: &Spans, state: State, times: &Times) -> Option<String> {
+    let all = spans.of(state);
+    let ends = (spans.list.first().copied(), spans.list.last().copied());
+    let told = |span: &Span| match (ends.0 == Some(*span), ends.1 == Some(*span)) {
+        (true, true) => "all the time".to_owned(),
+        (true, false) => {
+            format!("from the beginning to {} ({})", times.clock(span.to), seconds(span.length()))
+        }
+        (false, true) => format!("from {} on", times.clock(span.from)),
+        (false, false) => {
+            let [from, to] = [span.from, span.to].map(|t| times.clock(t));
+            format!("from {from} to {to} ({})", seconds(span.length()))
+        }
+    };
+    if all.len() <= TOLD {
+        let all: Vec<String> = all.iter().map(told).collect();
+        return (!all.is_empty()).then(|| and(&all));
+    }
+    let total: f64 = all.iter().map(Span::length).sum();
+    let longest = all.iter().max_by(|a, b| a.length().total_cmp(&b.length()))?;
+    let (about, count) = (if spans.merged { "about " } else { "" }, times_of(all.len() as u64));
+    let total = seconds(total);
+    Some(format!("{about}{count}, {total} in all, the longest time {}", told(longest)))
+}
+
+/// When entries were lost.
+fn places(losses: &[Loss], times: &Times) -> String {
+    let (Some(first), Some(last)) = (losses.first(), losses.last()) else { return String::new() };
+    let [from, to] = [first.from, last.to].map(|t| times.clock(t));
+    let several = match losses.len() {
+        1 => String::new(),
+        count => format!(" at {count} times"),
+    };
+    match from == to {
+        true => format!("{several}, at {from}"),
+        false => format!("{several}, from {from} to {to}"),
+    }
+}
+
+/// In whole per cent, and never better than it was.
+pub fn at_least(ratio: f64) -> f64 {
+    (100.0 * ratio + 1e-9).floor() / 100.0
+}
+
+fn has_trouble(track: &Track) -> bool {
+    track.states.list.iter().any(|span| span.state != State::Alive)
+}
+
+fn least(track: &Track) -> f64 {
+    track.headroom.least().map_or(1.0, |least| least.1)
+}
+
+fn entries(count: u64) -> String {
+    if count == 1 { "1 entry".to_owned() } else { format!("{} entries", grouped(count)) }
+}
+
+fn times_of(count: u64) -> String {
+    if count == 1 { "once".to_owned() } else { format!("{} times", grouped(count)) }
+}
+
+/// `reader 1`, `readers 1 and 2`.
+fn who(ids: &[usize]) -> String {
+    let all: Vec<String> = ids.iter().map(usize::to_string).collect();
+    format!("{} {}", if ids.len() == 1 { "reader" } else { "readers" }, and(&all))
+}
+
+/// `2026-01-31 09:30:00 to 09:31:00 UTC`, with the second day if it is another one.
+pub fn from_to(from: u64, to: u64) -> String {
+    let (from, to) = (moment(from), moment(to));
+    let begin = from.trim_end_matches(" UTC");
+    match (from.split_once(' '), to.split_once(' ')) {
+        (Some((day, _)), Some((same, time))) if day == same => format!("{begin} to {time}"),
+        _ => format!("{begin} to {to}"),
+    }
+}
+
+/// `a`, `a and b`, `a, b and c`.
+fn and(parts: &[String]) -> String {
+    match parts {
+        [] => String::new(),
+        [one] => one.clone(),
+        [most @ .., last] => format!("{} and {last}", most.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::view::{Reader, View, Writer};
+    use std::time::Duration;
+
+    const SECOND: u64 = 1_000_000_000;
+    /// 09:30:00.
+    const BEGAN: u64 = 1_795_253_400 * SECOND;
+    const CAPACITY: u64 = 1000;
+
+    fn reader(id: usize, state: State, position: u64, lost: u64) -> Reader {
+        Reader {
+            id,
+            state,
+            pid: 7,
+            process: None,
+            attached_ns: BEGAN,
+            commit_ns: BEGAN,
+            position,
+            lag: 0,
+            lag_seconds: None,
+            headroom: 0,
+            headroom_ratio: 0.0,
+            headroom_seconds: None,
+            lost,
+            laps: 0,
+            overwritten: 0,
+            rate: None,
+            latency: None,
+            output: None,
+            output_bytes: 0,
+        }
+    }
+
+    /// A log that gets 100 entries a second, seen at these seconds.
+    fn seen(looks: &[(u64, Vec<Reader>)]) -> (Recording, Times) {
+        let view = |(t, readers): &(u64, Vec<Reader>)| {
+            let end = 100 * t;
+            let oldest = end.saturating_sub(CAPACITY);
+            let mut readers = readers.clone();
+            for reader in &mut readers {
+                reader.lag = end - reader.position;
+                reader.headroom = CAPACITY.saturating_sub(reader.lag);
+                reader.headroom_ratio = reader.headroom as f64 / CAPACITY as f64;
+                reader.headroom_seconds = Some(reader.headroom as f64 / 100.0);
+                reader.overwritten = oldest.saturating_sub(reader.position);
+            }
+            View {
+                log: "/a".to_owned(),
+                id: String::new(),
+                now_ns: BEGAN + t * SECOND,
+                created_ns: BEGAN,
+                capacity: CAPACITY,
+                record_bytes: 8,
+                slot_bytes: 16,
+                bytes: 0,
+                pages: String::new(),
+                oldest,
+                end,
+                rate: None,
+                silent: None,
+                lasts: None,
+                writer: Writer {
+                    state: State::Alive,
+                    epoch: 1,
+                    pid: 1,
+                    process: None,
+                    attached_ns: BEGAN,
+                    heartbeat_ns: None,
+                },
+                readers,
+            }
+        };
+        let mut recording = Recording::new(view(&looks[0]), 1.0);
+        for look in &looks[1..] {
+            recording.add(look.0 as f64, view(look));
+        }
+        let times = Times { began_ns: BEGAN, length: recording.length };
+        (recording, times)
+    }
+
+    /// One reader for 20 s: how it is at which second, where, and what it has lost.
+    fn told(looks: &[(u64, State, u64, u64)]) -> (String, String) {
+        let look = |&(t, state, position, lost): &(u64, State, u64, u64)| {
+            (t, vec![reader(1, state, position, lost)])
+        };
+        let (recording, times) = seen(&looks.iter().map(look).collect::<Vec<_>>());
+        (headline(&recording).1, super::reader(&recording.readers[0], &recording, &times))
+    }
+
+    use State::{Alive, Gone, Stalled, Stopped};
+
+    #[test]
+    fn each_fate_of_a_reader_has_its_sentence() {
+        for (looks, head, said) in [
+            (
+                &[(0, Alive, 0, 0), (10, Alive, 900, 0), (20, Alive, 2000, 0)][..],
+                "Every reader kept up, and nothing was lost",
+                "Reader 1 kept up: at most 100 entries behind, at 09:30:10, with headroom never \
+                 below 90 %, and nothing lost.",
+            ),
+            (
+                &[(0, Alive, 0, 0), (20, Alive, 2000, 0)],
+                "Every reader kept up, and nothing was lost",
+                "Reader 1 kept up: never behind, with headroom never below 100 %, and nothing lost.",
+            ),
+            (
+                &[(0, Alive, 0, 0), (10, Alive, 120, 0), (20, Alive, 2000, 0)],
+                "Nothing was lost, but reader 1 came close",
+                "Reader 1 came close to a loss: its headroom fell to 12 %; it was at most 880 \
+                 entries behind, at 09:30:10.",
+            ),
+            (
+                &[(0, Alive, 0, 0), (10, Alive, 900, 0), (20, Alive, 2000, 50)],
+                "Reader 1 lost 50 entries",
+                "Reader 1 was too slow; 50 entries were overwritten before it had them, from \
+                 09:30:10 to 09:30:20; it was at most 100 entries behind, at 09:30:10.",
+            ),
+            (
+                &[(0, Alive, 0, 0), (2, Gone, 200, 0), (20, Gone, 200, 0)],
+                "Reader 1 lost 800 entries, and is gone",
+                "Reader 1 was gone from 09:30:02 on; 800 entries were overwritten before it had \
+                 them, from 09:30:02 to 09:30:20; at the end it is 1,800 entries behind, and is \
+                 losing more.",
+            ),
+            (
+                &[(0, Gone, 0, 0), (4, Gone, 0, 0)],
+                "Nothing was lost, but reader 1 is gone",
+                "Reader 1 was gone all the time; nothing was lost, and nothing will be if it goes \
+                 on within 6.0 s; at the end it is 400 entries behind; it last committed \
+                 2026-11-21 09:30:00 UTC.",
+            ),
+            (
+                &[(0, Stopped, 0, 0), (3, Alive, 0, 0), (4, Alive, 400, 0)],
+                "Nothing was lost, but reader 1 was away for a while",
+                "Reader 1 was stopped from the beginning to 09:30:03 (3.0 s); nothing was lost; it \
+                 was at most 300 entries behind, at 09:30:03.",
+            ),
+            (
+                &[
+                    (0, Alive, 0, 0),
+                    (1, Stopped, 100, 0),
+                    (2, Alive, 200, 0),
+                    (3, Stopped, 300, 0),
+                    (5, Alive, 500, 0),
+                    (6, Stopped, 600, 0),
+                    (7, Alive, 700, 0),
+                    (8, Stopped, 800, 0),
+                    (9, Stalled, 800, 0),
+                ],
+                "Nothing was lost, but reader 1 is stalled",
+                "Reader 1 was stopped 4 times, 5.0 s in all, the longest time from 09:30:03 to \
+                 09:30:05 (2.0 s) and was stalled from 09:30:09 on; nothing was lost, and nothing \
+                 will be if it goes on within 9.0 s; at the end it is 100 entries behind.",
+            ),
+        ] {
+            let (headline, sentence) = told(looks);
+            assert_eq!(sentence, said);
+            assert_eq!(headline, head);
+        }
+    }
+
+    #[test]
+    fn the_headline_names_the_worst_first_and_who_is_away() {
+        let looks = |readers: [Vec<Reader>; 2]| {
+            let [first, last] = readers;
+            headline(&seen(&[(0, first), (20, last)]).0).1
+        };
+        let first = || (0..4).map(|id| reader(id, Alive, 0, 0)).collect::<Vec<_>>();
+        let last = vec![
+            reader(0, Alive, 2000, 0),
+            reader(1, Gone, 100, 0),
+            reader(2, Gone, 900, 0),
+            reader(3, Stopped, 2000, 7),
+        ];
+        assert_eq!(
+            looks([first(), last]),
+            "Reader 1 lost 900 entries, reader 2 100 and reader 3 7; readers 1 and 2 are gone and \
+             reader 3 is stopped"
+        );
+        assert_eq!(looks([Vec::new(), Vec::new()]), "Nobody has ever read this log");
+    }
+
+    #[test]
+    fn a_reader_that_has_not_committed_yet_has_lost_nothing() {
+        let fresh = || Reader { commit_ns: 0, ..reader(1, Alive, 0, 0) };
+        let began = reader(1, Alive, 3000, 0);
+        let (recording, times) = seen(&[(30, vec![fresh()]), (31, vec![began])]);
+        let track = &recording.readers[0];
+        assert_eq!((track.lost(), track.lost_before), (0, 0));
+        assert_eq!(track.lag.most(), Some((31.0, 100.0)));
+        let (recording, _) = seen(&[(30, vec![fresh()]), (31, vec![fresh()])]);
+        let said = super::reader(&recording.readers[0], &recording, &times);
+        assert_eq!(said, "Reader 1 has never committed anything; it is alive.");
+    }
+
+    #[test]
+    fn what_seemed_lost_and_was_only_not_committed_yet_is_not_told() {
+        let looks = [(20, 900, 0), (21, 900, 0), (22, 2200, 40)];
+        let looks = looks.map(|(t, position, lost)| (t, vec![reader(1, Alive, position, lost)]));
+        let (mut recording, _) = seen(&looks[..2]);
+        let track =
+            |recording: &Recording| (recording.readers[0].lost_before, recording.readers[0].lost());
+        assert_eq!(track(&recording), (100, 100));
+        recording = seen(&looks).0;
+        assert_eq!(track(&recording), (40, 0));
+        assert_eq!(recording.readers[0].losses.list, []);
+    }
+
+    #[test]
+    fn the_end_of_the_watch_is_told_unless_it_was_as_asked() {
+        let (recording, times) = seen(&[(0, Vec::new()), (10, Vec::new())]);
+        for (end, said) in [
+            (Ending::Complete, ""),
+            (Ending::Early, "The watch was ended early, after 10 s."),
+            (Ending::Deleted(11.0), "The log was deleted at 09:30:11, and this page ends there."),
+            (
+                Ending::Failed(11.0, "no more memory".to_owned()),
+                "From 09:30:11 on the log could not be looked at: no more memory.",
+            ),
+        ] {
+            assert_eq!(ending(&end, &recording, &times), said);
+        }
+        let scene = Scene {
+            host: String::new(),
+            kernel: String::new(),
+            asked: Duration::from_secs(10),
+            every: Duration::from_secs(1),
+            columns: String::new(),
+            time: None,
+            ending: Ending::Complete,
+        };
+        let all = sentences(&scene, &recording, &times);
+        let writer = "The writer appended 1,000 entries, 100 a second; at that rate the ring holds \
+                      10 s, and so long may a reader be away.";
+        assert_eq!(all, ["", writer]);
+    }
+}
