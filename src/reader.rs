@@ -133,14 +133,13 @@ impl Cursor {
         let [first, rest @ ..] = records else { return Polled::Empty };
         let polled = self.poll(bytemuck::bytes_of_mut(first));
         polled.with(|()| {
-            let (ring, next) = (self.segment.ring(), self.position);
-            for record in rest {
-                if ring.read(self.position, bytemuck::bytes_of_mut(record)) != Seen::Entry {
-                    break;
-                }
-                self.position += 1;
-            }
-            1 + (self.position - next) as usize
+            let (ring, wanted) = (self.segment.ring(), rest.iter_mut().zip(self.position..));
+            let is_there = |(record, position): (&mut R, u64)| {
+                ring.read(position, bytemuck::bytes_of_mut(record)) == Seen::Entry
+            };
+            let more = wanted.map(is_there).take_while(|&there| there).count();
+            self.position += more as u64;
+            1 + more
         })
     }
 
