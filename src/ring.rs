@@ -27,6 +27,8 @@
 use crate::layout::{
     Checkpoint, Geometry, Output, OutputLine, POSITION_LIMIT, ReaderLine, WRITING, slot_words,
 };
+#[cfg(not(loom))]
+use crate::segment::prefetch;
 use crate::sync::{AtomicU64, Ordering, fence};
 use bytemuck::Pod;
 
@@ -38,6 +40,10 @@ mod model;
 mod rig;
 #[cfg(all(test, not(loom)))]
 mod tests;
+
+/// How many words ahead a writer fetches lines: two kilobytes, to be there in time even from a core
+/// that is far away.
+const AHEAD: usize = 256;
 
 /// The slots, and how they are cut.
 #[derive(Clone, Copy)]
@@ -121,6 +127,12 @@ impl<'a> Ring<'a> {
     fn fill(&self, position: u64, record: &[u8]) {
         // Cut to a length that is known where the record's type is, so that the loop unrolls.
         let slot = self.slot(position, record.len());
+        // A line that a reader had last must come from its core. Stores wait for that one by one,
+        // and a reader on their heels takes half a slot away again.
+        #[cfg(not(loom))]
+        for line in slot.chunks(8) {
+            prefetch(line.as_ptr().wrapping_add(AHEAD)); // behind the last slot: of no use, no harm
+        }
         // With the Acquires in `read` and `look`: all stamps below `position` come first.
         slot[0].store(WRITING | position, Release);
         fence(Release); // with the fence(Acquire) in `read`: no new word without the new stamp

@@ -1,7 +1,7 @@
 //! A file in memory and the words in it: made, opened, checked, claimed. The only file with
-//! `unsafe` in it: it turns a mapping into `&[AtomicU64]`, puts readers to sleep on one of its words
-//! and wakes them, and sees to those who would be left with a mapping that is no longer theirs: a
-//! forked child, and a process whose file was cut short.
+//! `unsafe` in it: it turns a mapping into `&[AtomicU64]`, fetches lines of it ahead, puts readers to
+//! sleep on one of its words and wakes them, and sees to those who would be left with a mapping that
+//! is no longer theirs: a forked child, and a process whose file was cut short.
 //! Stands on `layout`, `schema`, `platform`, `error`.
 //!
 //! Nothing else of a log is trusted either: whoever opens one checks the file's type, owner and
@@ -737,6 +737,20 @@ pub(crate) fn remove(name: &Name) -> Result<()> {
         return Err(Error::NotALog { log: name.to_string(), why });
     }
     std::fs::remove_file(&path).map_err(Error::io(format!("{name}: cannot be removed")))
+}
+
+/// Asks the processor for the cache line at `word`, which need not be there: a hint, that loads and
+/// stores nothing.
+#[inline(always)]
+pub(crate) fn prefetch(word: *const AtomicU64) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: a prefetch never faults, whatever the address, and no program sees what it did.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(word.cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = word;
 }
 
 /// Sleeps until `wake_all`, but at most so long, and not at all if the word has another value.
