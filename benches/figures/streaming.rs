@@ -7,21 +7,31 @@
 //! Bare: the same ring in memory of the process's own, with stamps and without promises: no mark
 //! that a slot is being written, no write pointer, no second look.
 //!
+//! *at 10 million a second*: how long single entries took, from before their append to after their
+//! poll, each with a look at the clock in it, in a stream that leaves the writer time; of a batch,
+//! from before the append of all of it.
+//!
 //! *in batches*: the same by `append_batch` and `poll_batch`, 64 at a time.
 //!
 //! *stream, lossy*: the writer waits for nobody.
 
 use crate::common::{
-    BareRing, Figure, Line, Result, Sample, Scratch, Spread, between_cores, note, per_operation,
-    two_cores, until,
+    BareRing, Figure, Line, Result, Sample, Scratch, Spread, Tail, between_cores, note,
+    per_operation, two_cores, until,
 };
 use ringlog::{Polled, Reader, Writer};
 use std::hint::spin_loop;
+use std::ops::Range;
 use std::sync::atomic::Ordering::{Acquire, Release};
+use std::time::{Duration, Instant};
 
 const ENTRIES: u64 = 1 << 23;
 const TURNS: usize = 9;
 const BATCH: usize = 64;
+/// Entries whose delays are seen, with so much time for each, and of which one is timed of so many.
+const PACED: u64 = 1 << 20;
+const PACE: Duration = Duration::from_nanos(100);
+const EVERY: u64 = 13;
 
 type Cores = (usize, usize);
 
@@ -56,6 +66,10 @@ fn lossless<const SLOTS: usize>(cores: Cores) -> Result<()> {
             millions(figure.ours.median),
             millions(figure.bare.median)
         ));
+        note(format!(
+            "at 10 million a second: {}",
+            delays(cores, &mut ends, SLOTS as u64, batch).text()
+        ));
     }
     assert_eq!(ends.1.lost(), 0);
     Ok(())
@@ -69,7 +83,8 @@ struct Room<'a> {
 }
 
 impl<'a> Room<'a> {
-    fn new(progress: &'a Line, slots: u64) -> Room<'a> {
+    fn new(progress: &'a Line, first: u64, slots: u64) -> Room<'a> {
+        progress.0.store(first, Release);
         Room { progress, slots, end: 0 }
     }
 
@@ -84,73 +99,113 @@ impl<'a> Room<'a> {
     }
 }
 
+type Ends = (Writer<Sample>, Reader<Sample>);
+
 /// Mean time of an entry, ns, by the reader's clock.
-fn stream(
-    cores: Cores,
-    ends: &mut (Writer<Sample>, Reader<Sample>),
-    slots: u64,
-    batch: usize,
-) -> f64 {
-    let (writer, reader) = ends;
-    let first = writer.position();
-    let (end, progress) = (first + ENTRIES, Line::default());
-    progress.0.store(first, Release);
+fn stream(cores: Cores, (writer, reader): &mut Ends, slots: u64, batch: usize) -> f64 {
+    let (first, progress) = (writer.position(), Line::default());
+    let (end, room) = (first + ENTRIES, Room::new(&progress, first, slots));
+    let write = || write(writer, end, batch, room, |_| {});
+    let read = || per_operation(ENTRIES, || read(reader, end, batch, slots, &progress, |_| {}));
+    between_cores(cores, write, read).1
+}
+
+/// How long single entries took from before their append to after their poll, where the writer has
+/// time left: in a stream as fast as it goes that is how many wait in the ring.
+fn delays(cores: Cores, (writer, reader): &mut Ends, slots: u64, batch: usize) -> Tail {
+    let (first, progress) = (writer.position(), Line::default());
+    let (end, room) = (first + PACED, Room::new(&progress, first, slots));
+    let started = Instant::now();
+    let [mut sent, mut received] = [(); 2].map(|()| Vec::with_capacity((PACED / EVERY) as usize));
+    let chosen = |positions: Range<u64>| positions.filter(|position| position % EVERY == 0);
     let write = || {
-        let mut room = Room::new(&progress, slots);
-        if batch == 1 {
-            for position in first..end {
-                room.wait_for(position);
-                writer.append(&Sample::of(position));
-            }
-        } else {
-            let mut samples = [Sample::of(0); BATCH];
-            for position in (first..end).step_by(BATCH) {
-                for (sample, position) in samples.iter_mut().zip(position..) {
-                    *sample = Sample::of(position);
-                }
-                room.wait_for(position + BATCH as u64 - 1);
-                writer.append_batch(&samples);
-            }
-        }
+        let mut due = started.elapsed();
+        write(writer, end, batch, room, |positions| {
+            let now = until(|| Some(started.elapsed()).filter(|now| *now >= due));
+            due = now + PACE * batch as u32;
+            sent.extend(chosen(positions).map(|_| now));
+        });
     };
     let read = || {
-        let mut samples = [Sample::of(0); BATCH];
-        per_operation(ENTRIES, || {
-            while reader.position() < end {
-                let before = reader.position();
-                if batch == 1 {
-                    let entry = until(|| match reader.poll() {
-                        Polled::Entry { record, .. } => Some(record),
-                        Polled::Empty => None,
-                        Polled::Lost(range) => panic!("lost {range:?}"),
-                    });
-                    assert!(entry == Sample::of(before));
-                } else {
-                    let count = until(|| match reader.poll_batch(&mut samples) {
-                        Polled::Entry { record: count, .. } => Some(count),
-                        Polled::Empty => None,
-                        Polled::Lost(range) => panic!("lost {range:?}"),
-                    });
-                    for (sample, position) in samples[..count].iter().zip(before..) {
-                        assert!(*sample == Sample::of(position));
-                    }
-                }
-                if (reader.position() ^ before) & !(slots / 8 - 1) != 0 {
-                    progress.0.store(reader.position(), Release);
-                }
-            }
-        })
+        read(reader, end, batch, slots, &progress, |positions| {
+            received.extend(chosen(positions).map(|_| started.elapsed()));
+        });
     };
-    between_cores(cores, write, read).1
+    between_cores(cores, write, read);
+    let mut tail = Tail::default();
+    sent.iter().zip(&received).for_each(|(sent, received)| tail.add(*received - *sent));
+    assert_eq!(sent.len(), received.len());
+    tail
+}
+
+/// Appends up to `end`; says of each append beforehand what it will be.
+#[inline(always)]
+fn write(
+    writer: &mut Writer<Sample>,
+    end: u64,
+    batch: usize,
+    mut room: Room,
+    mut before: impl FnMut(Range<u64>),
+) {
+    let mut samples = [Sample::of(0); BATCH];
+    for position in (writer.position()..end).step_by(batch) {
+        let positions = position..position + batch as u64;
+        room.wait_for(positions.end - 1);
+        before(positions.clone());
+        if batch == 1 {
+            writer.append(&Sample::of(position));
+        } else {
+            for (sample, position) in samples.iter_mut().zip(positions) {
+                *sample = Sample::of(position);
+            }
+            writer.append_batch(&samples);
+        }
+    }
+}
+
+/// Polls up to `end`; says of each poll what it was.
+#[inline(always)]
+fn read(
+    reader: &mut Reader<Sample>,
+    end: u64,
+    batch: usize,
+    slots: u64,
+    progress: &Line,
+    mut after: impl FnMut(Range<u64>),
+) {
+    let mut samples = [Sample::of(0); BATCH];
+    while reader.position() < end {
+        let before = reader.position();
+        if batch == 1 {
+            let entry = until(|| match reader.poll() {
+                Polled::Entry { record, .. } => Some(record),
+                Polled::Empty => None,
+                Polled::Lost(range) => panic!("lost {range:?}"),
+            });
+            after(before..before + 1);
+            assert!(entry == Sample::of(before));
+        } else {
+            let count = until(|| match reader.poll_batch(&mut samples) {
+                Polled::Entry { record: count, .. } => Some(count),
+                Polled::Empty => None,
+                Polled::Lost(range) => panic!("lost {range:?}"),
+            });
+            after(before..reader.position());
+            for (sample, position) in samples[..count].iter().zip(before..) {
+                assert!(*sample == Sample::of(position));
+            }
+        }
+        if (reader.position() ^ before) & !(slots / 8 - 1) != 0 {
+            progress.0.store(reader.position(), Release);
+        }
+    }
 }
 
 fn stream_bare<const SLOTS: usize>(cores: Cores, ring: &BareRing<SLOTS>, next: &mut u64) -> f64 {
     let (first, progress) = (*next, Line::default());
     *next += ENTRIES;
-    let end = *next;
-    progress.0.store(first, Release);
+    let (end, mut room) = (*next, Room::new(&progress, first, SLOTS as u64));
     let write = || {
-        let mut room = Room::new(&progress, SLOTS as u64);
         for position in first..end {
             room.wait_for(position);
             ring.put(position);
