@@ -277,9 +277,12 @@ impl Tail {
         self.0.saturating_record(time.as_nanos() as u64);
     }
 
+    pub fn at(&self, quantile: f64) -> u64 {
+        self.0.value_at_quantile(quantile)
+    }
+
     pub fn text(&self) -> String {
-        let at = |quantile| self.0.value_at_quantile(quantile);
-        let (p50, p99, p999) = (at(0.5), at(0.99), at(0.999));
+        let (p50, p99, p999) = (self.at(0.5), self.at(0.99), self.at(0.999));
         let (mean, max) = (self.0.mean(), self.0.max());
         format!("mean {mean:.0}, p50 {p50}, p99 {p99}, p99.9 {p999}, max {max} ns")
     }

@@ -1,11 +1,10 @@
-//! Memory and start. Each line is at 2^10 and at 2^20 slots of 64 bytes, in shared memory; a turn
-//! has a log of its own.
+//! Memory and start. Each line is at 2^10 and at 2^20 slots of 64 bytes, in shared memory.
 //!
 //! *start*: what it takes to make a log, and to become its writer, a reader, an observer, at the
-//! end of a full ring. *Another boot* is a ring whose pointers nobody vouches for, so that every
-//! slot is looked at. Nothing does this bare: the medians, with the least and the largest.
+//! end of a full ring, again and again. *Another boot* is a ring whose pointers nobody vouches for,
+//! so that every slot is looked at. Nothing does this bare.
 //!
-//! *first lap*: the writer alone, once around from an empty ring, and the page faults in it. Bare:
+//! *first lap*: a turn has a log of its own: the writer alone, once around from an empty ring, and the page faults in it. Bare:
 //! the mean of the laps after it.
 //!
 //! *resident*: what the kernel says of the programs `writer` and `reporter` when both have been
@@ -13,8 +12,8 @@
 
 use crate::append::append_to_log;
 use crate::common::{
-    Figure, Program, Result, Sample, Scratch, Spread, cores, keep_on, line, note, per_operation,
-    pin, sleeping_until,
+    Figure, Program, Result, Sample, Scratch, Spread, Tail, cores, keep_on, line, note,
+    per_operation, pin, sleeping_until,
 };
 use nix::sys::resource::{UsageWho, getrusage};
 use ringlog::layout::{Header, WriterLine};
@@ -24,10 +23,13 @@ use std::hint::black_box;
 use std::mem::offset_of;
 use std::os::unix::fs::FileExt;
 use std::process::Command;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 const CAPACITIES: [u64; 2] = [1 << 10, 1 << 20];
 const TURNS: usize = 11;
+/// Starts of a kind, or as many of them as fit into so much time, but not fewer than turns.
+const STARTS: usize = 1000;
+const PATIENCE: Duration = Duration::from_secs(1);
 /// Laps after the first.
 const LAPS: u64 = 4;
 
@@ -57,60 +59,64 @@ fn with_prefault(on: bool) -> Options {
 // --- start --------------------------------------------------------------------------------------
 
 fn start() -> Result<()> {
-    line("start", format!("{:<40} {:>24} {:>24}", "", "2^10 slots", "2^20 slots"));
-    row("create", |slots| time(|| Scratch::of::<Sample>("create", slots)))?;
+    line(
+        "start",
+        format!(
+            "{:<50} {:>6} {:>8} {:>8} {:>8} {:>8}",
+            "us", "times", "p50", "p99", "p99.9", "max"
+        ),
+    );
+    row("create", |_, slots| time(|| Scratch::of::<Sample>("create", slots)))?;
     for (who, options) in [
         ("writer, prefaulted (the default)", Log::options()),
         ("writer", with_prefault(false)),
         ("writer, prefaulted and locked", Log::options().lock(true)),
     ] {
-        row(&format!("attach as a {who}"), |slots| {
-            let scratch = full("attach", slots)?;
-            time(|| Ok(options.open(scratch.log.name())?.writer::<Sample>()?))
+        row(&format!("attach as a {who}"), |log, _| {
+            time(|| Ok(options.open(log.name())?.writer::<Sample>()?))
         })?;
     }
     for (who, options) in
         [("reader (the default)", Log::options()), ("reader, prefaulted", with_prefault(true))]
     {
-        row(&format!("attach as a {who}"), |slots| {
-            let scratch = full("attach", slots)?;
-            time(|| Ok(options.open(scratch.log.name())?.reader::<Sample>(0)?))
+        row(&format!("attach as a {who}"), |log, _| {
+            time(|| Ok(options.open(log.name())?.reader::<Sample>(0)?))
         })?;
     }
-    row("attach as an observer (the default)", |slots| {
-        let scratch = full("attach", slots)?;
-        time(|| Ok(Log::open(scratch.log.name())?.observe::<Sample>(Start::Oldest)?))
+    row("attach as an observer (the default)", |log, _| {
+        time(|| Ok(Log::open(log.name())?.observe::<Sample>(Start::Oldest)?))
     })?;
-    row("attach as a writer after another boot", |slots| {
-        let scratch = full("attach", slots)?;
+    row("attach as a writer after another boot", |log, _| {
         let boot = offset_of!(Header, writer) + offset_of!(WriterLine, boot_id);
-        let file = File::options().write(true).open(format!("/dev/shm{}", scratch.log.name()))?;
+        let file = File::options().write(true).open(format!("/dev/shm{}", log.name()))?;
         file.write_all_at(&[1; 16], boot as u64)?;
-        time(|| Ok(Log::open(scratch.log.name())?.writer::<Sample>()?))
+        time(|| Ok(Log::open(log.name())?.writer::<Sample>()?))
     })
 }
 
-/// How long it takes to get something, in microseconds; to give it back is not in it.
-fn time<T>(get: impl FnOnce() -> Result<T>) -> Result<f64> {
+/// How long it takes to get something; to give it back is not in it.
+fn time<T>(get: impl FnOnce() -> Result<T>) -> Result<Duration> {
     let started = Instant::now();
     let got = get()?;
-    let micros = started.elapsed().as_nanos() as f64 / 1e3;
+    let time = started.elapsed();
     drop(black_box(got));
-    Ok(micros)
+    Ok(time)
 }
 
-fn row(what: &str, mut turn: impl FnMut(u64) -> Result<f64>) -> Result<()> {
-    let mut spread = |slots| -> Result<String> {
-        turn(slots)?; // for caches and for code that has not been there yet
-        let micros = (0..TURNS).map(|_| turn(slots)).collect::<Result<Vec<_>>>()?;
-        let Spread { least, median, most } = Spread::of(micros.into_iter());
-        Ok(match median {
-            ..1000.0 => format!("{median:.0} us ({least:.0}..{most:.0})"),
-            _ => format!("{:.1} ms ({:.1}..{:.1})", median / 1e3, least / 1e3, most / 1e3),
-        })
-    };
-    let [few, many] = [spread(CAPACITIES[0])?, spread(CAPACITIES[1])?];
-    note(format!("{what:<40} {few:>24} {many:>24}"));
+fn row(what: &str, turn: impl Fn(&Log, u64) -> Result<Duration>) -> Result<()> {
+    for slots in CAPACITIES {
+        let Scratch { log } = &full("attach", slots)?;
+        turn(log, slots)?; // for caches and for code that has not been there yet
+        let (mut tail, mut times, began) = (Tail::default(), 0, Instant::now());
+        while times < STARTS && (times < TURNS || began.elapsed() < PATIENCE) {
+            tail.add(turn(log, slots)?);
+            times += 1;
+        }
+        let what = format!("{what}, 2^{}", slots.ilog2());
+        let at = |quantile| tail.at(quantile) as f64 / 1e3;
+        let [p50, p99, p999, max] = [0.5, 0.99, 0.999, 1.0].map(at);
+        note(format!("{what:<50} {times:>6} {p50:>8.0} {p99:>8.0} {p999:>8.0} {max:>8.0}"));
+    }
     Ok(())
 }
 
