@@ -43,6 +43,7 @@ mod tests;
 
 /// How many words ahead a writer fetches lines: two kilobytes, to be there in time even from a core
 /// that is far away.
+#[cfg(not(loom))]
 const AHEAD: usize = 256;
 
 /// The slots, and how they are cut.
@@ -127,12 +128,6 @@ impl<'a> Ring<'a> {
     fn fill(&self, position: u64, record: &[u8]) {
         // Cut to a length that is known where the record's type is, so that the loop unrolls.
         let slot = self.slot(position, record.len());
-        // A line that a reader had last must come from its core. Stores wait for that one by one,
-        // and a reader on their heels takes half a slot away again.
-        #[cfg(not(loom))]
-        for line in slot.chunks(8) {
-            prefetch(line.as_ptr().wrapping_add(AHEAD)); // behind the last slot: of no use, no harm
-        }
         // With the Acquires in `read` and `look`: all stamps below `position` come first.
         slot[0].store(WRITING | position, Release);
         fence(Release); // with the fence(Acquire) in `read`: no new word without the new stamp
@@ -146,6 +141,12 @@ impl<'a> Ring<'a> {
             slot[slot.len() - 1].store(u64::from_le_bytes(last), Relaxed);
         }
         slot[0].store(position + 1, Release); // with the Acquire in `read`: the words come first
+        // Lines that a reader had last come from its core, and stores wait for that one by one. Asked
+        // for after the last store, in whose way it would be.
+        #[cfg(not(loom))]
+        for line in slot.chunks(8) {
+            prefetch(line.as_ptr().wrapping_add(AHEAD)); // behind the last slot: of no use, no harm
+        }
     }
 
     /// The second part of [`publish`](Ring::publish), of all entries below `end`.
