@@ -152,12 +152,16 @@ fn write<E: Entry>(from: &mut impl Sender<E>, flow: Flow, range: Range<u64>, sha
     // An eighth of the ring stays free: what a writer reserves ahead of itself lies there.
     let allowed = flow.slots as u64 / 8 * 7;
     let mut limit = if flow.by_word() { range.start + allowed } else { u64::MAX };
+    let mut entries = [E::zeroed(); BATCH];
     for position in range.clone().step_by(step as usize) {
         while position + step > limit {
             limit = shared.received.0.load(Acquire) + allowed; // with the store in `read`
         }
         if flow.batch {
-            let entries: [E; BATCH] = std::array::from_fn(|i| E::of(position + i as u64));
+            // In place: an array made anew is copied once more.
+            for (entry, position) in entries.iter_mut().zip(position..) {
+                *entry = E::of(position);
+            }
             while !from.send_batch(&entries) {}
         } else {
             let entry = E::of(position);
@@ -180,7 +184,8 @@ fn read<E: Entry>(
         let position = entry.position();
         let follows = if flow.lossless { position == next } else { position >= next };
         assert!(follows, "{position} came for {next}");
-        assert_eq!(*entry, E::of(position));
+        // Not assert_eq, which would keep both in memory, to print them.
+        assert!(*entry == E::of(position), "{position} is not what was sent");
         next = position + 1;
         delivered += 1;
         next
