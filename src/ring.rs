@@ -141,11 +141,13 @@ impl<'a> Ring<'a> {
             slot[slot.len() - 1].store(u64::from_le_bytes(last), Relaxed);
         }
         slot[0].store(position + 1, Release); // with the Acquire in `read`: the words come first
-        // Lines that a reader had last come from its core, and stores wait for that one by one. Asked
-        // for after the last store, in whose way it would be.
+        // Lines that a reader had last come from its core, and stores wait for that one by one: with
+        // two lines a slot that is more than an append takes.
         #[cfg(not(loom))]
-        for line in slot.chunks(8) {
-            prefetch(line.as_ptr().wrapping_add(AHEAD)); // behind the last slot: of no use, no harm
+        if slot.len() > 8 {
+            for line in slot.chunks(8) {
+                prefetch(line.as_ptr().wrapping_add(AHEAD)); // behind the last slot: of no use
+            }
         }
     }
 
