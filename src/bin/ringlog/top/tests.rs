@@ -29,6 +29,7 @@ fn reader(id: usize, lag: u64) -> Reader {
         position: 1_000_000 - lag,
         lag,
         lag_seconds: Some(lag as f64 / 20_000.0),
+        latency: Some(0.001),
         headroom,
         headroom_ratio: headroom as f64 / 16_384.0,
         headroom_seconds: Some(headroom as f64 / 20_000.0),
