@@ -7,7 +7,7 @@ mod common;
 
 use common::{Ended, Place, Running, Sample, run, start, until, until_longer};
 use nix::sys::signal::Signal;
-use ringlog::{Log, Timestamp};
+use ringlog::{Log, Polled, Timestamp};
 use roxmltree::{Document, Node, ParsingOptions};
 use std::fs;
 use std::path::Path;
@@ -296,6 +296,51 @@ fn ages_are_not_told_if_the_timestamps_are_none_of_appending() {
     let all = text(page.root());
     assert!(all.contains("the column time is not the time of appending"), "{all}");
     assert!(sentence(&page, "Reader 0 was gone all the time; nothing was lost").contains("last"));
+}
+
+#[test]
+fn a_latency_is_from_the_timestamp_of_the_newest_committed_entry_and_of_no_other() {
+    let place = Place::new();
+    let log = Log::options().capacity(64).create::<Sample>(place.shm.as_str()).unwrap();
+    let (mut writer, mut reader) =
+        (log.writer::<Sample>().unwrap(), log.reader::<Sample>(0).unwrap());
+    let mut append = |ms_ago: i64| {
+        let then = Timestamp::now().as_nanos() - ms_ago * 1_000_000;
+        writer.append(&Sample { time: Timestamp::from_nanos(then), value: 0 });
+        then
+    };
+    let mut commit = || {
+        while !matches!(reader.poll(), Polled::Empty) {}
+        reader.commit();
+        log.snapshot().unwrap().readers[0].commit_ns as i64
+    };
+    append(0);
+    commit();
+    for more in [10, 64] {
+        // Two looks, one before and one after.
+        let args = [&place.shm, "--for", "1h", "--every", "1h", "-o", "-"];
+        let watching = start(report(&place, &args));
+        until_it_watches(&watching);
+        append(0);
+        let newest = append(700);
+        let latency = (commit() - newest) as f64 / 1e6;
+        (0..more).for_each(|_| _ = append(500));
+        let ended = watching.stop();
+        assert_eq!((ended.code(), ended.stderr.as_str()), (0, ""));
+        let page = page(&ended.stdout);
+        let all = text(page.root());
+        if more == 64 {
+            assert!(all.contains("Not known: no reader was seen to commit"), "{all}");
+            continue;
+        }
+        let told = match latency < 999.5 {
+            true => format!("{latency:.0} ms"),
+            false => format!("{:.1} s", latency / 1e3),
+        };
+        let table = text(with_tag(&page, "table")[1]);
+        assert!(table.trim_end().ends_with(&told), "{table} {told}");
+        assert!(all.contains(&format!("reader 0: at most {told}")), "{all}");
+    }
 }
 
 #[test]
