@@ -3,13 +3,13 @@
 //! exactly what the log had; or it is set aside, byte for byte, and a new file has that. To come
 //! back once more changes nothing.
 //!
-//! Input: how much there is and how much of it was carried out; what is done to the file; what is
-//! done to the words; how it comes back.
+//! Input: how much there is, in what format, and how much of it was carried out; what is done to
+//! the file; what is done to the words; how it comes back.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use ringlog::layout::Header;
-use ringlog::sink::RowOptions;
+use ringlog::sink::{Format, RowOptions};
 use ringlog::{Error, Log, Raw, Report, Schema, Start, TimeFormat, Turn, Writer};
 use ringlog_fuzz::{Bytes, Image, bounded, directory};
 use std::fs::{self, File};
@@ -20,7 +20,13 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-const HEADER: &str = "seq,time,t,n\n";
+fn header(format: Format) -> &'static str {
+    match format {
+        Format::Csv => "seq,time,t,n\n",
+        Format::Jsonl => "",
+    }
+}
+
 const TEXTS: [&str; 8] = ["", "a", "\"", "b,", "\n", "é", "a\"b\"", "\r\n"];
 
 fn append(writer: &mut Writer<Raw>, count: u64) {
@@ -35,19 +41,28 @@ fn append(writer: &mut Writer<Raw>, count: u64) {
     }
 }
 
-fn row(position: u64, time: TimeFormat) -> String {
+fn row(position: u64, time: TimeFormat, format: Format) -> String {
     let text = TEXTS[position as usize % TEXTS.len()];
-    let text = match text.contains(['"', ',', '\r', '\n']) {
-        true => format!("\"{}\"", text.replace('"', "\"\"")),
-        false => text.to_owned(),
+    let rfc3339 = || format!("1970-01-01T00:{:02}:{:02}.000000000Z", position / 60, position % 60);
+    let time = match (time, format) {
+        (TimeFormat::Nanos, _) => (position * 1_000_000_000).to_string(),
+        (TimeFormat::Rfc3339, Format::Csv) => rfc3339(),
+        (TimeFormat::Rfc3339, Format::Jsonl) => format!("\"{}\"", rfc3339()),
     };
-    let time = match time {
-        TimeFormat::Nanos => (position * 1_000_000_000).to_string(),
-        TimeFormat::Rfc3339 => {
-            format!("1970-01-01T00:{:02}:{:02}.000000000Z", position / 60, position % 60)
+    let n = position * position;
+    match format {
+        Format::Csv => {
+            let text = match text.contains(['"', ',', '\r', '\n']) {
+                true => format!("\"{}\"", text.replace('"', "\"\"")),
+                false => text.to_owned(),
+            };
+            format!("{position},{time},{text},{n}\n")
         }
-    };
-    format!("{position},{time},{text},{}\n", position * position)
+        Format::Jsonl => {
+            let text = text.replace('"', "\\\"").replace('\n', "\\n").replace('\r', "\\r");
+            format!("{{\"seq\":{position},\"time\":{time},\"t\":\"{text}\",\"n\":{n}}}\n")
+        }
+    }
 }
 
 /// What a report did from where it came back to.
@@ -59,9 +74,9 @@ struct Carried {
 }
 
 impl Carried {
-    fn text(&self, time: TimeFormat) -> String {
+    fn text(&self, time: TimeFormat, format: Format) -> String {
         let lost = |position| self.lost.iter().any(|range| range.contains(&position));
-        (self.from..self.to).filter(|&p| !lost(p)).map(|p| row(p, time)).collect()
+        (self.from..self.to).filter(|&p| !lost(p)).map(|p| row(p, time, format)).collect()
     }
 }
 
@@ -70,10 +85,11 @@ fn carry(
     path: &Path,
     start: Start,
     time: TimeFormat,
+    format: Format,
     limit: u64,
 ) -> ringlog::Result<Carried> {
     let reader = log.reader_from::<Raw>(0, start)?;
-    let options = RowOptions { time, ..RowOptions::default() };
+    let options = RowOptions { format, time, sync: false };
     let (mut report, _) = Report::to_file(reader, path, options, Duration::MAX)?;
     let begun = report.reader().position();
     let settles = matches!(report.reader().attached().start, Start::Oldest | Start::Last(_));
@@ -104,13 +120,14 @@ fn files() -> Vec<(PathBuf, Vec<u8>)> {
 }
 
 /// The positions of the rows of a text, each a line but for line ends within quotes.
-fn positions(text: &[u8]) -> Vec<u64> {
+fn positions(text: &[u8], format: Format) -> Vec<u64> {
     let (mut found, mut quoted, mut begin) = (Vec::new(), false, 0);
     for (at, &byte) in text.iter().enumerate() {
-        quoted ^= byte == b'"';
+        quoted ^= byte == b'"' && format == Format::Csv;
         if byte == b'\n' && !quoted {
             let digits = text[begin..at].split(|&byte| byte == b',').next().unwrap();
-            found.push(str::from_utf8(digits).unwrap().parse().unwrap());
+            let digits = str::from_utf8(digits).unwrap().trim_start_matches("{\"seq\":");
+            found.push(digits.parse().unwrap());
             begin = at + 1;
         }
     }
@@ -120,7 +137,7 @@ fn positions(text: &[u8]) -> Vec<u64> {
 
 /// What is done to the file. Whether that can happen to a reporter that is killed, and whose file
 /// is then cut or deleted, and nothing else.
-fn change(data: &mut Bytes, path: &Path, next: u64, end: u64) -> bool {
+fn change(data: &mut Bytes, path: &Path, next: u64, end: u64, format: Format) -> bool {
     let (mut honest, mut shorter, mut next) = (true, false, next);
     for _ in 0..data.byte() % 5 {
         let open = || File::options().read(true).append(true).open(path);
@@ -143,8 +160,10 @@ fn change(data: &mut Bytes, path: &Path, next: u64, end: u64) -> bool {
             2 | 3 => {
                 next = (next + (at as u64 / 4 * u64::from(operation % 2))).min(end);
                 let to = (next + u64::from(data.byte() % 32)).min(end);
-                let mut rows: String = (next..to).map(|p| row(p, TimeFormat::Nanos)).collect();
-                let torn = if to < end { row(to, TimeFormat::Nanos) } else { String::new() };
+                let mut rows: String =
+                    (next..to).map(|p| row(p, TimeFormat::Nanos, format)).collect();
+                let torn =
+                    if to < end { row(to, TimeFormat::Nanos, format) } else { String::new() };
                 let part = usize::from(data.byte()) % torn.len().max(1);
                 let rows = {
                     rows += &String::from_utf8_lossy(&torn.as_bytes()[..part]);
@@ -173,8 +192,8 @@ fn change(data: &mut Bytes, path: &Path, next: u64, end: u64) -> bool {
             7 => {
                 let begin: u64 = data.byte().into();
                 let rows = begin..begin + u64::from(data.byte() % 16);
-                let rows: String = rows.map(|p| row(p, TimeFormat::Nanos)).collect();
-                fs::write(path, HEADER.to_owned() + &rows).unwrap();
+                let rows: String = rows.map(|p| row(p, TimeFormat::Nanos, format)).collect();
+                fs::write(path, header(format).to_owned() + &rows).unwrap();
                 honest = false;
             }
             8 => {
@@ -201,18 +220,21 @@ fuzz_target!(|data: &[u8]| {
     }
     let path = directory().join("output.csv");
     let schema = Schema::declared("time:timestamp,t:text4,n:u64").unwrap();
-    let image = Image::new(&schema, 4 << (data.byte() % 4));
+    let shape = data.byte();
+    let format = if shape < 0x80 { Format::Csv } else { Format::Jsonl };
+    let header = header(format);
+    let image = Image::new(&schema, 4 << (shape % 4));
     image.store();
     let log = image.open().unwrap();
     let mut writer = log.writer::<Raw>().unwrap();
     append(&mut writer, u64::from(data.byte() % 48));
     let nanos = TimeFormat::Nanos;
     let limit = u64::from(data.byte() % 48);
-    let first = carry(&log, &path, Start::Resume, nanos, limit).unwrap();
+    let first = carry(&log, &path, Start::Resume, nanos, format, limit).unwrap();
     append(&mut writer, u64::from(data.byte() % 48));
     let end = writer.position();
 
-    let mut honest = change(&mut data, &path, first.to, end);
+    let mut honest = change(&mut data, &path, first.to, end, format);
     let line = offset_of!(Header, readers);
     for _ in 0..data.byte() % 6 {
         let (which, choice) = (usize::from(data.byte()), data.byte());
@@ -240,7 +262,7 @@ fuzz_target!(|data: &[u8]| {
     let reader = log.reader::<Raw>(0).unwrap();
     let committed = reader.committed();
     drop(reader);
-    let carried = match carry(&log, &path, start, time, u64::MAX) {
+    let carried = match carry(&log, &path, start, time, format, u64::MAX) {
         Ok(carried) => carried,
         Err(Error::Invalid(why)) => {
             assert!(why.contains("is left alone"), "{why}");
@@ -254,7 +276,7 @@ fuzz_target!(|data: &[u8]| {
     let before = before.unwrap_or_default();
 
     assert_eq!(carried.to, end);
-    let text = carried.text(time);
+    let text = carried.text(time, format);
     let state = log.snapshot().unwrap().readers.swap_remove(0);
     assert_eq!(state.position, end);
     let kept = match &found[..] {
@@ -267,29 +289,29 @@ fuzz_target!(|data: &[u8]| {
         }
         many => panic!("{} files", many.len()),
     };
-    if kept == 0 || &after[..kept] == HEADER.as_bytes() {
-        assert_eq!(String::from_utf8_lossy(&after), HEADER.to_owned() + &text);
+    if kept == 0 || &after[..kept] == header.as_bytes() {
+        assert_eq!(String::from_utf8_lossy(&after), header.to_owned() + &text);
     } else {
         assert!(before.starts_with(&after[..kept]), "what was there has changed");
         assert_eq!(String::from_utf8_lossy(&after[kept..]), text);
         // What was committed is not looked at again, if it is all there.
         let mark = committed.mark as usize;
         let trusted =
-            if (HEADER.len()..=before.len()).contains(&mark) { mark } else { HEADER.len() };
-        let positions = positions(&after[trusted..]);
+            if (header.len()..=before.len()).contains(&mark) { mark } else { header.len() };
+        let positions = positions(&after[trusted..], format);
         assert!(positions.is_sorted_by(|a, b| a < b), "{positions:?}");
         assert!(positions.last().is_none_or(|&last| last < end));
     }
     if honest {
-        let positions = positions(&after[HEADER.len()..]);
-        let whole: String = positions.iter().map(|&p| row(p, time)).collect();
-        assert_eq!(String::from_utf8_lossy(&after), HEADER.to_owned() + &whole);
+        let positions = positions(&after[header.len()..], format);
+        let whole: String = positions.iter().map(|&p| row(p, time, format)).collect();
+        assert_eq!(String::from_utf8_lossy(&after), header.to_owned() + &whole);
         let passed = end - first.from; // what was gone before it began is nobody's loss
         assert_eq!(positions.len() as u64 + state.lost, passed, "delivered + lost = passed");
     }
 
     let inode = fs::metadata(&path).unwrap().ino();
-    let again = carry(&log, &path, Start::Resume, time, u64::MAX).unwrap();
+    let again = carry(&log, &path, Start::Resume, time, format, u64::MAX).unwrap();
     assert_eq!((again.from, again.to, again.rows), (end, end, 0));
     assert_eq!(files(), found, "coming back once more has changed something");
     assert_eq!(fs::metadata(&path).unwrap().ino(), inode);
