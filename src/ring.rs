@@ -142,7 +142,8 @@ impl<'a> Ring<'a> {
         }
         slot[0].store(position + 1, Release); // with the Acquire in `read`: the words come first
         // Lines that a reader had last come from its core, and stores wait for that one by one: with
-        // two lines a slot that is more than an append takes.
+        // two lines a slot that is more than an append takes. Behind the last store, or it is in
+        // the way of the first.
         #[cfg(not(loom))]
         if slot.len() > 8 {
             for line in slot.chunks(8) {
