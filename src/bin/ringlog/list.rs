@@ -2,7 +2,7 @@
 
 use crate::common::grouped;
 use crate::screen::{Cell, Look, bytes, has_colour, print, seconds, table};
-use crate::view::{State, View, Watched};
+use crate::view::{State, View, Watched, exit_on_fault};
 use crate::which::Owner;
 use ringlog::{Error, Log, Name};
 use std::path::PathBuf;
@@ -26,6 +26,7 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> anyhow::Result<()> {
+    exit_on_fault()?;
     let options = args.owner.options()?;
     let mut names = Log::all()?;
     for directory in &args.directories {

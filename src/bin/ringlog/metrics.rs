@@ -7,7 +7,7 @@ mod serve;
 use crate::common::{Failed, Stop, tell};
 use crate::screen::print;
 use crate::stat::interval;
-use crate::view::{Reader, State, View, Watched};
+use crate::view::{Reader, State, View, Watched, exit_on_fault};
 use crate::which::{Logs, explain};
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions, Permissions};
@@ -49,9 +49,7 @@ fn address(text: &str) -> Result<std::net::SocketAddr, String> {
 
 pub fn run(args: Args) -> anyhow::Result<()> {
     let stop = Stop::on_signals()?;
-    // Each look opens the log anew, and refuses one that is too short: what is left is the moment
-    // of the look.
-    ringlog::exit_on_fault("ringlog: a log was cut short while it was looked at", 6)?;
+    exit_on_fault()?;
     let mut exporter = Exporter::new(args.logs)?;
     #[cfg(feature = "serve")]
     if let Some(address) = args.listen {

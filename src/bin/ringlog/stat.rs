@@ -2,7 +2,7 @@
 
 use crate::common::{Stop, grouped, one_line, tell};
 use crate::screen::{Cell, Look, bytes, has_colour, moment, print, seconds, table};
-use crate::view::{Reader, State, View, Watchlist, Writer};
+use crate::view::{Reader, State, View, Watchlist, Writer, exit_on_fault};
 use crate::which::{Logs, explain};
 use std::io::{self, IsTerminal as _};
 use std::path::Path;
@@ -87,6 +87,7 @@ pub fn interval(text: &str) -> Result<Duration, String> {
 
 pub fn run(args: Args) -> anyhow::Result<()> {
     let stop = Stop::on_signals()?;
+    exit_on_fault()?;
     let colour = has_colour();
     let mut list = Watchlist::new(args.logs)?;
     list.look()?; // a rate takes two

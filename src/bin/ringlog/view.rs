@@ -14,6 +14,13 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 /// A reader that is behind and has not committed for so long is stalled.
 const STALLED: Duration = Duration::from_secs(2);
 
+/// From here on, a log whose memory is gone in the middle of a look is a line and exit code 6. One
+/// that was cut short before is refused by the look.
+pub fn exit_on_fault() -> anyhow::Result<()> {
+    let line = "ringlog: a log's file was cut short, or its disk failed, while it was looked at";
+    Ok(ringlog::exit_on_fault(line, 6)?)
+}
+
 /// Logs that are looked at again and again, while some come and some go.
 pub struct Watchlist {
     logs: Logs,

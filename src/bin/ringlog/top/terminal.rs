@@ -76,6 +76,5 @@ fn give_back() {
 /// terminal that is as it is now. One that was cut short before is told of on the screen.
 pub fn restore_on_fault() -> anyhow::Result<()> {
     ringlog::restore_on_fault(FAREWELL)?;
-    let line = "ringlog: a log's file was cut short, or its disk failed, while it was looked at";
-    Ok(ringlog::exit_on_fault(line, 6)?)
+    crate::view::exit_on_fault()
 }
