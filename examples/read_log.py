@@ -42,7 +42,7 @@ def rows(log):
     yield ",".join(["seq"] + [name for name, _, _ in columns])
     words = memoryview(log).cast("Q")  # an index is one aligned load of 8 bytes
     stamps = enumerate(words[0x200::slot_size // 8].tolist())
-    end = max(s for i, s in stamps if s == 0 or s < 1 << 62 and (s - 1) % capacity == i)
+    end = max((s for i, s in stamps if s < 1 << 62 and (s - 1) % capacity == i), default=0)
     for position in range(max(0, end - capacity), end):
         at = 0x1000 + position % capacity * slot_size
         if words[at // 8] == position + 1:
