@@ -40,13 +40,19 @@ Examples:
   reporter 5 --format jsonl                 JSON Lines, into output_5.jsonl
   reporter 6 --rotate 1G,1h                 a new file at each gigabyte, and at least each hour
 ";
+const COMPRESSED: &str = match cfg!(feature = "compress") {
+    true => {
+        "  reporter 7 --rotate 1d --compress zstd    a new file each day, the finished ones compressed\n"
+    }
+    false => "",
+};
 
 /// Carry a ring log out to CSV or JSON Lines, each entry exactly once, across any number of kills.
 ///
 /// Reader N keeps its place in the log. What is in the output file is never written again, and
 /// what the writer overwrote first is reported as lost, with its range. A full disk is waited for.
 #[derive(Parser, Debug)]
-#[command(name = "reporter", version, after_help = format!("{EXAMPLES}\n{EXIT_CODES}"))]
+#[command(name = "reporter", version, after_help = format!("{EXAMPLES}{COMPRESSED}\n{EXIT_CODES}"))]
 struct Args {
     /// Which of the eight readers to be
     #[arg(value_name = "N", value_parser = reader)]
