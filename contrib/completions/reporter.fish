@@ -4,7 +4,7 @@ complete -c reporter -l owner -d 'Believe a log that belongs to this user (name 
 complete -c reporter -s o -l output -d 'The file to write, `-` for stdout [default: output_N.csv or output_N.jsonl]' -r -F
 complete -c reporter -l format -d 'What a row looks like' -r -f -a "csv\t'A header `seq,<columns>`, then a line an entry'
 jsonl\t'JSON Lines: an object an entry, {"seq":12,"price":189.4500}'"
-complete -c reporter -l rotate -d 'Finish the file when it is so large (100M, 1G; a bare number is bytes) or so old (10m, 1h, 1d), and begin the next; both may be given. A finished one is output_N.POSITION.csv: where its rows begin' -r
+complete -c reporter -l rotate -d 'Finish the file when it is so large (100M, 1G; a bare number is bytes) or so old (10m, 1h, 1d), and begin the next; both may be given. A finished one has its first position in its name: output_N.000000000012345.csv' -r
 complete -c reporter -l compress -d 'Compress the files that --rotate has finished, while it goes on' -r -f -a "zstd\t'To FILE.zst'
 gz\t'To FILE.gz'"
 complete -c reporter -l idle -d 'What to do while there is nothing new' -r -f -a "spin\t'Look without a pause: one core for the lowest latency'

@@ -66,8 +66,8 @@ struct Args {
     #[arg(long, value_name = "FORMAT", default_value = "csv")]
     format: RowsAs,
     /// Finish the file when it is so large (100M, 1G; a bare number is bytes) or so old (10m, 1h,
-    /// 1d), and begin the next; both may be given. A finished one is output_N.POSITION.csv: where its
-    /// rows begin
+    /// 1d), and begin the next; both may be given. A finished one has its first position in its
+    /// name: output_N.000000000012345.csv
     #[arg(long, value_name = "SIZE|TIME", value_delimiter = ',', value_parser = limit)]
     rotate: Vec<Limit>,
     /// Compress the files that --rotate has finished, while it goes on
