@@ -483,7 +483,7 @@ fn names_of_processes_and_files_cannot_speak_to_the_terminal() {
     let mut feed = place.feed(64);
     feed.append(10);
     let program = place.file("\x1b[31mx\n");
-    fs::copy(env!("CARGO_BIN_EXE_reporter"), &program).unwrap();
+    symlink(env!("CARGO_BIN_EXE_reporter"), &program).unwrap();
     let args = ["4", "--shm", &place.shm, "--output", "\x1b[2J\n.csv"];
     let mut command = Command::new(program);
     command.args(args).current_dir(place.dir.path()).stdin(Stdio::null());

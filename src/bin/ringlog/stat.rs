@@ -56,6 +56,8 @@ JSON:
   readers.lost, readers.laps       entries lost, and how many times some were
   readers.overwritten              entries lost that it has not been told of yet
   readers.rate                     entries a second that it commits, just now
+  readers.latency                  seconds from its newest entry's timestamp to the commit of it,
+                                   if it has committed since the look before
   readers.output, readers.output_bytes
                                    the file it writes, if found; committed bytes of it
 
