@@ -269,6 +269,40 @@ fn a_reader_whose_disk_is_full_is_stalled_and_one_that_has_room_again_is_alive()
 }
 
 #[test]
+fn a_reader_that_never_began_has_lost_nothing_and_one_that_is_put_elsewhere_has_no_rate() {
+    let place = Place::new();
+    let mut feed = place.feed(64);
+    feed.append(10);
+    // It dies before it has a place: its output cannot be made.
+    let nowhere = place.file("nowhere/a.csv");
+    let ended = run(place.reporter(3, &["--once", "--output", nowhere.to_str().unwrap()]));
+    assert_eq!(ended.code(), 7, "{ended:?}");
+    feed.append(1000);
+    assert_eq!(stat(&place.shm)["readers"], serde_json::json!([]));
+
+    place.carry(3, &[]);
+    let mut command = ringlog(&["stat", &place.shm, "--json", "--watch", "20ms"]);
+    let mut watch = command.stdout(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(watch.stdout.take().unwrap()).lines();
+    let mut looks = lines.map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap());
+    looks.next().unwrap();
+    let set = ["reader", "3", "set", "oldest", &place.shm];
+    assert_eq!(run(ringlog(&set)).code(), 0);
+    feed.append(1);
+    let set = ["reader", "3", "set", "newest", &place.shm];
+    assert_eq!(run(ringlog(&set)).code(), 0);
+    for look in looks.by_ref() {
+        let reader = &look["readers"][0];
+        assert!(reader["rate"].as_f64().unwrap_or(0.0) == 0.0, "{reader}");
+        if reader["position"] == 1011 {
+            break;
+        }
+    }
+    watch.kill().unwrap();
+    watch.wait().unwrap();
+}
+
+#[test]
 fn a_reader_that_has_just_come_back_is_not_stalled() {
     let place = Place::new();
     let mut feed = place.feed(64);

@@ -751,3 +751,21 @@ fn losses_of_a_reporter_at_work_are_accounted_for() {
     let (code, said) = against(&place, &["output_0.csv"]);
     assert!(code == 3 && said.contains("(reader 0 has counted them as lost)"), "{said}");
 }
+
+#[test]
+fn what_a_pattern_catches_besides_the_parts_is_left_out_and_said() {
+    let place = Place::new();
+    let mut feed = place.feed(64);
+    feed.append(20);
+    place.carry(0, &[]);
+    let (half, aside) = ("output_0.000000000000000.csv.zst.tmp", "output_0.1.csv");
+    fs::write(place.file(half), "seq,time,value\n7,7,7\n").unwrap();
+    fs::write(place.file(aside), "seq,time,value\n3,1,1\n").unwrap();
+    let ended = ringlog(&place, &[&place.shm, "--against", half, aside, "output_0.csv"]);
+    assert_eq!(ended.code(), 0, "{ended:?}");
+    for file in [half, aside] {
+        assert!(ended.stderr.contains(&format!("{file}: left out")), "{ended:?}");
+    }
+    // Alone, it is looked at.
+    assert_eq!(against(&place, &[aside]).0, 6);
+}

@@ -22,7 +22,7 @@ Exit codes:
   0  done
   1  anything else
   2  usage
-  3  entries were lost, under --strict
+  3  entries were lost (--strict), or are missing in files (ringlog verify)
   4  claimed by another process
   5  no such log
   6  not a log that can be used: not ours, version, schema, geometry, damage

@@ -4,7 +4,7 @@ use crate::common::grouped;
 use crate::screen::{Cell, Look, bytes, has_colour, print, seconds, table};
 use crate::view::{State, View, Watched, exit_on_fault};
 use crate::which::Owner;
-use ringlog::{Error, Log, Name};
+use ringlog::{Log, Name};
 use std::path::PathBuf;
 
 /// The logs on this machine: those in shared memory, and those in directories given
@@ -48,17 +48,30 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         return Ok(());
     }
     if all.is_empty() {
-        return Ok(print("no logs; a writer makes one\n")?);
+        return Ok(print("no logs that you may read; a writer makes one\n")?);
     }
-    let heads = ["log", "writer", "newest", "end", "slots", "record", "size", "readers"];
-    let right = 3..7;
+    let heads = ["log", "writer", "silent", "end", "slots", "record", "size", "readers"];
+    let right = 2..7;
     let head = |(i, head): (usize, &&str)| {
         let cell = Cell { right: right.contains(&i), ..Cell::text(head) };
         cell.look(Look::Dim)
     };
+    let colour = has_colour();
     let mut rows = vec![heads.iter().enumerate().map(head).collect()];
-    rows.extend(all.iter().map(|(name, outcome)| row(name, outcome)));
-    Ok(print(&table(&rows, has_colour()))?)
+    let mut unusable = String::new();
+    for (name, outcome) in &all {
+        match outcome {
+            Ok(view) => rows.push(row(name, view)),
+            Err(why) => {
+                let why = why.to_string();
+                let why = why.strip_prefix(&format!("{name}: ")).unwrap_or(&why);
+                let why = Cell::text(why).look(Look::Red).padded(0, colour);
+                unusable += &format!("{}: {why}\n", Cell::text(name).text);
+            }
+        }
+    }
+    let usable = if rows.len() > 1 { table(&rows, colour) } else { String::new() };
+    Ok(print(&(usable + &unusable))?)
 }
 
 /// What cannot be shown.
@@ -68,19 +81,11 @@ struct Unusable {
     unusable: String,
 }
 
-fn row(name: &Name, outcome: &Result<View, Error>) -> Vec<Cell> {
-    let view = match outcome {
-        Ok(view) => view,
-        Err(why) => {
-            let why = why.to_string();
-            let why = why.strip_prefix(&format!("{name}: ")).unwrap_or(&why).to_owned();
-            return vec![Cell::text(name), Cell::text(why).look(Look::Red)];
-        }
-    };
+fn row(name: &Name, view: &View) -> Vec<Cell> {
     vec![
         Cell::text(name),
         Cell::text(view.writer.state.name()).look(view.writer.state.look()),
-        Cell::text(view.silent.map_or("-".to_owned(), |s| format!("{} ago", seconds(s)))),
+        Cell::number(view.silent.map_or("-".to_owned(), seconds)),
         Cell::number(grouped(view.end)),
         Cell::number(grouped(view.capacity)),
         Cell::number(format!("{} B", view.record_bytes)),

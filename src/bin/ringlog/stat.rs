@@ -13,7 +13,8 @@ const MOMENT: Duration = Duration::from_millis(200);
 
 const HELP: &str = "\
 Readers:
-  lag       entries it has not committed yet, and the age of the oldest of them
+  lag       entries it has not committed yet, and the age of the oldest of them; of what is
+            overwritten that is not known, and it is more (>) than that of the oldest still there
   headroom  entries the writer can still append before it loses one, and how long that
             lasts at the writer's rate if the reader did nothing
   lost      entries it was never given; + those it will be told of when it goes on
@@ -51,6 +52,7 @@ JSON:
   readers.commit_ns                when it last committed; 0 is never
   readers.position                 the first position it has not committed
   readers.lag, readers.lag_seconds  entries it has not committed, and the age of the oldest
+                                   of them that is still there
   readers.headroom, readers.headroom_ratio, readers.headroom_seconds
                                    entries until it loses one; of the capacity; seconds
   readers.lost, readers.laps       entries lost, and how many times some were
@@ -100,8 +102,8 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         let clears = args.watch.is_some() && !args.json && io::stdout().is_terminal();
         let mut text = if clears { "\x1b[H\x1b[2J".to_owned() } else { String::new() };
         if all.is_empty() && !args.json {
-            text +=
-                "no logs in shared memory; a writer makes one, `ringlog list DIR` finds others\n";
+            text += "no logs in shared memory that you may read; a writer makes one, `ringlog list DIR` \
+                 finds others\n";
         }
         let mut failed = None;
         for (i, (_, outcome)) in all.into_iter().enumerate() {
@@ -219,6 +221,10 @@ fn row(reader: &Reader) -> Vec<Cell> {
         Cell::number(grouped(reader.lag)),
         Cell::number(match reader.lag {
             0 => dash(),
+            // Of what is overwritten nobody knows when it came.
+            _ if reader.overwritten > 0 => {
+                reader.lag_seconds.map_or_else(dash, |age| format!("> {}", seconds(age)))
+            }
             _ => reader.lag_seconds.map_or_else(dash, seconds),
         }),
         Cell::number(format!("{:.0} %", 100.0 * reader.headroom_ratio)).look(reader.look()),

@@ -1,12 +1,12 @@
 //! `ringlog verify`: what is wrong with a log, and with files that its entries were carried out to.
 
 use crate::against::{Against, Outcome};
-use crate::common::{self, Failed, grouped};
+use crate::common::{self, Failed, grouped, tell};
 use crate::entries::entries;
 use crate::screen::print;
 use crate::which::OneLog;
 use std::fmt::Display;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Look at every word of a log, and at files of its rows, and say what is wrong where
 #[derive(clap::Args, Debug)]
@@ -17,7 +17,7 @@ nobody is misled. There is no checksum: a value that a writer could have stored 
 Of files it is proved that each position from the first to the last is there once, in order and whole,
 and equal, byte for byte, where the log still holds it; if not, it is said what is missing, and whether
 a reader has counted it as lost. Parts of one output are given together, in any order, compressed or
-not.
+not; what is half compressed is left out, and what was set aside beside its output.
 
 A log that goes on, with reporters at work, can be verified as well.
 
@@ -77,7 +77,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let mut gaps = false;
     if !args.against.is_empty() {
         let mut findings = Findings::new(args.limit);
-        match Against::new(&log)?.read(&args.against, &mut findings)? {
+        match Against::new(&log)?.read(&of_one_output(args.against), &mut findings)? {
             Outcome::Wrong => damage += 1,
             Outcome::Gaps => gaps = true,
             Outcome::Good => {}
@@ -89,6 +89,35 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         (0, ..) => Err(Failed(6, "the files hold rows that are wrong".to_owned()).into()),
         _ => Err(Failed(6, format!("{} is damaged", log.name())).into()),
     }
+}
+
+/// The files without those that a pattern such as `output_0.*` has caught as well: what is half
+/// compressed, and what a reporter has set aside, which is of another log, or of before a reader was
+/// put elsewhere.
+fn of_one_output(files: Vec<PathBuf>) -> Vec<PathBuf> {
+    let (taken, left): (Vec<_>, Vec<_>) = files.iter().cloned().partition(|file| {
+        !is_half_made(file) && !is_aside(file).is_some_and(|of| files.contains(&of))
+    });
+    for file in left {
+        let why = match is_half_made(&file) {
+            true => "is half compressed",
+            false => "was set aside by a reporter; give it alone to look at it",
+        };
+        tell(format_args!("ringlog: {}: left out, for it {why}", file.display()));
+    }
+    taken
+}
+
+fn is_half_made(file: &Path) -> bool {
+    file.extension().is_some_and(|extension| extension == "tmp")
+}
+
+/// `out.csv`, if this is `out.1.csv`: the number of a finished part has 15 digits.
+fn is_aside(file: &Path) -> Option<PathBuf> {
+    let (rest, number) = file.file_stem()?.to_str()?.rsplit_once('.')?;
+    let is_number = number.len() < 15 && number.bytes().all(|byte| byte.is_ascii_digit());
+    let of = file.with_file_name(format!("{rest}.{}", file.extension()?.to_str()?));
+    (is_number && !number.is_empty()).then_some(of)
 }
 
 /// Says what was found, up to a limit.

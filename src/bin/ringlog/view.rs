@@ -72,10 +72,19 @@ struct Before {
     /// What its memory is made of: dear to ask, where there are many logs.
     pages: String,
     end: u64,
-    /// Of each reader: where it was, and since when it has been seen there, and behind.
-    readers: Vec<(u64, Option<Instant>)>,
+    readers: Vec<Place>,
     /// When the end was last seen to move, if ever.
     moved: Option<Instant>,
+}
+
+/// Where a reader was.
+#[derive(Clone, Copy)]
+struct Place {
+    /// Who it was.
+    attached_ns: u64,
+    position: u64,
+    /// Since when it has been seen there, and behind.
+    stuck: Option<Instant>,
 }
 
 /// A log at one moment. All times are in seconds; what is not known is `None`.
@@ -108,7 +117,7 @@ pub struct View {
     /// How long the ring lasts at this rate: so long may a reader be away.
     pub lasts: Option<f64>,
     pub writer: Writer,
-    /// Those that anybody has ever been.
+    /// Those that live, or have ever committed.
     pub readers: Vec<Reader>,
 }
 
@@ -285,21 +294,28 @@ impl Watched {
         let pages = before.as_ref().map_or_else(|| entries.pages(), |before| before.pages.clone());
 
         let stuck = |reader: &ReaderState| {
-            let position = before.as_ref().map(|before| before.readers[reader.id].0);
-            let since = before.as_ref().and_then(|before| before.readers[reader.id].1);
+            let was = before.as_ref().map(|before| before.readers[reader.id]);
+            // Somebody else may have been put elsewhere: that is no progress.
+            let was = was.filter(|was| was.attached_ns == reader.attached_ns);
+            let position = was.map(|was| was.position);
             let stays = position == Some(reader.position) && reader.position < end;
-            (position, stays.then(|| since.unwrap_or(when)))
+            (position, stays.then(|| was.and_then(|was| was.stuck).unwrap_or(when)))
         };
         let stuck: Vec<_> = snapshot.readers.iter().map(stuck).collect();
 
         let mut readers = Vec::new();
-        for reader in snapshot.readers.iter().filter(|reader| reader.known) {
-            let (lag, headroom) = (snapshot.lag(reader.id), snapshot.headroom(reader.id));
+        // Who has committed nothing has no place yet, but the oldest entry when it begins.
+        let has_place = |reader: &&ReaderState| reader.commit_ns > 0 || reader.position > 0;
+        let known = |reader: &&ReaderState| reader.known && (reader.alive || has_place(reader));
+        for reader in snapshot.readers.iter().filter(known) {
+            let first = if has_place(&reader) { reader.position } else { oldest };
+            let lag = end.saturating_sub(first);
+            let headroom = capacity.saturating_sub(lag);
             let process = Process::of(reader.pid).filter(|_| reader.alive);
             let (position_before, stuck) = stuck[reader.id];
             let lag_seconds = match lag {
                 0 => Some(0.0),
-                _ => entries.age(reader.position, now_ns),
+                _ => entries.age(first, now_ns),
             };
             let committed = position_before.filter(|&before| before < reader.position);
             let latency =
@@ -334,7 +350,7 @@ impl Watched {
                 headroom_seconds: at_rate(headroom),
                 lost: reader.lost,
                 laps: reader.laps,
-                overwritten: oldest.saturating_sub(reader.position),
+                overwritten: oldest.saturating_sub(first),
                 rate: per_second(reader.position, position_before),
                 // Seen between the two stores of a commit, it would be before its entries.
                 latency: latency.filter(|&latency| latency >= 0.0),
@@ -376,8 +392,12 @@ impl Watched {
             },
             readers,
         };
-        let positions = snapshot.readers.iter().map(|reader| reader.position);
-        let readers = positions.zip(stuck.into_iter().map(|(_, since)| since)).collect();
+        let readers = snapshot.readers.iter().zip(stuck).map(|(reader, (_, stuck))| Place {
+            attached_ns: reader.attached_ns,
+            position: reader.position,
+            stuck,
+        });
+        let readers = readers.collect();
         let pages = view.pages.clone();
         self.before = Some(Before { id: log.id(), when, pages, end, readers, moved });
         Ok(view)
