@@ -281,9 +281,8 @@ fn a_reader_that_never_began_has_lost_nothing_and_one_that_is_put_elsewhere_has_
     assert_eq!(stat(&place.shm)["readers"], serde_json::json!([]));
 
     place.carry(3, &[]);
-    let mut command = ringlog(&["stat", &place.shm, "--json", "--watch", "20ms"]);
-    let mut watch = command.stdout(Stdio::piped()).spawn().unwrap();
-    let lines = BufReader::new(watch.stdout.take().unwrap()).lines();
+    let mut watch = start(ringlog(&["stat", &place.shm, "--json", "--watch", "20ms"]));
+    let lines = BufReader::new(watch.take_stdout()).lines();
     let mut looks = lines.map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap());
     looks.next().unwrap();
     let set = ["reader", "3", "set", "oldest", &place.shm];
@@ -298,8 +297,6 @@ fn a_reader_that_never_began_has_lost_nothing_and_one_that_is_put_elsewhere_has_
             break;
         }
     }
-    watch.kill().unwrap();
-    watch.wait().unwrap();
 }
 
 #[test]
