@@ -264,7 +264,7 @@ fn a_log_that_comes_and_goes_and_is_cut_short_is_told_of_while_it_goes_on_lookin
     tmux.until_shown("no such log");
     let feed = place.feed(64);
     tmux.until_shown("no readers yet");
-    drop(feed.log.reader::<common::Sample>(3).unwrap());
+    feed.log.reader::<common::Sample>(3).unwrap().commit();
     tmux.until_line(" 3   gone");
     Log::remove(place.shm.as_str()).unwrap();
     tmux.until_shown("no such log");
