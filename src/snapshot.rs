@@ -74,6 +74,14 @@ pub struct ReaderState {
     pub output_length: u64,
 }
 
+impl ReaderState {
+    /// Whether it has committed anything. Who has not has no place in the log yet, whatever its
+    /// position and lag are: it will begin at the oldest entry, and has lost nothing.
+    pub fn has_place(&self) -> bool {
+        self.commit_ns > 0 || self.position > 0
+    }
+}
+
 #[cfg(feature = "report")]
 impl ReaderState {
     /// Whether the file at `path` is the one it writes: the log knows it by its inode and birth

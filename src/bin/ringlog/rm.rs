@@ -86,7 +86,7 @@ fn holders(snapshot: &Snapshot) -> Vec<String> {
 /// What goes with a log, for who did not know.
 fn what_goes(snapshot: &Snapshot, holders: &[String]) -> String {
     let mut said = String::new();
-    for reader in snapshot.readers.iter().filter(|reader| reader.known) {
+    for reader in snapshot.readers.iter().filter(|reader| reader.has_place()) {
         let lag = snapshot.lag(reader.id);
         if lag > 0 {
             said += &format!("; reader {} had {} still to carry out", reader.id, entries(lag));

@@ -304,11 +304,9 @@ impl Watched {
         let stuck: Vec<_> = snapshot.readers.iter().map(stuck).collect();
 
         let mut readers = Vec::new();
-        // Who has committed nothing has no place yet, but the oldest entry when it begins.
-        let has_place = |reader: &&ReaderState| reader.commit_ns > 0 || reader.position > 0;
-        let known = |reader: &&ReaderState| reader.known && (reader.alive || has_place(reader));
+        let known = |reader: &&ReaderState| reader.known && (reader.alive || reader.has_place());
         for reader in snapshot.readers.iter().filter(known) {
-            let first = if has_place(&reader) { reader.position } else { oldest };
+            let first = if reader.has_place() { reader.position } else { oldest };
             let lag = end.saturating_sub(first);
             let headroom = capacity.saturating_sub(lag);
             let process = Process::of(reader.pid).filter(|_| reader.alive);

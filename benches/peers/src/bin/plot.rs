@@ -351,7 +351,8 @@ fn page(results: &Results) -> Result<String> {
 const WHY: &str = "
 ## Where another is faster, and why
 
-By experiments, each on this machine, with one thing taken out at a time.
+By experiments of 21 November 2026 on this machine, with one thing taken out at a time; their code and
+figures are not kept, so take what follows as reasons and not as measurements.
 
 - **Within one process** a reader may take entries where they lie, and a writer may wait for it: disruptor
   and rtrb store no stamp, for they need not tell a reader in another process that an entry is whole.

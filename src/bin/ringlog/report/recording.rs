@@ -132,7 +132,7 @@ fn rows(reader: &Reader) -> u64 {
 
 /// What a reader has not had and never will.
 fn lost(reader: &Reader) -> u64 {
-    if has_place(reader) { reader.lost.saturating_add(reader.overwritten) } else { 0 }
+    reader.lost.saturating_add(reader.overwritten)
 }
 
 impl Track {
