@@ -127,20 +127,95 @@ impl Cursor {
         }
     }
 
-    /// The next entries into `records`, as many as are there.
+    /// The next entries into `records`.
     #[inline]
     fn poll_batch<R: Record>(&mut self, records: &mut [R]) -> Polled<usize> {
-        let [first, rest @ ..] = records else { return Polled::Empty };
-        let polled = self.poll(bytemuck::bytes_of_mut(first));
-        polled.with(|()| {
-            let (ring, wanted) = (self.segment.ring(), rest.iter_mut().zip(self.position..));
-            let is_there = |(record, position): (&mut R, u64)| {
-                ring.read(position, bytemuck::bytes_of_mut(record)) == Seen::Entry
-            };
-            let more = wanted.map(is_there).take_while(|&there| there).count();
-            self.position += more as u64;
-            1 + more
-        })
+        let position = self.position;
+        let mut taken = self.take_published(records);
+        if taken == 0 {
+            let Some(first) = records.first_mut() else { return Polled::Empty };
+            let polled = self.poll(bytemuck::bytes_of_mut(first));
+            if !matches!(polled, Polled::Entry { .. }) {
+                return polled.with(|()| 0);
+            }
+            taken = 1;
+        }
+        if let more @ [_, ..] = &mut records[taken..] {
+            self.ask_the_writer();
+            taken += self.take_published(more);
+        }
+        Polled::Entry { position, record: taken }
+    }
+
+    /// The next entries, at most `limit`, each to `each`.
+    #[inline(always)] // `each` is best where it is called
+    fn poll_each<R: Record>(
+        &mut self,
+        limit: usize,
+        mut each: impl FnMut(u64, &R),
+    ) -> Polled<usize> {
+        let position = self.position;
+        let mut taken = self.give_published(limit, &mut each);
+        if taken == 0 {
+            if limit == 0 {
+                return Polled::Empty;
+            }
+            let mut record = R::zeroed();
+            let polled = self.poll(bytemuck::bytes_of_mut(&mut record));
+            if !matches!(polled, Polled::Entry { .. }) {
+                return polled.with(|()| 0);
+            }
+            each(position, &record);
+            taken = 1;
+        }
+        if taken < limit {
+            self.ask_the_writer();
+            taken += self.give_published(limit - taken, &mut each);
+        }
+        Polled::Entry { position, record: taken }
+    }
+
+    /// How many of the next `limit` entries are known to be there. Those alone are asked for: to look
+    /// at a slot that is being filled takes its line away from the writer.
+    #[inline]
+    fn known(&self, limit: usize) -> u64 {
+        self.published.saturating_sub(self.position).min(limit as u64)
+    }
+
+    /// Lets more be known. Only once an entry was there: a look at a silent log leaves the writer's
+    /// line alone.
+    #[inline]
+    fn ask_the_writer(&mut self) {
+        let written = self.segment.ring().written(&self.segment.header().write_ptr);
+        self.published = self.published.max(written);
+    }
+
+    #[inline(always)] // as `poll`
+    fn take_published<R: Record>(&mut self, records: &mut [R]) -> usize {
+        let (ring, wanted) = (self.segment.ring(), self.known(records.len()) as usize);
+        let is_there = |(record, position): (&mut R, u64)| {
+            ring.read_published(position, bytemuck::bytes_of_mut(record))
+        };
+        let taken = records[..wanted].iter_mut().zip(self.position..).map(is_there);
+        let taken = taken.take_while(|&there| there).count();
+        self.position += taken as u64;
+        taken
+    }
+
+    #[inline(always)] // as `poll`
+    fn give_published<R: Record>(&mut self, limit: usize, each: &mut impl FnMut(u64, &R)) -> usize {
+        let begin = self.position;
+        let end = begin + self.known(limit);
+        while self.position < end {
+            let (position, mut record) = (self.position, R::zeroed());
+            let bytes = bytemuck::bytes_of_mut(&mut record);
+            if !self.segment.ring().read_published(position, bytes) {
+                break;
+            }
+            self.position = position + 1;
+            each(position, &record);
+        }
+        (self.position - begin) as usize
     }
 
     #[cold]
@@ -416,9 +491,11 @@ impl<R: Record> Reader<R> {
         polled.with(|()| record)
     }
 
-    /// The next entries, in order, into the front of `records`, as many as are there: how many
-    /// that was comes as the record of the first one's position. The same as [`poll`](Reader::poll)
-    /// of each, and cheaper. What lies behind them in `records` means nothing afterwards.
+    /// The next entries, in order, into the front of `records`: how many comes as the record of the
+    /// first one's position. The same as [`poll`](Reader::poll) of each, and cheaper. These are as
+    /// many as are there, up to the write pointer; of those beyond it, that a batch under way has
+    /// stored or a writer who died in one has left, it takes one. What lies behind them in `records`
+    /// means nothing afterwards.
     ///
     /// ```
     /// # use ringlog::{Log, Pod, Polled, Zeroable, record};
@@ -443,6 +520,34 @@ impl<R: Record> Reader<R> {
     #[inline]
     pub fn poll_batch(&mut self, records: &mut [R]) -> Polled<usize> {
         let polled = self.cursor.poll_batch(records);
+        self.tally(&polled);
+        polled
+    }
+
+    /// The next entries, in order, but at most `limit`, each with its position to `each`: how many
+    /// comes as the record of the first one's position. As [`poll_batch`](Reader::poll_batch), and
+    /// cheaper still, since nothing of an entry has to go to memory. An entry is taken when `each` is
+    /// called with it, even if that panics.
+    ///
+    /// ```
+    /// # use ringlog::{Log, Pod, Zeroable, record};
+    /// # #[repr(C)]
+    /// # #[derive(Clone, Copy, Pod, Zeroable)]
+    /// # struct Sample { value: f64 }
+    /// # record!(Sample { value });
+    /// # let name = format!("/ringlog-doc-poll-each-{}", std::process::id());
+    /// # let log = Log::create::<Sample>(name.as_str())?;
+    /// # log.writer::<Sample>()?.append_batch(&[Sample { value: 1.5 }, Sample { value: 2.5 }]);
+    /// let mut reader = log.reader::<Sample>(0)?;
+    /// let mut sum = 0.0;
+    /// reader.poll_each(64, |_position, sample| sum += sample.value);
+    /// # assert_eq!((reader.position(), sum), (2, 4.0));
+    /// # Log::remove(name.as_str())?;
+    /// # Ok::<(), ringlog::Error>(())
+    /// ```
+    #[inline]
+    pub fn poll_each(&mut self, limit: usize, each: impl FnMut(u64, &R)) -> Polled<usize> {
+        let polled = self.cursor.poll_each(limit, each);
         self.tally(&polled);
         polled
     }
@@ -511,10 +616,16 @@ impl<R: Record> Observer<R> {
         self.cursor.poll(bytemuck::bytes_of_mut(&mut record)).with(|()| record)
     }
 
-    /// The next entries, as many as are there, as [`Reader::poll_batch`].
+    /// The next entries, as [`Reader::poll_batch`].
     #[inline]
     pub fn poll_batch(&mut self, records: &mut [R]) -> Polled<usize> {
         self.cursor.poll_batch(records)
+    }
+
+    /// The next entries, as [`Reader::poll_each`].
+    #[inline]
+    pub fn poll_each(&mut self, limit: usize, each: impl FnMut(u64, &R)) -> Polled<usize> {
+        self.cursor.poll_each(limit, each)
     }
 }
 

@@ -19,8 +19,11 @@
 //! does whoever was lapped, of all stamps below the one it found: it may take them for published,
 //! and report what is not there as lost.
 //!
+//! Of an entry that is known to have been published, the second look is enough.
+//!
 //! A reader that keeps up polls the very line the entry will arrive in, and never touches a line
-//! that the writer owns but for its own read pointer, once per batch.
+//! that the writer owns but for its own read pointer, once per commit, and, if it takes many at a
+//! time, the write pointer: only when it found an entry and knows of no more.
 
 #![forbid(unsafe_code)]
 
@@ -29,7 +32,11 @@ use crate::layout::{
 };
 #[cfg(not(loom))]
 use crate::segment::prefetch;
+#[cfg(all(target_arch = "x86_64", not(any(test, loom))))]
+use crate::segment::{load_pair, store_pair};
 use crate::sync::{AtomicU64, Ordering, fence};
+#[cfg(not(all(target_arch = "x86_64", not(any(test, loom)))))]
+use crate::sync::{load_pair, store_pair};
 use bytemuck::Pod;
 
 use Ordering::{Acquire, Relaxed, Release, SeqCst};
@@ -97,7 +104,7 @@ impl<'a> Ring<'a> {
     /// and three. Only the writer calls this, with each position once.
     #[inline]
     pub fn publish(&self, write_ptr: &AtomicU64, position: u64, record: &[u8]) {
-        self.fill(position, record);
+        self.fill::<false>(position, record);
         self.advance(write_ptr, position + 1);
     }
 
@@ -113,7 +120,7 @@ impl<'a> Ring<'a> {
         let mut next = position;
         for piece in records.chunks(self.geometry.capacity() as usize / 2) {
             for record in piece {
-                self.fill(next, bytemuck::bytes_of(record));
+                self.fill::<true>(next, bytemuck::bytes_of(record));
                 next += 1;
             }
             self.advance(write_ptr, next);
@@ -125,27 +132,24 @@ impl<'a> Ring<'a> {
     /// and the write pointer says nothing of it yet. It may be half a ring behind: then the entry
     /// below it is still there, and [`end`](Ring::end) goes on from there.
     #[inline(always)] // as `slot`
-    fn fill(&self, position: u64, record: &[u8]) {
+    fn fill<const BATCH: bool>(&self, position: u64, record: &[u8]) {
         // Cut to a length that is known where the record's type is, so that the loop unrolls.
         let slot = self.slot(position, record.len());
         // With the Acquires in `read` and `look`: all stamps below `position` come first.
         slot[0].store(WRITING | position, Release);
         fence(Release); // with the fence(Acquire) in `read`: no new word without the new stamp
-        let (whole, rest) = record.as_chunks();
-        for (word, bytes) in slot[1..].iter().zip(whole) {
-            word.store(u64::from_le_bytes(*bytes), Relaxed);
-        }
-        if !rest.is_empty() {
-            let mut last = [0; 8];
-            last[..rest.len()].copy_from_slice(rest);
-            slot[slot.len() - 1].store(u64::from_le_bytes(last), Relaxed);
+        // A record that was just made is in registers, and would have to go to memory to be paired.
+        if BATCH {
+            store_pairs(&slot[1..], record)
+        } else {
+            store(&slot[1..], record)
         }
         slot[0].store(position + 1, Release); // with the Acquire in `read`: the words come first
-        // Lines that a reader had last come from its core, and stores wait for that one by one: with
-        // two lines a slot that is more than an append takes. Behind the last store, or it is in
-        // the way of the first.
+        // Lines that a reader had last come from its core, and stores wait for that one by one: in a
+        // batch, or with two lines a slot, that is more than an append takes. Behind the last store,
+        // or it is in the way of the first.
         #[cfg(not(loom))]
-        if slot.len() > 8 {
+        if BATCH || slot.len() > 8 {
             for line in slot.chunks(8) {
                 prefetch(line.as_ptr().wrapping_add(AHEAD)); // behind the last slot: of no use
             }
@@ -174,14 +178,7 @@ impl<'a> Ring<'a> {
         let slot = self.slot(position, record.len());
         let stamp = slot[0].load(Acquire); // with both stamp stores in `publish`
         if stamp == position + 1 {
-            let (whole, rest) = record.as_chunks_mut();
-            for (word, bytes) in slot[1..].iter().zip(whole) {
-                *bytes = word.load(Relaxed).to_le_bytes();
-            }
-            if !rest.is_empty() {
-                let last = slot[slot.len() - 1].load(Relaxed).to_le_bytes();
-                rest.copy_from_slice(&last[..rest.len()]);
-            }
+            load(&slot[1..], record);
             fence(Acquire); // with the fence(Release) in `publish`: a new word shows a new stamp
             let again = slot[0].load(Relaxed); // the fence above orders it
             if again == stamp {
@@ -191,6 +188,27 @@ impl<'a> Ring<'a> {
             return self.tell(again, position);
         }
         self.tell(stamp, position)
+    }
+
+    /// Copies the record of a position that has been published, as the caller knows, into `record`,
+    /// if it is still there: a first look would find nothing new. What is in `record` means something
+    /// only if it is.
+    #[inline(always)] // as `slot`
+    pub fn read_published(&self, position: u64, record: &mut [u8]) -> bool {
+        let slot = self.slot(position, record.len());
+        load_pairs(&slot[1..], record);
+        fence(Acquire); // with the fence(Release) in `fill`: a new word shows a new stamp
+        slot[0].load(Relaxed) == position + 1 // the fence above orders it
+    }
+
+    /// The write pointer, if the entry below it bears it out, and 0 if not: all below have been
+    /// published. Cheaper than [`end`](Ring::end), and may be behind it.
+    #[inline]
+    pub fn written(&self, write_ptr: &AtomicU64) -> u64 {
+        let written = write_ptr.load(Relaxed); // the stamp orders it
+        let last = self.stamp(written.wrapping_sub(1));
+        // With the last stamp store in `fill`: all entries below come first.
+        if last.load(Acquire) == written { written } else { 0 }
     }
 
     /// Copies the slot of `position` as it is, all that is behind the stamp, and gives the stamp;
@@ -348,6 +366,57 @@ impl<'a> Ring<'a> {
             Some((holder, if stamp & WRITING != 0 { holder } else { holder + 1 }))
         })
     }
+}
+
+/// Stores a record's words, all Relaxed; the last may have bytes to spare.
+#[inline(always)] // as `slot`
+fn store(words: &[AtomicU64], record: &[u8]) {
+    let (whole, rest) = record.as_chunks();
+    for (word, bytes) in words.iter().zip(whole) {
+        word.store(u64::from_le_bytes(*bytes), Relaxed);
+    }
+    if !rest.is_empty() {
+        let mut last = [0; 8];
+        last[..rest.len()].copy_from_slice(rest);
+        words[whole.len()].store(u64::from_le_bytes(last), Relaxed);
+    }
+}
+
+/// As [`store`], two words at a time but for the first: then no pair lies across two lines.
+#[inline(always)] // as `slot`
+fn store_pairs(words: &[AtomicU64], record: &[u8]) {
+    let (first, others) = record.split_at(record.len().min(8));
+    store(words, first);
+    let (pairs, rest) = others.as_chunks();
+    for (words, pair) in words[1..].as_chunks().0.iter().zip(pairs) {
+        store_pair(words, pair);
+    }
+    store(&words[1 + 2 * pairs.len()..], rest);
+}
+
+/// Loads a record's words, all Relaxed.
+#[inline(always)] // as `slot`
+fn load(words: &[AtomicU64], record: &mut [u8]) {
+    let (whole, rest) = record.as_chunks_mut();
+    for (word, bytes) in words.iter().zip(&mut *whole) {
+        *bytes = word.load(Relaxed).to_le_bytes();
+    }
+    if !rest.is_empty() {
+        let last = words[whole.len()].load(Relaxed).to_le_bytes();
+        rest.copy_from_slice(&last[..rest.len()]);
+    }
+}
+
+/// As [`load`], in the pairs of [`store_pairs`].
+#[inline(always)] // as `slot`
+fn load_pairs(words: &[AtomicU64], record: &mut [u8]) {
+    let (first, others) = record.split_at_mut(record.len().min(8));
+    load(words, first);
+    let (pairs, rest) = others.as_chunks_mut();
+    for (words, pair) in words[1..].as_chunks().0.iter().zip(&mut *pairs) {
+        *pair = load_pair(words);
+    }
+    load(&words[1 + 2 * pairs.len()..], rest);
 }
 
 /// Says that somebody is about to sleep, who then looks once more whether there is a reason to, and

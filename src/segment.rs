@@ -20,6 +20,10 @@ use crate::sync::{AtomicU64, Ordering};
 use memmap2::Advice;
 use memmap2::{MmapOptions, MmapRaw};
 use nix::libc;
+#[cfg(target_arch = "x86_64")]
+use std::arch::asm;
+#[cfg(all(target_arch = "x86_64", not(any(test, loom))))]
+use std::arch::x86_64::__m128i;
 use std::fmt;
 use std::fs::File;
 use std::io;
@@ -739,18 +743,47 @@ pub(crate) fn remove(name: &Name) -> Result<()> {
     std::fs::remove_file(&path).map_err(Error::io(format!("{name}: cannot be removed")))
 }
 
-/// Asks the processor for the cache line at `word`, which need not be there: a hint, that loads and
-/// stores nothing.
+/// Asks the processor for the cache line at `word`, which need not be there, to store to it: a hint,
+/// that loads and stores nothing.
 #[inline(always)]
 pub(crate) fn prefetch(word: *const AtomicU64) {
+    // Not `_mm_prefetch`, which fetches a line only to load from it, and leaves half of the wait.
     #[cfg(target_arch = "x86_64")]
-    {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: a prefetch never faults, whatever the address, and no program sees what it did.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(word.cast()) };
+    // SAFETY: a prefetch never faults, whatever the address, and no program sees what it did; where
+    // a processor knows none for stores, it does nothing.
+    unsafe {
+        asm!("prefetchw [{}]", in(reg) word, options(nostack, preserves_flags, readonly));
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = word;
+}
+
+/// Stores two words at once: as `sync::store_pair`, which stands in for it elsewhere.
+#[cfg(all(target_arch = "x86_64", not(any(test, loom))))]
+#[inline(always)]
+pub(crate) fn store_pair(words: &[AtomicU64; 2], pair: &[u8; 16]) {
+    let pair: __m128i = bytemuck::cast(*pair);
+    // SAFETY: it stores the 16 bytes of these two words, which any number of threads may store to.
+    // Rust takes it for two Relaxed stores, and they are no less: an aligned word is stored whole,
+    // and stores of all widths become visible in their order.
+    unsafe {
+        asm!("movups [{}], {}", in(reg) words, in(xmm_reg) pair, options(nostack, preserves_flags));
+    }
+}
+
+/// Loads two words at once: as `sync::load_pair`, which stands in for it elsewhere.
+#[cfg(all(target_arch = "x86_64", not(any(test, loom))))]
+#[inline(always)]
+pub(crate) fn load_pair(words: &[AtomicU64; 2]) -> [u8; 16] {
+    let pair: __m128i;
+    // SAFETY: it loads the 16 bytes of these two words, which may be stored to meanwhile. Rust takes
+    // it for two Relaxed loads, and they are no less: an aligned word is loaded whole, and loads of
+    // all widths are carried out in their order. Not `pure`: the next may find something else.
+    unsafe {
+        asm!("movups {}, [{}]", out(xmm_reg) pair, in(reg) words,
+            options(nostack, preserves_flags, readonly));
+    }
+    bytemuck::cast(pair)
 }
 
 /// Sleeps until `wake_all`, but at most so long, and not at all if the word has another value.

@@ -93,6 +93,19 @@ fn whoever_sees_the_write_pointer_sees_every_stamp_below_it() {
 }
 
 #[test]
+fn whoever_knows_that_entries_were_published_gets_them_whole_by_one_look_at_each() {
+    fn reader(heap: &Heap) {
+        let written = heap.ring().written(&heap.write_ptr);
+        see_every_stamp(heap, written);
+        for position in 0..written {
+            heap.read_published(position);
+        }
+    }
+    model(3, 0, 3, &[reader]);
+    model(3, 2, 2, &[reader]);
+}
+
+#[test]
 fn the_end_is_not_before_a_write_pointer_that_was_seen_nor_beyond_a_stamp_that_is_not() {
     fn reader(heap: &Heap) {
         let pointer = heap.write_ptr.load(Relaxed);
@@ -210,7 +223,7 @@ fn readers_go_on_while_a_writer_is_killed_and_another_goes_on() {
 #[test]
 fn a_batch_that_is_killed_is_a_whole_prefix_of_it_and_is_gone_on_from() {
     fn batch(heap: &Heap, position: u64) {
-        heap.append_batch(position..position + 3);
+        heap.append_batch::<[u8; 16]>(position..position + 3);
     }
     restart(1, (4, 2), batch, &[4, 8, 13], see_all);
 }

@@ -10,6 +10,7 @@ use crate::layout::{
 };
 use crate::sync::AtomicU64;
 use crate::sync::Ordering::Relaxed;
+use bytemuck::Pod;
 use std::ops::Range;
 
 /// A ring with its write pointer.
@@ -43,10 +44,10 @@ impl Heap {
         self.ring().publish(&self.write_ptr, position, &self.entry(position));
     }
 
-    /// A batch of entries, of 16 bytes each.
-    pub fn append_batch(&self, positions: Range<u64>) -> u64 {
-        let records: Vec<[u8; 16]> =
-            positions.clone().map(|position| self.entry(position).try_into().unwrap()).collect();
+    /// A batch of entries, of `R`'s size each.
+    pub fn append_batch<R: Pod>(&self, positions: Range<u64>) -> u64 {
+        let record = |position| bytemuck::pod_read_unaligned(&self.entry(position));
+        let records: Vec<R> = positions.clone().map(record).collect();
         self.ring().publish_batch(&self.write_ptr, positions.start, &records)
     }
 
@@ -58,6 +59,14 @@ impl Heap {
             assert_eq!(record, self.entry(position), "torn, or not the entry at {position}");
         }
         seen
+    }
+
+    /// Asks for an entry that has been published: if it is still there, it is whole.
+    pub fn read_published(&self, position: u64) -> bool {
+        let mut record = vec![0xEE; self.geometry.entry_size()];
+        let there = self.ring().read_published(position, &mut record);
+        assert!(!there || record == self.entry(position), "torn, or not the entry at {position}");
+        there
     }
 
     /// Copies the slot of `position` as it is: each word is of the entry that its stamp stands for,

@@ -77,6 +77,47 @@ fn an_entry_of_any_size_is_read_back_as_it_was_written_until_it_is_lapped() {
 }
 
 #[test]
+fn a_batch_of_any_size_of_entries_is_read_back_as_it_was_written_until_it_is_lapped() {
+    fn of<R: Pod>() {
+        let heap = Heap::new(8, size_of::<R>());
+        for begin in (0..24).step_by(3) {
+            assert_eq!(heap.append_batch::<R>(begin..begin + 3), begin + 3);
+            assert_eq!(heap.ring().written(&heap.write_ptr), begin + 3);
+            for position in 0..begin + 3 {
+                let held = position + 8 >= begin + 3;
+                assert_eq!(heap.read(position) == Seen::Entry, held, "{position} of {begin}");
+                assert_eq!(heap.read_published(position), held, "{position} of {begin}");
+            }
+        }
+    }
+    of::<u8>();
+    of::<[u8; 7]>();
+    of::<u64>();
+    of::<[u8; 15]>();
+    of::<[u8; 16]>();
+    of::<[u8; 17]>();
+    of::<[u32; 5]>();
+    of::<[u32; 6]>();
+    of::<[u8; 25]>();
+    of::<[u64; 7]>();
+    of::<[u64; 8]>();
+    of::<[u16; 32]>();
+    of::<[u32; 31]>();
+}
+
+#[test]
+fn a_write_pointer_that_no_entry_bears_out_says_nothing() {
+    let heap = Heap::filled(8, 20, true);
+    for pointer in [0, 1, 8, 11, 12, 13, 19, 20, 21, 28, 1 << 40, u64::MAX] {
+        heap.write_ptr.store(pointer, Relaxed);
+        // 20 has been begun, over 12.
+        let due = if (14..=20).contains(&pointer) { pointer } else { 0 };
+        assert_eq!(heap.ring().written(&heap.write_ptr), due, "{pointer}");
+    }
+    assert_eq!(Heap::new(8, 8).ring().written(&Heap::new(8, 8).write_ptr), 0);
+}
+
+#[test]
 fn a_stamp_tells_empty_from_passed_from_damaged() {
     let (heap, p) = (Heap::new(8, 8), 21);
     for (stamp, seen) in [
@@ -173,7 +214,7 @@ fn a_writer_killed_between_its_last_two_stores_is_rolled_forward() {
 #[test]
 fn a_writer_killed_at_any_store_leaves_a_whole_prefix_of_what_it_appends() {
     fn batch(heap: &Heap, positions: Range<u64>) {
-        heap.append_batch(positions);
+        heap.append_batch::<[u8; 16]>(positions);
     }
     fn singly(heap: &Heap, positions: Range<u64>) {
         positions.for_each(|position| heap.append(position));

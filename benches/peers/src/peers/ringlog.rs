@@ -9,22 +9,19 @@ impl<E: Entry> Channel<E> for Ringlog {
     const NAME: &'static str = "ringlog";
     const FULL: &'static [Full] = &[Full::Overwrites];
     type Sender = Writer<E>;
-    type Receiver = To<E>;
+    type Receiver = Reader<E>;
 
     fn create(
         name: &str,
         terms: Terms,
-    ) -> (impl FnOnce() -> Writer<E> + Send, impl FnOnce() -> To<E> + Send) {
+    ) -> (impl FnOnce() -> Writer<E> + Send, impl FnOnce() -> Reader<E> + Send) {
         let name = format!("/{name}");
         Log::options().capacity(terms.slots as u64).create::<E>(name.as_str()).expect("a log");
         let log = move || Log::open(name.as_str()).expect("the log");
         let there = log.clone();
         (
             move || log().writer().expect("its writer"),
-            move || To {
-                reader: there().reader(0).expect("its reader"),
-                buffer: [E::zeroed(); BATCH],
-            },
+            move || there().reader(0).expect("its reader"),
         )
     }
 }
@@ -43,15 +40,10 @@ impl<E: Entry> Sender<E> for Writer<E> {
     }
 }
 
-pub struct To<E> {
-    reader: Reader<E>,
-    buffer: [E; BATCH],
-}
-
-impl<E: Entry> Receiver<E> for To<E> {
+impl<E: Entry> Receiver<E> for Reader<E> {
     #[inline]
     fn poll(&mut self, mut each: impl FnMut(&E)) -> usize {
-        match self.reader.poll() {
+        match Reader::<E>::poll(self) {
             Polled::Entry { record, .. } => {
                 each(&record);
                 1
@@ -61,12 +53,9 @@ impl<E: Entry> Receiver<E> for To<E> {
     }
 
     #[inline]
-    fn poll_batch(&mut self, each: impl FnMut(&E)) -> usize {
-        match self.reader.poll_batch(&mut self.buffer) {
-            Polled::Entry { record: count, .. } => {
-                self.buffer[..count].iter().for_each(each);
-                count
-            }
+    fn poll_batch(&mut self, mut each: impl FnMut(&E)) -> usize {
+        match self.poll_each(BATCH, |_, entry| each(entry)) {
+            Polled::Entry { record: count, .. } => count,
             Polled::Empty | Polled::Lost(_) => 0,
         }
     }
