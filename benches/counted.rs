@@ -32,12 +32,13 @@ const BATCH: usize = 64;
 
 type Work = fn(u64) -> Result<()>;
 
-const WORKS: [(&str, Work); 8] = [
+const WORKS: [(&str, Work); 9] = [
     ("append", |count| appended(count, append)),
     ("append_batch", |count| appended(count, append_batch)),
     ("append_wake", |count| appended(count, append_and_wake)),
     ("poll", |count| polled(count, poll)),
     ("poll_batch", |count| polled(count, poll_batches)),
+    ("poll_each", |count| polled(count, poll_each)),
     ("poll_commit", |count| polled(count, poll_and_commit)),
     ("poll_empty", found_empty),
     ("report", reported),
@@ -131,6 +132,14 @@ fn poll_and_commit(reader: &mut Reader<Sample>) -> u64 {
         sum += sum_of(&record);
         reader.commit();
     }
+    sum
+}
+
+#[inline(never)]
+fn poll_each(reader: &mut Reader<Sample>) -> u64 {
+    let mut sum = 0;
+    let mut add = |_, sample: &Sample| sum += sum_of(sample);
+    while let Polled::Entry { .. } = reader.poll_each(BATCH, &mut add) {}
     sum
 }
 

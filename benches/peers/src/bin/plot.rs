@@ -356,15 +356,14 @@ figures are not kept, so take what follows as reasons and not as measurements.
 
 - **Within one process** a reader may take entries where they lie, and a writer may wait for it: disruptor
   and rtrb store no stamp, for they need not tell a reader in another process that an entry is whole.
-  ringlog stores a stamp twice beside the words of an entry, and a reader looks at it twice.
+  ringlog stores a stamp twice beside the words of an entry, and a reader looks at it once more.
 - **With 64 bytes** an entry and its stamp are two cache lines here, so that none lies across a page, which
-  is what reaches a disk at once; others move one line an entry, or a line and an eighth. The writer
-  fetches such slots ahead, which about doubled these streams with 1,024 slots. Slots of 72 or 80
-  bytes, in a model, gave a tenth more in batches and nothing one by one: not worth another format.
+  is what reaches a disk at once; others move one line an entry, or a line and an eighth. Slots of 72
+  bytes, in a model, reached disruptor and rtrb in batches on the large ring, and would give that up.
 - **A reader on the writer's heels** takes back the lines that are just being written. It polls the very
   line its entry will arrive in, which is what makes the round trip short, and costs where the reader
-  is as fast as the writer. To pause before it looks again gave twice the stream of 64-byte batches,
-  and would be 400 ns more in each round trip.
+  is as fast as the writer. Who takes many at a time stops at the write pointer, which spares most of
+  that.
 ";
 
 fn tables(page: &mut String, results: &Results, bytes: u64) -> Result<()> {
