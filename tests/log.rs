@@ -1539,3 +1539,122 @@ fn a_reader_that_takes_ten_milliseconds_for_an_entry_slows_neither_writer_nor_re
     );
     assert!(u128::from(with) < SLOW.as_nanos(), "as if it waited for it");
 }
+
+/// Words of which each tells the entry and its place.
+fn words<const N: usize>(position: u64) -> [u32; N] {
+    std::array::from_fn(|place| (position as u32).wrapping_mul(0x9E37_79B9) ^ (place as u32) << 24)
+}
+
+macro_rules! sized {
+    ($($name:ident $words:literal),+) => {$(
+        #[repr(C)]
+        #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+        struct $name {
+            first: u32,
+            others: [u32; $words - 1],
+        }
+        record!($name { first });
+
+        impl $name {
+            fn at(position: u64) -> $name {
+                let [first, others @ ..] = words::<$words>(position);
+                $name { first, others }
+            }
+
+            /// In batches and one by one, taken in every way there is.
+            fn is_read_back() {
+                let place = Place::new();
+                let log = Log::options().capacity(8).create::<$name>(place.shm.as_str()).unwrap();
+                let mut writer = log.writer::<$name>().unwrap();
+                let mut reader = log.reader::<$name>(0).unwrap();
+                for round in 0..5 {
+                    let begin = round * 7;
+                    let records: Vec<_> = (begin..begin + 6).map($name::at).collect();
+                    assert_eq!(writer.append_batch(&records), begin..begin + 6);
+                    writer.append(&$name::at(begin + 6));
+                    let entry = Polled::Entry { position: begin, record: $name::at(begin) };
+                    assert_eq!(reader.poll(), entry);
+                    let mut records = [$name::at(99); 2];
+                    let two = Polled::Entry { position: begin + 1, record: 2 };
+                    assert_eq!(reader.poll_batch(&mut records), two);
+                    assert_eq!(records, [begin + 1, begin + 2].map($name::at));
+                    let mut next = begin + 3;
+                    let polled = reader.poll_each(9, |position, record| {
+                        assert_eq!((position, *record), (next, $name::at(next)));
+                        next += 1;
+                    });
+                    assert_eq!(polled, Polled::Entry { position: begin + 3, record: 4 });
+                    assert_eq!((next, reader.poll_each(9, |_, _| {})), (begin + 7, Polled::Empty));
+                }
+                assert_eq!(reader.poll_each(0, |_, _| {}), Polled::Empty);
+            }
+        }
+    )+};
+}
+sized!(Words1 1, Words2 2, Words3 3, Words4 4, Words5 5, Words6 6, Words7 7);
+sized!(Words14 14, Words16 16, Words17 17, Words29 29, Words30 30, Words31 31);
+
+#[test]
+fn records_of_any_size_are_taken_as_they_were_appended_in_batches_or_one_by_one() {
+    Words1::is_read_back();
+    Words2::is_read_back();
+    Words3::is_read_back();
+    Words4::is_read_back();
+    Words5::is_read_back();
+    Words6::is_read_back();
+    Words7::is_read_back();
+    Words14::is_read_back();
+    Words16::is_read_back();
+    Words17::is_read_back();
+    Words29::is_read_back();
+    Words30::is_read_back();
+    Words31::is_read_back();
+}
+
+#[test]
+fn batches_that_are_lapped_while_they_are_taken_are_whole_and_nothing_is_unaccounted_for() {
+    const COUNT: u64 = 300_000;
+    let place = Place::new();
+    let log = Log::options().capacity(64).create::<Words30>(place.shm.as_str()).unwrap();
+    let mut reader = log.reader::<Words30>(0).unwrap();
+    let mut writer = log.writer::<Words30>().unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            let (mut next, mut delivered) = (0, 0);
+            while next < COUNT {
+                let polled = reader.poll_each(16, |position, record| {
+                    assert_eq!((position, *record), (next, Words30::at(next)));
+                    (next, delivered) = (next + 1, delivered + 1);
+                });
+                match polled {
+                    Polled::Lost(range) => next = range.end,
+                    Polled::Entry { .. } => {}
+                    Polled::Empty => std::thread::yield_now(),
+                }
+            }
+            assert_eq!((next, delivered + reader.lost()), (COUNT, COUNT));
+            assert!(delivered > 0);
+        });
+        for begin in (0..COUNT).step_by(8) {
+            let records: [_; 8] = std::array::from_fn(|i| Words30::at(begin + i as u64));
+            writer.append_batch(&records);
+            if begin % 64 == 0 {
+                std::thread::yield_now(); // with few cores, the other would be lapped all the time
+            }
+        }
+    });
+}
+
+#[test]
+fn an_entry_whose_closure_panics_is_taken_and_the_next_poll_goes_on_behind_it() {
+    let place = Place::new();
+    let log = filled(&place, 16, 0);
+    let mut reader = log.reader::<Sample>(0).unwrap();
+    log.writer::<Sample>().unwrap().append_batch(&[0, 1, 2, 3].map(Sample::at));
+    let poll = std::panic::AssertUnwindSafe(|| {
+        reader.poll_each(9, |position, _| assert!(position != 2, "as it is meant to"))
+    });
+    std::panic::catch_unwind(poll).unwrap_err();
+    assert_eq!(reader.position(), 3);
+    assert_eq!(reader.poll(), Polled::Entry { position: 3, record: Sample::at(3) });
+}
