@@ -69,12 +69,15 @@ struct Cursor {
     position: u64,
     /// All below is known to have been published, whatever the slots say.
     published: u64,
+    /// All below has been published by the word of a stamp, so that one look at each is enough. What
+    /// else is said of the end, by a pointer, may be more.
+    written: u64,
 }
 
 impl Cursor {
     fn at(segment: Segment, start: Start, resume: u64) -> Result<Cursor> {
         segment.make_ready()?;
-        let mut cursor = Cursor { segment, position: 0, published: 0 };
+        let mut cursor = Cursor { segment, position: 0, published: 0, written: 0 };
         cursor.seek(start, resume)?;
         Ok(cursor)
     }
@@ -131,7 +134,7 @@ impl Cursor {
     #[inline]
     fn poll_batch<R: Record>(&mut self, records: &mut [R]) -> Polled<usize> {
         let position = self.position;
-        let mut taken = self.take_published(records);
+        let mut taken = self.take_known(records);
         if taken == 0 {
             let Some(first) = records.first_mut() else { return Polled::Empty };
             let polled = self.poll(bytemuck::bytes_of_mut(first));
@@ -142,7 +145,7 @@ impl Cursor {
         }
         if let more @ [_, ..] = &mut records[taken..] {
             self.ask_the_writer();
-            taken += self.take_published(more);
+            taken += self.take_known(more);
         }
         Polled::Entry { position, record: taken }
     }
@@ -155,7 +158,7 @@ impl Cursor {
         mut each: impl FnMut(u64, &R),
     ) -> Polled<usize> {
         let position = self.position;
-        let mut taken = self.give_published(limit, &mut each);
+        let mut taken = self.give_known(limit, &mut each);
         if taken == 0 {
             if limit == 0 {
                 return Polled::Empty;
@@ -170,7 +173,7 @@ impl Cursor {
         }
         if taken < limit {
             self.ask_the_writer();
-            taken += self.give_published(limit - taken, &mut each);
+            taken += self.give_known(limit - taken, &mut each);
         }
         Polled::Entry { position, record: taken }
     }
@@ -179,7 +182,7 @@ impl Cursor {
     /// at a slot that is being filled takes its line away from the writer.
     #[inline]
     fn known(&self, limit: usize) -> u64 {
-        self.published.saturating_sub(self.position).min(limit as u64)
+        self.written.saturating_sub(self.position).min(limit as u64)
     }
 
     /// Lets more be known. Only once an entry was there: a look at a silent log leaves the writer's
@@ -187,11 +190,11 @@ impl Cursor {
     #[inline]
     fn ask_the_writer(&mut self) {
         let written = self.segment.ring().written(&self.segment.header().write_ptr);
-        self.published = self.published.max(written);
+        self.written = self.written.max(written);
     }
 
     #[inline(always)] // as `poll`
-    fn take_published<R: Record>(&mut self, records: &mut [R]) -> usize {
+    fn take_known<R: Record>(&mut self, records: &mut [R]) -> usize {
         let (ring, wanted) = (self.segment.ring(), self.known(records.len()) as usize);
         let is_there = |(record, position): (&mut R, u64)| {
             ring.read_published(position, bytemuck::bytes_of_mut(record))
@@ -203,7 +206,7 @@ impl Cursor {
     }
 
     #[inline(always)] // as `poll`
-    fn give_published<R: Record>(&mut self, limit: usize, each: &mut impl FnMut(u64, &R)) -> usize {
+    fn give_known<R: Record>(&mut self, limit: usize, each: &mut impl FnMut(u64, &R)) -> usize {
         let begin = self.position;
         let end = begin + self.known(limit);
         while self.position < end {

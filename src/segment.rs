@@ -1,7 +1,8 @@
 //! A file in memory and the words in it: made, opened, checked, claimed. The only file with
-//! `unsafe` in it: it turns a mapping into `&[AtomicU64]`, fetches lines of it ahead, puts readers to
-//! sleep on one of its words and wakes them, and sees to those who would be left with a mapping that
-//! is no longer theirs: a forked child, and a process whose file was cut short.
+//! `unsafe` in it: it turns a mapping into `&[AtomicU64]`, fetches lines of it ahead and copies
+//! words of it in pairs, puts readers to sleep on one of its words and wakes them, and sees to those
+//! who would be left with a mapping that is no longer theirs: a forked child, and a process whose
+//! file was cut short.
 //! Stands on `layout`, `schema`, `platform`, `error`.
 //!
 //! Nothing else of a log is trusted either: whoever opens one checks the file's type, owner and
