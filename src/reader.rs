@@ -386,6 +386,13 @@ impl<R> Reader<R> {
         self.cursor.segment.sleep(at_most, || self.cursor.is_ready());
     }
 
+    /// Sleeps until a writer attaches, but at most so long, and not if there is one, or has been.
+    pub(crate) fn sleep_until_writer(&self, at_most: Duration) {
+        // In this order: what the last writer appended is there when it is gone.
+        let stay_awake = || self.has_writer() || self.cursor.is_ready();
+        self.cursor.segment.sleep(at_most, stay_awake);
+    }
+
     /// Which reader this is.
     pub fn id(&self) -> usize {
         self.id

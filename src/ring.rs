@@ -444,6 +444,13 @@ pub(crate) fn has_sleepers(sleepers: &AtomicU64) -> bool {
     asleep
 }
 
+/// As [`has_sleepers`], and nobody is missed: whoever it does not find, and who looks once more for
+/// what was done before this, finds that.
+pub(crate) fn has_any_sleepers(sleepers: &AtomicU64) -> bool {
+    fence(SeqCst); // with the one in `fall_asleep`
+    has_sleepers(sleepers)
+}
+
 /// Stores a checkpoint of reader `i` so that a kill between any two stores leaves the old one or
 /// the new one: it goes beside the one that counts, and the read pointer's store makes it count.
 pub(crate) fn commit(read_ptr: &AtomicU64, line: &ReaderLine, checkpoint: &Checkpoint) {

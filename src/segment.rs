@@ -510,6 +510,13 @@ impl Segment {
         }
     }
 
+    /// As [`wake`](Segment::wake), and whoever falls asleep meanwhile sees what was done before.
+    pub fn wake_everybody(&self) {
+        if ring::has_any_sleepers(&self.header().sleepers) {
+            wake_all(&self.header().sleepers);
+        }
+    }
+
     /// Writes what is mapped back to the file system, if that keeps it anywhere.
     pub fn sync(&self) -> io::Result<()> {
         self.slots.map.flush()?;

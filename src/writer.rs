@@ -68,6 +68,7 @@ impl<R> Writer<R> {
         for (word, id) in line.boot_id.iter().zip(segment.boot()) {
             word.store(id, Release);
         }
+        segment.wake_everybody(); // who slept because there was no writer
         let recovered = (pointer != end).then_some(Recovered { pointer, end });
         Ok(Writer { segment, next: end, recovered, claims, record: PhantomData })
     }

@@ -51,7 +51,7 @@ impl Engine<'_> {
     }
 
     fn word(&self) -> u64 {
-        word(self.place, offset_of!(Header, sleepers))
+        sleepers(self.place)
     }
 
     fn set_word(&self, value: u64) {
@@ -74,6 +74,10 @@ fn word(place: &Place, at: usize) -> u64 {
     u64::from_le_bytes(bytes)
 }
 
+fn sleepers(place: &Place) -> u64 {
+    word(place, offset_of!(Header, sleepers))
+}
+
 fn set_word(place: &Place, at: usize, value: u64) {
     file(place).write_all_at(&value.to_le_bytes(), at as u64).unwrap();
 }
@@ -92,14 +96,17 @@ fn victim() {
     let orders: Vec<_> = orders.split(' ').collect();
     let log = || Log::open(orders[1]).unwrap();
     let number = |i: usize| orders[i].parse::<u64>().unwrap();
-    let idle = |ms| Idle::new(Wait::Block(Duration::from_millis(ms)));
+    let idle = |i| match orders.get(i) {
+        Some(_) => Idle::new(Wait::Block(Duration::from_millis(number(i)))),
+        None => Idle::new(Wait::default()),
+    };
     match orders[0] {
         "read" | "stop" => {
             if orders[0] == "stop" {
                 until_seized();
             }
             let mut reader = log().reader::<Sample>(number(2) as usize).unwrap();
-            let mut idle = idle(number(3));
+            let mut idle = idle(3);
             loop {
                 match reader.poll() {
                     Polled::Empty => idle.wait(&reader),
@@ -109,7 +116,7 @@ fn victim() {
         }
         "observe" => {
             let mut observer = log().observe::<Sample>(Start::Oldest).unwrap();
-            let mut idle = idle(number(2));
+            let mut idle = idle(2);
             loop {
                 match observer.poll() {
                     Polled::Empty => idle.pause(),
@@ -119,6 +126,7 @@ fn victim() {
         }
         "write" => {
             let mut writer = log().writer::<Sample>().unwrap();
+            eprintln!("attached");
             until_seized();
             for _ in 0..number(2) {
                 append(&mut writer);
@@ -182,6 +190,45 @@ fn a_sleeper_is_woken_by_the_writer_and_not_by_its_bound() {
         engine.writer.wake();
         reader.until_said(&entry);
     }
+}
+
+/// An engine that wants nobody woken pays for nobody.
+#[test]
+fn an_append_looks_at_no_sleeper() {
+    let place = Place::new();
+    let mut engine = Engine::new(&place);
+    until_reader_sleeps(&reader(&place, 0, MINUTE));
+    engine.append();
+    assert_eq!(engine.word(), 1);
+}
+
+/// The word counts: it moves on only when somebody is woken.
+#[test]
+fn without_a_writer_a_reader_sleeps_until_one_attaches_which_wakes_it() {
+    let place = Place::new();
+    let Engine { log, writer, .. } = Engine::new(&place);
+    drop(writer);
+    let reader = start(victim_of(&format!("read {} 0", place.shm)));
+    for value in 0..20 {
+        until_reader_sleeps(&reader);
+        let before = sleepers(&place);
+        let mut writer = log.writer::<Sample>().unwrap();
+        assert!(sleepers(&place) > before | 1, "{before}: nobody was woken");
+        assert_eq!(append(&mut writer), value);
+        reader.until_said(&format!("entry {value}."));
+    }
+}
+
+/// It may be killed before it comes to that, or be a program that knows of no sleepers.
+#[test]
+fn without_a_writer_a_reader_looks_now_and_then() {
+    let place = Place::new();
+    drop(Engine::new(&place));
+    let reader = start(victim_of(&format!("read {} 0", place.shm)));
+    until_reader_sleeps(&reader);
+    // As one does that has come and gone meanwhile.
+    set_word(&place, HEADER_SIZE, 1);
+    reader.until_said("entry 0.");
 }
 
 #[test]
@@ -340,9 +387,12 @@ mod counted {
         Traced::start(victim_of(orders), Command::spawn, thread)
     }
 
-    /// How many wakes a writer that appends so often, and looks for sleepers each time, makes.
-    fn wakes(place: &Place, appends: u64) -> Option<u64> {
+    /// How many wakes a writer that appends so often, and looks for sleepers each time, makes. What
+    /// happens between it attaches and its first append.
+    fn wakes(place: &Place, appends: u64, happens: impl FnOnce()) -> Option<u64> {
         let mut writer = traced(&format!("write {} {appends}", place.shm))?;
+        assert_eq!(writer.hear(), "attached");
+        happens();
         writer.tell("go");
         assert_eq!(writer.wait(), Stop::Signal(Signal::SIGSTOP));
         let mut edges = 0;
@@ -363,23 +413,23 @@ mod counted {
     fn a_sleeper_that_is_killed_or_stopped_costs_the_writer_one_wake_and_no_more() {
         for deed in [Signal::SIGKILL, Signal::SIGSTOP] {
             let place = Place::new();
-            let mut engine = Engine::new(&place);
-            let mut reader = Some(reader(&place, 0, MINUTE));
-            until_reader_sleeps(reader.as_ref().unwrap());
-            match deed {
-                Signal::SIGKILL => reader.take().unwrap().kill(),
-                _ => reader.as_ref().unwrap().freeze(),
-            }
-            assert_eq!(engine.word(), 1);
-            engine.append(); // looks at no sleeper
-            assert_eq!(engine.word(), 1);
-            drop(engine.writer);
-            let Some(wakes) = wakes(&place, 100) else { return };
-            assert_eq!((wakes, word(&place, offset_of!(Header, sleepers))), (1, 2), "{deed}");
+            drop(Engine::new(&place));
+            let mut frozen = None;
+            let wakes = wakes(&place, 100, || {
+                let reader = reader(&place, 0, MINUTE);
+                until_reader_sleeps(&reader);
+                match deed {
+                    Signal::SIGKILL => reader.kill(),
+                    _ => frozen.insert(reader).freeze(),
+                }
+                assert_eq!(sleepers(&place), 1);
+            });
+            let Some(wakes) = wakes else { return };
+            assert_eq!((wakes, sleepers(&place)), (1, 2), "{deed}");
             figure(6, format_args!("sleeper, {deed}: {wakes} wake in 100 appends after it"));
-            if let Some(reader) = reader {
+            if let Some(reader) = frozen {
                 reader.signal(Signal::SIGCONT);
-                reader.until_said("entry 100.");
+                reader.until_said("entry 99.");
             }
         }
     }
@@ -388,8 +438,42 @@ mod counted {
     fn a_writer_without_sleepers_makes_no_system_call_to_wake_them() {
         let place = Place::new();
         drop(Engine::new(&place));
-        let Some(wakes) = wakes(&place, 100) else { return };
-        assert_eq!((wakes, word(&place, offset_of!(Header, sleepers))), (0, 0));
+        let Some(wakes) = wakes(&place, 100, || ()) else { return };
+        assert_eq!((wakes, sleepers(&place)), (0, 0));
+    }
+
+    #[test]
+    fn without_a_writer_a_reader_sleeps_long_each_time() {
+        let place = Place::new();
+        drop(Engine::new(&place));
+        let Some(mut reader) = traced(&format!("stop {} 0", place.shm)) else { return };
+        reader.tell("go");
+        assert_eq!(reader.wait(), Stop::Signal(Signal::SIGSTOP));
+        let (mut long, mut short) = (0, 0);
+        while long < 2 * 10 {
+            assert_eq!(reader.call(), Stop::Call);
+            let request = reader.request();
+            long += u64::from(request.number == libc::SYS_futex);
+            short += u64::from(request.number == libc::SYS_clock_nanosleep && long > 0);
+        }
+        assert_eq!(short, 0);
+    }
+
+    /// A silent writer may append at any time, more than the log holds in the time that a wake takes.
+    #[test]
+    fn beside_a_silent_writer_a_reader_looks_again_and_again_and_is_not_to_be_woken() {
+        let place = Place::new();
+        let _engine = Engine::new(&place);
+        let Some(mut reader) = traced(&format!("stop {} 0", place.shm)) else { return };
+        reader.tell("go");
+        assert_eq!(reader.wait(), Stop::Signal(Signal::SIGSTOP));
+        let mut naps = 0;
+        while naps < 2 * 300 {
+            assert_eq!(reader.call(), Stop::Call);
+            let request = reader.request();
+            naps += u64::from(request.number == libc::SYS_clock_nanosleep);
+        }
+        assert_eq!(sleepers(&place), 0);
     }
 
     #[test]
@@ -423,11 +507,16 @@ mod counted {
 #[test]
 fn the_writer_program_wakes_who_sleeps() {
     let place = Place::new();
-    let at = offset_of!(Header, sleepers);
-    assert_eq!(run(place.writer(&["--count", "1"])).code(), 0);
-    set_word(&place, at, 1);
-    assert_eq!(run(place.writer(&["--count", "5"])).code(), 0);
-    assert_eq!(word(&place, at), 2);
+    let writer = start(place.writer(&[]));
+    until("it has begun", || {
+        Log::open(place.shm.as_str()).ok()?.snapshot().ok()?.end.checked_sub(1)
+    });
+    for _ in 0..3 {
+        let asleep = sleepers(&place) | 1;
+        set_word(&place, offset_of!(Header, sleepers), asleep);
+        until("all are woken", || (sleepers(&place) == asleep + 1).then_some(()));
+    }
+    assert_eq!(writer.stop().code(), 0);
 }
 
 #[test]

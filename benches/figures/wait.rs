@@ -9,8 +9,9 @@
 //! two threads pinned to two cores, with a pause of 1 to 4 ms before each append, so that who waits
 //! has come to its longest sleep.
 //!
-//! *idle*: the processor time of a reporter on a silent log, as a part of one core. Bare: a loop of
-//! sleeps of 1 ms and nothing else, which is what the machine makes of a thousand wake-ups.
+//! *idle*: the processor time of a reporter on a silent log, as a part of one core: beside a writer
+//! that lives and appends nothing, and after it has gone. Bare: a loop of sleeps of 1 ms and nothing
+//! else, which is what the machine makes of a thousand wake-ups.
 
 use crate::append::append_to_log;
 use crate::common::{
@@ -199,10 +200,13 @@ fn latency(here: usize, there: usize) -> Result<()> {
 
 // --- idle ---------------------------------------------------------------------------------------
 
+const GONE: &str = "the writer is gone";
+
 fn idle() -> Result<()> {
     line("idle", "a reporter on a silent log, part of a core; the aim is below 1 % by default");
     let directory = tempfile::tempdir_in("/dev/shm")?;
-    let ways: [(&str, &[&str]); 5] = [
+    let ways: [(&str, &[&str]); 6] = [
+        (GONE, &[]),
         ("by default: sleep, 1 ms", &[]),
         ("adaptive, up to 1 ms", &["--idle", "adaptive"]),
         ("block, at most 10 ms", &["--idle", "block"]),
@@ -217,7 +221,9 @@ fn idle() -> Result<()> {
     })?;
     for (way, args) in ways {
         let scratch = Scratch::of::<Sample>("idle", DEFAULT_CAPACITY)?;
-        scratch.log.writer::<Sample>()?.append(&Sample::of(0));
+        let mut writer = scratch.log.writer::<Sample>()?;
+        writer.append(&Sample::of(0));
+        let _writer = (way != GONE).then_some(writer);
         let output = directory.path().join("idle.csv");
         let mut command = Command::new(env!("CARGO_BIN_EXE_reporter"));
         command.args(["0", "--quiet", "--shm", &scratch.log.name().to_string(), "--output"]);

@@ -4,7 +4,7 @@
 
 use super::Seen;
 use super::rig::{Desk, Follower, Heap, OutputWords, to_output};
-use super::{fall_asleep, has_sleepers, output, set_output};
+use super::{fall_asleep, has_any_sleepers, has_sleepers, output, set_output};
 use crate::layout::{Checkpoint, WRITING};
 use crate::sync::Ordering::{Acquire, Relaxed, SeqCst};
 use crate::sync::{fence, killed_after};
@@ -323,7 +323,7 @@ impl Bedroom {
         }
     }
 
-    fn wake(&self) {
+    fn wake(&self, has_sleepers: fn(&crate::sync::AtomicU64) -> bool) {
         if has_sleepers(&self.sleepers) {
             *self.asleep.lock().unwrap() = [false; 2];
         }
@@ -338,7 +338,7 @@ impl Bedroom {
 fn sleep(
     preemptions: usize,
     sleepers: usize,
-    between: fn(),
+    has_sleepers: fn(&crate::sync::AtomicU64) -> bool,
     afterwards: impl Fn(&Bedroom) + Send + Sync + 'static,
 ) -> u64 {
     executions(preemptions, move || {
@@ -346,8 +346,7 @@ fn sleep(
         let sleepers: Vec<_> =
             (0..sleepers).map(|sleeper| beside(&room, move |room| room.sleep(sleeper))).collect();
         room.heap.append(0);
-        between();
-        room.wake();
+        room.wake(has_sleepers);
         sleepers.into_iter().for_each(|sleeper| sleeper.join().unwrap());
         assert_eq!(room.heap.read(0), Seen::Entry);
         afterwards(&room);
@@ -361,18 +360,13 @@ fn a_sleeper_whose_wake_was_lost_is_woken_by_the_next_one() {
     let mut count = 0;
     for (preemptions, sleepers) in [(4, 1), (2, 2)] {
         let lost = lost.clone();
-        count += sleep(
-            preemptions,
-            sleepers,
-            || {},
-            move |room| {
-                if room.somebody_sleeps() {
-                    lost.fetch_add(1, Relaxed);
-                    room.wake();
-                    assert!(!room.somebody_sleeps(), "asleep, and nobody knows");
-                }
-            },
-        );
+        count += sleep(preemptions, sleepers, has_sleepers, move |room| {
+            if room.somebody_sleeps() {
+                lost.fetch_add(1, Relaxed);
+                room.wake(has_sleepers);
+                assert!(!room.somebody_sleeps(), "asleep, and nobody knows");
+            }
+        });
     }
     eprintln!("in {} of them a wake was lost", lost.load(Relaxed));
     assert_ne!(lost.load(Relaxed), 0, "it is said that a wake can be lost");
@@ -383,14 +377,9 @@ fn a_sleeper_whose_wake_was_lost_is_woken_by_the_next_one() {
 fn no_wake_is_lost_with_a_fence_between_the_append_and_the_wake() {
     let mut count = 0;
     for (preemptions, sleepers) in [(4, 1), (2, 2)] {
-        count += sleep(
-            preemptions,
-            sleepers,
-            || fence(SeqCst),
-            |room| {
-                assert!(!room.somebody_sleeps(), "asleep, and the entry is there");
-            },
-        );
+        count += sleep(preemptions, sleepers, has_any_sleepers, |room| {
+            assert!(!room.somebody_sleeps(), "asleep, and the entry is there");
+        });
     }
     figure(count);
 }
