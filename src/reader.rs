@@ -72,12 +72,19 @@ struct Cursor {
     /// All below has been published by the word of a stamp, so that one look at each is enough. What
     /// else is said of the end, by a pointer, may be more.
     written: u64,
+    /// Entries found one by one since a poll was empty. In a stream, how far ahead to look next.
+    streak: u64,
 }
+
+/// A streak that makes a stream.
+const STREAM: u64 = 16;
+/// How far ahead it is looked in one.
+const FARTHEST: u64 = 256;
 
 impl Cursor {
     fn at(segment: Segment, start: Start, resume: u64) -> Result<Cursor> {
         segment.make_ready()?;
-        let mut cursor = Cursor { segment, position: 0, published: 0, written: 0 };
+        let mut cursor = Cursor { segment, position: 0, published: 0, written: 0, streak: 0 };
         cursor.seek(start, resume)?;
         Ok(cursor)
     }
@@ -120,14 +127,39 @@ impl Cursor {
     #[inline(always)] // the record's size is known to the callers that know its type
     fn poll(&mut self, record: &mut [u8]) -> Polled<()> {
         let position = self.position;
+        let known = position < self.written || self.streak >= STREAM && self.look_ahead();
+        if known && self.segment.ring().read_published(position, record) {
+            self.position = position + 1;
+            return Polled::Entry { position, record: () };
+        }
         match self.segment.ring().read(position, record) {
             Seen::Entry => {
                 self.position = position + 1;
+                self.streak += 1;
                 Polled::Entry { position, record: () }
             }
-            Seen::Empty if position >= self.published => Polled::Empty,
+            Seen::Empty if position >= self.published => {
+                self.streak = 0;
+                Polled::Empty
+            }
             seen => self.missed(seen),
         }
+    }
+
+    /// Whether the entries of a stream are known to be there up to some way ahead: next time it is
+    /// twice as far. If not, they are polled one by one again, until they make a stream.
+    ///
+    /// Whoever polls each as it comes has the line of a slot taken away from the writer that fills it,
+    /// and with it those behind, which a processor loads ahead: both are slowed down by a multiple.
+    #[inline(never)] // once in a while; it is in the way of the rest
+    fn look_ahead(&mut self) -> bool {
+        let end = self.position + self.streak;
+        let is_there = self.segment.ring().look(end - 1) == Seen::Entry;
+        if is_there {
+            self.written = end; // and by the same stamp, all below
+        }
+        self.streak = if is_there { FARTHEST.min(2 * self.streak) } else { 0 };
+        is_there
     }
 
     /// The next entries into `records`.

@@ -23,7 +23,9 @@
 //!
 //! A reader that keeps up polls the very line the entry will arrive in, and never touches a line
 //! that the writer owns but for its own read pointer, once per commit, and, if it takes many at a
-//! time, the write pointer: only when it found an entry and knows of no more.
+//! time, the write pointer: only when it found an entry and knows of no more. In a stream it stays
+//! away from slots that are being filled: what is published it knows by the write pointer, or by the
+//! stamp of an entry farther on.
 
 #![forbid(unsafe_code)]
 
@@ -47,11 +49,6 @@ mod model;
 mod rig;
 #[cfg(all(test, not(loom)))]
 mod tests;
-
-/// How many words ahead a writer fetches lines: two kilobytes, to be there in time even from a core
-/// that is far away.
-#[cfg(not(loom))]
-const AHEAD: usize = 256;
 
 /// The slots, and how they are cut.
 #[derive(Clone, Copy)]
@@ -145,13 +142,15 @@ impl<'a> Ring<'a> {
             store(&slot[1..], record)
         }
         slot[0].store(position + 1, Release); // with the Acquire in `read`: the words come first
-        // Lines that a reader had last come from its core, and stores wait for that one by one: in a
-        // batch, or with two lines a slot, that is more than an append takes. Behind the last store,
-        // or it is in the way of the first.
+        // Lines that a reader had last come from its core, and stores wait for that one by one. So
+        // they are fetched ahead: some, to be there in time even from a core that is far away, and not
+        // more, which a reader would fetch back. Behind the last store, or it is in the way of the
+        // first. Behind the last slot it is of no use.
         #[cfg(not(loom))]
-        if BATCH || slot.len() > 8 {
-            for line in slot.chunks(8) {
-                prefetch(line.as_ptr().wrapping_add(AHEAD)); // behind the last slot: of no use
+        for line in slot.chunks(8) {
+            match BATCH {
+                true => prefetch::<2048>(line.as_ptr()),
+                false => prefetch::<1024>(line.as_ptr()),
             }
         }
     }

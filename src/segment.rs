@@ -751,16 +751,17 @@ pub(crate) fn remove(name: &Name) -> Result<()> {
     std::fs::remove_file(&path).map_err(Error::io(format!("{name}: cannot be removed")))
 }
 
-/// Asks the processor for the cache line at `word`, which need not be there, to store to it: a hint,
-/// that loads and stores nothing.
+/// Asks the processor for the cache line so many bytes behind `word`, which need not be there, to
+/// store to it: a hint, that loads and stores nothing.
 #[inline(always)]
-pub(crate) fn prefetch(word: *const AtomicU64) {
+pub(crate) fn prefetch<const AHEAD: usize>(word: *const AtomicU64) {
     // Not `_mm_prefetch`, which fetches a line only to load from it, and leaves half of the wait.
     #[cfg(target_arch = "x86_64")]
     // SAFETY: a prefetch never faults, whatever the address, and no program sees what it did; where
     // a processor knows none for stores, it does nothing.
     unsafe {
-        asm!("prefetchw [{}]", in(reg) word, options(nostack, preserves_flags, readonly));
+        asm!("prefetchw [{} + {}]", in(reg) word, const AHEAD,
+            options(nostack, preserves_flags, readonly));
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = word;

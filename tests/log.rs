@@ -1645,6 +1645,58 @@ fn batches_that_are_lapped_while_they_are_taken_are_whole_and_nothing_is_unaccou
     });
 }
 
+/// A reader that had so many in a row looks ahead for more, and takes them as known.
+#[test]
+fn a_stream_that_is_lapped_wherever_its_reader_stands_is_told_and_goes_on() {
+    for had in 0..60 {
+        let place = Place::new();
+        let log = filled(&place, 64, 60);
+        let mut reader = log.reader::<Sample>(0).unwrap();
+        let mut is_next =
+            |position| reader.poll() == Polled::Entry { position, record: Sample::at(position) };
+        assert!((0..had).all(&mut is_next), "{had}");
+        let mut writer = log.writer::<Sample>().unwrap();
+        (60..300).for_each(|position| _ = writer.append(&Sample::at(position)));
+        assert_eq!(reader.poll(), Polled::Lost(had..236));
+        let mut is_next =
+            |position| reader.poll() == Polled::Entry { position, record: Sample::at(position) };
+        assert!((236..300).all(&mut is_next), "{had}");
+        assert_eq!(reader.poll(), Polled::Empty);
+    }
+}
+
+#[test]
+fn a_stream_that_is_lapped_while_it_is_polled_is_whole_and_nothing_is_unaccounted_for() {
+    const COUNT: u64 = 1_000_000;
+    let place = Place::new();
+    let log = Log::options().capacity(64).create::<Words30>(place.shm.as_str()).unwrap();
+    let mut reader = log.reader::<Words30>(0).unwrap();
+    let mut writer = log.writer::<Words30>().unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            let (mut next, mut delivered) = (0, 0);
+            while next < COUNT {
+                match reader.poll() {
+                    Polled::Entry { position, record } => {
+                        assert_eq!((position, record), (next, Words30::at(next)));
+                        (next, delivered) = (next + 1, delivered + 1);
+                    }
+                    Polled::Lost(range) => next = range.end,
+                    Polled::Empty => std::thread::yield_now(),
+                }
+            }
+            assert_eq!((next, delivered + reader.lost()), (COUNT, COUNT));
+            assert!(delivered > 0);
+        });
+        for position in 0..COUNT {
+            writer.append(&Words30::at(position));
+            if position % 64 == 0 {
+                std::thread::yield_now(); // as above
+            }
+        }
+    });
+}
+
 #[test]
 fn an_entry_whose_closure_panics_is_taken_and_the_next_poll_goes_on_behind_it() {
     let place = Place::new();

@@ -6,7 +6,7 @@ use super::Seen;
 use super::rig::{Desk, Follower, Heap, OutputWords, to_output};
 use super::{fall_asleep, has_any_sleepers, has_sleepers, output, set_output};
 use crate::layout::{Checkpoint, WRITING};
-use crate::sync::Ordering::{Acquire, Relaxed, SeqCst};
+use crate::sync::Ordering::{Acquire, Relaxed};
 use crate::sync::{fence, killed_after};
 use loom::sync::{Arc, Mutex};
 use loom::thread::{self, JoinHandle};
@@ -94,15 +94,24 @@ fn whoever_sees_the_write_pointer_sees_every_stamp_below_it() {
 
 #[test]
 fn whoever_knows_that_entries_were_published_gets_them_whole_by_one_look_at_each() {
-    fn reader(heap: &Heap) {
-        let written = heap.ring().written(&heap.write_ptr);
+    fn take(heap: &Heap, written: u64) {
         see_every_stamp(heap, written);
         for position in 0..written {
             heap.read_published(position);
         }
     }
-    model(3, 0, 3, &[reader]);
-    model(3, 2, 2, &[reader]);
+    fn by_the_pointer(heap: &Heap) {
+        take(heap, heap.ring().written(&heap.write_ptr));
+    }
+    fn by_a_stamp_farther_on(heap: &Heap) {
+        if heap.ring().look(2) == Seen::Entry {
+            take(heap, 3);
+        }
+    }
+    model(3, 0, 3, &[by_the_pointer]);
+    model(3, 2, 2, &[by_the_pointer]);
+    model(3, 1, 3, &[by_a_stamp_farther_on]);
+    model(3, 2, 3, &[by_a_stamp_farther_on]);
 }
 
 #[test]
