@@ -33,6 +33,34 @@ pub struct Flow {
     pub lossless: bool,
 }
 
+/// How far the two cores are from each other now: nanoseconds of a bare word there and back.
+pub fn distance() -> f64 {
+    const TRIPS: u64 = 20_000;
+    let (word, gate) = (Line::default(), Gate::default());
+    let [here, there] = cores();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            pin(there);
+            gate.pass();
+            for trip in 0..TRIPS {
+                while word.0.load(Acquire) != 2 * trip + 1 {}
+                word.0.store(2 * trip + 2, Release);
+            }
+        });
+        let near = scope.spawn(|| {
+            pin(here);
+            gate.pass();
+            let started = Instant::now();
+            for trip in 0..TRIPS {
+                word.0.store(2 * trip + 1, Release);
+                while word.0.load(Acquire) != 2 * trip + 2 {}
+            }
+            started.elapsed().as_nanos() as f64 / TRIPS as f64
+        });
+        near.join().expect("the near end")
+    })
+}
+
 /// Entries there and back over two channels of `slots`: mean ns of `count` trips in a row, and then
 /// of as many each by itself; where a trip ends by the clock the next one begins.
 pub fn round_trip<C: Channel<E>, E: Entry>(

@@ -317,7 +317,9 @@ fn page(results: &Results) -> Result<String> {
          [limits.txt](limits.txt), all figures of this page in [results.tsv](results.tsv).\n\n\
          | | |\n|---|---|\n| processor | {} |\n| kernel | {} |\n| compiler | {}, link-time optimisation for all |\n\
          | systems | {} |\n\n\
-         Medians of turns in rotating order, in brackets the least and the most. Every entry is\n\
+         Medians of turns in rotating order, in brackets the least and the most. A turn counts only if the\n\
+         two cores are near before it and after it: a bare word there and back in less than 200 ns, for a\n\
+         virtual machine's cores move about, and are then several times as far apart. Every entry is\n\
          checked, byte for byte; each turn begins with a lap that does not count. Threads are pinned\n\
          to two cores and never sleep. disruptor and rtrb work within one process; of the others each\n\
          end has a mapping of its own. The bare word and the bare slots are no systems but limits: a\n\
