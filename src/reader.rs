@@ -125,10 +125,10 @@ impl Cursor {
 
     /// The next entry into `record`.
     #[inline(always)] // the record's size is known to the callers that know its type
-    fn poll(&mut self, record: &mut [u8]) -> Polled<()> {
+    fn poll<const PAIRS: bool>(&mut self, record: &mut [u8]) -> Polled<()> {
         let position = self.position;
         let known = position < self.written || self.streak >= STREAM && self.look_ahead();
-        if known && self.segment.ring().read_published(position, record) {
+        if known && self.segment.ring().read_published::<PAIRS>(position, record) {
             self.position = position + 1;
             return Polled::Entry { position, record: () };
         }
@@ -169,7 +169,7 @@ impl Cursor {
         let mut taken = self.take_known(records);
         if taken == 0 {
             let Some(first) = records.first_mut() else { return Polled::Empty };
-            let polled = self.poll(bytemuck::bytes_of_mut(first));
+            let polled = self.poll::<true>(bytemuck::bytes_of_mut(first));
             if !matches!(polled, Polled::Entry { .. }) {
                 return polled.with(|()| 0);
             }
@@ -196,7 +196,7 @@ impl Cursor {
                 return Polled::Empty;
             }
             let mut record = R::zeroed();
-            let polled = self.poll(bytemuck::bytes_of_mut(&mut record));
+            let polled = self.poll::<true>(bytemuck::bytes_of_mut(&mut record));
             if !matches!(polled, Polled::Entry { .. }) {
                 return polled.with(|()| 0);
             }
@@ -229,7 +229,7 @@ impl Cursor {
     fn take_known<R: Record>(&mut self, records: &mut [R]) -> usize {
         let (ring, wanted) = (self.segment.ring(), self.known(records.len()) as usize);
         let is_there = |(record, position): (&mut R, u64)| {
-            ring.read_published(position, bytemuck::bytes_of_mut(record))
+            ring.read_published::<true>(position, bytemuck::bytes_of_mut(record))
         };
         let taken = records[..wanted].iter_mut().zip(self.position..).map(is_there);
         let taken = taken.take_while(|&there| there).count();
@@ -244,7 +244,7 @@ impl Cursor {
         while self.position < end {
             let (position, mut record) = (self.position, R::zeroed());
             let bytes = bytemuck::bytes_of_mut(&mut record);
-            if !self.segment.ring().read_published(position, bytes) {
+            if !self.segment.ring().read_published::<true>(position, bytes) {
                 break;
             }
             self.position = position + 1;
@@ -528,7 +528,7 @@ impl<R: Record> Reader<R> {
     #[inline(always)] // so that the record goes where it is wanted, and not by way of memory
     pub fn poll(&mut self) -> Polled<R> {
         let mut record = R::zeroed();
-        let polled = self.cursor.poll(bytemuck::bytes_of_mut(&mut record));
+        let polled = self.cursor.poll::<true>(bytemuck::bytes_of_mut(&mut record));
         self.tally(&polled);
         polled.with(|()| record)
     }
@@ -599,7 +599,7 @@ impl Reader<Raw> {
     /// The next entry's bytes, if it is there. Never waits; an empty poll reads one word.
     #[inline]
     pub fn poll(&mut self) -> Polled<&[u8]> {
-        let polled = self.cursor.poll(&mut self.buffer);
+        let polled = self.cursor.poll::<false>(&mut self.buffer);
         self.tally(&polled);
         polled.with(|()| self.buffer.as_slice())
     }
@@ -655,7 +655,7 @@ impl<R: Record> Observer<R> {
     #[inline(always)] // so that the record goes where it is wanted, and not by way of memory
     pub fn poll(&mut self) -> Polled<R> {
         let mut record = R::zeroed();
-        self.cursor.poll(bytemuck::bytes_of_mut(&mut record)).with(|()| record)
+        self.cursor.poll::<true>(bytemuck::bytes_of_mut(&mut record)).with(|()| record)
     }
 
     /// The next entries, as [`Reader::poll_batch`].
@@ -676,7 +676,7 @@ impl Observer<Raw> {
     #[inline]
     pub fn poll(&mut self) -> Polled<&[u8]> {
         let record = &mut self.buffer[..self.cursor.segment.geometry.entry_size()];
-        self.cursor.poll(record).with(|()| &*record)
+        self.cursor.poll::<false>(record).with(|()| &*record)
     }
 
     /// The entry that is being written just now, or was when the writer was killed: its position,

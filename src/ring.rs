@@ -191,11 +191,14 @@ impl<'a> Ring<'a> {
 
     /// Copies the record of a position that has been published, as the caller knows, into `record`,
     /// if it is still there: a first look would find nothing new. What is in `record` means something
-    /// only if it is.
+    /// only if it is. Pairs are for records whose length is known to the compiler.
     #[inline(always)] // as `slot`
-    pub fn read_published(&self, position: u64, record: &mut [u8]) -> bool {
+    pub fn read_published<const PAIRS: bool>(&self, position: u64, record: &mut [u8]) -> bool {
         let slot = self.slot(position, record.len());
-        load_pairs(&slot[1..], record);
+        match PAIRS {
+            true => load_pairs(&slot[1..], record),
+            false => load(&slot[1..], record),
+        }
         fence(Acquire); // with the fence(Release) in `fill`: a new word shows a new stamp
         slot[0].load(Relaxed) == position + 1 // the fence above orders it
     }

@@ -64,7 +64,7 @@ impl Heap {
     /// Asks for an entry that has been published: if it is still there, it is whole.
     pub fn read_published(&self, position: u64) -> bool {
         let mut record = vec![0xEE; self.geometry.entry_size()];
-        let there = self.ring().read_published(position, &mut record);
+        let there = self.ring().read_published::<true>(position, &mut record);
         assert!(!there || record == self.entry(position), "torn, or not the entry at {position}");
         there
     }

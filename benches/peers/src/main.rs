@@ -157,7 +157,7 @@ fn run(run: &Run, results: &mut Results) {
     let Run { bytes, systems, sizes, .. } = run;
 
     let all: Vec<&dyn System> = systems.iter().map(Box::as_ref).collect();
-    let trips = take_turns(run, "round trip", &all, |system, name| {
+    let trips = take_turns(run, 3, "round trip", &all, |system, name| {
         system.round_trip(name, SMALL, sizes.round_trips)
     });
     for (system, turns) in all.iter().zip(trips) {
@@ -183,7 +183,7 @@ fn run(run: &Run, results: &mut Results) {
                 }
             }
         }
-        let streams = take_turns(run, "streaming", &cases, |(system, flow), name| {
+        let streams = take_turns(run, 1, "streaming", &cases, |(system, flow), name| {
             system.stream(name, *flow, sizes.entries)
         });
         for ((system, flow), turns) in cases.iter().zip(streams) {
@@ -212,7 +212,7 @@ fn run(run: &Run, results: &mut Results) {
             }
         }
     }
-    let appends = take_turns(run, "append alone", &cases, |(system, batch), name| {
+    let appends = take_turns(run, 1, "append alone", &cases, |(system, batch), name| {
         system.append(name, SMALL, *batch, sizes.entries)
     });
     for ((system, batch), turns) in cases.iter().zip(appends) {
@@ -221,16 +221,19 @@ fn run(run: &Run, results: &mut Results) {
     }
 }
 
-/// What each case gave in each of its turns, which go round and begin with another each time.
+/// What each case gave in each of its turns, so many times as many as of others, which go round and
+/// begin with another each time.
 fn take_turns<C: Sync, T: Send>(
     run: &Run,
+    times: usize,
     work: &str,
     cases: &[C],
     turn: impl Fn(&C, &str) -> T + Sync,
 ) -> Vec<Vec<T>> {
     let mut given: Vec<Vec<T>> = cases.iter().map(|_| Vec::new()).collect();
-    for round in 0..run.sizes.turns {
-        eprintln!("{work}, {} of {}", round + 1, run.sizes.turns);
+    let turns = times * run.sizes.turns;
+    for round in 0..turns {
+        eprintln!("{work}, {} of {turns}", round + 1);
         for case in (0..cases.len()).map(|i| (i + round) % cases.len()) {
             let name = format!("{}{work}-{case}", prefix()).replace([' ', ','], "-");
             let take = || bounded(&name, || turn(&cases[case], &name));
