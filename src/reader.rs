@@ -524,7 +524,8 @@ impl<R> Reader<R> {
 }
 
 impl<R: Record> Reader<R> {
-    /// The next entry, if it is there. Never waits; an empty poll reads one word.
+    /// The next entry, if it is there. Never waits; an empty poll reads one word, the first
+    /// behind many entries two.
     #[inline(always)] // so that the record goes where it is wanted, and not by way of memory
     pub fn poll(&mut self) -> Polled<R> {
         let mut record = R::zeroed();
@@ -596,7 +597,8 @@ impl<R: Record> Reader<R> {
 }
 
 impl Reader<Raw> {
-    /// The next entry's bytes, if it is there. Never waits; an empty poll reads one word.
+    /// The next entry's bytes, if it is there. Never waits; an empty poll reads one word, the first
+    /// behind many entries two.
     #[inline]
     pub fn poll(&mut self) -> Polled<&[u8]> {
         let polled = self.cursor.poll::<false>(&mut self.buffer);
