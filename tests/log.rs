@@ -1690,7 +1690,7 @@ fn a_stream_that_is_lapped_while_it_is_polled_is_whole_and_nothing_is_unaccounte
         });
         for position in 0..COUNT {
             writer.append(&Words30::at(position));
-            if position % 64 == 0 {
+            if position % 512 == 0 {
                 std::thread::yield_now(); // as above
             }
         }
