@@ -568,9 +568,9 @@ impl<R: Record> Reader<R> {
     }
 
     /// The next entries, in order, but at most `limit`, each with its position to `each`: how many
-    /// comes as the record of the first one's position. As [`poll_batch`](Reader::poll_batch), and
-    /// cheaper still, since nothing of an entry has to go to memory. An entry is taken when `each` is
-    /// called with it, even if that panics.
+    /// comes as the record of the first one's position. As [`poll_batch`](Reader::poll_batch), where
+    /// nothing of an entry has to go to memory. An entry is taken when `each` is called with it, even
+    /// if that panics.
     ///
     /// ```
     /// # use ringlog::{Log, Pod, Zeroable, record};

@@ -363,7 +363,7 @@ figures are not kept, so take what follows as reasons and not as measurements.
   is what reaches a disk at once; others move one line an entry, or a line and an eighth. Slots of 72
   bytes, in a model, reached disruptor and rtrb in batches on the large ring, and would give that up.
 - **With 56 bytes** there is not much left: lines of 64 bytes, stored and loaded with nothing to check, go
-  at 450 to 480 million a second between these cores. disruptor moves seven eighths of a line an entry.
+  at 410 to 480 million a second between these cores. disruptor moves seven eighths of a line an entry.
 - **A reader on the writer's heels** takes back the lines that are just being written. It polls the very
   line its entry will arrive in, which is what makes the round trip short, and costs where the reader
   is as fast as the writer: as soon as it was 100 ns behind, a trace showed 15 to 20 ns an entry, and 2
