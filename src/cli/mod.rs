@@ -1,7 +1,5 @@
 //! What the programs share: the name of the log, the exit codes, the signals.
 
-#![allow(dead_code)] // each program uses its part
-
 #[cfg(feature = "generate")]
 mod generate;
 

@@ -1,13 +1,13 @@
 //! `ringlog verify --against`: whether files of rows hold each position once, in order, and as the
 //! log has it. A row at a time, so that files may be of any length.
 
-use crate::common::grouped;
-use crate::entries::{entries, harmless};
-use crate::screen::print;
-use crate::verify::Findings;
+use crate::cli::grouped;
+use crate::operator::entries::{entries, harmless};
+use crate::operator::screen::print;
+use crate::operator::verify::Findings;
 use anyhow::Context as _;
-use ringlog::sink::{Format, RowFormat};
-use ringlog::{Kind, Log, Observer, Polled, Raw, ReaderState, Schema, Start, TimeFormat};
+use ringlog::{Entry, Kind, Log, Observer, Polled, Raw, ReaderState, Schema, Start};
+use ringlog_rows::{Format, RowFormat, TimeFormat, Value, is_output_of};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read as _};
 use std::ops::Range;
@@ -130,7 +130,7 @@ impl<'a> Against<'a> {
     fn reader_of(&self, paths: &[PathBuf]) -> anyhow::Result<Option<(ReaderState, PathBuf)>> {
         let readers = self.log.snapshot()?.readers;
         let all = readers.iter().flat_map(|reader| paths.iter().map(move |path| (reader, path)));
-        let found = all.into_iter().find(|(reader, path)| reader.writes(path));
+        let found = all.into_iter().find(|(reader, path)| is_output_of(reader, path));
         Ok(found.map(|(reader, path)| (reader.clone(), path.clone())))
     }
 
@@ -351,10 +351,10 @@ impl Forms {
     }
 
     /// Whether this is the row of an entry, which then is in `expected`.
-    fn are(&mut self, position: u64, record: &[u8], row: &[u8]) -> bool {
+    fn are(&mut self, position: u64, entry: Entry<'_>, row: &[u8]) -> bool {
         for (i, form) in self.forms.iter().enumerate().rev() {
             self.expected.clear();
-            form.row(position, record, &mut self.expected);
+            form.row(position, entry, &mut self.expected);
             if self.expected == row {
                 if !self.known {
                     (self.forms, self.known) = (vec![self.forms.swap_remove(i)], true);

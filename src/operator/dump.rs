@@ -1,8 +1,8 @@
 //! `ringlog dump`: the entries of a log, all or from one position to another.
 
-use crate::common::{self, Failed, Stop};
-use crate::entries::{Shown, place, take};
-use crate::which::OneLog;
+use crate::cli::{self, Failed, Stop};
+use crate::operator::entries::{Shown, place, take};
+use crate::operator::which::OneLog;
 use ringlog::{Raw, Start};
 
 /// The entries of a log, or some of them
@@ -31,7 +31,7 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> anyhow::Result<()> {
-    common::say_if_cut_short("ringlog", &args.log.name())?;
+    cli::say_if_cut_short("ringlog", &args.log.name())?;
     let stop = Stop::on_signals()?;
     if let (Start::At(from), Some(to)) = (args.from, args.to)
         && from > to

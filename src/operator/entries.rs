@@ -1,11 +1,11 @@
 //! What `tail` and `dump` have in common: which entries are shown, and how; reading them, and what
 //! is said of those that are gone.
 
-use crate::common::{Failed, grouped, tell};
-use crate::screen::{Cell, Look, has_colour};
+use crate::cli::{Failed, grouped, tell};
+use crate::operator::screen::{Cell, Look, has_colour};
 use clap::ValueEnum;
-use ringlog::sink::{Format, RowFormat};
-use ringlog::{Column, Kind, Log, Observer, Polled, Raw, Role, Schema, Start, TimeFormat};
+use ringlog::{Column, Entry, Kind, Log, Observer, Polled, Raw, Role, Schema, Start};
+use ringlog_rows::{Format, RowFormat, TimeFormat, Value};
 use std::cmp::Ordering;
 use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
 use std::ops::Range;
@@ -135,15 +135,15 @@ impl Printer {
     }
 
     /// Whether an entry is one to show.
-    pub fn wants(&self, position: u64, record: &[u8]) -> bool {
-        self.conditions.iter().all(|condition| condition.holds(position, record))
+    pub fn wants(&self, position: u64, entry: Entry<'_>) -> bool {
+        self.conditions.iter().all(|condition| condition.holds(position, entry))
     }
 
     /// Shows an entry.
-    pub fn entry(&mut self, position: u64, record: &[u8]) -> anyhow::Result<()> {
+    pub fn entry(&mut self, position: u64, entry: Entry<'_>) -> anyhow::Result<()> {
         match &mut self.rows {
             Rows::Table(table) => {
-                let row = table.row(position, record);
+                let row = table.row(position, entry);
                 match self.begun {
                     true => table.show(row, &mut self.out),
                     false => table.page.push(row),
@@ -157,7 +157,7 @@ impl Printer {
                     self.out.extend_from_slice(format.header());
                     self.begun = true;
                 }
-                format.row(position, record, &mut self.out);
+                format.row(position, entry, &mut self.out);
             }
         }
         if self.out.len() >= CHUNK { self.write() } else { Ok(()) }
@@ -202,9 +202,9 @@ impl Printer {
 
     /// Shows the entry that is being written, or was when the writer was killed, marked: as the last
     /// line of a table, or on stderr.
-    pub fn unfinished(&mut self, log: &Log, position: u64, record: &[u8]) -> anyhow::Result<()> {
+    pub fn unfinished(&mut self, log: &Log, position: u64, entry: Entry<'_>) -> anyhow::Result<()> {
         if let Rows::Table(table) = &mut self.rows {
-            let row = table.row(position, record);
+            let row = table.row(position, entry);
             match self.begun {
                 true => table.unfinished(row, &mut self.out),
                 false => {
@@ -217,7 +217,7 @@ impl Printer {
             return self.write();
         }
         let mut row = Vec::new();
-        self.aside.row(position, record, &mut row);
+        self.aside.row(position, entry, &mut row);
         let row = String::from_utf8_lossy(&row);
         let when = match log.is_claimed(Role::Writer) {
             Ok(false) => "was being written when its writer was killed",
@@ -241,7 +241,7 @@ struct Table {
     /// Of each column of times, the date in its head.
     dates: Vec<Option<String>>,
     /// Rows that wait until it is known how wide they will be.
-    page: Vec<Vec<Value>>,
+    page: Vec<Vec<Field>>,
     /// The one of these that is being written.
     mark: Option<usize>,
     /// Rows since the last head.
@@ -250,7 +250,7 @@ struct Table {
 }
 
 /// A cell before it is known under which date it comes.
-enum Value {
+enum Field {
     Text(Cell),
     Time { date: String, time: String },
 }
@@ -274,24 +274,28 @@ impl Table {
         }
     }
 
-    fn row(&self, position: u64, record: &[u8]) -> Vec<Value> {
+    fn row(&self, position: u64, entry: Entry<'_>) -> Vec<Field> {
         let cells = self.columns.iter().map(|column| {
             let kind = column.kind();
             let mut text = Vec::new();
-            kind.format(column.bytes(record), self.time.unwrap_or(TimeFormat::Rfc3339), &mut text);
+            kind.format(
+                column.bytes(entry.columns),
+                self.time.unwrap_or(TimeFormat::Rfc3339),
+                &mut text,
+            );
             let text = String::from_utf8_lossy(&text);
             match kind {
                 Kind::Timestamp if self.time.is_none() => {
                     let (date, time) = text.split_once('T').unwrap_or((&text, ""));
                     let time = time.trim_end_matches('Z');
-                    Value::Time { date: date.to_owned(), time: time.to_owned() }
+                    Field::Time { date: date.to_owned(), time: time.to_owned() }
                 }
-                Kind::Text(_) => Value::Text(Cell::text(harmless(&text))),
-                Kind::Bool => Value::Text(Cell::text(text)),
-                _ => Value::Text(Cell::number(text)),
+                Kind::Text(_) => Field::Text(Cell::text(harmless(&text))),
+                Kind::Bool => Field::Text(Cell::text(text)),
+                _ => Field::Text(Cell::number(text)),
             }
         });
-        std::iter::once(Value::Text(Cell::number(position))).chain(cells).collect()
+        std::iter::once(Field::Text(Cell::number(position))).chain(cells).collect()
     }
 
     /// Shows the first page, under the head.
@@ -300,7 +304,7 @@ impl Table {
         // One date on all of the page is put into the head.
         for (column, head) in self.dates.iter_mut().enumerate() {
             let mut dates = page.iter().filter_map(|row| match row.get(column) {
-                Some(Value::Time { date, .. }) => Some(date),
+                Some(Field::Time { date, .. }) => Some(date),
                 _ => None,
             });
             let first = dates.next();
@@ -333,10 +337,10 @@ impl Table {
         self.line(&cells, out);
     }
 
-    fn show(&mut self, row: Vec<Value>, out: &mut Vec<u8>) {
+    fn show(&mut self, row: Vec<Field>, out: &mut Vec<u8>) {
         let head = self.dates.iter_mut().zip(&row).fold(false, |new, (head, value)| match value {
             // Another day; of dates that change all the time each row has its own.
-            Value::Time { date, .. } if head.as_ref().is_some_and(|head| head != date) => {
+            Field::Time { date, .. } if head.as_ref().is_some_and(|head| head != date) => {
                 *head = (self.rows >= PAGE / 5).then(|| date.clone());
                 true
             }
@@ -351,7 +355,7 @@ impl Table {
         self.rows += 1;
     }
 
-    fn unfinished(&mut self, row: Vec<Value>, out: &mut Vec<u8>) {
+    fn unfinished(&mut self, row: Vec<Field>, out: &mut Vec<u8>) {
         let mut cells = self.cells(&row);
         self.widen(&cells);
         cells.push(Cell::text("(being written)"));
@@ -359,11 +363,11 @@ impl Table {
         self.line(&cells, out);
     }
 
-    fn cells(&self, row: &[Value]) -> Vec<Cell> {
-        let cell = |(value, head): (&Value, &Option<String>)| match value {
-            Value::Text(cell) => cell.clone(),
-            Value::Time { date, time } if head.as_ref() == Some(date) => Cell::text(time),
-            Value::Time { date, time } => Cell::text(format!("{date}T{time}Z")),
+    fn cells(&self, row: &[Field]) -> Vec<Cell> {
+        let cell = |(value, head): (&Field, &Option<String>)| match value {
+            Field::Text(cell) => cell.clone(),
+            Field::Time { date, time } if head.as_ref() == Some(date) => Cell::text(time),
+            Field::Time { date, time } => Cell::text(format!("{date}T{time}Z")),
         };
         row.iter().zip(&self.dates).map(cell).collect()
     }
@@ -479,10 +483,10 @@ impl Condition {
         Ok(Condition { column: Some(column.clone()), operator, value })
     }
 
-    fn holds(&self, position: u64, record: &[u8]) -> bool {
+    fn holds(&self, position: u64, entry: Entry<'_>) -> bool {
         let value = match &self.column {
             None => Comparable::Integer(position.into()),
-            Some(column) => Comparable::of(column.kind(), column.bytes(record)),
+            Some(column) => Comparable::of(column.kind(), column.bytes(entry.columns)),
         };
         // A NaN is neither less nor more nor the same.
         let order = value.partial_cmp(&self.value);
@@ -535,7 +539,7 @@ impl Comparable {
 /// `-5m`: the time that long ago, ns since the Unix epoch.
 fn ago(text: &str) -> Option<i64> {
     let time = humantime::parse_duration(text.strip_prefix('-')?).ok()?;
-    let now = i64::try_from(crate::view::now_ns()).unwrap_or(i64::MAX);
+    let now = i64::try_from(crate::operator::view::now_ns()).unwrap_or(i64::MAX);
     Some(now.saturating_sub(i64::try_from(time.as_nanos()).unwrap_or(i64::MAX)))
 }
 
@@ -544,7 +548,7 @@ pub fn take(
     observer: &mut Observer<Raw>,
     to: u64,
     enough: impl Fn() -> bool,
-    mut each: impl FnMut(u64, &[u8]) -> anyhow::Result<()>,
+    mut each: impl FnMut(u64, Entry<'_>) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     while observer.position() < to && !enough() {
         match observer.poll() {

@@ -1,9 +1,9 @@
 //! `ringlog list`: the logs there are, a line each.
 
-use crate::common::grouped;
-use crate::screen::{Cell, Look, bytes, has_colour, print, seconds, table};
-use crate::view::{State, View, Watched, exit_on_fault};
-use crate::which::Owner;
+use crate::cli::grouped;
+use crate::operator::screen::{Cell, Look, bytes, has_colour, print, seconds, table};
+use crate::operator::view::{State, View, Watched, exit_on_fault};
+use crate::operator::which::Owner;
 use ringlog::{Log, Name};
 use std::path::PathBuf;
 

@@ -2,15 +2,13 @@
 //! commands that say what they change.
 
 mod against;
-#[path = "../common/mod.rs"]
-mod common;
 mod doctor;
 mod dump;
 mod entries;
 mod list;
 mod metrics;
+mod page;
 mod reader;
-mod report;
 mod rm;
 mod schema;
 mod screen;
@@ -22,8 +20,8 @@ mod verify;
 mod view;
 mod which;
 
+use crate::cli::{self, EXIT_CODES};
 use clap::{Parser, Subcommand};
-use common::EXIT_CODES;
 use std::process::ExitCode;
 
 const EXAMPLES: &str = "\
@@ -34,7 +32,7 @@ Examples:
   ringlog tail /engine -f           its last entries, and those that come
   ringlog verify --against output_0.csv
                                     whether a log and what was carried out of it is as it should be
-  ringlog report --for 60s          a page of what happens in the next minute, with plots";
+  ringlog page --for 60s            a page of what happens in the next minute, with plots";
 #[cfg(feature = "top")]
 const TOP: &str = "
   ringlog top                       stat, live, on the full screen";
@@ -62,15 +60,16 @@ enum Command {
     Tail(tail::Args),
     Dump(dump::Args),
     Verify(verify::Args),
-    Report(report::Args),
+    Page(page::Args),
     Schema(schema::Args),
     Reader(reader::Args),
     Rm(rm::Args),
     Doctor(doctor::Args),
 }
 
-fn main() -> ExitCode {
-    let result = match common::parse::<Args>().command {
+/// The program `ringlog`.
+pub fn main() -> ExitCode {
+    let result = match cli::parse::<Args>().command {
         Command::List(args) => list::run(args),
         Command::Stat(args) => stat::run(args),
         #[cfg(feature = "top")]
@@ -79,7 +78,7 @@ fn main() -> ExitCode {
         Command::Tail(args) => tail::run(args),
         Command::Dump(args) => dump::run(args),
         Command::Verify(args) => verify::run(args),
-        Command::Report(args) => report::run(args),
+        Command::Page(args) => page::run(args),
         Command::Schema(args) => schema::run(args),
         Command::Reader(args) => reader::run(args),
         Command::Rm(args) => rm::run(args),
@@ -88,7 +87,7 @@ fn main() -> ExitCode {
     match result {
         // Whoever reads us has seen enough.
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
-        result => common::end("ringlog", result),
+        result => cli::end("ringlog", result),
     }
 }
 

@@ -1,8 +1,8 @@
 //! `ringlog reader N set`: puts a reader elsewhere. Takes that reader's claim, and stores.
 
-use crate::entries::{entries, place};
-use crate::screen::print;
-use crate::which::OneLog;
+use crate::operator::entries::{entries, place};
+use crate::operator::screen::print;
+use crate::operator::which::OneLog;
 use ringlog::{Raw, ReaderState, Start};
 
 /// Put a reader elsewhere in its log

@@ -1,9 +1,9 @@
 //! `ringlog rm`: removes logs, but none that anybody has a claim on. Asks nothing.
 
-use crate::common::{Failed, tell};
-use crate::entries::entries;
-use crate::screen::print;
-use crate::which::{Owner, explain, name};
+use crate::cli::{Failed, tell};
+use crate::operator::entries::entries;
+use crate::operator::screen::print;
+use crate::operator::which::{Owner, explain, name};
 use ringlog::{Error, Log, Name, Presence, Snapshot};
 
 /// Remove logs, unless a living process holds a claim on them

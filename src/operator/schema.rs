@@ -1,8 +1,8 @@
 //! `ringlog schema`: what the entries of a log are made of, for people and for programs.
 
-use crate::common::{Failed, grouped};
-use crate::screen::{Cell, Look, has_colour, print, table};
-use crate::which::OneLog;
+use crate::cli::{Failed, grouped};
+use crate::operator::screen::{Cell, Look, has_colour, print, table};
+use crate::operator::which::OneLog;
 use ringlog::{Column, Kind, Log, Schema};
 use serde::Serialize;
 

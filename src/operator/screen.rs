@@ -1,6 +1,6 @@
 //! Text for people: tables, times, sizes, colour where there is somebody to see it.
 
-use crate::common::one_line;
+use crate::cli::one_line;
 use chrono::{DateTime, SecondsFormat};
 use std::fmt::Display;
 use std::io::{self, IsTerminal as _, Write as _};

@@ -1,9 +1,9 @@
 //! `ringlog stat`: a log, its writer and its readers; who is behind, since when, and what was lost.
 
-use crate::common::{Stop, grouped, one_line, tell};
-use crate::screen::{Cell, Look, bytes, has_colour, moment, print, seconds, table};
-use crate::view::{Reader, State, View, Watchlist, Writer, exit_on_fault};
-use crate::which::{Logs, explain};
+use crate::cli::{Stop, grouped, one_line, tell};
+use crate::operator::screen::{Cell, Look, bytes, has_colour, moment, print, seconds, table};
+use crate::operator::view::{Reader, State, View, Watchlist, Writer, exit_on_fault};
+use crate::operator::which::{Logs, explain};
 use std::io::{self, IsTerminal as _};
 use std::path::Path;
 use std::time::Duration;

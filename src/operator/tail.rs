@@ -1,8 +1,8 @@
 //! `ringlog tail`: the last entries of a log, to the very end, and those that come.
 
-use crate::common::{self, Stop, tell};
-use crate::entries::{Printer, Shown, place, take};
-use crate::which::OneLog;
+use crate::cli::{self, Stop, tell};
+use crate::operator::entries::{Printer, Shown, place, take};
+use crate::operator::which::OneLog;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use ringlog::{Log, Observer, Presence, Raw, Role, Start};
 use std::collections::VecDeque;
@@ -45,7 +45,7 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> anyhow::Result<()> {
-    common::say_if_cut_short("ringlog", &args.log.name())?;
+    cli::say_if_cut_short("ringlog", &args.log.name())?;
     let stop = Stop::on_signals()?;
     let log = args.log.open()?;
     let mut printer = args.shown.printer(log.schema())?;
@@ -69,12 +69,13 @@ pub fn run(args: Args) -> anyhow::Result<()> {
                         if last.len() as u64 >= args.count {
                             last.pop_front();
                         }
-                        last.push_back((position, record.to_vec()));
+                        last.push_back((position, record.columns.to_vec()));
                     }
                     Ok(())
                 },
             )?;
-            last.iter().try_for_each(|(position, record)| printer.entry(*position, record))?;
+            last.iter()
+                .try_for_each(|(position, record)| printer.entry(*position, record.into()))?;
         }
         None => {
             observer.seek(Start::Last(args.count))?;

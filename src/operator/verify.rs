@@ -1,10 +1,10 @@
 //! `ringlog verify`: what is wrong with a log, and with files that its entries were carried out to.
 
-use crate::against::{Against, Outcome};
-use crate::common::{self, Failed, grouped, tell};
-use crate::entries::entries;
-use crate::screen::print;
-use crate::which::OneLog;
+use crate::cli::{self, Failed, grouped, tell};
+use crate::operator::against::{Against, Outcome};
+use crate::operator::entries::entries;
+use crate::operator::screen::print;
+use crate::operator::which::OneLog;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
@@ -40,7 +40,7 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> anyhow::Result<()> {
-    common::say_if_cut_short("ringlog", &args.log.name())?;
+    cli::say_if_cut_short("ringlog", &args.log.name())?;
     let log = args.log.open()?;
     let mut findings = Findings::new(args.limit);
     let (mut failed, mut damage) = (Ok(()), 0);

@@ -2,10 +2,11 @@
 //! header and at a few of its entries, and what has changed since the look before. Looks only:
 //! no claim, no store.
 
-use crate::common::one_line;
-use crate::screen::Look;
-use crate::which::Logs;
+use crate::cli::one_line;
+use crate::operator::screen::Look;
+use crate::operator::which::Logs;
 use ringlog::{Column, Error, Kind, Log, Name, Options, Polled, Raw, ReaderState, Start};
+use ringlog_rows::is_output_of;
 use serde::Serialize;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -325,7 +326,7 @@ impl Watched {
             let idle = Duration::from_nanos(now_ns.saturating_sub(since));
             let is_stalled = idle > STALLED && waits.is_some_and(|s| s > STALLED.as_secs_f64());
             let output = &mut self.outputs[reader.id];
-            if output.as_ref().is_none_or(|path| !reader.writes(path)) {
+            if output.as_ref().is_none_or(|path| !is_output_of(reader, path)) {
                 *output = find_output(reader);
             }
             readers.push(Reader {
@@ -432,7 +433,7 @@ impl<'a> Entries<'a> {
     fn next_age(&mut self, now_ns: u64) -> Option<f64> {
         let time = self.time?;
         let Polled::Entry { record, .. } = self.observer.poll() else { return None };
-        let ns = i64::from_le_bytes(time.bytes(record).try_into().ok()?);
+        let ns = i64::from_le_bytes(time.bytes(record.columns).try_into().ok()?);
         Some((i128::from(now_ns) - i128::from(ns)) as f64 / 1e9)
     }
 
@@ -472,7 +473,7 @@ fn find_output(reader: &ReaderState) -> Option<PathBuf> {
     let process = Path::new("/proc").join(reader.pid.to_string());
     let open = fs::read_dir(process.join("fd")).into_iter().flatten().flatten();
     let open = open.filter_map(|entry| fs::read_link(entry.path()).ok());
-    open.chain(names).find(|path| reader.writes(path))
+    open.chain(names).find(|path| is_output_of(reader, path))
 }
 
 /// This moment by the wall clock, ns since the Unix epoch.

@@ -1,6 +1,6 @@
 //! Which log a command is about.
 
-use crate::common::{Failed, believing};
+use crate::cli::{Failed, believing};
 use clap::Args;
 use ringlog::{DEFAULT_SHM, Error, Log, Name, Options};
 use std::path::{Path, PathBuf};

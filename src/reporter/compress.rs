@@ -4,7 +4,7 @@
 //! `part.zst`, and only then `part` is deleted. So whatever is killed, nothing is missing, and the
 //! next run with `--compress` clears up.
 
-use super::common::tell;
+use crate::cli::tell;
 use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
 use std::collections::VecDeque;

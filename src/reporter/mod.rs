@@ -1,17 +1,15 @@
 //! `reporter N`: carries a log out to rows of CSV or JSON Lines, as durable reader N.
 
-mod common;
 #[cfg(feature = "compress")]
-#[path = "reporter/compress.rs"]
 mod compress;
 
-use clap::Parser;
-use common::{EXIT_CODES, Failed, LogArgs, Stop, grouped, number, per_second, put_up, tell};
-use nix::libc;
-use ringlog::sink::{Format, Rotation, RowOptions, Rows};
-use ringlog::{
-    Error, Idle, Log, Name, Options, Presence, Report, Rotated, Start, TimeFormat, Turn, Wait,
+use crate::cli::{
+    self, EXIT_CODES, Failed, LogArgs, Stop, grouped, number, per_second, put_up, tell,
 };
+use clap::Parser;
+use nix::libc;
+use ringlog::{Error, Idle, Log, Name, Options, Presence, Raw, Reader, Start, Turn, Wait};
+use ringlog_rows::{Format, Rotated, Rotation, RowOptions, Rows, TimeFormat};
 use std::cell::Cell;
 use std::fs::File;
 use std::io;
@@ -232,11 +230,15 @@ enum RowsAs {
     Jsonl,
 }
 
-fn main() -> ExitCode {
-    let args: Args = common::parse();
+/// The program `reporter N`.
+pub fn main() -> ExitCode {
+    let args: Args = cli::parse();
     let program = format!("reporter {}", args.reader);
-    common::end(&program, Reporter::new(args).and_then(Reporter::run))
+    cli::end(&program, Reporter::new(args).and_then(Reporter::run))
 }
+
+/// The loop: a durable reader, and rows in a file or a stream.
+type Export = ringlog::Report<Reader<Raw>, Rows>;
 
 /// The arguments made ready, and what has been done so far over all logs.
 struct Reporter {
@@ -274,7 +276,7 @@ impl Reporter {
         put_up(&hangup, signal_hook::consts::SIGHUP)?;
         // A file size limit is then an error of the write, and not the end of the process.
         put_up(&Arc::default(), signal_hook::consts::SIGXFSZ)?;
-        common::say_if_cut_short(&format!("reporter {}", args.reader), &args.log.name())?;
+        cli::say_if_cut_short(&format!("reporter {}", args.reader), &args.log.name())?;
         let output = match &args.output {
             Some(path) if path.as_os_str() == "-" => None,
             Some(path) => Some(path.clone()),
@@ -383,7 +385,7 @@ impl Reporter {
     fn follow(&mut self, log: &Log, start: Start) -> anyhow::Result<Left> {
         let Some(mut report) = self.open(log, start)? else { return Ok(Left::Done) };
         let outcome = self.carry(log, &mut report);
-        self.rows += report.committed_rows();
+        self.rows += report.committed_entries();
         self.lost += report.lost();
         match outcome {
             Err(e) if is_closed_pipe(&e) => Ok(Left::Done),
@@ -392,7 +394,7 @@ impl Reporter {
     }
 
     /// Ready to carry out; `None` if a signal came first.
-    fn open(&self, log: &Log, start: Start) -> anyhow::Result<Option<Report<Rows>>> {
+    fn open(&self, log: &Log, start: Start) -> anyhow::Result<Option<Export>> {
         let reader = log.reader_from(self.args.reader.into(), start)?;
         if self.args.log.prefault || self.args.log.lock {
             self.say(format_args!("{}: {}", log.name(), reader.memory()?));
@@ -409,19 +411,21 @@ impl Reporter {
         let flush = self.args.flush;
         let Some(path) = &self.output else {
             let stdout = Rows::stdout(log.schema(), self.rows_as)?;
-            return Ok(Some(Report::new(reader, stdout, flush)));
+            return Ok(Some(Export::new(reader, stdout, flush)?.0));
         };
-        let (report, notes) = if std::fs::metadata(path).is_ok_and(|it| it.file_type().is_fifo()) {
-            let Some(pipe) = self.wait_for_other_end(path)? else { return Ok(None) };
-            (Report::new(reader, Rows::stream(pipe, log.schema(), self.rows_as), flush), Vec::new())
-        } else {
-            Report::to_file(reader, path, self.rows_as, flush).map_err(output_failed)?
+        let rows = match std::fs::metadata(path).is_ok_and(|it| it.file_type().is_fifo()) {
+            true => {
+                let Some(pipe) = self.wait_for_other_end(path)? else { return Ok(None) };
+                Rows::stream(pipe, log.schema(), self.rows_as)
+            }
+            false => Rows::file(path, log.schema(), self.rows_as),
         };
+        let (report, notes) = Export::new(reader, rows, flush).map_err(output_failed)?;
         self.warn_all(&notes);
         #[cfg(feature = "compress")]
         if let Some(worker) = &self.compress {
             // What a run before this one was killed over.
-            let parts = ringlog::sink::parts(path);
+            let parts = ringlog_rows::parts(path);
             let failed = |e| Failed(7, format!("{}: finished parts: {e}", path.display()));
             parts.map_err(failed)?.into_iter().for_each(|part| worker.take(part));
         }
@@ -429,7 +433,7 @@ impl Reporter {
             "{} to {}, from {}",
             log.name(),
             path.display(),
-            report.reader().position()
+            report.source().position()
         ));
         Ok(Some(report))
     }
@@ -463,18 +467,18 @@ impl Reporter {
     }
 
     /// Carries entries out until there is a reason to stop, and then what is left.
-    fn carry(&self, log: &Log, report: &mut Report<Rows>) -> anyhow::Result<Left> {
+    fn carry(&self, log: &Log, report: &mut Export) -> anyhow::Result<Left> {
         let mut watch = Watch::new(log);
         loop {
             let left = self.take(log, report, &mut watch)?;
-            let position = report.reader().position();
-            let rest = report.carry_out().map(|()| Turn::Idle);
+            let position = report.source().position();
+            let rest = report.export().map(|()| Turn::Idle);
             self.insist(report, rest)?;
-            if report.reader().position() < position {
+            if report.source().position() < position {
                 continue; // another file meanwhile, and what was taken is to be taken again
             }
             if left == Left::Gone {
-                let alive = match report.reader().has_writer() {
+                let alive = match report.source().has_writer() {
                     true => ", though its writer lives and has been silent for a second",
                     false => "",
                 };
@@ -488,21 +492,16 @@ impl Reporter {
     }
 
     /// Takes entries until there is a reason to stop.
-    fn take(
-        &self,
-        log: &Log,
-        report: &mut Report<Rows>,
-        watch: &mut Watch,
-    ) -> anyhow::Result<Left> {
-        let end = report.reader().attached().end;
+    fn take(&self, log: &Log, report: &mut Export, watch: &mut Watch) -> anyhow::Result<Left> {
+        let end = report.source().attached().end;
         let mut pause = Idle::new(self.wait);
         loop {
             let wanted = self.args.count.map_or(u64::MAX, |count| count.saturating_sub(self.rows));
-            if self.stop.requested() || report.rows() >= wanted {
+            if self.stop.requested() || report.entries() >= wanted {
                 return Ok(Left::Done);
             }
             self.rotate(report)?;
-            let turn = report.turn(wanted.saturating_sub(report.rows()));
+            let turn = report.turn(wanted.saturating_sub(report.entries()));
             let turn = self.insist(report, turn)?;
             if let Turn::Lost(range) = &turn {
                 let count = range.end - range.start;
@@ -510,14 +509,14 @@ impl Reporter {
                 self.warn(format_args!("lost {}..{}, {count} entr{s}", range.start, range.end));
             }
             let idle = turn == Turn::Idle;
-            if self.args.once && (idle || report.reader().position() >= end) {
+            if self.args.once && (idle || report.source().position() >= end) {
                 return Ok(Left::Done);
             }
             if watch.is_due() {
                 report.refresh();
-                let position = report.reader().position();
+                let position = report.source().position();
                 self.look_after_output(report)?;
-                let idle = idle && report.reader().position() == position;
+                let idle = idle && report.source().position() == position;
                 if let Some(pid) = watch.new_writer(log) {
                     self.say(format_args!("{} has another writer, process {pid}", log.name()));
                 }
@@ -526,14 +525,14 @@ impl Reporter {
                 }
             }
             match idle {
-                true => pause.wait_at_most(report.reader(), report.due().min(LOOK)),
+                true => pause.wait_at_most(report.source(), report.due().min(LOOK)),
                 false => pause.reset(),
             }
         }
     }
 
     /// An output that takes no more is tried again and again; meanwhile nothing is committed.
-    fn insist(&self, report: &mut Report<Rows>, turn: io::Result<Turn>) -> anyhow::Result<Turn> {
+    fn insist(&self, report: &mut Export, turn: io::Result<Turn>) -> anyhow::Result<Turn> {
         let Err(mut error) = turn else { return Ok(turn?) };
         let mut said = false;
         while report.sink().is_temporary(&error) && !self.stop.requested() {
@@ -550,7 +549,7 @@ impl Reporter {
                 std::thread::sleep(Duration::from_millis(50));
                 self.look_after_output(report)?; // to move it away may be the way out
             }
-            match report.carry_out() {
+            match report.export() {
                 Ok(()) => {
                     if said {
                         self.say(format_args!("{}: going on", self.output_name()));
@@ -563,7 +562,7 @@ impl Reporter {
         if error.kind() == io::ErrorKind::BrokenPipe {
             return Err(error.into());
         }
-        let position = report.reader().committed().position;
+        let position = report.source().committed().position;
         Err(Failed(
             7,
             format!(
@@ -576,15 +575,15 @@ impl Reporter {
     }
 
     /// Finishes the file if it is time to.
-    fn rotate(&self, report: &mut Report<Rows>) -> anyhow::Result<()> {
+    fn rotate(&self, report: &mut Export) -> anyhow::Result<()> {
         let Some(rotation) = &self.rotation else { return Ok(()) };
         let kept = self.kept.get();
         if !report.sink().is_due(rotation) || kept.is_some_and(|then| then.elapsed() < RETRY) {
             return Ok(());
         }
-        let rest = report.carry_out().map(|()| Turn::Idle);
+        let rest = report.export().map(|()| Turn::Idle);
         self.insist(report, rest)?;
-        match report.rotate().map_err(output_failed)? {
+        match Rows::rotate(report).map_err(output_failed)? {
             Rotated::Finished(part, notes) => {
                 self.kept.set(None);
                 self.warn_all(&notes);
@@ -592,7 +591,7 @@ impl Reporter {
                     "{} is finished as {}, and begun anew, from {}",
                     self.output_name(),
                     part.display(),
-                    report.reader().position()
+                    report.source().position()
                 ));
                 #[cfg(feature = "compress")]
                 self.compress.iter().for_each(|worker| worker.take(part.clone()));
@@ -614,19 +613,19 @@ impl Reporter {
     }
 
     /// HUP, and what others have done to the file.
-    fn look_after_output(&self, report: &mut Report<Rows>) -> anyhow::Result<()> {
+    fn look_after_output(&self, report: &mut Export) -> anyhow::Result<()> {
         let hangup = self.hangup.swap(false, Ordering::Relaxed);
         let Some(path) = &self.output else { return Ok(()) };
         if !hangup {
-            self.warn_all(&report.mend().map_err(output_failed)?);
+            self.warn_all(&Rows::mend(report).map_err(output_failed)?);
             return Ok(());
         }
         let shown = path.display();
-        match report.reopen().map_err(output_failed)? {
+        match Rows::reopen(report).map_err(output_failed)? {
             None => self.say(format_args!("{shown} has its name, and is gone on with")),
             Some(notes) => {
                 self.warn_all(&notes);
-                let position = report.reader().position();
+                let position = report.source().position();
                 self.say(format_args!("{shown} begun anew, from {position}"));
             }
         }
@@ -660,9 +659,9 @@ impl Watch {
     }
 
     /// Whether the log has been deleted, and all of it has been read.
-    fn is_over(&mut self, log: &Log, report: &Report<Rows>, idle: bool) -> bool {
+    fn is_over(&mut self, log: &Log, report: &Export, idle: bool) -> bool {
         let presence = log.presence();
-        let position = report.reader().position();
+        let position = report.source().position();
         let moved = std::mem::replace(&mut self.position, position) != position;
         if !idle || moved || presence == Presence::Here {
             (self.silent_since, self.ending) = (None, false);
@@ -674,7 +673,7 @@ impl Watch {
         }
         let silent = self.silent_since.get_or_insert_with(Instant::now).elapsed();
         self.ending =
-            !report.reader().has_writer() || (presence == Presence::Replaced && silent >= SILENCE);
+            !report.source().has_writer() || (presence == Presence::Replaced && silent >= SILENCE);
         false
     }
 

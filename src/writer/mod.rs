@@ -1,12 +1,10 @@
 //! `writer`: appends market ticks, made up or read from a CSV, to a log.
 
-mod common;
-#[path = "writer/rows.rs"]
-mod rows;
+pub mod rows;
 
+use crate::cli::{self, EXIT_CODES, Failed, LogArgs, Stop, grouped, number, per_second, tell};
 use anyhow::{Context, bail};
 use clap::Parser;
-use common::{EXIT_CODES, Failed, LogArgs, Stop, grouped, number, per_second, tell};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use ringlog::{
     Decimal, Error, Log, Name, Options, Pod, Presence, Raw, Recovered, Schema, Text, Timestamp,
@@ -106,15 +104,16 @@ struct Tick {
 }
 record!(Tick { time, symbol, bid, ask, bid_size, ask_size });
 
-fn main() -> ExitCode {
-    let args: Args = common::parse();
-    common::end("writer", run(&args))
+/// The program `writer`.
+pub fn main() -> ExitCode {
+    let args: Args = cli::parse();
+    cli::end("writer", run(&args))
 }
 
 fn run(args: &Args) -> anyhow::Result<()> {
     let stop = Stop::on_signals()?;
     let name = args.log.name();
-    common::say_if_cut_short("writer", &name)?;
+    cli::say_if_cut_short("writer", &name)?;
     let mut options = args.log.options()?.mode(args.mode);
     if let Some(capacity) = args.capacity {
         options = options.capacity(capacity);

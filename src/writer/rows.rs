@@ -3,6 +3,7 @@
 
 use anyhow::{Context, bail};
 use ringlog::{Column, Schema};
+use ringlog_rows::Value as _;
 use std::io::{self, BufRead, BufReader, Read};
 
 /// How much of the input is read at a time.

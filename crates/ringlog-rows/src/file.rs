@@ -1,64 +1,31 @@
 //! The file that a sink writes: found, known again, gone on with, or set aside.
-//! Stands on `rows`, `layout`.
 //!
 //! A file is gone on with only if it is the one this reader left: the same inode born at the same
 //! time, beginning with the same header and row. Then its rows are the truth: whatever was
 //! killed, and when, the next row is the one after its last. Anything else that has the name is
 //! set aside under a name with a number, and never touched.
 
-#![forbid(unsafe_code)]
-
-use super::rows::{RowFormat, SEQ, WholeRows};
-use crate::error::{Error, Result, invalid};
-use crate::layout::{Checkpoint, FNV_BASIS, Header, MAGIC, Output, fnv1a};
-use crate::platform::directory_of;
-use std::fs::{File, Metadata, OpenOptions, TryLockError};
+use crate::format::{RowFormat, SEQ};
+use crate::parts::is_finished;
+use crate::paths::{behind_links, directory_of, identity, path_hash, with_infix};
+use crate::reading::WholeRows;
+use ringlog::layout::{Checkpoint, Header, MAGIC, Output};
+use ringlog::{Error, LeftOff, Mark, ReaderState, Result, Resume};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Read as _, Seek as _, SeekFrom};
 use std::mem::offset_of;
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
-
-/// What a reader left behind, to go on from.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Left {
-    /// The file it wrote.
-    pub output: Option<Output>,
-    /// What it committed.
-    pub committed: Checkpoint,
-    /// Where it stands now.
-    pub position: u64,
-    /// Where the log ends: no row can be beyond.
-    pub end: u64,
-    /// It was told to stand there, rather than to resume.
-    pub explicit: bool,
-}
-
-/// Where to go on, and what the user should know.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct Resume {
-    /// The position of the next row.
-    pub position: u64,
-    /// Entries lost below it.
-    pub lost: u64,
-    /// Bytes of the file that are whole rows.
-    pub length: u64,
-    /// What to remember of the file.
-    pub output: Output,
-    /// Sentences for the user.
-    pub notes: Vec<String>,
-}
 
 /// The file at `path`, locked and cut to its whole rows, and where to go on in it. What is there
 /// and not this reader's is set aside; `disown` is called before that, if the rows of the file it
 /// had are safe there and not to be written again, whatever is killed in between.
-pub(super) fn open(
+pub(crate) fn open(
     path: &Path,
     format: &RowFormat,
     sync: bool,
-    left: &Left,
-    disown: impl FnOnce(),
+    left: &LeftOff,
+    disown: &mut dyn FnMut(),
 ) -> Result<(File, Resume)> {
     let path =
         &behind_links(path).map_err(Error::io(format!("{}: cannot be written", path.display())))?;
@@ -70,9 +37,9 @@ pub(super) fn open(
         Some(file) => match examine(&file, format, left).map_err(cannot())? {
             Finding::Foreign { why, heal } => {
                 if let Some(what) = untouchable(&file, path).map_err(cannot())? {
-                    return Err(invalid!(
+                    return Err(Error::Invalid(format!(
                         "{shown}: {what}, and is left alone; give another output"
-                    ));
+                    )));
                 }
                 if !heal {
                     disown();
@@ -116,7 +83,8 @@ pub(super) fn open(
                 let passed = next.saturating_sub(committed.max(old.begin));
                 (next, lost.saturating_add(passed.saturating_sub(rows)))
             };
-            Resume { position, lost, length, output, notes }
+            let mark = Mark { value: length, output: Some(output) };
+            Resume { position, lost, mark, notes }
         }
         Finding::Nothing | Finding::Foreign { .. } => {
             let position = left.position;
@@ -138,13 +106,14 @@ pub(super) fn open(
                     old.begin
                 ));
             }
-            Resume { position: output.begin, lost: output.lost, length: 0, output, notes }
+            let mark = Mark { value: 0, output: Some(output) };
+            Resume { position: output.begin, lost: output.lost, mark, notes }
         }
     };
     if sync {
         // What a run before this one wrote, or made, and did not live to sync is committed next.
         file.sync_data().map_err(cannot())?;
-        if resume.length == 0 {
+        if resume.mark.value == 0 {
             let directory = File::open(directory_of(path)).map_err(cannot())?;
             directory.sync_all().map_err(cannot())?;
         }
@@ -174,7 +143,7 @@ enum Finding {
     Foreign { why: String, heal: bool },
 }
 
-fn examine(file: &File, format: &RowFormat, left: &Left) -> io::Result<Finding> {
+fn examine(file: &File, format: &RowFormat, left: &LeftOff) -> io::Result<Finding> {
     let foreign = |why: &str, heal| Ok(Finding::Foreign { why: why.to_owned(), heal });
     let meta = file.metadata()?;
     let length = meta.len();
@@ -342,141 +311,9 @@ fn set_aside(path: &Path) -> io::Result<PathBuf> {
     }
 }
 
-/// Renames `out.csv` to the first of `out.000000000000012.csv`, `out.000000000000012.1.csv`, ...
-/// that is free, if its rows begin at 12.
-pub(super) fn finish(path: &Path, output: &Output) -> io::Result<PathBuf> {
-    let path = behind_links(path)?;
-    let mut number = 0;
-    loop {
-        let part = part_name(&path, output.begin, number);
-        number += 1;
-        if is_compressed(&part)? {
-            continue;
-        }
-        // As in `set_aside`; an empty file is what somebody reserved who was killed then.
-        match OpenOptions::new().write(true).create_new(true).open(&part) {
-            Err(e) if e.kind() != ErrorKind::AlreadyExists => return Err(e),
-            Err(_) if !is_empty(&part)? => continue,
-            _ => {}
-        }
-        return match std::fs::rename(&path, &part) {
-            Ok(()) => Ok(part),
-            Err(e) => {
-                let _ = std::fs::remove_file(&part);
-                Err(e)
-            }
-        };
-    }
-}
-
-/// Whether this file has been renamed by [`finish`].
-fn is_finished(path: &Path, output: &Output) -> io::Result<bool> {
-    let mut number = 0;
-    loop {
-        let part = part_name(path, output.begin, number);
-        number += 1;
-        match std::fs::symlink_metadata(&part) {
-            Ok(meta) if identity(&meta) == output.file => return Ok(true),
-            Ok(_) => {}
-            Err(e) if e.kind() != ErrorKind::NotFound => return Err(e),
-            Err(_) if !is_compressed(&part)? => return Ok(false),
-            Err(_) => {}
-        }
-    }
-}
-
-/// What is behind the names of compressed parts.
-const COMPRESSED: [&str; 2] = [".zst", ".gz"];
-
-fn is_compressed(part: &Path) -> io::Result<bool> {
-    for extension in COMPRESSED {
-        let mut name = part.as_os_str().to_owned();
-        name.push(extension);
-        if Path::new(&name).try_exists()? {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
-fn is_empty(path: &Path) -> io::Result<bool> {
-    let meta = std::fs::symlink_metadata(path)?;
-    Ok(meta.is_file() && meta.len() == 0)
-}
-
-fn part_name(path: &Path, begin: u64, number: u64) -> PathBuf {
-    match number {
-        0 => with_infix(path, &format!("{begin:015}")),
-        _ => with_infix(path, &format!("{begin:015}.{number}")),
-    }
-}
-
-/// The finished parts of the output at `path`, as a [`Rotation`](super::Rotation) leaves them, in
-/// their order; without those that are compressed.
-///
-/// # Errors
-/// What the operating system said about its directory.
-pub fn parts(path: &Path) -> io::Result<Vec<PathBuf>> {
-    let path = behind_links(path)?;
-    let mut parts = Vec::new();
-    for entry in directory_of(&path).read_dir()? {
-        let part = directory_of(&path).join(entry?.file_name());
-        if let Some(begin) = begin_of(&part, &path)
-            && std::fs::symlink_metadata(&part).is_ok_and(|it| it.is_file() && it.len() > 0)
-        {
-            parts.push((begin, part));
-        }
-    }
-    parts.sort_unstable();
-    Ok(parts.into_iter().map(|(_, part)| part).collect())
-}
-
-/// Where the rows of a part begin, by its name, and the number behind that.
-fn begin_of(part: &Path, path: &Path) -> Option<(u64, u64)> {
-    let name = part.file_name()?.as_bytes();
-    let begin = path.file_stem()?.as_bytes();
-    let end = path.extension().map_or(&b""[..], |it| it.as_bytes());
-    let name = name.strip_prefix(begin)?.strip_prefix(b".")?.strip_suffix(end)?;
-    let name = if end.is_empty() { name } else { name.strip_suffix(b".")? };
-    let name = str::from_utf8(name).ok()?;
-    let (position, number) = name.split_once('.').unwrap_or((name, "0"));
-    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    let named = position.len() >= 15 && digits(position) && digits(number);
-    named.then_some((position.parse().ok()?, number.parse().ok()?))
-}
-
-/// `out.csv` as `out.INFIX.csv`.
-fn with_infix(path: &Path, infix: &str) -> PathBuf {
-    let mut name = path.file_stem().unwrap_or_default().to_owned();
-    name.push(".");
-    name.push(infix);
-    if let Some(extension) = path.extension() {
-        name.push(".");
-        name.push(extension);
-    }
-    path.with_file_name(name)
-}
-
-/// A link stays where it is: it is the file behind it that is made, or renamed.
-fn behind_links(path: &Path) -> io::Result<PathBuf> {
-    match std::fs::read_link(path) {
-        Ok(target) => Ok(path.canonicalize().unwrap_or_else(|_| directory_of(path).join(target))),
-        Err(e) if matches!(e.kind(), ErrorKind::InvalidInput | ErrorKind::NotFound) => {
-            Ok(path.to_owned()) // not a link
-        }
-        Err(e) => Err(e),
-    }
-}
-
-/// What a file is known again by: a hash of its inode and birth time. Never 0.
-pub(crate) fn identity(meta: &Metadata) -> u64 {
-    let born = meta.created().ok().and_then(|born| born.duration_since(UNIX_EPOCH).ok());
-    let born = born.map_or(0, |since| since.as_nanos() as u64);
-    fnv1a(fnv1a(FNV_BASIS, &meta.ino().to_le_bytes()), &born.to_le_bytes()).max(1)
-}
-
-fn path_hash(path: &Path) -> io::Result<u64> {
-    // By its directory: the file itself may be gone again.
-    let path = directory_of(path).canonicalize()?.join(path.file_name().unwrap_or_default());
-    Ok(fnv1a(FNV_BASIS, path.as_os_str().as_bytes()))
+/// Whether the file at `path` is the one that a reader writes: the log knows it by its inode and
+/// birth time, and not by its name.
+pub fn is_output_of(reader: &ReaderState, path: &Path) -> bool {
+    let file = std::fs::metadata(path).map(|meta| identity(&meta)).ok();
+    reader.output.is_some_and(|output| file == Some(output.file))
 }

@@ -1,19 +1,12 @@
-//! Records to rows of text, and the rows of a file again. Stands on `value`, `layout`.
+//! Records to rows of text, and the rows of a file again.
 
-#![forbid(unsafe_code)]
-
-use crate::layout::{FNV_BASIS, fnv1a};
-use crate::schema::{Kind, Schema};
-use crate::value::TimeFormat;
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read as _, Seek as _, SeekFrom};
+use crate::hash::{FNV_BASIS, fnv1a};
+use crate::value::{TimeFormat, Value};
+use ringlog::{Entry, Kind, Schema};
 use std::ops::Range;
 
-/// How much of a file is read at a time.
-const CHUNK: usize = 128 << 10;
-
 /// How a row of JSON Lines begins.
-pub(super) const SEQ: &[u8] = b"{\"seq\":";
+pub(crate) const SEQ: &[u8] = b"{\"seq\":";
 
 /// What a row looks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -32,8 +25,8 @@ pub enum Format {
 /// Turns records into rows.
 ///
 /// ```
-/// use ringlog::sink::{Format, RowFormat};
-/// use ringlog::{Decimal, Pod, Schema, Text, TimeFormat, Zeroable, bytemuck, record};
+/// use ringlog::{Decimal, Pod, Schema, Text, Zeroable, bytemuck, record};
+/// use ringlog_rows::{Format, RowFormat, TimeFormat};
 ///
 /// #[repr(C)]
 /// #[derive(Clone, Copy, Pod, Zeroable)]
@@ -48,12 +41,12 @@ pub enum Format {
 ///
 /// let csv = RowFormat::new(&schema, Format::Csv, TimeFormat::Nanos);
 /// let mut out = csv.header().to_vec();
-/// csv.row(12, bytemuck::bytes_of(&trade), &mut out);
+/// csv.row(12, bytemuck::bytes_of(&trade).into(), &mut out);
 /// assert_eq!(out, b"seq,symbol,price\n12,\"A \"\"B\"\"\",189.4500\n");
 ///
 /// let jsonl = RowFormat::new(&schema, Format::Jsonl, TimeFormat::Nanos);
 /// let mut out = jsonl.header().to_vec();
-/// jsonl.row(12, bytemuck::bytes_of(&trade), &mut out);
+/// jsonl.row(12, bytemuck::bytes_of(&trade).into(), &mut out);
 /// assert_eq!(out, br#"{"seq":12,"symbol":"A \"B\"","price":189.4500}
 /// "#);
 /// # Ok::<(), ringlog::Error>(())
@@ -61,11 +54,11 @@ pub enum Format {
 #[derive(Debug, Clone)]
 pub struct RowFormat {
     columns: Vec<Column>,
-    format: Format,
+    pub(crate) format: Format,
     time: TimeFormat,
     header: Vec<u8>,
     /// No row has more bytes.
-    pub(super) longest: usize,
+    pub(crate) longest: usize,
 }
 
 #[derive(Debug, Clone)]
@@ -106,13 +99,13 @@ impl RowFormat {
     /// Appends the row of an entry, with its line end.
     ///
     /// # Panics
-    /// If `record` is shorter than an entry of the schema.
+    /// If the columns are shorter than a record of the schema.
     #[inline]
-    pub fn row(&self, position: u64, record: &[u8], out: &mut Vec<u8>) {
+    pub fn row(&self, position: u64, entry: Entry<'_>, out: &mut Vec<u8>) {
         out.reserve(self.longest);
         match self.format {
-            Format::Csv => self.csv(position, record, out),
-            Format::Jsonl => self.object(position, record, out),
+            Format::Csv => self.csv(position, entry.columns, out),
+            Format::Jsonl => self.object(position, entry.columns, out),
         }
     }
 
@@ -156,25 +149,15 @@ impl RowFormat {
         out.extend_from_slice(b"}\n");
     }
 
-    /// The position of a row that [`row`](RowFormat::row) made.
-    pub(super) fn position_of(&self, row: &[u8]) -> Option<u64> {
-        let (begin, end) = match self.format {
-            Format::Csv => (&b""[..], &b"\n"[..]),
-            Format::Jsonl => (SEQ, &b"}\n"[..]),
-        };
-        let digits = row.strip_prefix(begin)?.strip_suffix(end)?.split(|&it| it == b',').next()?;
-        str::from_utf8(digits).ok()?.parse().ok()
-    }
-
     /// What tells a file's beginning from another's: the header, the way times are written, and
     /// the first row. Never 0.
-    pub(super) fn head(&self, first_row: &[u8]) -> u64 {
+    pub(crate) fn head(&self, first_row: &[u8]) -> u64 {
         let hash = fnv1a(fnv1a(FNV_BASIS, &self.header), &[self.time as u8]);
         fnv1a(hash, first_row).max(1)
     }
 
     /// All others for the same columns, and how a file in them differs from one of ours.
-    pub(super) fn others(&self) -> impl Iterator<Item = (RowFormat, &'static str)> {
+    pub(crate) fn others(&self) -> impl Iterator<Item = (RowFormat, &'static str)> {
         let times = [TimeFormat::Nanos, TimeFormat::Rfc3339];
         let all = [Format::Csv, Format::Jsonl].map(|format| times.map(|time| (format, time)));
         all.into_iter().flatten().filter_map(|(format, time)| {
@@ -233,45 +216,6 @@ fn quote_if_needed(from: usize, out: &mut Vec<u8>) {
     }
 }
 
-/// The whole rows of a file, one after the other. In CSV a line end within quotes ends no row.
-pub(super) struct WholeRows<'a> {
-    file: BufReader<&'a File>,
-    format: &'a RowFormat,
-    row: Vec<u8>,
-    /// The end of the last whole row.
-    pub end: u64,
-    /// There is a line that is longer than any row.
-    pub overlong: bool,
-}
-
-impl<'a> WholeRows<'a> {
-    pub fn new(mut file: &'a File, from: u64, format: &'a RowFormat) -> io::Result<WholeRows<'a>> {
-        file.seek(SeekFrom::Start(from))?;
-        let file = BufReader::with_capacity(CHUNK, file);
-        Ok(WholeRows { file, format, row: Vec::new(), end: from, overlong: false })
-    }
-
-    pub fn next(&mut self) -> io::Result<Option<&[u8]>> {
-        self.row.clear();
-        loop {
-            let room = (self.format.longest + 1).saturating_sub(self.row.len()) as u64;
-            let count = (&mut self.file).take(room).read_until(b'\n', &mut self.row)?;
-            if self.row.len() > self.format.longest {
-                self.overlong = true;
-                return Ok(None);
-            }
-            if count == 0 || self.row.last() != Some(&b'\n') {
-                return Ok(None);
-            }
-            let quotes = || self.row.iter().filter(|&&byte| byte == b'"').count();
-            if self.format.format == Format::Jsonl || quotes() % 2 == 0 {
-                self.end += self.row.len() as u64;
-                return Ok(Some(&self.row));
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -288,7 +232,7 @@ mod tests {
                     for time in [TimeFormat::Nanos, TimeFormat::Rfc3339] {
                         let format = RowFormat::new(&schema, format, time);
                         let mut row = Vec::new();
-                        format.row(u64::MAX, &record, &mut row);
+                        format.row(u64::MAX, (&record).into(), &mut row);
                         assert!(row.len() <= format.longest, "{} of {row:?}", format.longest);
                         assert_eq!(format.position_of(&row), Some(u64::MAX));
                     }

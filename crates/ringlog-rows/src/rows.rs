@@ -1,16 +1,14 @@
-//! Rows of text, to a file that is gone on with, or to a stream. Stands on `sink`, `rows`, `file`.
+//! Rows of text, to a file that is gone on with, or to a stream: the sink.
 
-#![forbid(unsafe_code)]
-
-use super::file::{self, Left, Resume};
-use super::rows::{Format, RowFormat};
-use super::{Mark, Sink};
-use crate::error::{Error, Result};
-use crate::layout::Output;
-use crate::schema::Schema;
+use crate::file;
+use crate::format::{Format, RowFormat};
+use crate::parts;
+use crate::paths::identity;
 use crate::value::TimeFormat;
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, poll};
+use ringlog::layout::Output;
+use ringlog::{Entry, Error, LeftOff, Mark, Report, Result, Resume, Schema, Sink, Source};
 use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Write as _};
@@ -47,7 +45,7 @@ pub struct Rotation {
 
 /// Rows of text in a file, or in a stream.
 pub struct Rows {
-    file: File,
+    to: To,
     format: RowFormat,
     options: RowOptions,
     /// Rows, and at the very beginning the header, that are not written yet.
@@ -55,13 +53,23 @@ pub struct Rows {
     batch: usize,
     /// A checkpoint failed, and what it left behind could not be cut off.
     torn: bool,
-    /// `None` for a stream, which is not gone on with.
-    place: Option<Place>,
+    /// `None` for a stream that was given, and has no name.
+    path: Option<PathBuf>,
+}
+
+/// The far end.
+enum To {
+    /// It has a path, and is opened when the report asks where to go on.
+    Unopened,
+    /// Nothing to go on with.
+    Stream(File),
+    /// A file on disk.
+    Disk(Disk),
 }
 
 /// The file on disk.
-struct Place {
-    path: PathBuf,
+struct Disk {
+    file: File,
     /// Bytes of it that are checkpointed.
     length: u64,
     output: Output,
@@ -69,13 +77,55 @@ struct Place {
     age: (Duration, Instant),
 }
 
+/// What became of a file that was due.
+#[derive(Debug)]
+pub enum Rotated {
+    /// It is finished, under this name, and the next one is begun. Second come sentences that the
+    /// user should see.
+    Finished(PathBuf, Vec<String>),
+    /// It could not be written to or renamed, and is gone on with.
+    Kept(io::Error),
+}
+
 impl Rows {
+    /// Writes to the file at `path`, which is opened, resumed or begun by the report that is made
+    /// of it: the rows in it are the truth about what has been exported. A pipe or a device is a
+    /// stream.
+    ///
+    /// ```
+    /// use ringlog::{Log, Pod, Report, Turn, Zeroable, record};
+    /// use ringlog_rows::{RowOptions, Rows};
+    /// use std::time::Duration;
+    /// # #[repr(C)]
+    /// # #[derive(Clone, Copy, Pod, Zeroable)]
+    /// # struct Sample { value: f64 }
+    /// # record!(Sample { value });
+    /// # let directory = std::env::temp_dir().join(format!("ringlog-doc-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&directory).unwrap();
+    /// # let (name, path) = (directory.join("a.log"), directory.join("a.csv"));
+    /// # let log = Log::create::<Sample>(name.as_path())?;
+    /// # log.writer::<Sample>()?.append(&Sample { value: 1.5 });
+    /// let rows = Rows::file(&path, log.schema(), RowOptions::default());
+    /// let (mut report, notes) = Report::new(log.reader(0)?, rows, Duration::from_millis(10))?;
+    /// notes.iter().for_each(|note| eprintln!("{note}"));
+    /// while report.turn(u64::MAX).unwrap() != Turn::Idle {}
+    /// report.export().unwrap();
+    /// assert_eq!(std::fs::read_to_string(&path).unwrap(), "seq,value\n0,1.5\n");
+    /// # std::fs::remove_dir_all(directory).unwrap();
+    /// # Ok::<(), ringlog::Error>(())
+    /// ```
+    pub fn file(path: &Path, schema: &Schema, options: RowOptions) -> Rows {
+        let format = RowFormat::new(schema, options.format, options.time);
+        let (to, batch, path) = (To::Unopened, FILE_BATCH, Some(path.to_owned()));
+        Rows { to, format, options, buffer: Vec::new(), batch, torn: false, path }
+    }
+
     /// Writes to a stream, from its header on. It is never synced.
     pub fn stream(file: File, schema: &Schema, options: RowOptions) -> Rows {
         let format = RowFormat::new(schema, options.format, options.time);
         let buffer = format.header().to_vec();
-        let batch = STREAM_BATCH;
-        Rows { file, format, options, buffer, batch, torn: false, place: None }
+        let (to, batch) = (To::Stream(file), STREAM_BATCH);
+        Rows { to, format, options, buffer, batch, torn: false, path: None }
     }
 
     /// Writes to standard output.
@@ -87,95 +137,105 @@ impl Rows {
         Ok(Rows::stream(File::from(stdout), schema, options))
     }
 
-    /// Goes on with the file at `path`, or begins it; see [`file::open`].
-    pub(crate) fn open(
-        path: &Path,
-        schema: &Schema,
-        options: RowOptions,
-        left: &Left,
-        disown: impl FnOnce(),
-    ) -> Result<(Rows, Resume)> {
-        let cannot = || Error::io(format!("{}: cannot be written", path.display()));
-        let is_stream = match std::fs::metadata(path) {
-            Err(e) if e.kind() == ErrorKind::NotFound => false,
-            meta => !meta.map_err(cannot())?.is_file(),
-        };
-        if is_stream {
-            // A pipe or a device: nothing to go on with, and no other end to wait for.
-            let mut open = OpenOptions::new();
-            let file = open.append(true).custom_flags(libc::O_NONBLOCK).open(path);
-            let file = file.map_err(cannot())?;
-            let (position, lost) = (left.position, left.committed.lost);
-            let resume = Resume { position, lost, ..Resume::default() };
-            return Ok((Rows::stream(file, schema, options), resume));
+    /// For a file that was moved away: finishes it, and begins a new one under its name, at the
+    /// next row. Does nothing while the file has its name, and gives `None`.
+    ///
+    /// # Errors
+    /// As [`Report::new`].
+    pub fn reopen<F: Source>(report: &mut Report<F, Rows>) -> Result<Option<Vec<String>>> {
+        if report.sink().has_its_name() {
+            return Ok(None);
         }
-        let format = RowFormat::new(schema, options.format, options.time);
-        let (file, resume) = file::open(path, &format, options.sync, left, disown)?;
-        let buffer = if resume.length == 0 { format.header().to_vec() } else { Vec::new() };
-        let (length, output) = (resume.length, resume.output);
-        let age = file.metadata().and_then(|meta| meta.created()).ok();
-        let age = age.and_then(|born| born.elapsed().ok()).unwrap_or_default();
-        let age = (age, Instant::now());
-        let place = Some(Place { path: path.to_owned(), length, output, age });
-        let batch = FILE_BATCH;
-        Ok((Rows { file, format, options, buffer, batch, torn: false, place }, resume))
+        // If the old file takes no more, its rest goes to the new one.
+        let _ = report.export();
+        report.begin_anew().map(Some)
+    }
+
+    /// Finishes the file: `out.csv` is renamed to `out.<position>.csv`, with the position that its
+    /// rows begin at in 15 digits, and a new `out.csv` is begun at the next row. Whatever is killed
+    /// in between, each row is in one of them. Ask [`Rows::is_due`] whether it is time to.
+    ///
+    /// # Errors
+    /// As [`Report::new`], if the new file cannot be begun.
+    pub fn rotate<F: Source>(report: &mut Report<F, Rows>) -> Result<Rotated> {
+        match report.export().and_then(|()| report.sink().finish()) {
+            Ok(part) => Ok(Rotated::Finished(part, report.begin_anew()?)),
+            Err(e) => Ok(Rotated::Kept(e)),
+        }
+    }
+
+    /// Looks whether somebody has deleted, cut or changed the file, and mends what can be mended.
+    ///
+    /// # Errors
+    /// As [`Report::new`].
+    pub fn mend<F: Source>(report: &mut Report<F, Rows>) -> Result<Vec<String>> {
+        match report.sink().is_intact() {
+            true => Ok(Vec::new()),
+            false => report.look_again(),
+        }
+    }
+
+    fn disk(&self) -> Option<&Disk> {
+        match &self.to {
+            To::Disk(disk) => Some(disk),
+            To::Unopened | To::Stream(_) => None,
+        }
+    }
+
+    fn disk_mut(&mut self) -> Option<&mut Disk> {
+        match &mut self.to {
+            To::Disk(disk) => Some(disk),
+            To::Unopened | To::Stream(_) => None,
+        }
     }
 
     /// Whether waiting can help against this error of a checkpoint: a disk that is full, a pipe
     /// that nobody reads just now. Or mending the file, which somebody has changed.
     pub fn is_temporary(&self, error: &io::Error) -> bool {
         match error.kind() {
-            ErrorKind::WouldBlock => self.place.is_none(),
-            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => self.place.is_some(),
+            ErrorKind::WouldBlock => self.disk().is_none(),
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => self.disk().is_some(),
             _ => error.get_ref().is_some_and(|inner| inner.is::<Changed>()),
         }
     }
 
     /// Whether it is a file with rows in it that has become so large or so old.
     pub fn is_due(&self, rotation: &Rotation) -> bool {
-        let Some(place) = self.place.as_ref().filter(|place| place.output.head != 0) else {
+        let Some(disk) = self.disk().filter(|disk| disk.output.head != 0) else {
             return false;
         };
-        let (age, then) = place.age;
-        rotation.size.is_some_and(|size| place.length >= size)
+        let (age, then) = disk.age;
+        rotation.size.is_some_and(|size| disk.length >= size)
             || rotation.age.is_some_and(|limit| age + then.elapsed() >= limit)
     }
 
     /// Gives the file the name of a part, under which nobody adds to it any more.
-    pub(crate) fn finish(&self) -> io::Result<PathBuf> {
-        let Some(place) = self.place.as_ref().filter(|_| self.has_its_name()) else {
-            return Err(io::Error::new(ErrorKind::NotFound, "it has been moved away"));
-        };
-        file::finish(&place.path, &place.output)
-    }
-
-    /// Lets go of the file, so that it can be opened anew.
-    pub(crate) fn release(&self) -> io::Result<()> {
-        self.file.unlock()
-    }
-
-    /// What to open it anew with; a stream cannot be.
-    pub(crate) fn place(&self) -> Option<(PathBuf, RowOptions)> {
-        self.place.as_ref().map(|place| (place.path.clone(), self.options))
+    fn finish(&self) -> io::Result<PathBuf> {
+        match (self.disk(), &self.path) {
+            (Some(disk), Some(path)) if self.has_its_name() => parts::finish(path, &disk.output),
+            _ => Err(io::Error::new(ErrorKind::NotFound, "it has been moved away")),
+        }
     }
 
     /// Whether the file still has its name; a stream has none to lose.
-    pub(crate) fn has_its_name(&self) -> bool {
-        let Some(place) = &self.place else { return true };
-        match std::fs::metadata(&place.path) {
-            Ok(meta) => file::identity(&meta) == place.output.file,
+    fn has_its_name(&self) -> bool {
+        let (Some(disk), Some(path)) = (self.disk(), &self.path) else { return true };
+        match std::fs::metadata(path) {
+            Ok(meta) => identity(&meta) == disk.output.file,
             Err(e) => e.kind() != ErrorKind::NotFound, // who cannot look has not seen it move
         }
     }
 
     /// Whether the file is as the last checkpoint left it: not deleted, not cut, not added to.
-    pub(crate) fn is_intact(&self) -> bool {
-        self.place.as_ref().is_none_or(|place| is_intact(&self.file, place))
+    fn is_intact(&self) -> bool {
+        self.disk().is_none_or(Disk::is_intact)
     }
 }
 
-fn is_intact(file: &File, place: &Place) -> bool {
-    file.metadata().is_ok_and(|meta| meta.nlink() > 0 && meta.len() == place.length)
+impl Disk {
+    fn is_intact(&self) -> bool {
+        self.file.metadata().is_ok_and(|meta| meta.nlink() > 0 && meta.len() == self.length)
+    }
 }
 
 /// Why a file is not written to.
@@ -191,21 +251,54 @@ impl fmt::Display for Changed {
 impl std::error::Error for Changed {}
 
 impl Sink for Rows {
+    /// Opens the file, and goes on behind its last whole row; see [`file::open`].
+    fn resume(&mut self, left: &LeftOff, disown: &mut dyn FnMut()) -> Result<Option<Resume>> {
+        let Some(path) = self.path.clone() else { return Ok(None) };
+        if let Some(old) = self.disk() {
+            // So that it can be opened anew.
+            old.file.unlock().map_err(Error::io(path.display().to_string()))?;
+        }
+        let cannot = || Error::io(format!("{}: cannot be written", path.display()));
+        let is_stream = match std::fs::metadata(&path) {
+            Err(e) if e.kind() == ErrorKind::NotFound => false,
+            meta => !meta.map_err(cannot())?.is_file(),
+        };
+        if is_stream {
+            // A pipe or a device: nothing to go on with, and no other end to wait for.
+            let mut open = OpenOptions::new();
+            let file = open.append(true).custom_flags(libc::O_NONBLOCK).open(&path);
+            self.to = To::Stream(file.map_err(cannot())?);
+            (self.buffer, self.batch) = (self.format.header().to_vec(), STREAM_BATCH);
+            return Ok(None);
+        }
+        let (file, resume) = file::open(&path, &self.format, self.options.sync, left, disown)?;
+        let (length, output) = (resume.mark.value, resume.mark.output.unwrap_or_default());
+        self.buffer.clear();
+        if length == 0 {
+            self.buffer.extend_from_slice(self.format.header());
+        }
+        let age = file.metadata().and_then(|meta| meta.created()).ok();
+        let age = age.and_then(|born| born.elapsed().ok()).unwrap_or_default();
+        self.to = To::Disk(Disk { file, length, output, age: (age, Instant::now()) });
+        (self.batch, self.torn) = (FILE_BATCH, false);
+        Ok(Some(resume))
+    }
+
     #[inline]
-    fn entry(&mut self, position: u64, record: &[u8]) {
+    fn entry(&mut self, position: u64, entry: Entry<'_>) {
         let from = self.buffer.len();
-        self.format.row(position, record, &mut self.buffer);
-        if let Some(place) = &mut self.place
-            && place.output.head == 0
+        self.format.row(position, entry, &mut self.buffer);
+        if let To::Disk(disk) = &mut self.to
+            && disk.output.head == 0
         {
-            place.output.head = self.format.head(&self.buffer[from..]);
-            place.age = (Duration::ZERO, Instant::now());
+            disk.output.head = self.format.head(&self.buffer[from..]);
+            disk.age = (Duration::ZERO, Instant::now());
         }
     }
 
     fn begin_at(&mut self, position: u64) {
-        if let Some(place) = self.place.as_mut().filter(|place| place.output.head == 0) {
-            place.output.begin = position;
+        if let Some(disk) = self.disk_mut().filter(|disk| disk.output.head == 0) {
+            disk.output.begin = position;
         }
     }
 
@@ -219,39 +312,43 @@ impl Sink for Rows {
     }
 
     fn checkpoint(&mut self) -> io::Result<Mark> {
-        let Some(place) = &mut self.place else {
-            while !self.buffer.is_empty() {
-                let piece = &self.buffer[..self.buffer.len().min(STREAM_BATCH)];
-                wait_for_room(&self.file)?;
-                match self.file.write(piece) {
-                    Ok(0) => return Err(ErrorKind::WriteZero.into()),
-                    Ok(count) => drop(self.buffer.drain(..count)),
-                    Err(e) if e.kind() == ErrorKind::Interrupted => {}
-                    Err(e) => return Err(e),
+        let disk = match &mut self.to {
+            To::Disk(disk) => disk,
+            To::Unopened => return Err(ErrorKind::NotConnected.into()), // no report was made of it
+            To::Stream(file) => {
+                while !self.buffer.is_empty() {
+                    let piece = &self.buffer[..self.buffer.len().min(STREAM_BATCH)];
+                    wait_for_room(file)?;
+                    match file.write(piece) {
+                        Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                        Ok(count) => drop(self.buffer.drain(..count)),
+                        Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                        Err(e) => return Err(e),
+                    }
                 }
+                return Ok(Mark::default());
             }
-            return Ok(Mark::default());
         };
         if self.torn {
-            self.file.set_len(place.length)?;
+            disk.file.set_len(disk.length)?;
             self.torn = false;
         }
         // Behind what somebody else has left no row can be told from another.
-        if !is_intact(&self.file, place) {
+        if !disk.is_intact() {
             return Err(io::Error::other(Changed));
         }
-        let result = self.file.write_all(&self.buffer).and_then(|()| match self.options.sync {
-            true => self.file.sync_data(),
+        let result = disk.file.write_all(&self.buffer).and_then(|()| match self.options.sync {
+            true => disk.file.sync_data(),
             false => Ok(()),
         });
         if let Err(e) = result {
             // Whole rows only, also while nothing can be written; the buffer still has them all.
-            self.torn = self.file.set_len(place.length).is_err();
+            self.torn = disk.file.set_len(disk.length).is_err();
             return Err(e);
         }
-        place.length += self.buffer.len() as u64;
+        disk.length += self.buffer.len() as u64;
         self.buffer.clear();
-        Ok(Mark { length: place.length, output: place.output })
+        Ok(Mark { value: disk.length, output: Some(disk.output) })
     }
 }
 

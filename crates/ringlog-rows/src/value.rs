@@ -1,10 +1,12 @@
-//! One column's bytes as text, and text as bytes. Stands on `schema`, `error`.
+//! One column's bytes as text, and text as bytes.
 
-#![forbid(unsafe_code)]
-
-use crate::error::{Result, invalid};
-use crate::schema::{Kind, parse_decimal, until_nul};
 use chrono::{DateTime, SecondsFormat};
+use ringlog::{Error, Kind, Result, parse_decimal, until_nul};
+
+/// An [`Error::Invalid`] of a sentence.
+macro_rules! invalid {
+    ($($sentence:tt)*) => { Error::Invalid(format!($($sentence)*)) };
+}
 
 /// How timestamps are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -16,13 +18,33 @@ pub enum TimeFormat {
     Rfc3339,
 }
 
-impl Kind {
+/// Column values as text, and back: what a [`Kind`] can do besides.
+pub trait Value {
     /// Appends the text of a value: exact, and as short as it can be for floats.
     ///
     /// # Panics
     /// If `bytes` has not the [`size`](Kind::size) of this type.
+    fn format(self, bytes: &[u8], time: TimeFormat, out: &mut Vec<u8>);
+
+    /// The most bytes that [`format`](Value::format) appends.
+    fn most_text(self) -> usize;
+
+    /// Stores a value from its text, exactly or not at all.
+    ///
+    /// A timestamp is taken as ns since the Unix epoch or as RFC 3339; a bool as true, false, 1
+    /// or 0.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`], which says what the text is not; `bytes` may have changed then.
+    ///
+    /// # Panics
+    /// If `bytes` has not the [`size`](Kind::size) of this type.
+    fn parse(self, text: &str, bytes: &mut [u8]) -> Result<()>;
+}
+
+impl Value for Kind {
     #[inline]
-    pub fn format(self, bytes: &[u8], time: TimeFormat, out: &mut Vec<u8>) {
+    fn format(self, bytes: &[u8], time: TimeFormat, out: &mut Vec<u8>) {
         match self {
             Kind::U8 => integer(u8::from_le_bytes(array(bytes)), out),
             Kind::U16 => integer(u16::from_le_bytes(array(bytes)), out),
@@ -54,26 +76,14 @@ impl Kind {
         }
     }
 
-    /// The most bytes that [`format`](Kind::format) appends.
-    pub(crate) const fn most_text(self) -> usize {
+    fn most_text(self) -> usize {
         match self {
             Kind::Text(length) => 3 * length as usize, // every byte of it a replacement character
             _ => 40,
         }
     }
 
-    /// Stores a value from its text, exactly or not at all.
-    ///
-    /// A timestamp is taken as ns since the Unix epoch or as RFC 3339; a bool as true, false, 1
-    /// or 0.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`](crate::Error::Invalid), which says what the text is not; `bytes` may have
-    /// changed then.
-    ///
-    /// # Panics
-    /// If `bytes` has not the [`size`](Kind::size) of this type.
-    pub fn parse(self, text: &str, bytes: &mut [u8]) -> Result<()> {
+    fn parse(self, text: &str, bytes: &mut [u8]) -> Result<()> {
         macro_rules! number {
             ($type:ty, $what:literal) => {{
                 let number: $type =
@@ -176,8 +186,8 @@ fn timestamp(text: &str) -> Result<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::schema::Decimal;
     use proptest::prelude::*;
+    use ringlog::Decimal;
 
     fn text_of(kind: Kind, bytes: &[u8], time: TimeFormat) -> String {
         let mut out = Vec::new();

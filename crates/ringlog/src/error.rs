@@ -1,7 +1,5 @@
 //! What can go wrong, by name. Every message says which log or file, what is the matter, and
-//! what to do about it where that is known. Stands on nothing.
-
-#![forbid(unsafe_code)]
+//! what to do about it where that is known.
 
 use std::fmt;
 use std::io;
@@ -103,7 +101,14 @@ pub enum Error {
 }
 
 impl Error {
-    pub(crate) fn io(what: impl Into<String>) -> impl FnOnce(io::Error) -> Error {
+    /// Makes an [`Error::Io`] of what was being done, to what, and the system's answer.
+    ///
+    /// ```
+    /// # use ringlog::Error;
+    /// let error = std::fs::read("/no/such").map_err(Error::io("/no/such: cannot be read"));
+    /// assert!(error.unwrap_err().to_string().starts_with("/no/such: cannot be read: No such file"));
+    /// ```
+    pub fn io(what: impl Into<String>) -> impl FnOnce(io::Error) -> Error {
         let what = what.into();
         move |source| Error::Io { what, source }
     }

@@ -1,5 +1,4 @@
 //! Every byte of a log: the picture, the offsets, the arithmetic. No I/O and no memory orderings.
-//! Stands on `sync`.
 //!
 //! ```text
 //! 0x0000  write_ptr | read_ptr 0..7 | zero     the pointers: one cache line and a word
@@ -15,8 +14,6 @@
 //! one owner who stores it: the creator (before the log has a name), the writer, or reader `i`.
 //! (But `sleepers`, which readers and the writer store, and which decides nothing.)
 //! `docs/format.md` says the same for those who come without Rust.
-
-#![forbid(unsafe_code)]
 
 use crate::sync::AtomicU64;
 use std::ops::Range;
@@ -37,7 +34,7 @@ pub const HEADER_SIZE: usize = 0x1000;
 /// Bytes a record may take.
 pub const ENTRY_MAX: usize = 1 << 20;
 /// What a slot does not lie across, if it fits into one: a page of memory, as written to a disk.
-const PAGE: usize = 4096;
+pub(crate) const PAGE: usize = 4096;
 /// Bytes the schema text may take.
 pub const SCHEMA_MAX: usize = 2560;
 
@@ -162,17 +159,17 @@ pub struct Checkpoint {
 /// What a reader remembers of the file it writes, to know it again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Output {
-    /// [`fnv1a`] of inode number and birth time (ns since the Unix epoch, 0 where the file system
+    /// FNV-1a of inode number and birth time (ns since the Unix epoch, 0 where the file system
     /// has none); 0 is no file.
     pub file: u64,
-    /// [`fnv1a`] of the absolute path.
+    /// FNV-1a of the absolute path.
     pub path: u64,
     /// The position its rows begin at.
     pub begin: u64,
     /// Entries lost below that position: with it, the rows that are there tell what was lost
     /// between them.
     pub lost: u64,
-    /// [`fnv1a`] of its header line and first row; 0 while there is no row.
+    /// FNV-1a of its header line and first row; 0 while there is no row.
     pub head: u64,
 }
 
@@ -298,20 +295,6 @@ const fn slot_size(entry_size: usize) -> usize {
     }
 }
 
-/// FNV-1a, 64 bit, going on from `hash` (begin with [`FNV_BASIS`]). It tells files apart that
-/// were mixed up, not files that were forged.
-pub const fn fnv1a(mut hash: u64, bytes: &[u8]) -> u64 {
-    let mut i = 0;
-    while i < bytes.len() {
-        hash = (hash ^ bytes[i] as u64).wrapping_mul(0x0000_0100_0000_01b3);
-        i += 1;
-    }
-    hash
-}
-
-/// Where [`fnv1a`] begins.
-pub const FNV_BASIS: u64 = 0xcbf2_9ce4_8422_2325;
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -346,12 +329,6 @@ mod tests {
         for capacity in [0, 1, 3, 1000, u64::MAX] {
             assert!(Geometry::new(capacity, 8).is_err(), "{capacity}");
         }
-    }
-
-    #[test]
-    fn fnv1a_is_the_published_function() {
-        assert_eq!(fnv1a(FNV_BASIS, b""), 0xcbf2_9ce4_8422_2325);
-        assert_eq!(fnv1a(FNV_BASIS, b"foobar"), 0x8594_4171_f739_67e8);
     }
 
     proptest! {

@@ -58,90 +58,63 @@
 //! | sink, report | where entries go, the loop that carries them there |
 //! | observer | someone who looks without a claim and stores nothing |
 //!
-//! # Reading order
-//!
-//! A flat staircase; each file stands only on those above it. `layout` and `ring` are the heart.
-//!
-//! | file | is |
-//! |---|---|
-//! | `error` | what can go wrong, by name |
-//! | `sync` | atomics: the standard library's, or a model checker's |
-//! | [`layout`] | every byte |
-//! | `schema` | records, columns, their types, and the text they are in the header |
-//! | `value` | one column's bytes as text, and back |
-//! | `ring` | the protocol: publish, read, commit, recover, with every memory ordering |
-//! | `platform` | where operating systems differ |
-//! | `segment` | a file in memory and the words in it; the only `unsafe` |
-//! | `writer`, `reader` | the two ends |
-//! | `snapshot` | a picture of pointers, lags, losses, owners |
-//! | `verify` | a look at every word, and what is wrong where |
-//! | `log` | the door |
-//! | `wait` | spin, yield, sleep, be woken |
-//! | [`sink`] | where entries go: rows of CSV or JSON Lines, and going on with a file that is there |
-//! | `report` | poll, sink, checkpoint, commit |
-//!
 //! # Features
 //!
-//! `report` (values as text, sinks, the report loop) and `cli` (the programs) are on by default;
-//! an engine needs neither: `default-features = false`. `serde` serializes column types and
-//! snapshots.
+//! `serde` serializes column types and snapshots. There is no other: what turns entries into rows
+//! and files is the crate `ringlog-rows`, and the programs are `ringlog-tools`.
 
 // A model sees the ring alone: nobody is there to use the rest.
 #![cfg_attr(loom, allow(dead_code))]
 
+/// What stands on mapped memory, which a model has not.
+macro_rules! mapped {
+    ($($item:item)*) => { $(#[cfg(not(loom))] $item)* };
+}
+
+// In reading order: each stands only on those above it, and on nothing else. `layout` and `ring`
+// are the heart. tests/it/tidy.rs of the root package holds it.
 mod error;
 pub mod layout;
-#[cfg(not(loom))]
-mod log;
-#[cfg(not(loom))]
-mod platform;
-#[cfg(not(loom))]
-mod reader;
-#[cfg(all(feature = "report", not(loom)))]
-mod report;
 mod ring;
 mod schema;
-#[cfg(not(loom))]
-mod segment;
-#[cfg(all(feature = "report", not(loom)))]
-pub mod sink;
-#[cfg(not(loom))]
-mod snapshot;
 mod sync;
-#[cfg(feature = "report")]
-mod value;
-#[cfg(not(loom))]
-mod verify;
-#[cfg(not(loom))]
-mod wait;
-#[cfg(not(loom))]
-mod writer;
+mod sys;
+mapped! {
+    mod name;
+    mod claims;
+    mod segment;
+    mod writer;
+    mod cursor;
+    mod sink;
+    mod reader;
+    mod observer;
+    mod report;
+    mod snapshot;
+    mod verify;
+    mod wait;
+    mod log;
+}
 
 pub use bytemuck::{self, Pod, Zeroable};
 pub use error::{Error, Result, Role};
-#[cfg(not(loom))]
-pub use log::{DEFAULT_SHM, Log, Options};
-#[cfg(not(loom))]
-pub use platform::Memory;
-#[cfg(not(loom))]
-pub use reader::{Attached, Observer, Polled, Reader, Start};
-#[cfg(all(feature = "report", not(loom)))]
-pub use report::{Report, Rotated, Turn};
-pub use schema::{Bool, Column, Decimal, Field, Form, Kind, Raw, Record, Schema, Text, Timestamp};
-#[cfg(not(loom))]
-pub use segment::{Name, Presence, exit_on_fault, restore_on_fault};
-#[cfg(not(loom))]
-pub use snapshot::{ReaderState, Snapshot, WriterState};
-#[cfg(feature = "report")]
-pub use value::TimeFormat;
-#[cfg(not(loom))]
-pub use verify::{Finding, Severity, Verified};
-#[cfg(not(loom))]
-pub use wait::{Idle, Wait};
-#[cfg(not(loom))]
-pub use writer::{Recovered, Writer};
-
-/// README's code compiles.
-#[cfg(doctest)]
-#[doc = include_str!("../README.md")]
-struct Readme;
+mapped! {
+    pub use cursor::{Polled, Start};
+    pub use log::{DEFAULT_SHM, Log, Options};
+    pub use name::Name;
+    pub use observer::Observer;
+    pub use reader::{Attached, Reader};
+    pub use report::{Report, Turn};
+    pub use segment::Presence;
+    pub use sink::{LeftOff, Mark, Resume, Sink, Source};
+    pub use snapshot::{ReaderState, Snapshot, WriterState};
+    pub use sys::fault::{exit_on_fault, restore_on_fault};
+    pub use sys::memory::Memory;
+    pub use verify::{Finding, Severity, Verified};
+    pub use wait::{Idle, Wait};
+    pub use writer::{Recovered, Writer};
+}
+pub use schema::{
+    Bool, Column, Decimal, Entry, Field, Form, Kind, Raw, Record, Schema, Text, Timestamp,
+};
+#[doc(hidden)] // of `ringlog-rows`
+pub use schema::{parse_decimal, until_nul};

@@ -1,13 +1,13 @@
 //! The door: make or open a log, and become its writer, a reader, or an observer.
-//! Stands on all of the above.
-
-#![forbid(unsafe_code)]
 
 use crate::error::{Error, Result, Role};
 use crate::layout::{DEFAULT_CAPACITY, Geometry};
-use crate::reader::{Observer, Reader, Start};
+use crate::cursor::Start;
+use crate::name::{self, Name};
+use crate::observer::Observer;
+use crate::reader::Reader;
 use crate::schema::{Form, Record, Schema};
-use crate::segment::{self, Access, Name, Presence, Segment, Terms};
+use crate::segment::{Access, Presence, Segment, Terms};
 use crate::snapshot::Snapshot;
 use crate::sync::Ordering::Relaxed;
 use crate::verify::{self, Finding, Verified};
@@ -252,7 +252,7 @@ impl Log {
     /// # Errors
     /// [`Error::Io`].
     pub fn all() -> Result<Vec<Name>> {
-        segment::names_in(None).map_err(Error::io("shared memory cannot be listed"))
+        name::names_in(None).map_err(Error::io("shared memory cannot be listed"))
     }
 
     /// The same of the files in a directory, and not of those in the directories in it.
@@ -261,7 +261,7 @@ impl Log {
     /// [`Error::Io`].
     pub fn all_in(directory: &Path) -> Result<Vec<Name>> {
         let cannot = Error::io(format!("{}: cannot be listed", directory.display()));
-        segment::names_in(Some(directory)).map_err(cannot)
+        name::names_in(Some(directory)).map_err(cannot)
     }
 
     /// Removes a log's name. Those attached go on with what they have; its memory is freed with
@@ -270,7 +270,7 @@ impl Log {
     /// # Errors
     /// [`Error::NotFound`]; [`Error::NotALog`], and nothing is removed; [`Error::Io`].
     pub fn remove(name: impl Into<Name>) -> Result<()> {
-        segment::remove(&name.into())
+        name::remove(&name.into())
     }
 
     /// Becomes the writer, and goes on behind the last published entry.

@@ -1,35 +1,29 @@
-//! The loop that carries a log out: poll, sink, checkpoint, commit, in that order.
-//! Stands on `reader`, `sink`, `layout`.
+//! The loop that exports a log: poll, sink, checkpoint, commit, in that order.
 
-#![forbid(unsafe_code)]
-
+use crate::cursor::Polled;
 use crate::error::Result;
-use crate::layout::Output;
-use crate::reader::{Polled, Reader, Start};
-use crate::schema::Raw;
-use crate::sink::file::Left;
-use crate::sink::{Mark, RowOptions, Rows, Sink};
+use crate::sink::{LeftOff, Mark, Sink, Source};
 use std::io;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// A reader and the sink it carries its entries to.
+/// A source, mostly a durable [`Reader`](crate::Reader), and the sink its entries are exported to.
 ///
 /// Entries are committed only after the sink's checkpoint, so that a kill at any moment repeats
-/// entries at worst, and a sink that knows what it already has ([`Rows`] in a file) does not even that.
-pub struct Report<S> {
-    reader: Reader<Raw>,
+/// entries at worst; a sink that says where its far end stands ([`Sink::resume`]) is not even given
+/// those.
+pub struct Report<F, S> {
+    source: F,
     sink: S,
     flush: Duration,
     /// The first turn was taken.
     begun: bool,
     /// Since when something has been waiting for a checkpoint.
     waiting: Option<Instant>,
-    rows: u64,
+    entries: u64,
     /// Of these, checkpointed and committed.
-    committed_rows: u64,
-    /// What the reader had lost before this report.
+    committed_entries: u64,
+    /// What the source had lost before this report.
     lost_before: u64,
 }
 
@@ -44,31 +38,80 @@ pub enum Turn {
     Lost(Range<u64>),
 }
 
-/// What became of a file that was due.
-#[derive(Debug)]
-pub enum Rotated {
-    /// It is finished, under this name, and the next one is begun. Second come sentences that the
-    /// user should see.
-    Finished(PathBuf, Vec<String>),
-    /// It could not be written to or renamed, and is gone on with.
-    Kept(io::Error),
-}
-
-impl<S: Sink> Report<S> {
-    /// Carries what `reader` reads to `sink`. An entry is written out at most `flush` after it was
-    /// read, sooner if the sink is full.
-    pub fn new(reader: Reader<Raw>, sink: S, flush: Duration) -> Report<S> {
-        let lost_before = reader.lost();
-        Report {
-            reader,
+impl<F: Source, S: Sink> Report<F, S> {
+    /// Exports what `source` delivers to `sink`, from where the sink says its far end stands. An
+    /// entry is written out at most `flush` after it was read, sooner if the sink is full. Second
+    /// come sentences that the user should see, as the sink says them.
+    ///
+    /// # Errors
+    /// As [`Sink::resume`].
+    pub fn new(source: F, sink: S, flush: Duration) -> Result<(Report<F, S>, Vec<String>)> {
+        let lost_before = source.lost();
+        let mut report = Report {
+            source,
             sink,
             flush,
             begun: false,
             waiting: None,
-            rows: 0,
-            committed_rows: 0,
+            entries: 0,
+            committed_entries: 0,
             lost_before,
+        };
+        let notes = report.resume(&report.source.left_off())?;
+        Ok((report, notes))
+    }
+
+    /// Goes back to the last commit, and asks the sink again where its far end stands: after a
+    /// connection was lost, or when somebody has changed what the sink wrote.
+    ///
+    /// # Errors
+    /// As [`Sink::resume`].
+    pub fn look_again(&mut self) -> Result<Vec<String>> {
+        self.again(true)
+    }
+
+    /// Goes back to the last commit, and has the sink begin a new output there: what the old one
+    /// holds is finished, and stays where it is.
+    ///
+    /// # Errors
+    /// As [`Sink::resume`].
+    pub fn begin_anew(&mut self) -> Result<Vec<String>> {
+        self.again(false)
+    }
+
+    fn again(&mut self, same_output: bool) -> Result<Vec<String>> {
+        let end = self.source.position();
+        self.source.rewind();
+        (self.entries, self.waiting) = (self.committed_entries, None);
+        let left = self.source.left_off();
+        let output = left.output.filter(|_| same_output);
+        let left = LeftOff { output, end, explicit: false, ..left };
+        if !same_output {
+            // Before the new one is there: a kill in between must not take it for the old one, of
+            // which all entries are missing.
+            self.source.set_output(None);
         }
+        let notes = self.resume(&left)?;
+        // What is gone with the old output is to be taken again, and to be counted then.
+        let now = self.source.left_off().committed;
+        let lost = left.committed.lost.saturating_sub(now.lost);
+        let gone = left.committed.position.saturating_sub(now.position).saturating_sub(lost);
+        self.committed_entries = self.committed_entries.saturating_sub(gone);
+        self.entries = self.committed_entries;
+        Ok(notes)
+    }
+
+    /// The one rule of where to go on: the sink's far end, if it can tell.
+    fn resume(&mut self, left: &LeftOff) -> Result<Vec<String>> {
+        let source = &mut self.source;
+        let resume = self.sink.resume(left, &mut || source.set_output(None))?;
+        let Some(resume) = resume else { return Ok(Vec::new()) };
+        self.source.go_to(resume.position, resume.lost);
+        // The place first: whatever is killed in between, the output begins no later than the reader.
+        self.source.commit(resume.mark.value);
+        self.source.set_output(resume.mark.output.as_ref());
+        self.lost_before = self.lost_before.min(self.source.lost());
+        Ok(resume.notes)
     }
 
     /// Takes what is there, at most `limit` entries and no more than the sink has room for, and
@@ -76,25 +119,28 @@ impl<S: Sink> Report<S> {
     ///
     /// # Errors
     /// What the sink's checkpoint says. Nothing is committed then, and nothing forgotten: call
-    /// [`carry_out`](Report::carry_out) again, once the reason is gone.
+    /// [`export`](Report::export) again, once the reason is gone.
     pub fn turn(&mut self, limit: u64) -> io::Result<Turn> {
-        if !std::mem::replace(&mut self.begun, true) && self.reader.settle() {
-            self.sink.begin_at(self.reader.position());
-            self.carry_out()?; // no row may be there before what is said of where they begin
+        if !std::mem::replace(&mut self.begun, true) && self.source.settle() {
+            self.sink.begin_at(self.source.position());
+            self.export()?; // no row may be there before what is said of where they begin
         }
         // Not only behind a turn: one that ends in a loss carries nothing out, and each may.
         if self.waiting.is_some_and(|since| since.elapsed() >= self.flush) {
-            self.carry_out()?;
+            self.export()?;
         }
-        let (mut turn, last) = (Turn::Busy, self.rows.saturating_add(limit));
-        while turn == Turn::Busy && self.rows < last && !self.sink.is_full() {
-            match self.reader.poll() {
+        let (mut turn, last) = (Turn::Busy, self.entries.saturating_add(limit));
+        while turn == Turn::Busy && self.entries < last && !self.sink.is_full() {
+            match self.source.poll() {
                 Polled::Entry { position, record } => {
                     self.sink.entry(position, record);
-                    self.rows += 1;
+                    self.entries += 1;
                 }
                 Polled::Empty => turn = Turn::Idle,
-                Polled::Lost(range) => turn = Turn::Lost(range),
+                Polled::Lost(range) => {
+                    self.sink.lost(range.clone());
+                    turn = Turn::Lost(range);
+                }
             }
         }
         let lost = matches!(turn, Turn::Lost(_));
@@ -102,7 +148,7 @@ impl<S: Sink> Report<S> {
             let since = *self.waiting.get_or_insert_with(Instant::now);
             // A loss is told first: the caller must hear of it whatever the checkpoint says.
             if !lost && (self.sink.is_full() || since.elapsed() >= self.flush) {
-                self.carry_out()?;
+                self.export()?;
             }
         }
         Ok(turn)
@@ -112,11 +158,11 @@ impl<S: Sink> Report<S> {
     ///
     /// # Errors
     /// As [`turn`](Report::turn).
-    pub fn carry_out(&mut self) -> io::Result<()> {
-        let Mark { length, output } = self.sink.checkpoint()?;
-        self.reader.set_output(&output);
-        self.reader.commit_with(length);
-        (self.committed_rows, self.waiting) = (self.rows, None);
+    pub fn export(&mut self) -> io::Result<()> {
+        let Mark { value, output } = self.sink.checkpoint()?;
+        self.source.set_output(output.as_ref());
+        self.source.commit(value);
+        (self.committed_entries, self.waiting) = (self.entries, None);
         Ok(())
     }
 
@@ -129,7 +175,7 @@ impl<S: Sink> Report<S> {
     /// there, because its slot was damaged, is then lost at once, and not only when the writer has
     /// come round.
     pub fn refresh(&mut self) {
-        self.reader.refresh();
+        self.source.refresh();
     }
 
     /// The sink.
@@ -137,136 +183,28 @@ impl<S: Sink> Report<S> {
         &self.sink
     }
 
-    /// The reader.
-    pub fn reader(&self) -> &Reader<Raw> {
-        &self.reader
+    /// The sink, to be looked after.
+    pub fn sink_mut(&mut self) -> &mut S {
+        &mut self.sink
+    }
+
+    /// The source.
+    pub fn source(&self) -> &F {
+        &self.source
     }
 
     /// Entries taken by this report.
-    pub fn rows(&self) -> u64 {
-        self.rows
+    pub fn entries(&self) -> u64 {
+        self.entries
     }
 
     /// Of these, written out and committed.
-    pub fn committed_rows(&self) -> u64 {
-        self.committed_rows
+    pub fn committed_entries(&self) -> u64 {
+        self.committed_entries
     }
 
     /// Entries lost while this report ran, or found lost when it began.
     pub fn lost(&self) -> u64 {
-        self.reader.lost() - self.lost_before
+        self.source.lost() - self.lost_before
     }
-}
-
-impl Report<Rows> {
-    /// Carries `reader` to the file at `path`, going on where its rows end. Second come sentences
-    /// that its user should see: a file set aside, rows written again.
-    ///
-    /// # Errors
-    /// [`Error::OutputInUse`](crate::Error::OutputInUse) while another process writes the file;
-    /// [`Error::Io`](crate::Error::Io), also for a pipe that nobody reads.
-    pub fn to_file(
-        mut reader: Reader<Raw>,
-        path: &Path,
-        options: RowOptions,
-        flush: Duration,
-    ) -> Result<(Report<Rows>, Vec<String>)> {
-        let attached = reader.attached();
-        let left = Left {
-            output: reader.output(),
-            committed: reader.committed(),
-            position: reader.position(),
-            end: attached.end,
-            explicit: attached.start != Start::Resume && !attached.fresh,
-        };
-        let lost_before = reader.lost();
-        let (sink, notes) = open(&mut reader, path, options, &left)?;
-        let lost_before = lost_before.min(reader.lost());
-        Ok((Report { lost_before, ..Report::new(reader, sink, flush) }, notes))
-    }
-
-    /// For a file that was moved away: finishes it, and begins a new one under its name, at the
-    /// next row. Does nothing while the file has its name, and gives `None`.
-    ///
-    /// # Errors
-    /// As [`to_file`](Report::to_file).
-    pub fn reopen(&mut self) -> Result<Option<Vec<String>>> {
-        if self.sink.has_its_name() {
-            return Ok(None);
-        }
-        // If the old file takes no more, its rest goes to the new one.
-        let _ = self.carry_out();
-        self.open_anew(false).map(Some)
-    }
-
-    /// Finishes the file: `out.csv` is renamed to `out.<position>.csv`, with the position that its
-    /// rows begin at in 15 digits, and a new `out.csv` is begun at the next row. Whatever is killed
-    /// in between, each row is in one of them. Ask [`Rows::is_due`] whether it is time to.
-    ///
-    /// # Errors
-    /// As [`to_file`](Report::to_file), if the new file cannot be begun.
-    pub fn rotate(&mut self) -> Result<Rotated> {
-        match self.carry_out().and_then(|()| self.sink.finish()) {
-            Ok(part) => Ok(Rotated::Finished(part, self.open_anew(false)?)),
-            Err(e) => Ok(Rotated::Kept(e)),
-        }
-    }
-
-    /// Looks whether somebody has deleted, cut or changed the file, and mends what can be mended.
-    ///
-    /// # Errors
-    /// As [`to_file`](Report::to_file).
-    pub fn mend(&mut self) -> Result<Vec<String>> {
-        match self.sink.is_intact() {
-            true => Ok(Vec::new()),
-            false => self.open_anew(true),
-        }
-    }
-
-    fn open_anew(&mut self, heal: bool) -> Result<Vec<String>> {
-        let Some((path, options)) = self.sink.place() else { return Ok(Vec::new()) };
-        let end = self.reader.position();
-        self.reader.rewind();
-        (self.rows, self.waiting) = (self.committed_rows, None);
-        let left = Left {
-            output: self.reader.output().filter(|_| heal),
-            committed: self.reader.committed(),
-            position: self.reader.position(),
-            end,
-            explicit: false,
-        };
-        if !heal {
-            // Before the new file is there: a kill in between must not take it for the old one,
-            // of which all rows are missing.
-            self.reader.set_output(&Output::default());
-        }
-        self.sink.release().map_err(crate::Error::io(path.display().to_string()))?;
-        let (sink, notes) = open(&mut self.reader, &path, options, &left)?;
-        self.lost_before = self.lost_before.min(self.reader.lost());
-        self.sink = sink;
-        // Rows that are gone with the file are to be taken again, and to be counted then.
-        let (before, now) = (left.committed, self.reader.committed());
-        let lost = before.lost.saturating_sub(now.lost);
-        let gone = before.position.saturating_sub(now.position).saturating_sub(lost);
-        self.committed_rows = self.committed_rows.saturating_sub(gone);
-        self.rows = self.committed_rows;
-        Ok(notes)
-    }
-}
-
-/// Opens the file and takes the reader to where it goes on.
-fn open(
-    reader: &mut Reader<Raw>,
-    path: &Path,
-    options: RowOptions,
-    left: &Left,
-) -> Result<(Rows, Vec<String>)> {
-    let schema = reader.schema().clone();
-    let disown = || reader.set_output(&Output::default());
-    let (sink, resume) = Rows::open(path, &schema, options, left, disown)?;
-    reader.go_to(resume.position, resume.lost);
-    // The place first: whatever is killed in between, the file begins no later than the reader.
-    reader.commit_with(resume.length);
-    reader.set_output(&resume.output);
-    Ok((sink, resume.notes))
 }

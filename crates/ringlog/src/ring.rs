@@ -1,5 +1,5 @@
 //! The protocol: publish, read, commit, recover. Every memory ordering of the data path is in
-//! this file, each with its partner. Knows neither files nor time. Stands on `layout`, `sync`.
+//! this file, each with its partner. Knows neither files nor time.
 //!
 //! The writer puts the position into the slot itself, around the record:
 //!
@@ -27,18 +27,11 @@
 //! away from slots that are being filled: what is published it knows by the write pointer, or by the
 //! stamp of an entry farther on.
 
-#![forbid(unsafe_code)]
-
 use crate::layout::{
     Checkpoint, Geometry, Output, OutputLine, POSITION_LIMIT, ReaderLine, WRITING, slot_words,
 };
-#[cfg(not(loom))]
-use crate::segment::prefetch;
-#[cfg(all(target_arch = "x86_64", not(any(test, loom))))]
-use crate::segment::{load_pair, store_pair};
 use crate::sync::{AtomicU64, Ordering, fence};
-#[cfg(not(all(target_arch = "x86_64", not(any(test, loom)))))]
-use crate::sync::{load_pair, store_pair};
+use crate::sys::cpu::{load_pair, prefetch, store_pair};
 use bytemuck::Pod;
 
 use Ordering::{Acquire, Relaxed, Release, SeqCst};
@@ -146,7 +139,6 @@ impl<'a> Ring<'a> {
         // they are fetched ahead: some, to be there in time even from a core that is far away, and not
         // more, which a reader would fetch back. Behind the last store, or it is in the way of the
         // first. Behind the last slot it is of no use.
-        #[cfg(not(loom))]
         for line in slot.chunks(8) {
             match BATCH {
                 true => prefetch::<2048>(line.as_ptr()),
@@ -538,7 +530,6 @@ pub(crate) fn checkpoint(read_ptr: &AtomicU64, line: &ReaderLine) -> Committed {
 
 /// Stores which file reader `i` writes. Another file is disowned first and owned last, so that a
 /// kill in between leaves no file that is half one and half the other.
-#[cfg(any(test, feature = "report"))]
 pub(crate) fn set_output(line: &OutputLine, output: &Output) {
     if line.file.load(Relaxed) != output.file {
         line.file.store(0, Release);

@@ -1,5 +1,5 @@
 //! Records and their columns: what a log's entries are made of, in Rust and as the text in its
-//! header. Stands on `layout`, `error`.
+//! header.
 //!
 //! ```
 //! use ringlog::{Decimal, Pod, Schema, Text, Timestamp, Zeroable, record};
@@ -23,16 +23,14 @@
 //! # Ok::<(), ringlog::Error>(())
 //! ```
 
-#![forbid(unsafe_code)]
-
 use crate::error::{Error, Result, invalid};
 use crate::layout::SCHEMA_MAX;
+use crate::sys::clock::now_ns;
 use bytemuck::{Pod, Zeroable};
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::{Add, Mul, Neg, Sub};
 use std::str::FromStr;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// A plain-old-data struct that can be an entry. [`record!`](crate::record) implements it.
 pub trait Record: Pod {
@@ -44,6 +42,39 @@ pub trait Record: Pod {
 /// are bytes, and [`Log::schema`](crate::Log::schema) tells what is in them.
 #[derive(Debug, Clone, Copy)]
 pub enum Raw {}
+
+/// What is in an entry, as bytes: this is how entries travel where their type is not known, through
+/// [`Raw`] readers and writers, sinks and sources. Its position travels beside it.
+///
+/// A slice of bytes is an entry without a body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Entry<'a> {
+    /// The fixed columns, laid out as the log's [`Schema`] says.
+    pub columns: &'a [u8],
+    /// What comes behind them; empty where the schema has no body.
+    pub body: &'a [u8],
+}
+
+impl<'a> From<&'a [u8]> for Entry<'a> {
+    #[inline]
+    fn from(columns: &'a [u8]) -> Entry<'a> {
+        Entry { columns, body: &[] }
+    }
+}
+
+impl<'a, const N: usize> From<&'a [u8; N]> for Entry<'a> {
+    #[inline]
+    fn from(columns: &'a [u8; N]) -> Entry<'a> {
+        Entry { columns, body: &[] }
+    }
+}
+
+impl<'a> From<&'a Vec<u8>> for Entry<'a> {
+    #[inline]
+    fn from(columns: &'a Vec<u8>) -> Entry<'a> {
+        Entry { columns, body: &[] }
+    }
+}
 
 /// What a writer, reader or observer can be of: a [`Record`], or [`Raw`].
 pub trait Form: sealed::Sealed {
@@ -126,9 +157,8 @@ macro_rules! record {
     };
 }
 
-/// The type of a column.
+/// The type of a column. These are all there are in this format: a sink may match them without a rest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Kind {
     /// `u8`
     U8,
@@ -485,12 +515,6 @@ impl Timestamp {
     }
 }
 
-/// The wall clock, ns since the Unix epoch; good until the year 2262.
-pub(crate) fn now_ns() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_nanos()).unwrap_or(i64::MAX) as u64
-}
-
 /// True or false, in a byte that any value is allowed in: 0 is false.
 #[repr(transparent)]
 #[derive(Clone, Copy, Default, Pod, Zeroable)]
@@ -544,7 +568,8 @@ impl<const N: usize> Text<N> {
 }
 
 /// What comes before the padding.
-pub(crate) fn until_nul(bytes: &[u8]) -> &[u8] {
+#[doc(hidden)] // of `ringlog-rows`
+pub fn until_nul(bytes: &[u8]) -> &[u8] {
     bytes.split(|&byte| byte == 0).next().unwrap_or_default()
 }
 
@@ -664,7 +689,8 @@ impl<const S: u8> fmt::Debug for Decimal<S> {
 }
 
 /// `text` in units of 10^-scale, exactly or not at all.
-pub(crate) fn parse_decimal(text: &str, scale: u8) -> Result<i64> {
+#[doc(hidden)] // of `ringlog-rows`
+pub fn parse_decimal(text: &str, scale: u8) -> Result<i64> {
     let wrong = || invalid!("`{text}` is not a decimal number");
     let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
     let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, ""));

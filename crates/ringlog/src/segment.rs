@@ -1,117 +1,27 @@
-//! A file in memory and the words in it: made, opened, checked, claimed. The only file with
-//! `unsafe` in it: it turns a mapping into `&[AtomicU64]`, fetches lines of it ahead and copies
-//! words of it in pairs, puts readers to sleep on one of its words and wakes them, and sees to those
-//! who would be left with a mapping that is no longer theirs: a forked child, and a process whose
-//! file was cut short.
-//! Stands on `layout`, `schema`, `platform`, `error`.
+//! A log's file, made, opened and checked.
 //!
-//! Nothing else of a log is trusted either: whoever opens one checks the file's type, owner and
-//! length, and each word of the header, before believing any of it, reads each word once, and
-//! keeps its own copy.
+//! Nothing of a log is trusted: whoever opens one checks the file's type, owner and length, and each
+//! word of the header, before believing any of it, reads each word once, and keeps its own copy.
 
-#![allow(unsafe_code)]
-
+use crate::claims::Claims;
 use crate::error::{Error, Result, Role, invalid};
 use crate::layout::{Geometry, HEADER_SIZE, Header, MAGIC, POSITION_LIMIT, SCHEMA_MAX, VERSION};
-use crate::platform::{self, Bytes, Medium, Memory, Unnamed};
+use crate::name::{Name, open_file};
 use crate::ring::{self, Ring};
-use crate::schema::{Schema, now_ns};
+use crate::schema::Schema;
 use crate::sync::{AtomicU64, Ordering};
-#[cfg(target_os = "linux")]
-use memmap2::Advice;
-use memmap2::{MmapOptions, MmapRaw};
-use nix::libc;
-#[cfg(target_arch = "x86_64")]
-use std::arch::asm;
-#[cfg(all(target_arch = "x86_64", not(any(test, loom))))]
-use std::arch::x86_64::__m128i;
-use std::fmt;
+use crate::sys::clock::{boot_id, now_ns};
+use crate::sys::file::{self, Medium, Unnamed};
+use crate::sys::futex;
+use crate::sys::map::{MappedHeader, Words, ask_for_huge_pages};
+use crate::sys::memory::{self, Bytes, Memory};
 use std::fs::File;
 use std::io;
-use std::iter::successors;
-use std::mem::offset_of;
-use std::ops::Deref;
-use std::os::fd::AsRawFd;
-use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt};
-use std::path::{Path, PathBuf};
-use std::ptr::{null, null_mut};
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use Ordering::{Acquire, Relaxed, Release};
-
-/// What a log is called: a POSIX shared-memory object, or a regular file.
-///
-/// A string is a shared-memory name (`"/rpt_sys_shm"`), a path is a file.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Name {
-    /// `/name`, as `shm_open` takes it. On Linux that is the file `/dev/shm/name`.
-    Shm(String),
-    /// A regular file, on any file system that can be mapped.
-    File(PathBuf),
-}
-
-impl Name {
-    fn path(&self) -> Result<PathBuf> {
-        match self {
-            Name::File(path) if path.file_name().is_some() => Ok(path.clone()),
-            Name::File(path) => Err(invalid!("{}: not the path of a file", path.display())),
-            Name::Shm(name) => {
-                let bare = name.strip_prefix('/').unwrap_or(name);
-                let good = !bare.is_empty()
-                    && bare.len() <= 255
-                    && !bare.contains(['/', '\0'])
-                    && !matches!(bare, "." | "..");
-                good.then(|| platform::shm_path(bare)).ok_or_else(|| {
-                    invalid!(
-                        "`{name}` cannot name shared memory: one slash, then up to 255 bytes \
-                         without another, as in /rpt_sys_shm; for a file, give its path"
-                    )
-                })
-            }
-        }
-    }
-}
-
-impl fmt::Display for Name {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Name::Shm(name) => write!(f, "/{}", name.trim_start_matches('/')),
-            Name::File(path) => path.display().fmt(f),
-        }
-    }
-}
-
-impl From<&str> for Name {
-    fn from(name: &str) -> Name {
-        Name::Shm(name.to_owned())
-    }
-}
-
-impl From<String> for Name {
-    fn from(name: String) -> Name {
-        Name::Shm(name)
-    }
-}
-
-impl From<&Path> for Name {
-    fn from(path: &Path) -> Name {
-        Name::File(path.to_owned())
-    }
-}
-
-impl From<PathBuf> for Name {
-    fn from(path: PathBuf) -> Name {
-        Name::File(path)
-    }
-}
-
-impl From<&Name> for Name {
-    fn from(name: &Name) -> Name {
-        name.clone()
-    }
-}
 
 /// What a mapping may be used for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,122 +34,15 @@ pub(crate) enum Access {
     Write,
 }
 
-/// Mapped words.
-struct Words {
-    _held: Held, // goes before the mapping: soon after, somebody else can be at its address
-    map: MmapRaw,
-    count: usize,
-}
-
-impl Words {
-    fn map(file: &File, from: usize, bytes: usize, writable: bool) -> io::Result<Words> {
-        let mut options = MmapOptions::new();
-        options.offset(from as u64).len(bytes);
-        let map =
-            if writable { options.map_raw(file)? } else { options.map_raw_read_only(file)? };
-        if map.as_ptr().align_offset(64) != 0 {
-            return Err(io::Error::other("the mapping does not begin at a cache line"));
-        }
-        // SAFETY: a question.
-        let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) } as usize;
-        let lead = map.as_ptr() as usize % page; // where pages are larger than our header
-        let held = MAPPED.hold(map.as_ptr() as usize - lead, bytes + lead)?;
-        Ok(Words { _held: held, map, count: bytes / 8 })
-    }
-
-    /// Takes the page faults that are to come, and changes no byte. In memory the faults of loads
-    /// are all there are (but on an AArch64 that cannot mark a page as dirty by itself); on a disk
-    /// there is another one for the first store to each page.
-    fn prefault(&self, stores: bool) -> io::Result<()> {
-        #[cfg(target_os = "linux")]
-        {
-            let advice = if stores { Advice::PopulateWrite } else { Advice::PopulateRead };
-            match self.map.advise(advice) {
-                Err(e) if e.raw_os_error() == Some(libc::EINVAL) => {}
-                outcome => return outcome,
-            }
-        }
-        // Before Linux 5.14, and elsewhere: a load of each page. Stores to a disk still fault.
-        let _ = stores;
-        for word in self.iter().step_by(HEADER_SIZE / 8) {
-            std::hint::black_box(word.load(Relaxed));
-        }
-        Ok(())
-    }
-}
-
 /// Whether slots of so many bytes are prefaulted if nobody says anything: for a writer, whose first
 /// lap is slow otherwise, but not by reading a disk, and not if to wait for it is the greater evil.
 fn is_prefaulted(access: Access, medium: Medium, size: u64) -> bool {
     access == Access::Write && medium == Medium::Memory && size <= 1 << 30
 }
 
-/// A log below this is smaller than a huge page.
-const HUGE_PAGE: u64 = 2 << 20;
-
-/// Fills a new file with huge pages, where a tmpfs has them for those who ask (`huge=advise`). Only
-/// a mapping can ask. What this leaves, for want of room too, is for `allocate`.
-#[cfg(target_os = "linux")]
-fn ask_for_huge_pages(file: &File, size: u64) {
-    if size < HUGE_PAGE || platform::medium_of(file) != Medium::Memory {
-        return;
-    }
-    let Ok(words) = Words::map(file, 0, size as usize, true) else { return };
-    // The first page tells: it comes alone, or all of a huge page does.
-    let first = || {
-        words.map.advise(Advice::HugePage)?;
-        words.map.advise_range(Advice::PopulateWrite, 0, HEADER_SIZE)?;
-        io::Result::Ok(file.metadata()?.blocks() * 512)
-    };
-    if first().is_ok_and(|came| came > HEADER_SIZE as u64) {
-        let _ = words.map.advise(Advice::PopulateWrite);
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-fn ask_for_huge_pages(_file: &File, _size: u64) {}
-
 /// Why a log is not made or opened there.
 const ON_HUGETLBFS: &str = "it is on a hugetlbfs, where a header cannot be mapped by itself; a \
                             tmpfs mounted with huge=advise has huge pages for a log";
-
-impl Deref for Words {
-    type Target = [AtomicU64];
-
-    #[inline]
-    fn deref(&self) -> &[AtomicU64] {
-        // SAFETY: `map` is a live mapping of at least `count` words, aligned to 64 bytes, for as
-        // long as `self`; in a forked child it is of nothing, and to touch it is a fault. The
-        // memory is shared with other processes, which is what atomics are for; any bit pattern is
-        // an `AtomicU64`. Where the mapping is read-only nobody stores: stores go through
-        // `Segment::header` of a `Read` or `Write` segment (commit, attach, sleep, wake) or the
-        // slots of a `Write` segment (publish), which `Reader` and `Writer` alone have.
-        unsafe { std::slice::from_raw_parts(self.map.as_ptr().cast::<AtomicU64>(), self.count) }
-    }
-}
-
-/// A mapped header.
-struct MappedHeader {
-    words: Words,
-}
-
-impl MappedHeader {
-    fn map(file: &File, writable: bool) -> io::Result<MappedHeader> {
-        Ok(MappedHeader { words: Words::map(file, 0, HEADER_SIZE, writable)? })
-    }
-}
-
-impl Deref for MappedHeader {
-    type Target = Header;
-
-    #[inline]
-    fn deref(&self) -> &Header {
-        // SAFETY: `Header` is `repr(C)` and made of `AtomicU64` alone, `HEADER_SIZE` bytes of them
-        // (asserted in layout.rs), which is what `MappedHeader::map`, alone in making one, has
-        // mapped; aligned, shared and stored to as is said of `Words`.
-        unsafe { &*self.words.map.as_ptr().cast::<Header>() }
-    }
-}
 
 /// An open log: its header and slots as words, and what its header said when it was checked.
 pub(crate) struct Segment {
@@ -280,18 +83,18 @@ impl Segment {
         let cannot = || Error::io(format!("{name}: cannot be made"));
 
         let unnamed = Unnamed::beside(&path, mode).map_err(cannot())?;
-        if platform::medium_of(&unnamed.file) == Medium::HugePages {
+        if file::medium_of(&unnamed.file) == Medium::HugePages {
             return Err(invalid!("{name}: cannot be made: {ON_HUGETLBFS}"));
         }
         let size = geometry.file_size();
         let fill = || {
-            platform::lengthen(&unnamed.file, size)?;
+            file::lengthen(&unnamed.file, size)?;
             ask_for_huge_pages(&unnamed.file, size);
-            platform::allocate(&unnamed.file, size)
+            file::allocate(&unnamed.file, size)
         };
         fill().map_err(Error::io(format!(
             "{name}: no room for {size} bytes in {}",
-            platform::directory_of(&path).display()
+            file::directory_of(&path).display()
         )))?;
         let header = MappedHeader::map(&unnamed.file, true).map_err(cannot())?;
         let mut id = [0; 16];
@@ -307,7 +110,7 @@ impl Segment {
             word.store(u64::from_le_bytes(bytes.try_into().unwrap_or_default()), Relaxed);
         }
         header.created_ns.store(now_ns(), Relaxed);
-        for (word, id) in header.writer.boot_id.iter().zip(platform::boot_id()) {
+        for (word, id) in header.writer.boot_id.iter().zip(boot_id()) {
             word.store(id, Relaxed);
         }
         header.schema_len.store(text.len() as u64, Relaxed);
@@ -327,7 +130,7 @@ impl Segment {
             _ => cannot()(e),
         })?;
         if matches!(name, Name::File(_)) {
-            File::open(platform::directory_of(&path))
+            File::open(file::directory_of(&path))
                 .and_then(|directory| directory.sync_all())
                 .map_err(cannot())?;
         }
@@ -364,8 +167,8 @@ impl Segment {
             schema: checked.schema,
             log_id: checked.log_id,
             created_ns: checked.created_ns,
-            boot: platform::boot_id(),
-            medium: platform::medium_of(&file),
+            boot: boot_id(),
+            medium: file::medium_of(&file),
             access,
             terms: *terms,
             identity: (meta.dev(), meta.ino()),
@@ -395,7 +198,7 @@ impl Segment {
         if self.terms.lock {
             let lock = || self.header.words.map.lock().and_then(|()| self.slots.map.lock());
             lock().map_err(|e| {
-                let limit = platform::lock_limit();
+                let limit = memory::lock_limit();
                 let limit = limit.map_or("none".to_owned(), |limit| Bytes(limit).to_string());
                 Error::io(format!(
                     "{}: {} of memory cannot be locked, where the limit of this process is \
@@ -411,7 +214,7 @@ impl Segment {
     /// What the slots are in this process's memory now.
     pub fn memory(&self) -> Result<Memory> {
         let from = self.slots.map.as_ptr() as usize;
-        let memory = platform::memory(from..from + self.slots.map.len());
+        let memory = memory::memory(from..from + self.slots.map.len());
         memory.map_err(Error::io(format!("{}: nobody tells of its memory", self.name)))
     }
 
@@ -473,9 +276,28 @@ impl Segment {
         if (meta.dev(), meta.ino()) != self.identity {
             return Err(self.replaced());
         }
-        let held = CLAIMS.hold(file.as_raw_fd() as usize, 1);
-        let held = held.map_err(Error::io(format!("{}: cannot be claimed", self.name)))?;
-        Ok(Claims { _held: held, file, pid: std::process::id() })
+        Claims::on(file).map_err(Error::io(format!("{}: cannot be claimed", self.name)))
+    }
+
+    /// Becomes `role`, for as long as the claims live.
+    pub fn claim(&self, role: Role) -> Result<Claims> {
+        let claims = self.claims(true)?;
+        let cannot = Error::io(format!("{}: cannot be claimed", self.name));
+        if claims.take(role).map_err(cannot)? {
+            return Ok(claims);
+        }
+        let header = self.header();
+        let pid = match role {
+            Role::Writer => &header.writer.pid,
+            Role::Reader(id) => &header.readers[id].pid,
+        };
+        Err(Error::Claimed { log: self.name.to_string(), role, pid: pid.load(Relaxed) })
+    }
+
+    /// Whether the log's file is as long as it was when it was mapped.
+    pub fn check_size(&self, claims: &Claims) -> Result<()> {
+        let cannot = Error::io(format!("{}: cannot be looked at", self.name));
+        check_size(&self.name, &self.geometry, claims.file_size().map_err(cannot)?)
     }
 
     /// What the name stands for now.
@@ -498,7 +320,7 @@ impl Segment {
             std::hint::spin_loop();
         }
         if !stay_awake() {
-            sleep_while(sleepers, word, at_most);
+            futex::sleep_while(sleepers, word, at_most);
         }
     }
 
@@ -506,14 +328,14 @@ impl Segment {
     #[inline]
     pub fn wake(&self) {
         if ring::has_sleepers(&self.header().sleepers) {
-            wake_all(&self.header().sleepers);
+            futex::wake_all(&self.header().sleepers);
         }
     }
 
     /// As [`wake`](Segment::wake), and whoever falls asleep meanwhile sees what was done before.
     pub fn wake_everybody(&self) {
         if ring::has_any_sleepers(&self.header().sleepers) {
-            wake_all(&self.header().sleepers);
+            futex::wake_all(&self.header().sleepers);
         }
     }
 
@@ -535,21 +357,6 @@ pub enum Presence {
     Replaced,
 }
 
-fn open_file(name: &Name, path: &Path, write: bool) -> Result<File> {
-    let not_a_log = |what| Error::NotALog { log: name.to_string(), why: format!("it is {what}") };
-    platform::open_existing(path, write).map_err(|e| match e.raw_os_error() {
-        Some(libc::ENOENT) => Error::NotFound { log: name.to_string() },
-        Some(libc::ELOOP) => not_a_log("a symbolic link"),
-        Some(libc::EISDIR) => not_a_log("a directory"),
-        Some(libc::ENXIO) => not_a_log("a socket"),
-        Some(libc::EACCES) if write => Error::io(format!(
-            "{name}: cannot be opened for writing, as a writer and each reader need it, who store \
-             where they are (writer --mode, or chmod)"
-        ))(e),
-        _ => Error::io(format!("{name}: cannot be opened"))(e),
-    })
-}
-
 /// Type, owner and least length.
 fn check_file(name: &Name, file: &File, terms: &Terms) -> Result<std::fs::Metadata> {
     let bad = |why: String| Error::NotALog { log: name.to_string(), why };
@@ -563,7 +370,7 @@ fn check_file(name: &Name, file: &File, terms: &Terms) -> Result<std::fs::Metada
         };
         return Err(bad(format!("it is {what}")));
     }
-    if platform::medium_of(file) == Medium::HugePages {
+    if file::medium_of(file) == Medium::HugePages {
         return Err(bad(ON_HUGETLBFS.to_owned()));
     }
     let trusted = [nix::unistd::geteuid().as_raw(), 0];
@@ -648,375 +455,6 @@ fn check_size(name: &Name, geometry: &Geometry, file_size: u64) -> Result<()> {
     Err(Error::Geometry { log: name.to_string(), why })
 }
 
-/// A file description on which claims are taken and looked at: a claim is an open-file-description
-/// lock on exactly the pointer that its holder may store.
-pub(crate) struct Claims {
-    _held: Held,
-    file: File,
-    /// Whose they are: a forked child has this too, and no claim.
-    pid: u32,
-}
-
-impl Claims {
-    /// Becomes `role`, until this is dropped or the process dies.
-    pub fn take(&self, segment: &Segment, role: Role) -> Result<()> {
-        let (from, size) = claimed_bytes(role);
-        let what = || Error::io(format!("{}: cannot be claimed", segment.name));
-        if platform::lock_range(&self.file, from, size).map_err(what())? {
-            return Ok(());
-        }
-        let header = segment.header();
-        let pid = match role {
-            Role::Writer => &header.writer.pid,
-            Role::Reader(id) => &header.readers[id].pid,
-        };
-        Err(Error::Claimed { log: segment.name.to_string(), role, pid: pid.load(Relaxed) })
-    }
-
-    /// Whether a living process has claimed `role` through another file description.
-    pub fn is_taken(&self, role: Role) -> bool {
-        let (from, size) = claimed_bytes(role);
-        platform::is_locked(&self.file, from, size).unwrap_or(false)
-    }
-
-    /// Whether the log's file is as long as it was when it was mapped.
-    pub fn check_size(&self, segment: &Segment) -> Result<()> {
-        let cannot = Error::io(format!("{}: cannot be looked at", segment.name));
-        let size = self.file.metadata().map_err(cannot)?.len();
-        check_size(&segment.name, &segment.geometry, size)
-    }
-
-    /// Whether this is the process that took them, and not one that was forked from it.
-    pub fn are_ours(&self) -> bool {
-        self.pid == std::process::id()
-    }
-}
-
-impl Drop for Claims {
-    fn drop(&mut self) {
-        // Closing would do, but for a child that is between its fork and its exec just now.
-        if self.are_ours() {
-            let _ = platform::unlock(&self.file);
-        }
-    }
-}
-
-fn claimed_bytes(role: Role) -> (u64, u64) {
-    match role {
-        Role::Writer => (offset_of!(Header, write_ptr) as u64, 8),
-        Role::Reader(id) => (offset_of!(Header, read_ptrs) as u64 + 8 * id as u64, 8),
-    }
-}
-
-/// The names of all files in a directory that begin as a log does, or of all such shared memory, in
-/// order. What this process may not read is not among them, nor what is hidden: a log half made.
-pub(crate) fn names_in(directory: Option<&Path>) -> io::Result<Vec<Name>> {
-    let shm = platform::shm_path("");
-    let mut names = Vec::new();
-    for entry in std::fs::read_dir(directory.unwrap_or(&shm))? {
-        let entry = entry?;
-        // Without waiting, whatever is there; and a name that is no text can only be a file's.
-        let file = match entry.file_type() {
-            Ok(kind) if kind.is_file() => platform::open_existing(&entry.path(), false),
-            _ => continue,
-        };
-        let is_hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
-        let name = match directory {
-            _ if is_hidden => None,
-            Some(_) => Some(Name::File(entry.path())),
-            None => entry.file_name().to_str().map(|name| Name::Shm(format!("/{name}"))),
-        };
-        if file.is_ok_and(|file| is_log(&file)) {
-            names.extend(name);
-        }
-    }
-    names.sort_by_key(Name::to_string);
-    Ok(names)
-}
-
-/// Whether a file begins as a log does.
-fn is_log(file: &File) -> bool {
-    let mut magic = [0; 8];
-    let read = file.read_exact_at(&mut magic, offset_of!(Header, magic) as u64);
-    read.is_ok() && u64::from_le_bytes(magic) == MAGIC
-}
-
-/// Removes the name of a log, and of nothing else.
-pub(crate) fn remove(name: &Name) -> Result<()> {
-    let path = name.path()?;
-    if !is_log(&open_file(name, &path, false)?) {
-        let why = "it does not begin as a log does, and is left alone".to_owned();
-        return Err(Error::NotALog { log: name.to_string(), why });
-    }
-    std::fs::remove_file(&path).map_err(Error::io(format!("{name}: cannot be removed")))
-}
-
-/// Asks the processor for the cache line so many bytes behind `word`, which need not be there, to
-/// store to it: a hint, that loads and stores nothing.
-#[inline(always)]
-pub(crate) fn prefetch<const AHEAD: usize>(word: *const AtomicU64) {
-    // Not `_mm_prefetch`, which fetches a line only to load from it, and leaves half of the wait.
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: a prefetch never faults, whatever the address, and no program sees what it did; where
-    // a processor knows none for stores, it does nothing.
-    unsafe {
-        asm!("prefetchw [{} + {}]", in(reg) word, const AHEAD,
-            options(nostack, preserves_flags, readonly));
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = word;
-}
-
-/// Stores two words at once: as `sync::store_pair`, which stands in for it elsewhere.
-#[cfg(all(target_arch = "x86_64", not(any(test, loom))))]
-#[inline(always)]
-pub(crate) fn store_pair(words: &[AtomicU64; 2], pair: &[u8; 16]) {
-    let pair: __m128i = bytemuck::cast(*pair);
-    // SAFETY: it stores the 16 bytes of these two words, which any number of threads may store to.
-    // Rust takes it for two Relaxed stores, and they are no less: an aligned word is stored whole,
-    // and stores of all widths become visible in their order.
-    unsafe {
-        asm!("movups [{}], {}", in(reg) words, in(xmm_reg) pair, options(nostack, preserves_flags));
-    }
-}
-
-/// Loads two words at once: as `sync::load_pair`, which stands in for it elsewhere.
-#[cfg(all(target_arch = "x86_64", not(any(test, loom))))]
-#[inline(always)]
-pub(crate) fn load_pair(words: &[AtomicU64; 2]) -> [u8; 16] {
-    let pair: __m128i;
-    // SAFETY: it loads the 16 bytes of these two words, which may be stored to meanwhile. Rust takes
-    // it for two Relaxed loads, and they are no less: an aligned word is loaded whole, and loads of
-    // all widths are carried out in their order. Not `pure`: the next may find something else.
-    unsafe {
-        asm!("movups {}, [{}]", out(xmm_reg) pair, in(reg) words,
-            options(nostack, preserves_flags, readonly));
-    }
-    bytemuck::cast(pair)
-}
-
-/// Sleeps until `wake_all`, but at most so long, and not at all if the word has another value.
-#[cfg(target_os = "linux")]
-fn sleep_while(word: &AtomicU64, value: u64, at_most: Duration) {
-    let time = libc::timespec {
-        tv_sec: at_most.as_secs().min(i64::MAX as u64) as libc::time_t,
-        tv_nsec: at_most.subsec_nanos().into(),
-    };
-    let (futex, value) = (std::ptr::from_ref(word).cast::<u32>(), value as u32);
-    // SAFETY: the kernel loads the first four bytes of a word of ours, and the time. That others
-    // store to the word meanwhile is what the call is for; if its memory is gone, it fails. Not
-    // FUTEX_PRIVATE_FLAG: the others are other processes.
-    let result = unsafe { libc::syscall(libc::SYS_futex, futex, libc::FUTEX_WAIT, value, &time) };
-    let woken = result == 0
-        || matches!(
-            nix::Error::last(),
-            nix::Error::EAGAIN | nix::Error::EINTR | nix::Error::ETIMEDOUT
-        );
-    if !woken {
-        platform::doze(at_most); // a system that has no such call for us must not make us spin
-    }
-}
-
-#[cfg(target_os = "linux")]
-#[cold]
-fn wake_all(word: &AtomicU64) {
-    let futex = std::ptr::from_ref(word).cast::<u32>();
-    // SAFETY: an address, by which the kernel finds who sleeps. It can only fail to find them, and
-    // then they wake up by themselves.
-    unsafe { libc::syscall(libc::SYS_futex, futex, libc::FUTEX_WAKE, i32::MAX) };
-}
-
-#[cfg(not(target_os = "linux"))]
-fn sleep_while(_: &AtomicU64, _: u64, at_most: Duration) {
-    platform::doze(at_most);
-}
-
-#[cfg(not(target_os = "linux"))]
-fn wake_all(_: &AtomicU64) {}
-
-// What a signal handler and a child that was just forked have to know.
-
-/// The logs' memory: from which page on, and how many bytes.
-static MAPPED: Place = Place::free();
-/// The descriptors of claims.
-static CLAIMS: Place = Place::free();
-
-/// A list of numbers that can be looked through where nobody may wait for a lock. It only grows:
-/// a place that was given back is used again.
-struct Place {
-    taken: AtomicBool,
-    at: AtomicUsize,
-    /// 0 while the place says nothing.
-    size: AtomicUsize,
-    next: OnceLock<Box<Place>>,
-}
-
-/// A place in a list, given back when this is dropped.
-struct Held(&'static Place);
-
-impl Place {
-    const fn free() -> Place {
-        Place {
-            taken: AtomicBool::new(false),
-            at: AtomicUsize::new(0),
-            size: AtomicUsize::new(0),
-            next: OnceLock::new(),
-        }
-    }
-
-    fn hold(&'static self, at: usize, size: usize) -> io::Result<Held> {
-        leave_children_nothing()?;
-        let mut place = self;
-        while place.taken.swap(true, Acquire) {
-            // with the Release in `Held::drop`
-            place = place.next.get_or_init(|| Box::new(Place::free()));
-        }
-        place.at.store(at, Relaxed);
-        place.size.store(size, Release); // with the Acquire in `all`
-        Ok(Held(place))
-    }
-
-    fn all(&'static self) -> impl Iterator<Item = (usize, usize)> {
-        let places = successors(Some(self), |place| place.next.get().map(Box::as_ref));
-        let said = places.map(|place| (place.size.load(Acquire), place)); // with `hold`
-        said.filter(|(size, _)| *size > 0).map(|(size, place)| (place.at.load(Relaxed), size))
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        self.0.size.store(0, Release);
-        self.0.taken.store(false, Release); // with the Acquire in `hold`
-    }
-}
-
-/// What a forked child has instead of the claims: a description of nothing that matters.
-static NOTHING: OnceLock<File> = OnceLock::new();
-
-/// From here on a child that is forked has neither the claims, which would outlive this process
-/// with it, nor the memory, where it would be a second writer.
-fn leave_children_nothing() -> io::Result<()> {
-    if NOTHING.get().is_some() {
-        return Ok(());
-    }
-    let nothing = File::open("/")?;
-    if NOTHING.set(nothing).is_ok() {
-        // SAFETY: `in_child` calls nothing but what a forked child may.
-        let result = unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
-        if result != 0 {
-            return Err(io::Error::from_raw_os_error(result));
-        }
-    }
-    Ok(())
-}
-
-/// Runs in a child before `fork` returns there. A child that is to become another program has
-/// nothing anyway, and is mostly not forked in this sense (`posix_spawn`).
-extern "C" fn in_child() {
-    #[cfg(target_os = "linux")] // elsewhere a child does not share its parent's claims
-    if let Some(nothing) = NOTHING.get() {
-        for (fd, _) in CLAIMS.all() {
-            // SAFETY: two numbers. The descriptor stays what its `File` in this process, which
-            // nobody can use for more than claims, closes one day.
-            unsafe { libc::dup3(nothing.as_raw_fd(), fd as libc::c_int, libc::O_CLOEXEC) };
-        }
-    }
-    for (at, size) in MAPPED.all() {
-        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_FIXED;
-        // SAFETY: the range is a mapping of a `Words`, which lives on in this process, so that
-        // nobody else has the address; whoever touches it from now on gets a fault, and nothing
-        // that was read from it is read again. `Words` unmaps it, as it would have.
-        unsafe { libc::mmap(at as *mut libc::c_void, size, libc::PROT_NONE, flags, -1, 0) };
-    }
-}
-
-/// What to say and do when a log's memory is gone, and who was to be asked before.
-struct LastWords {
-    line: String,
-    code: i32,
-    before: libc::sigaction,
-}
-
-static LAST_WORDS: OnceLock<LastWords> = OnceLock::new();
-
-/// The modes of the terminal on stdout, and what to write to it.
-static TERMINAL: OnceLock<(libc::termios, &'static str)> = OnceLock::new();
-
-/// Ends this process with a line on stderr and an exit code, at once and without running
-/// destructors, when the memory of a log turns out to be gone.
-///
-/// A log is mapped. Whoever cuts its file short while it is in use, or a disk that cannot be
-/// read, makes the next access a `SIGBUS`, which ends a process without a word. The library does
-/// not handle signals unless it is told to: call this first thing in `main`, as the programs do,
-/// if your program has nothing better to do then. It loses no more than a kill does.
-///
-/// The first call counts. A `SIGBUS` for any other reason goes to whoever handled it before.
-///
-/// # Errors
-/// [`Error::Io`], if the system refuses.
-pub fn exit_on_fault(line: &str, code: i32) -> Result<()> {
-    // SAFETY: all zeros is a `sigaction`; it is filled by the kernel, or by us with a handler of
-    // the type that SA_SIGINFO asks for, which calls nothing but what a handler may.
-    let result = unsafe {
-        LAST_WORDS.get_or_init(|| {
-            let mut before = std::mem::zeroed();
-            libc::sigaction(libc::SIGBUS, null(), &mut before);
-            LastWords { line: format!("{line}\n"), code, before }
-        });
-        let mut action: libc::sigaction = std::mem::zeroed();
-        let handler: extern "C" fn(_, _, _) = on_fault;
-        action.sa_sigaction = handler as libc::sighandler_t;
-        action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
-        libc::sigaction(libc::SIGBUS, &action, null_mut())
-    };
-    match result {
-        0 => Ok(()),
-        _ => Err(Error::io("SIGBUS cannot be handled")(io::Error::last_os_error())),
-    }
-}
-
-/// For a program that changes the terminal on its stdout: from here on, what ends the process by
-/// [`exit_on_fault`] first writes `farewell` there, and gives it the modes that it has now.
-///
-/// The first call counts.
-///
-/// # Errors
-/// [`Error::Io`], if stdout is not a terminal.
-pub fn restore_on_fault(farewell: &'static str) -> Result<()> {
-    // SAFETY: all zeros is a `termios`, which is filled by the kernel.
-    let (result, modes) = unsafe {
-        let mut modes = std::mem::zeroed();
-        (libc::tcgetattr(libc::STDOUT_FILENO, &mut modes), modes)
-    };
-    if result != 0 {
-        return Err(Error::io("stdout has no modes")(io::Error::last_os_error()));
-    }
-    TERMINAL.get_or_init(|| (modes, farewell));
-    Ok(())
-}
-
-extern "C" fn on_fault(signal: libc::c_int, info: *mut libc::siginfo_t, _: *mut libc::c_void) {
-    let Some(LastWords { line, code, before }) = LAST_WORDS.get() else { return };
-    // SAFETY: the kernel's `info`, of a fault unless somebody sent the signal; then `write`,
-    // `tcsetattr`, `_exit`, `sigaction` and `raise`, which a handler may call.
-    unsafe {
-        let (is_sent, at) = ((*info).si_code <= 0, (*info).si_addr() as usize);
-        if !is_sent && MAPPED.all().any(|(from, size)| at.wrapping_sub(from) < size) {
-            if let Some((modes, farewell)) = TERMINAL.get() {
-                libc::write(libc::STDOUT_FILENO, farewell.as_ptr().cast(), farewell.len());
-                libc::tcsetattr(libc::STDOUT_FILENO, libc::TCSANOW, modes);
-            }
-            libc::write(2, line.as_ptr().cast(), line.len());
-            libc::_exit(*code);
-        }
-        // A fault happens again as soon as we return.
-        libc::sigaction(signal, before, null_mut());
-        if is_sent {
-            libc::raise(signal);
-        }
-    }
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -1061,9 +499,8 @@ mod tests {
     fn a_claim_that_is_given_up_is_free_though_a_child_has_its_descriptor_until_its_exec() {
         let (_directory, name) = log();
         let segment = Segment::open(&name, Access::Write, &TERMS).unwrap();
-        let claims = segment.claims(true).unwrap();
-        claims.take(&segment, Role::Writer).unwrap();
-        let _childs = claims.file.try_clone().unwrap();
+        let claims = segment.claim(Role::Writer).unwrap();
+        let _childs = claims.descriptor().unwrap();
         let others = segment.claims(true).unwrap();
         assert!(others.is_taken(Role::Writer));
         drop(claims);

@@ -1,7 +1,4 @@
 //! A read-only picture of a log: pointers, lags, losses, owners. What every tool sees.
-//! Stands on `segment`, `ring`.
-
-#![forbid(unsafe_code)]
 
 use crate::error::{Result, Role};
 use crate::layout::{Output, READERS, STATE_OPEN};
@@ -82,22 +79,11 @@ impl ReaderState {
     }
 }
 
-#[cfg(feature = "report")]
-impl ReaderState {
-    /// Whether the file at `path` is the one it writes: the log knows it by its inode and birth
-    /// time, and not by its name.
-    pub fn writes(&self, path: &std::path::Path) -> bool {
-        let meta = std::fs::metadata(path);
-        let file = meta.map(|meta| crate::sink::file::identity(&meta)).ok();
-        self.output.is_some_and(|output| file == Some(output.file))
-    }
-}
-
 impl Snapshot {
     pub(crate) fn of(segment: &Segment) -> Result<Snapshot> {
         let claims = segment.claims(false)?;
         // Whoever looks again and again should be told, and not end by a fault.
-        claims.check_size(segment)?;
+        segment.check_size(&claims)?;
         let header = segment.header();
         let line = &header.writer;
         let writer = WriterState {

@@ -1,9 +1,5 @@
 //! The atomics everything shared is made of: the standard library's, or loom's when a model is
-//! checked (`--cfg loom`); in tests of the library, of threads that can be killed at any store. Two
-//! of them at once are `segment`'s where the processor has a way, and here where it has none.
-//! Stands on nothing.
-
-#![forbid(unsafe_code)]
+//! checked (`--cfg loom`); in tests of the library, of threads that can be killed at any store.
 
 #[cfg(loom)]
 use loom::sync::atomic;
@@ -15,26 +11,6 @@ pub(crate) use atomic::AtomicU64;
 pub(crate) use atomic::{Ordering, fence};
 #[cfg(test)]
 pub(crate) use mortal::{AtomicU64, killed_after};
-
-/// Stores two words, both Relaxed.
-#[cfg(not(all(target_arch = "x86_64", not(any(test, loom)))))]
-#[inline(always)]
-pub(crate) fn store_pair(words: &[AtomicU64; 2], pair: &[u8; 16]) {
-    for (word, bytes) in words.iter().zip(pair.as_chunks().0) {
-        word.store(u64::from_le_bytes(*bytes), Ordering::Relaxed);
-    }
-}
-
-/// Loads two words, both Relaxed.
-#[cfg(not(all(target_arch = "x86_64", not(any(test, loom)))))]
-#[inline(always)]
-pub(crate) fn load_pair(words: &[AtomicU64; 2]) -> [u8; 16] {
-    let mut pair = [0; 16];
-    for (word, bytes) in words.iter().zip(pair.as_chunks_mut().0) {
-        *bytes = word.load(Ordering::Relaxed).to_le_bytes();
-    }
-    pair
-}
 
 #[cfg(test)]
 mod mortal {

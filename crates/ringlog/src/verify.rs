@@ -1,7 +1,5 @@
 //! A look at every word of a log: what is not as docs/format.md says, and where. Stores nothing, and
-//! says nothing false of a log that goes on meanwhile. Stands on `segment`, `ring`, `schema`.
-
-#![forbid(unsafe_code)]
+//! says nothing false of a log that goes on meanwhile.
 
 use crate::error::Result;
 use crate::layout::{

@@ -1,9 +1,7 @@
-//! What to do while there is nothing to do. Stands on `reader`, `platform`.
+//! What to do while there is nothing to do.
 
-#![forbid(unsafe_code)]
-
-use crate::platform;
 use crate::reader::Reader;
+use crate::sys::clock::doze;
 use std::time::Duration;
 
 /// How a reader waits between two empty polls.
@@ -170,7 +168,7 @@ impl Step {
             Step::Spin => std::hint::spin_loop(),
             Step::Yield => std::thread::yield_now(),
             Step::Sleep(time) => std::thread::sleep(time),
-            Step::Block(time) => platform::doze(time),
+            Step::Block(time) => doze(time),
         }
     }
 }

@@ -1,14 +1,14 @@
-//! The engine's end: append, and never wait. Stands on `segment`, `ring`, `schema`.
+//! The engine's end: append, and never wait.
 
-#![forbid(unsafe_code)]
-
+use crate::claims::Claims;
 use crate::error::{Error, Result, Role, invalid};
 use crate::layout::STATE_OPEN;
-use crate::platform::Memory;
 use crate::ring::Seen;
-use crate::schema::{Raw, Record, now_ns};
-use crate::segment::{Claims, Segment};
+use crate::schema::{Entry, Raw, Record};
+use crate::segment::Segment;
 use crate::sync::Ordering::{Relaxed, Release};
+use crate::sys::clock::now_ns;
+use crate::sys::memory::Memory;
 use std::marker::PhantomData;
 use std::ops::Range;
 
@@ -51,8 +51,7 @@ pub struct Recovered {
 
 impl<R> Writer<R> {
     pub(crate) fn attach(segment: Segment) -> Result<Writer<R>> {
-        let claims = segment.claims(true)?;
-        claims.take(&segment, Role::Writer)?;
+        let claims = segment.claim(Role::Writer)?;
         segment.make_ready()?;
         let header = segment.header();
         let pointer = header.write_ptr.load(Relaxed); // the claim orders it: writers come in turn
@@ -187,20 +186,22 @@ impl<R: Record> Writer<R> {
 }
 
 impl Writer<Raw> {
-    /// Appends an entry from its bytes, laid out as the log's schema says; returns its position.
+    /// Appends an entry from its bytes, the columns laid out as the log's schema says; returns its
+    /// position. A slice of bytes is an entry without a body.
     ///
     /// # Errors
-    /// [`Error::Invalid`], if `record` has not exactly the bytes of a record; nothing is appended.
-    pub fn append(&mut self, record: &[u8]) -> Result<u64> {
-        let size = self.segment.geometry.entry_size();
-        if record.len() != size {
-            return Err(invalid!(
-                "{}: a record has {size} bytes, not {}",
-                self.segment.name(),
-                record.len()
-            ));
+    /// [`Error::Invalid`], if the columns have not exactly the bytes of a record, or there is a body,
+    /// for which no log has a column; nothing is appended.
+    pub fn append<'a>(&mut self, entry: impl Into<Entry<'a>>) -> Result<u64> {
+        let Entry { columns, body } = entry.into();
+        let (name, size) = (self.segment.name(), self.segment.geometry.entry_size());
+        if columns.len() != size {
+            return Err(invalid!("{name}: a record has {size} bytes, not {}", columns.len()));
         }
-        Ok(self.put(record))
+        if !body.is_empty() {
+            return Err(invalid!("{name}: its entries have no body, and {} bytes are one", body.len()));
+        }
+        Ok(self.put(columns))
     }
 }
 

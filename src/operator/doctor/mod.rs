@@ -3,10 +3,10 @@
 
 mod machine;
 
-use crate::common::{Failed, grouped};
-use crate::screen::{Cell, Look, bytes, has_colour, print, table};
-use crate::view::{Reader, State, View, Watched};
-use crate::which::{Owner, name};
+use crate::cli::{Failed, grouped};
+use crate::operator::screen::{Cell, Look, bytes, has_colour, print, table};
+use crate::operator::view::{Reader, State, View, Watched};
+use crate::operator::which::{Owner, name};
 use machine::{Machine, Mount};
 use nix::unistd::{AccessFlags, access};
 use ringlog::{Error, Log, Name};

@@ -4,11 +4,11 @@
 #[cfg(feature = "serve")]
 mod serve;
 
-use crate::common::{Failed, Stop, tell};
-use crate::screen::print;
-use crate::stat::interval;
-use crate::view::{Reader, State, View, Watched, exit_on_fault};
-use crate::which::{Logs, explain};
+use crate::cli::{Failed, Stop, tell};
+use crate::operator::screen::print;
+use crate::operator::stat::interval;
+use crate::operator::view::{Reader, State, View, Watched, exit_on_fault};
+use crate::operator::which::{Logs, explain};
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions, Permissions};
 use std::io::{self, Write as _};

@@ -2,7 +2,7 @@
 //! connections, each for a bounded time, one request of a bounded size each.
 
 use super::Exporter;
-use crate::common::{Stop, tell};
+use crate::cli::{Stop, tell};
 use anyhow::Context as _;
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};

@@ -5,9 +5,9 @@ use super::plot::{Axis, Lane, Line, Mark, Times, lanes, plot};
 use super::recording::{Recording, Series, Track};
 use super::words;
 use super::{Ending, Scene};
-use crate::common::grouped;
-use crate::screen::{bytes, moment, seconds};
-use crate::view::State;
+use crate::cli::grouped;
+use crate::operator::screen::{bytes, moment, seconds};
+use crate::operator::view::State;
 
 /// The whole page.
 pub fn page(scene: &Scene, recording: &Recording) -> String {
@@ -454,4 +454,4 @@ const WORDS: [(&str, &str); 7] = [
 
 /// Colours by their variables alone, so that there is one set for light and one for dark; those of
 /// readers are told apart by the colour-blind too, and the last four are broken lines.
-const STYLE: &str = include_str!("report.css");
+const STYLE: &str = include_str!("page.css");

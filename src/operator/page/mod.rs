@@ -1,16 +1,16 @@
-//! `ringlog report`: a log is watched for a while, and what was seen becomes one page for a person
+//! `ringlog page`: a log is watched for a while, and what was seen becomes one page for a person
 //! who was not there.
 
-mod page;
+mod document;
 mod plot;
 mod recording;
 mod words;
 
-use crate::common::{Failed, Stop, say_if_cut_short};
-use crate::screen::{bytes, print, seconds};
-use crate::stat::interval;
-use crate::view::{View, Watched};
-use crate::which::{OneLog, explain};
+use crate::cli::{Failed, Stop, say_if_cut_short};
+use crate::operator::screen::{bytes, print, seconds};
+use crate::operator::stat::interval;
+use crate::operator::view::{View, Watched};
+use crate::operator::which::{OneLog, explain};
 use recording::Recording;
 use ringlog::{Error, Kind, Log};
 use std::fs::{self, File};
@@ -28,9 +28,9 @@ publishing to file where the record has a timestamp.
 Ctrl-C ends the watch early; the page is written all the same.
 
 Examples:
-  ringlog report --for 60s                              /rpt_sys_shm, into report.html
-  ringlog report /engine --for 60s --every 50ms         another log, looked at more often
-  ringlog report --for 60s -o - | gzip > report.gz      wherever you want it")]
+  ringlog page --for 60s                                /rpt_sys_shm, into page.html
+  ringlog page /engine --for 60s --every 50ms         another log, looked at more often
+  ringlog page --for 60s -o - | gzip > page.gz      wherever you want it")]
 pub struct Args {
     #[command(flatten)]
     log: OneLog,
@@ -41,7 +41,7 @@ pub struct Args {
     #[arg(long, value_name = "TIME", default_value = "250ms", value_parser = interval)]
     every: Duration,
     /// The page, `-` for stdout; one that is there already is replaced when the watch is over
-    #[arg(short, long, value_name = "FILE", default_value = "report.html")]
+    #[arg(short, long, value_name = "FILE", default_value = "page.html")]
     output: PathBuf,
 }
 
@@ -96,7 +96,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         time: time_column(&log),
         ending,
     };
-    let page = page::page(&scene, &recording);
+    let page = document::page(&scene, &recording);
     output.write(&page)?;
     if io::stderr().is_terminal() && args.output.as_os_str() != "-" {
         let size = bytes(page.len() as u64);

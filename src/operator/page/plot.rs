@@ -1,9 +1,9 @@
 //! Plots as SVG, in the page's colours: axes in units that a person reads, each line with its name
 //! beside it. Stands on `recording`.
 
-use super::page::escape;
+use super::document::escape;
 use super::recording::Point;
-use crate::common::grouped;
+use crate::cli::grouped;
 use chrono::DateTime;
 use std::fmt::Write as _;
 

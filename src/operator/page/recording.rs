@@ -1,7 +1,7 @@
 //! What was seen, look after look, in memory that does not grow with the time: series of at most
 //! 2,000 points, lists of a few hundred spans. Stands on `view`.
 
-use crate::view::{Reader, State, View};
+use crate::operator::view::{Reader, State, View};
 use std::collections::VecDeque;
 
 /// Of a series; a bucket has its least and its greatest value.

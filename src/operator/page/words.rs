@@ -3,9 +3,9 @@
 use super::plot::Times;
 use super::recording::{Loss, Recording, Span, Spans, Track};
 use super::{Ending, Scene};
-use crate::common::grouped;
-use crate::screen::{moment, seconds};
-use crate::view::State;
+use crate::cli::grouped;
+use crate::operator::screen::{moment, seconds};
+use crate::operator::view::State;
 use std::cmp::Reverse;
 
 /// A reader with less of the capacity left came close to a loss.
@@ -278,7 +278,7 @@ fn and(parts: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::view::{Reader, View, Writer};
+    use crate::operator::view::{Reader, View, Writer};
     use std::time::Duration;
 
     const SECOND: u64 = 1_000_000_000;

@@ -3,9 +3,9 @@
 //! what room is left.
 
 use super::state::{Seen, Sort, Top, Trend};
-use crate::common::grouped;
-use crate::screen::{Look, moment, seconds};
-use crate::view::{Reader, State, View};
+use crate::cli::grouped;
+use crate::operator::screen::{Look, moment, seconds};
+use crate::operator::view::{Reader, State, View};
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::style::{Color, Modifier, Style};

@@ -9,11 +9,11 @@ mod terminal;
 #[cfg(test)]
 mod tests;
 
-use crate::common::{Failed, put_up};
-use crate::screen::has_colour;
-use crate::stat::interval;
-use crate::view::Watchlist;
-use crate::which::Logs;
+use crate::cli::{Failed, put_up};
+use crate::operator::screen::has_colour;
+use crate::operator::stat::interval;
+use crate::operator::view::Watchlist;
+use crate::operator::which::Logs;
 use keys::Keys;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGWINCH};
 use state::{Next, Top};

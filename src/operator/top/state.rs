@@ -1,8 +1,8 @@
 //! What `top` shows, and what the keys do to it.
 
 use super::keys::Key;
-use crate::view::{Reader, View};
-use crate::which::explain;
+use crate::operator::view::{Reader, View};
+use crate::operator::which::explain;
 use ringlog::{Error, Name};
 use std::cmp::Reverse;
 use std::collections::VecDeque;

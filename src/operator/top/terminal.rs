@@ -76,5 +76,5 @@ fn give_back() {
 /// terminal that is as it is now. One that was cut short before is told of on the screen.
 pub fn restore_on_fault() -> anyhow::Result<()> {
     ringlog::restore_on_fault(FAREWELL)?;
-    crate::view::exit_on_fault()
+    crate::operator::view::exit_on_fault()
 }

@@ -4,7 +4,7 @@ use super::draw::draw;
 use super::keys::{Key, keys};
 use super::state::{Next, Sort, Top};
 use super::terminal::{Screen, restore_on_fault};
-use crate::view::{Reader, State, View, Writer};
+use crate::operator::view::{Reader, State, View, Writer};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;

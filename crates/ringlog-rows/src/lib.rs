@@ -1,0 +1,21 @@
+//! Entries of a [`ringlog`] log as rows of CSV or JSON Lines, in files that are resumed exactly once.
+//!
+//! [`Rows`] is a [`Sink`](ringlog::Sink): a [`Report`](ringlog::Report) exports a durable reader's
+//! entries to it, and whatever is killed, and when, the next row in the file is the one after its
+//! last. [`RowFormat`] is the rows alone, and [`Value`] one column's bytes as text, and back.
+
+// In reading order: each stands only on those above it.
+mod file;
+mod format;
+mod hash;
+mod parts;
+mod paths;
+mod reading;
+mod rows;
+mod value;
+
+pub use file::is_output_of;
+pub use format::{Format, RowFormat};
+pub use parts::parts;
+pub use rows::{Rotated, Rotation, RowOptions, Rows};
+pub use value::{TimeFormat, Value};

@@ -1,0 +1,111 @@
+//! Finished parts of an output: their names, and which there are.
+
+use crate::paths::{behind_links, directory_of, identity, with_infix};
+use ringlog::layout::Output;
+use std::fs::OpenOptions;
+use std::io::{self, ErrorKind};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// Renames `out.csv` to the first of `out.000000000000012.csv`, `out.000000000000012.1.csv`, ...
+/// that is free, if its rows begin at 12.
+pub(crate) fn finish(path: &Path, output: &Output) -> io::Result<PathBuf> {
+    let path = behind_links(path)?;
+    let mut number = 0;
+    loop {
+        let part = part_name(&path, output.begin, number);
+        number += 1;
+        if is_compressed(&part)? {
+            continue;
+        }
+        // As in `set_aside`; an empty file is what somebody reserved who was killed then.
+        match OpenOptions::new().write(true).create_new(true).open(&part) {
+            Err(e) if e.kind() != ErrorKind::AlreadyExists => return Err(e),
+            Err(_) if !is_empty(&part)? => continue,
+            _ => {}
+        }
+        return match std::fs::rename(&path, &part) {
+            Ok(()) => Ok(part),
+            Err(e) => {
+                let _ = std::fs::remove_file(&part);
+                Err(e)
+            }
+        };
+    }
+}
+
+/// Whether this file has been renamed by [`finish`].
+pub(crate) fn is_finished(path: &Path, output: &Output) -> io::Result<bool> {
+    let mut number = 0;
+    loop {
+        let part = part_name(path, output.begin, number);
+        number += 1;
+        match std::fs::symlink_metadata(&part) {
+            Ok(meta) if identity(&meta) == output.file => return Ok(true),
+            Ok(_) => {}
+            Err(e) if e.kind() != ErrorKind::NotFound => return Err(e),
+            Err(_) if !is_compressed(&part)? => return Ok(false),
+            Err(_) => {}
+        }
+    }
+}
+
+/// What is behind the names of compressed parts.
+const COMPRESSED: [&str; 2] = [".zst", ".gz"];
+
+fn is_compressed(part: &Path) -> io::Result<bool> {
+    for extension in COMPRESSED {
+        let mut name = part.as_os_str().to_owned();
+        name.push(extension);
+        if Path::new(&name).try_exists()? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn is_empty(path: &Path) -> io::Result<bool> {
+    let meta = std::fs::symlink_metadata(path)?;
+    Ok(meta.is_file() && meta.len() == 0)
+}
+
+fn part_name(path: &Path, begin: u64, number: u64) -> PathBuf {
+    match number {
+        0 => with_infix(path, &format!("{begin:015}")),
+        _ => with_infix(path, &format!("{begin:015}.{number}")),
+    }
+}
+
+/// The finished parts of the output at `path`, as a [`Rotation`](crate::Rotation) leaves them, in
+/// their order; without those that are compressed.
+///
+/// # Errors
+/// What the operating system said about its directory.
+pub fn parts(path: &Path) -> io::Result<Vec<PathBuf>> {
+    let path = behind_links(path)?;
+    let mut parts = Vec::new();
+    for entry in directory_of(&path).read_dir()? {
+        let part = directory_of(&path).join(entry?.file_name());
+        if let Some(begin) = begin_of(&part, &path)
+            && std::fs::symlink_metadata(&part).is_ok_and(|it| it.is_file() && it.len() > 0)
+        {
+            parts.push((begin, part));
+        }
+    }
+    parts.sort_unstable();
+    Ok(parts.into_iter().map(|(_, part)| part).collect())
+}
+
+/// Where the rows of a part begin, by its name, and the number behind that.
+fn begin_of(part: &Path, path: &Path) -> Option<(u64, u64)> {
+    let name = part.file_name()?.as_bytes();
+    let begin = path.file_stem()?.as_bytes();
+    let end = path.extension().map_or(&b""[..], |it| it.as_bytes());
+    let name = name.strip_prefix(begin)?.strip_prefix(b".")?.strip_suffix(end)?;
+    let name = if end.is_empty() { name } else { name.strip_suffix(b".")? };
+    let name = str::from_utf8(name).ok()?;
+    let (position, number) = name.split_once('.').unwrap_or((name, "0"));
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let named = position.len() >= 15 && digits(position) && digits(number);
+    named.then_some((position.parse().ok()?, number.parse().ok()?))
+}

@@ -1,0 +1,51 @@
+//! Paths and what they stand for: beside a file, behind a link, and what a file is known again by.
+
+use crate::hash::{FNV_BASIS, fnv1a};
+use std::fs::Metadata;
+use std::io::{self, ErrorKind};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+/// `out.csv` as `out.INFIX.csv`.
+pub(crate) fn with_infix(path: &Path, infix: &str) -> PathBuf {
+    let mut name = path.file_stem().unwrap_or_default().to_owned();
+    name.push(".");
+    name.push(infix);
+    if let Some(extension) = path.extension() {
+        name.push(".");
+        name.push(extension);
+    }
+    path.with_file_name(name)
+}
+
+/// A link stays where it is: it is the file behind it that is made, or renamed.
+pub(crate) fn behind_links(path: &Path) -> io::Result<PathBuf> {
+    match std::fs::read_link(path) {
+        Ok(target) => Ok(path.canonicalize().unwrap_or_else(|_| directory_of(path).join(target))),
+        Err(e) if matches!(e.kind(), ErrorKind::InvalidInput | ErrorKind::NotFound) => {
+            Ok(path.to_owned()) // not a link
+        }
+        Err(e) => Err(e),
+    }
+}
+
+/// What a file is known again by: a hash of its inode and birth time. Never 0.
+pub(crate) fn identity(meta: &Metadata) -> u64 {
+    let born = meta.created().ok().and_then(|born| born.duration_since(UNIX_EPOCH).ok());
+    let born = born.map_or(0, |since| since.as_nanos() as u64);
+    fnv1a(fnv1a(FNV_BASIS, &meta.ino().to_le_bytes()), &born.to_le_bytes()).max(1)
+}
+
+/// The directory a path is in.
+pub(crate) fn directory_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."))
+}
+
+/// What the log knows a path by: a hash of it, absolute.
+pub(crate) fn path_hash(path: &Path) -> io::Result<u64> {
+    // By its directory: the file itself may be gone again.
+    let path = directory_of(path).canonicalize()?.join(path.file_name().unwrap_or_default());
+    Ok(fnv1a(FNV_BASIS, path.as_os_str().as_bytes()))
+}

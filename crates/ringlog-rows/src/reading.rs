@@ -1,0 +1,59 @@
+//! Rows again: the whole rows of a file, one after the other, and the position of each.
+
+use crate::format::{Format, RowFormat, SEQ};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read as _, Seek as _, SeekFrom};
+
+/// How much of a file is read at a time.
+const CHUNK: usize = 128 << 10;
+
+impl RowFormat {
+    /// The position of a row that [`row`](RowFormat::row) made.
+    pub(crate) fn position_of(&self, row: &[u8]) -> Option<u64> {
+        let (begin, end) = match self.format {
+            Format::Csv => (&b""[..], &b"\n"[..]),
+            Format::Jsonl => (SEQ, &b"}\n"[..]),
+        };
+        let digits = row.strip_prefix(begin)?.strip_suffix(end)?.split(|&it| it == b',').next()?;
+        str::from_utf8(digits).ok()?.parse().ok()
+    }
+}
+
+/// The whole rows of a file, one after the other. In CSV a line end within quotes ends no row.
+pub(crate) struct WholeRows<'a> {
+    file: BufReader<&'a File>,
+    format: &'a RowFormat,
+    row: Vec<u8>,
+    /// The end of the last whole row.
+    pub end: u64,
+    /// There is a line that is longer than any row.
+    pub overlong: bool,
+}
+
+impl<'a> WholeRows<'a> {
+    pub fn new(mut file: &'a File, from: u64, format: &'a RowFormat) -> io::Result<WholeRows<'a>> {
+        file.seek(SeekFrom::Start(from))?;
+        let file = BufReader::with_capacity(CHUNK, file);
+        Ok(WholeRows { file, format, row: Vec::new(), end: from, overlong: false })
+    }
+
+    pub fn next(&mut self) -> io::Result<Option<&[u8]>> {
+        self.row.clear();
+        loop {
+            let room = (self.format.longest + 1).saturating_sub(self.row.len()) as u64;
+            let count = (&mut self.file).take(room).read_until(b'\n', &mut self.row)?;
+            if self.row.len() > self.format.longest {
+                self.overlong = true;
+                return Ok(None);
+            }
+            if count == 0 || self.row.last() != Some(&b'\n') {
+                return Ok(None);
+            }
+            let quotes = || self.row.iter().filter(|&&byte| byte == b'"').count();
+            if self.format.format == Format::Jsonl || quotes() % 2 == 0 {
+                self.end += self.row.len() as u64;
+                return Ok(Some(&self.row));
+            }
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! Who may store what: the exclusive right to be the writer, or reader N, which the kernel holds for a
+//! living process.
+
+use crate::error::Role;
+use crate::layout::Header;
+use crate::sys::fault::{CLAIMS, Held};
+use crate::sys::lock;
+use std::fs::File;
+use std::io;
+use std::mem::offset_of;
+use std::os::fd::AsRawFd;
+
+/// A file description on which claims are taken and looked at: a claim is an open-file-description
+/// lock on exactly the pointer that its holder may store.
+pub(crate) struct Claims {
+    _held: Held,
+    file: File,
+    /// Whose they are: a forked child has this too, and no claim.
+    pid: u32,
+}
+
+impl Claims {
+    /// For claims on `file`, which must never be mapped: then nothing but the claim keeps it alive.
+    pub fn on(file: File) -> io::Result<Claims> {
+        let held = CLAIMS.hold(file.as_raw_fd() as usize, 1)?;
+        Ok(Claims { _held: held, file, pid: std::process::id() })
+    }
+
+    /// Becomes `role`, until this is dropped or the process dies; false if another one is.
+    pub fn take(&self, role: Role) -> io::Result<bool> {
+        let (from, size) = claimed_bytes(role);
+        lock::lock_range(&self.file, from, size)
+    }
+
+    /// Whether a living process has claimed `role` through another file description.
+    pub fn is_taken(&self, role: Role) -> bool {
+        let (from, size) = claimed_bytes(role);
+        lock::is_locked(&self.file, from, size).unwrap_or(false)
+    }
+
+    /// Bytes of the log's file now.
+    pub fn file_size(&self) -> io::Result<u64> {
+        Ok(self.file.metadata()?.len())
+    }
+
+    /// Another descriptor of the same description, as a child has between its fork and its exec.
+    #[cfg(test)]
+    pub fn descriptor(&self) -> io::Result<File> {
+        self.file.try_clone()
+    }
+
+    /// Whether this is the process that took them, and not one that was forked from it.
+    pub fn are_ours(&self) -> bool {
+        self.pid == std::process::id()
+    }
+}
+
+impl Drop for Claims {
+    fn drop(&mut self) {
+        // Closing would do, but for a child that is between its fork and its exec just now.
+        if self.are_ours() {
+            let _ = lock::unlock(&self.file);
+        }
+    }
+}
+
+fn claimed_bytes(role: Role) -> (u64, u64) {
+    match role {
+        Role::Writer => (offset_of!(Header, write_ptr) as u64, 8),
+        Role::Reader(id) => (offset_of!(Header, read_ptrs) as u64 + 8 * id as u64, 8),
+    }
+}

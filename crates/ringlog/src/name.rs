@@ -1,0 +1,143 @@
+//! What a log is called: the name of shared memory or the path of a file; names listed and removed.
+
+use crate::error::{Error, Result, invalid};
+use crate::layout::{Header, MAGIC};
+use crate::sys::file::{open_existing, shm_path};
+use nix::libc;
+use std::fmt;
+use std::fs::File;
+use std::io;
+use std::mem::offset_of;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+/// What a log is called: a POSIX shared-memory object, or a regular file.
+///
+/// A string is a shared-memory name (`"/rpt_sys_shm"`), a path is a file.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Name {
+    /// `/name`, as `shm_open` takes it. On Linux that is the file `/dev/shm/name`.
+    Shm(String),
+    /// A regular file, on any file system that can be mapped.
+    File(PathBuf),
+}
+
+impl Name {
+    pub(crate) fn path(&self) -> Result<PathBuf> {
+        match self {
+            Name::File(path) if path.file_name().is_some() => Ok(path.clone()),
+            Name::File(path) => Err(invalid!("{}: not the path of a file", path.display())),
+            Name::Shm(name) => {
+                let bare = name.strip_prefix('/').unwrap_or(name);
+                let good = !bare.is_empty()
+                    && bare.len() <= 255
+                    && !bare.contains(['/', '\0'])
+                    && !matches!(bare, "." | "..");
+                good.then(|| shm_path(bare)).ok_or_else(|| {
+                    invalid!(
+                        "`{name}` cannot name shared memory: one slash, then up to 255 bytes \
+                         without another, as in /rpt_sys_shm; for a file, give its path"
+                    )
+                })
+            }
+        }
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Name::Shm(name) => write!(f, "/{}", name.trim_start_matches('/')),
+            Name::File(path) => path.display().fmt(f),
+        }
+    }
+}
+
+impl From<&str> for Name {
+    fn from(name: &str) -> Name {
+        Name::Shm(name.to_owned())
+    }
+}
+
+impl From<String> for Name {
+    fn from(name: String) -> Name {
+        Name::Shm(name)
+    }
+}
+
+impl From<&Path> for Name {
+    fn from(path: &Path) -> Name {
+        Name::File(path.to_owned())
+    }
+}
+
+impl From<PathBuf> for Name {
+    fn from(path: PathBuf) -> Name {
+        Name::File(path)
+    }
+}
+
+impl From<&Name> for Name {
+    fn from(name: &Name) -> Name {
+        name.clone()
+    }
+}
+
+/// The names of all files in a directory that begin as a log does, or of all such shared memory, in
+/// order. What this process may not read is not among them, nor what is hidden: a log half made.
+pub(crate) fn names_in(directory: Option<&Path>) -> io::Result<Vec<Name>> {
+    let shm = shm_path("");
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(directory.unwrap_or(&shm))? {
+        let entry = entry?;
+        // Without waiting, whatever is there; and a name that is no text can only be a file's.
+        let file = match entry.file_type() {
+            Ok(kind) if kind.is_file() => open_existing(&entry.path(), false),
+            _ => continue,
+        };
+        let is_hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
+        let name = match directory {
+            _ if is_hidden => None,
+            Some(_) => Some(Name::File(entry.path())),
+            None => entry.file_name().to_str().map(|name| Name::Shm(format!("/{name}"))),
+        };
+        if file.is_ok_and(|file| is_log(&file)) {
+            names.extend(name);
+        }
+    }
+    names.sort_by_key(Name::to_string);
+    Ok(names)
+}
+
+/// Opens the file of a log, whatever it turns out to be.
+pub(crate) fn open_file(name: &Name, path: &Path, write: bool) -> Result<File> {
+    let not_a_log = |what| Error::NotALog { log: name.to_string(), why: format!("it is {what}") };
+    open_existing(path, write).map_err(|e| match e.raw_os_error() {
+        Some(libc::ENOENT) => Error::NotFound { log: name.to_string() },
+        Some(libc::ELOOP) => not_a_log("a symbolic link"),
+        Some(libc::EISDIR) => not_a_log("a directory"),
+        Some(libc::ENXIO) => not_a_log("a socket"),
+        Some(libc::EACCES) if write => Error::io(format!(
+            "{name}: cannot be opened for writing, as a writer and each reader need it, who store \
+             where they are (writer --mode, or chmod)"
+        ))(e),
+        _ => Error::io(format!("{name}: cannot be opened"))(e),
+    })
+}
+
+/// Whether a file begins as a log does.
+fn is_log(file: &File) -> bool {
+    let mut magic = [0; 8];
+    let read = file.read_exact_at(&mut magic, offset_of!(Header, magic) as u64);
+    read.is_ok() && u64::from_le_bytes(magic) == MAGIC
+}
+
+/// Removes the name of a log, and of nothing else.
+pub(crate) fn remove(name: &Name) -> Result<()> {
+    let path = name.path()?;
+    if !is_log(&open_file(name, &path, false)?) {
+        let why = "it does not begin as a log does, and is left alone".to_owned();
+        return Err(Error::NotALog { log: name.to_string(), why });
+    }
+    std::fs::remove_file(&path).map_err(Error::io(format!("{name}: cannot be removed")))
+}

@@ -1,0 +1,106 @@
+//! An observer: it looks without a claim, and stores nothing.
+
+use crate::cursor::{Cursor, Polled, Start};
+use crate::error::Result;
+use crate::layout::WRITING;
+use crate::schema::{Entry, Raw, Record};
+use crate::segment::Segment;
+use crate::sys::memory::Memory;
+use std::marker::PhantomData;
+
+/// Someone who looks, without a claim: it stores nothing, its mapping is read-only, and there
+/// can be as many as you like, on a log with or without a living writer.
+pub struct Observer<R> {
+    cursor: Cursor,
+    buffer: Vec<u8>,
+    record: PhantomData<fn() -> R>,
+}
+
+impl<R> Observer<R> {
+    pub(crate) fn attach(segment: Segment, start: Start) -> Result<Observer<R>> {
+        // Whole words, for `unfinished`.
+        let buffer = vec![0; segment.geometry.entry_size().next_multiple_of(8)];
+        let cursor = Cursor::at(segment, without_a_place(start), 0)?;
+        Ok(Observer { cursor, buffer, record: PhantomData })
+    }
+
+    /// Goes elsewhere, forward or back, as if it had been attached with this start. What is skipped
+    /// that way is not lost.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`](crate::Error::Invalid) for a position that is not there yet; it then stays
+    /// where it is.
+    pub fn seek(&mut self, start: Start) -> Result<()> {
+        self.cursor.seek(without_a_place(start), 0)
+    }
+
+    /// What its slots are in this process's memory, as [`Writer::memory`](crate::Writer::memory).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn memory(&self) -> Result<Memory> {
+        self.cursor.segment.memory()
+    }
+
+    /// The position of the entry it will look for next.
+    pub fn position(&self) -> u64 {
+        self.cursor.position
+    }
+
+    /// Entries published and not polled yet. A picture of this moment.
+    pub fn lag(&self) -> u64 {
+        self.cursor.lag()
+    }
+}
+
+impl<R: Record> Observer<R> {
+    /// The next entry, if it is there, as [`Reader::poll`](crate::Reader::poll).
+    #[inline(always)] // so that the record goes where it is wanted, and not by way of memory
+    pub fn poll(&mut self) -> Polled<R> {
+        let mut record = R::zeroed();
+        self.cursor.poll::<true>(bytemuck::bytes_of_mut(&mut record)).with(|()| record)
+    }
+
+    /// The next entries, as [`Reader::poll_batch`](crate::Reader::poll_batch).
+    #[inline]
+    pub fn poll_batch(&mut self, records: &mut [R]) -> Polled<usize> {
+        self.cursor.poll_batch(records)
+    }
+
+    /// The next entries, as [`Reader::poll_each`](crate::Reader::poll_each).
+    #[inline]
+    pub fn poll_each(&mut self, limit: usize, each: impl FnMut(u64, &R)) -> Polled<usize> {
+        self.cursor.poll_each(limit, each)
+    }
+}
+
+impl Observer<Raw> {
+    /// The next entry's columns and body, if it is there, as [`Reader::poll`](crate::Reader::poll).
+    #[inline]
+    pub fn poll(&mut self) -> Polled<Entry<'_>> {
+        let record = &mut self.buffer[..self.cursor.segment.geometry.entry_size()];
+        self.cursor.poll::<false>(record).with(|()| Entry::from(&*record))
+    }
+
+    /// The entry that is being written just now, or was when the writer was killed: its position,
+    /// which is the end of the log, and what is in its slot. `None` if there is none.
+    ///
+    /// It has not been published, and no reader is given it. Each aligned 8-byte word of it is of
+    /// this entry or still of the one that was in the slot before (a lap ago, or zero), and nobody
+    /// can tell which: the writer stores them from the first to the last, but other processors, and
+    /// a disk, may keep another order. An append goes on in some nanoseconds, so of a living writer
+    /// this is hardly ever there.
+    pub fn unfinished(&mut self) -> Option<(u64, Entry<'_>)> {
+        let segment = &self.cursor.segment;
+        let (end, size) = (segment.end(), segment.geometry.entry_size());
+        let mut words = vec![0; self.buffer.len() / 8];
+        let stamp = segment.ring().picture(end, &mut words)?;
+        self.buffer.copy_from_slice(bytemuck::cast_slice(&words));
+        (stamp == WRITING | end).then(|| (end, Entry::from(&self.buffer[..size])))
+    }
+}
+
+/// An observer has no place to resume at: the oldest entry is the nearest thing.
+fn without_a_place(start: Start) -> Start {
+    if start == Start::Resume { Start::Oldest } else { start }
+}

@@ -1,0 +1,31 @@
+//! What the operating system and the processor do for a log. The only `unsafe` of the crate is here,
+//! and where systems differ is here too: Linux is where all promises hold, and each fallback says
+//! what it gives up.
+//!
+//! | file | is | unsafe, because |
+//! |---|---|---|
+//! | `clock` | the wall clock, the boot's identity, a doze | |
+//! | `cpu` | lines fetched ahead, words in pairs | instructions that Rust has no name for |
+//! | `fault` | what a forked child and a signal handler must know | they run where almost nothing may be called |
+//! | `file` | files that get their name last, real allocation | |
+//! | `futex` | sleep on a word, and wake who sleeps | system calls on an address |
+//! | `lock` | ranges of a file, locked by the kernel for a living process | |
+//! | `map` | a file as atomic words | a mapping is a pointer and a length |
+//! | `memory` | what a mapping is made of | |
+
+#![allow(unsafe_code)]
+
+pub mod clock;
+pub mod cpu;
+#[cfg(not(loom))]
+pub mod fault;
+#[cfg(not(loom))]
+pub mod file;
+#[cfg(not(loom))]
+pub mod futex;
+#[cfg(not(loom))]
+pub mod lock;
+#[cfg(not(loom))]
+pub mod map;
+#[cfg(not(loom))]
+pub mod memory;

@@ -1,0 +1,18 @@
+//! The programs of ringlog, as a library: `writer`, `reporter N` and `ringlog` are one call each.
+//! What an engine embeds is the crate `ringlog`.
+
+mod cli;
+mod operator;
+mod reporter;
+mod writer;
+
+pub use operator::main as ringlog;
+pub use reporter::main as reporter;
+pub use writer::main as writer;
+#[doc(hidden)] // for the fuzzer, who feeds it anything
+pub use writer::rows as input;
+
+/// README's code compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
