@@ -32,6 +32,7 @@ use crate::layout::{
 };
 use crate::sync::{AtomicU64, Ordering, fence};
 use crate::sys::cpu::{load_pair, prefetch, store_pair};
+use crate::sys::slots::Slots;
 use bytemuck::Pod;
 
 use Ordering::{Acquire, Relaxed, Release, SeqCst};
@@ -46,8 +47,7 @@ mod tests;
 /// The slots, and how they are cut.
 #[derive(Clone, Copy)]
 pub(crate) struct Ring<'a> {
-    pub geometry: &'a Geometry,
-    pub slots: &'a [AtomicU64],
+    pub slots: &'a Slots,
 }
 
 /// What a reader that wants one position finds in its slot.
@@ -64,30 +64,22 @@ pub(crate) enum Seen {
 }
 
 impl<'a> Ring<'a> {
-    /// The words of the slot of `position`: as many as a stamp and the record take.
-    #[inline(always)] // or the entry's size, where the caller knows it, would not be known here
-    fn slot(&self, position: u64, entry_size: usize) -> &'a [AtomicU64] {
-        // By a mask made of the ring's own length a slot is known to be in it. Where the record's
-        // type is known too, nothing is left for an append to ask.
-        let words = slot_words(entry_size);
-        match words.next_power_of_two() {
-            2 => self.masked::<2>(position, words),
-            4 => self.masked::<4>(position, words),
-            8 => self.masked::<8>(position, words),
-            16 => self.masked::<16>(position, words),
-            _ => &self.slots[self.geometry.slot(position, entry_size)],
-        }
+    /// How the slots are cut.
+    #[inline(always)]
+    pub fn geometry(&self) -> &'a Geometry {
+        self.slots.geometry()
     }
 
-    #[inline(always)]
-    fn masked<const STRIDE: usize>(&self, position: u64, words: usize) -> &'a [AtomicU64] {
-        let (slots, _) = self.slots.as_chunks::<STRIDE>();
-        &slots[position as usize & (slots.len() - 1)][..words]
+    /// The words of the slot of `position`: as many as a stamp and the record take. Where the slot is
+    /// the geometry says; how many words there are to copy, the record, whose type may be known.
+    #[inline(always)] // or the record's size, where the caller knows it, would not be known here
+    fn slot(&self, position: u64, record_size: usize) -> &'a [AtomicU64] {
+        &self.slots.slot(position)[..slot_words(record_size)]
     }
 
     #[inline]
     fn stamp(&self, position: u64) -> &'a AtomicU64 {
-        &self.slots[self.geometry.slot(position, self.geometry.entry_size()).start]
+        &self.slots.slot(position)[0]
     }
 
     /// Writes the record of `position` and publishes it: as many stores as the record has words,
@@ -108,7 +100,7 @@ impl<'a> Ring<'a> {
         records: &[R],
     ) -> u64 {
         let mut next = position;
-        for piece in records.chunks(self.geometry.capacity() as usize / 2) {
+        for piece in records.chunks(self.geometry().capacity() as usize / 2) {
             for record in piece {
                 self.fill::<true>(next, bytemuck::bytes_of(record));
                 next += 1;
@@ -209,8 +201,8 @@ impl<'a> Ring<'a> {
     /// `None` if that changed meanwhile. Under `p + 1` the copy is the record of `p`, whole. Under
     /// `WRITING | p` each word of it is of `p` or of the entry before it in this slot.
     pub fn picture(&self, position: u64, words: &mut [u64]) -> Option<u64> {
-        let from = self.geometry.slot(position, self.geometry.entry_size()).start;
-        let (stamp, rest) = (&self.slots[from], &self.slots[from + 1..]);
+        let slot = self.slots.slot(position);
+        let (stamp, rest) = (&slot[0], &slot[1..]);
         let before = stamp.load(Acquire); // with both stamp stores in `fill`: no older words
         words.iter_mut().zip(rest).for_each(|(copy, word)| *copy = word.load(Relaxed));
         fence(Acquire); // with the fence(Release) in `fill`: a newer word shows a newer stamp
@@ -241,7 +233,7 @@ impl<'a> Ring<'a> {
     #[inline]
     pub fn holder(&self, stamp: u64, position: u64) -> Option<u64> {
         let holder = if stamp & WRITING != 0 { stamp & !WRITING } else { stamp.wrapping_sub(1) };
-        let here = (holder ^ position) & (self.geometry.capacity() - 1) == 0;
+        let here = (holder ^ position) & (self.geometry().capacity() - 1) == 0;
         (here && stamp & !WRITING < POSITION_LIMIT).then_some(holder)
     }
 
@@ -286,7 +278,7 @@ impl<'a> Ring<'a> {
             return None;
         }
         let mut end = pointer;
-        for _ in 0..self.geometry.capacity() {
+        for _ in 0..self.geometry().capacity() {
             match self.look(end) {
                 Seen::Entry => end += 1,
                 Seen::Empty => return Some(end),
@@ -304,7 +296,7 @@ impl<'a> Ring<'a> {
     /// that it is not lapped again at once. `end` finds the end of the log, which comes second. The
     /// same position again is no lap: the slot was damaged before its entry came.
     pub fn after_lap(&self, end: impl Fn() -> u64, position: u64, holder: u64) -> (u64, u64) {
-        let capacity = self.geometry.capacity();
+        let capacity = self.geometry().capacity();
         let before = end();
         for _ in 0..64 {
             std::hint::spin_loop(); // about a microsecond
@@ -329,7 +321,7 @@ impl<'a> Ring<'a> {
     /// The end of a run of slots that ought to hold published entries, from `position` to below
     /// `end`, and do not: what a machine that died had not written back.
     pub fn after_hole(&self, position: u64, end: u64) -> u64 {
-        let mut next = (position + 1).max(end.saturating_sub(self.geometry.capacity()));
+        let mut next = (position + 1).max(end.saturating_sub(self.geometry().capacity()));
         while next < end && matches!(self.look(next), Seen::Empty | Seen::Damaged) {
             next += 1;
         }
@@ -353,7 +345,7 @@ impl<'a> Ring<'a> {
 
     /// What each slot holds, and where the log ends by its stamp.
     fn held(&self) -> impl Iterator<Item = (u64, u64)> {
-        (0..self.geometry.capacity()).filter_map(|index| {
+        (0..self.geometry().capacity()).filter_map(|index| {
             let stamp = self.stamp(index).load(Acquire); // as in `look`
             let holder = self.holder(stamp, index).filter(|_| stamp != 0)?;
             // Being written: all before it is published, it is not.

@@ -6,7 +6,7 @@
 use crate::claims::Claims;
 use crate::error::{Error, Result, Role, invalid};
 use crate::layout::{Geometry, HEADER_SIZE, Header, MAGIC, POSITION_LIMIT, SCHEMA_MAX, VERSION};
-use crate::name::{Name, open_file};
+use crate::name::{Name, open_file, version_of};
 use crate::ring::{self, Ring};
 use crate::schema::Schema;
 use crate::sync::{AtomicU64, Ordering};
@@ -14,6 +14,7 @@ use crate::sys::clock::{boot_id, now_ns};
 use crate::sys::file::{self, Medium, Unnamed};
 use crate::sys::futex;
 use crate::sys::map::{MappedHeader, Words, ask_for_huge_pages};
+use crate::sys::slots::Slots;
 use crate::sys::memory::{self, Bytes, Memory};
 use std::fs::File;
 use std::io;
@@ -47,7 +48,7 @@ const ON_HUGETLBFS: &str = "it is on a hugetlbfs, where a header cannot be mappe
 /// An open log: its header and slots as words, and what its header said when it was checked.
 pub(crate) struct Segment {
     header: MappedHeader,
-    slots: Words,
+    slots: Slots,
     pub geometry: Geometry,
     pub schema: Schema,
     pub log_id: u128,
@@ -160,6 +161,7 @@ impl Segment {
         let slots_size = checked.geometry.slots_size() as usize;
         let slots =
             Words::map(&file, HEADER_SIZE, slots_size, access == Access::Write).map_err(cannot())?;
+        let slots = Slots::mapped(slots, checked.geometry);
         Ok(Segment {
             header,
             slots,
@@ -192,11 +194,11 @@ impl Segment {
         let size = self.geometry.slots_size();
         if self.terms.prefault.unwrap_or(is_prefaulted(self.access, self.medium, size)) {
             let stores = self.access == Access::Write && self.medium != Medium::Memory;
-            let done = self.slots.prefault(stores);
+            let done = self.slots.words().prefault(stores);
             done.map_err(Error::io(format!("{}: its memory cannot be prefaulted", self.name)))?;
         }
         if self.terms.lock {
-            let lock = || self.header.words.map.lock().and_then(|()| self.slots.map.lock());
+            let lock = || self.header.words.map.lock().and_then(|()| self.slots.words().map.lock());
             lock().map_err(|e| {
                 let limit = memory::lock_limit();
                 let limit = limit.map_or("none".to_owned(), |limit| Bytes(limit).to_string());
@@ -213,8 +215,8 @@ impl Segment {
 
     /// What the slots are in this process's memory now.
     pub fn memory(&self) -> Result<Memory> {
-        let from = self.slots.map.as_ptr() as usize;
-        let memory = memory::memory(from..from + self.slots.map.len());
+        let from = self.slots.words().map.as_ptr() as usize;
+        let memory = memory::memory(from..from + self.slots.words().map.len());
         memory.map_err(Error::io(format!("{}: nobody tells of its memory", self.name)))
     }
 
@@ -236,7 +238,7 @@ impl Segment {
     /// The slots.
     #[inline]
     pub fn ring(&self) -> Ring<'_> {
-        Ring { geometry: &self.geometry, slots: &self.slots }
+        Ring { slots: &self.slots }
     }
 
     /// The position after the newest entry.
@@ -341,7 +343,7 @@ impl Segment {
 
     /// Writes what is mapped back to the file system, if that keeps it anywhere.
     pub fn sync(&self) -> io::Result<()> {
-        self.slots.map.flush()?;
+        self.slots.words().map.flush()?;
         self.header.words.map.flush()
     }
 }
@@ -381,6 +383,10 @@ fn check_file(name: &Name, file: &File, terms: &Terms) -> Result<std::fs::Metada
             meta.uid()
         )));
     }
+    // A log of an earlier format can be shorter than a header of this one.
+    if let Some(found) = version_of(file).filter(|&found| found != VERSION) {
+        return Err(Error::Version { log: name.to_string(), found });
+    }
     if meta.len() < HEADER_SIZE as u64 {
         return Err(bad(format!("it has {} bytes, less than a header", meta.len())));
     }
@@ -404,7 +410,19 @@ fn check_header(name: &Name, header: &Header, file_size: u64) -> Result<Checked>
     }
     let found = header.version.load(Relaxed);
     if found != VERSION {
-        return Err(Error::Version { log: log(), found });
+        return Err(Error::Version { log: log(), found }); // it changed since `check_file`
+    }
+    for (word, what) in [
+        (&header.arena_size, "an arena for bodies"),
+        (&header.inline_size, "bodies in its slots"),
+        (&header.gates, "readers that its writer must wait for"),
+        (&header.role, "a part in a service or a topic"),
+        (&header.base, "a beginning above position 0"),
+    ] {
+        if word.load(Relaxed) != 0 {
+            let why = format!("it has {what}, which this version of ringlog does not know; use the one that made it");
+            return Err(Error::NotALog { log: log(), why });
+        }
     }
     let fits = |why: String| Error::Geometry { log: log(), why };
     let capacity = header.capacity.load(Relaxed);
@@ -491,7 +509,7 @@ mod tests {
         let (_directory, name) = log();
         for access in [Access::Observe, Access::Read, Access::Write] {
             let segment = Segment::open(&name, access, &TERMS).unwrap();
-            assert_eq!(segment.ring().slots.len(), 8 * 16 / 8, "{access:?}");
+            assert_eq!(segment.slots.words().len(), 8 * 16 / 8, "{access:?}");
         }
     }
 
