@@ -138,6 +138,7 @@ pub struct WriterLine {
 }
 
 /// What reader `i` says about itself, its output file, and what it has committed.
+#[cfg_attr(test, derive(Default))]
 #[repr(C)]
 pub struct ReaderLine {
     /// Its process id.
@@ -166,6 +167,7 @@ pub struct ReaderLine {
 }
 
 /// The words of an [`Output`].
+#[cfg_attr(test, derive(Default))]
 #[repr(C)]
 pub struct OutputLine {
     /// FNV-1a of inode number and birth time, 0 while there is no file.
@@ -182,6 +184,7 @@ pub struct OutputLine {
 }
 
 /// What the server of a lane says, which is reader `i` of its requests.
+#[cfg_attr(test, derive(Default))]
 #[repr(C)]
 pub struct CallLine {
     /// All requests below it have been taken: they run, or have run.
@@ -222,6 +225,7 @@ pub struct ReaderNotes {
 }
 
 /// The words of a [`Checkpoint`].
+#[cfg_attr(test, derive(Default))]
 #[repr(C)]
 pub struct CheckpointLine {
     /// The read pointer this belongs to.

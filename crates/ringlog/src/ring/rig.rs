@@ -161,8 +161,7 @@ impl Desk {
         };
         let [pid, attached_ns, commit_ns] = [0; 3].map(AtomicU64::new);
         let checkpoints = [checkpoint(a), checkpoint([b0, b1, b2, b3])];
-        let line =
-            ReaderLine { pid, attached_ns, commit_ns, output: output_line([0; 5]), checkpoints };
+        let line = ReaderLine { pid, attached_ns, commit_ns, checkpoints, ..ReaderLine::default() };
         Desk { read_ptr, line }
     }
 
@@ -186,8 +185,9 @@ impl Desk {
 }
 
 pub fn output_line(words: OutputWords) -> OutputLine {
-    let [file, path, begin, lost, head] = words.map(AtomicU64::new);
-    OutputLine { file, path, begin, lost, head }
+    let mut line = OutputLine::default();
+    [line.file, line.path, line.begin, line.lost, line.head] = words.map(AtomicU64::new);
+    line
 }
 
 pub fn to_output([file, path, begin, lost, head]: OutputWords) -> Output {

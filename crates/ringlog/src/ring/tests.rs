@@ -2,9 +2,13 @@
 
 #![allow(clippy::unwrap_used)]
 
+use super::checkpoint::DISOWNED;
 use super::rig::{Desk, Follower, Heap, OutputWords, Words, output_line, to_output};
 use super::*;
+use crate::layout::{Checkpoint, OutputLine};
+use crate::sync::Ordering::Relaxed;
 use crate::sync::killed_after;
+use bytemuck::Pod;
 use proptest::prelude::*;
 use std::ops::Range;
 use std::sync::atomic::AtomicBool;
@@ -614,7 +618,7 @@ fn kills_of_set_output(old: OutputWords, new: OutputWords) -> Vec<OutputWords> {
         let line = output_line(old);
         let ended = killed_after(stores, || set_output(&line, &to_output(new)));
         assert!(!ended || output(&line) == Some(to_output(new)));
-        let OutputLine { file, path, begin, lost, head } = &line;
+        let OutputLine { file, path, begin, lost, head, .. } = &line;
         ([file, path, begin, lost, head].map(|word| word.load(Relaxed)), ended)
     })
 }
