@@ -251,7 +251,7 @@ impl fmt::Display for Changed {
 impl std::error::Error for Changed {}
 
 impl Sink for Rows {
-    /// Opens the file, and goes on behind its last whole row; see [`file::open`].
+    /// Opens the file, and goes on behind its last whole row; see `file::open`.
     fn resume(&mut self, left: &LeftOff, disown: &mut dyn FnMut()) -> Result<Option<Resume>> {
         let Some(path) = self.path.clone() else { return Ok(None) };
         if let Some(old) = self.disk() {

@@ -166,7 +166,7 @@ impl Schema {
     /// The schema of a record.
     ///
     /// # Errors
-    /// [`Error::Invalid`], if a column is named twice or the text is too long for the header.
+    /// [`Error::Invalid`](crate::Error::Invalid), if a column is named twice or the text is too long for the header.
     pub fn of<R: Record>() -> Result<Schema> {
         Schema::checked(R::COLUMNS.to_vec(), size_of::<R>())
     }
@@ -175,7 +175,7 @@ impl Schema {
     /// laid out as C would a struct of these fields.
     ///
     /// # Errors
-    /// [`Error::Invalid`], which names the column and what is the matter with it.
+    /// [`Error::Invalid`](crate::Error::Invalid), which names the column and what is the matter with it.
     pub fn declared(declaration: &str) -> Result<Schema> {
         let (mut columns, mut size, mut align) = (Vec::new(), 0usize, 1);
         for part in declaration.split(',') {
@@ -194,7 +194,7 @@ impl Schema {
     /// The schema that a log's header carries, for records of `entry_size` bytes.
     ///
     /// # Errors
-    /// [`Error::Invalid`], which names the line and what is the matter with it.
+    /// [`Error::Invalid`](crate::Error::Invalid), which names the line and what is the matter with it.
     pub fn from_text(text: &str, entry_size: usize) -> Result<Schema> {
         let columns = text
             .strip_suffix('\n')
