@@ -238,7 +238,7 @@ impl Segment {
     /// The slots.
     #[inline]
     pub fn ring(&self) -> Ring<'_> {
-        Ring { slots: &self.slots }
+        Ring::of(&self.slots)
     }
 
     /// The position after the newest entry.
