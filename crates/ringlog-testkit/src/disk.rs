@@ -1,17 +1,16 @@
 //! A file system that is full sooner than the machine's, for tests that may mount one.
-#![allow(dead_code)] // each test binary uses its part
 
-use crate::common::until;
+use crate::{skipped, until};
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::statvfs::statvfs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// A file system of its own, in memory, that this thread and its children alone can see.
 pub struct SmallDisk(PathBuf);
 
 impl SmallDisk {
+    /// Where it is mounted.
     pub fn path(&self) -> &Path {
         &self.0
     }
@@ -70,10 +69,7 @@ pub fn on_a_small_disk(kilobytes: usize, test: impl FnOnce(&SmallDisk) + Send) {
             .and_then(|()| disk.mount(MsFlags::empty(), Some(&format!("size={kilobytes}k"))));
         match mounted {
             Ok(()) => test(&disk),
-            // Not by `eprintln!`, which a test that passes does not show.
-            Err(e) => {
-                let _ = writeln!(std::io::stderr(), "SKIPPED: cannot mount a small disk here: {e}");
-            }
+            Err(e) => skipped(format_args!("cannot mount a small disk here: {e}")),
         }
     };
     let outcome = std::thread::scope(|scope| scope.spawn(on_it).join());

@@ -1,12 +1,12 @@
 //! Processes that are led by the hand: one instruction or one system call at a time, killed
-//! wherever the test likes, and told whatever errors it likes. A process is seized while it waits for a line on its stdin, so that
-//! nothing has to be done between `fork` and `exec`; it dies with its test.
+//! wherever the test likes, and told whatever errors it likes. A process is seized while it waits
+//! for a line on its stdin, so that nothing has to be done between `fork` and `exec`; it dies with
+//! its test.
 //!
 //! A thread that is traced answers only to the thread that traces it: a [`Traced`] stays on the
 //! thread that made it.
-#![allow(dead_code)] // each test binary uses its part
 
-use super::common::{PATIENCE, after};
+use crate::{PATIENCE, after, skipped};
 use nix::errno::Errno;
 #[cfg(target_arch = "x86_64")]
 use nix::sys::ptrace::AddressType;
@@ -39,7 +39,9 @@ pub enum Stop {
 /// A system call that is about to be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Request {
+    /// Which one.
     pub number: i64,
+    /// The first of its arguments.
     pub arguments: [u64; 3],
 }
 
@@ -80,7 +82,7 @@ impl Traced {
         match ptrace::seize(thread, options) {
             Ok(()) => Some(traced),
             Err(Errno::EPERM | Errno::EACCES | Errno::ENOSYS) => {
-                eprintln!("SKIPPED: nobody may trace a process here");
+                skipped("nobody may trace a process here");
                 None
             }
             Err(e) => panic!("a child cannot be traced: {e}"),

@@ -1,0 +1,121 @@
+//! Where a test is: a log name and a directory of its own.
+
+use crate::feed::Feed;
+use crate::process::{Ended, program, run};
+use ringlog::Log;
+use ringlog_rows::Format;
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// A log name in shared memory and a directory, both gone when the test is.
+pub struct Place {
+    /// The name, with its slash.
+    pub shm: String,
+    /// The directory.
+    pub dir: tempfile::TempDir,
+    /// What its reporters write.
+    pub format: Format,
+}
+
+/// What a reporter can write.
+pub const FORMATS: [Format; 2] = [Format::Csv, Format::Jsonl];
+
+impl Place {
+    /// Of reporters that write CSV.
+    #[allow(clippy::new_without_default)] // each is another one
+    pub fn new() -> Place {
+        Place::of(Format::Csv)
+    }
+
+    /// Of reporters that write this.
+    pub fn of(format: Format) -> Place {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let shm = format!("/ringlog-test-{}-{number}", std::process::id());
+        Place { shm, dir: tempfile::tempdir().unwrap(), format }
+    }
+
+    /// The path of a file in the directory.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// The log's file.
+    pub fn shm_file(&self) -> PathBuf {
+        Path::new("/dev/shm").join(&self.shm[1..])
+    }
+
+    /// `writer --shm NAME ...`, in the directory.
+    pub fn writer(&self, args: &[&str]) -> Command {
+        self.program(program("writer"), args)
+    }
+
+    /// `reporter N --shm NAME ...`, in the directory.
+    pub fn reporter(&self, id: usize, args: &[&str]) -> Command {
+        let id = id.to_string();
+        let format: &[_] = match self.format {
+            Format::Csv => &[],
+            Format::Jsonl => &["--format", "jsonl"],
+        };
+        self.program(program("reporter"), &[&[id.as_str()], format, args].concat())
+    }
+
+    /// `ringlog ...`, in the directory; the arguments name the log, if any.
+    pub fn ringlog(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(program("ringlog"));
+        command.current_dir(self.dir.path()).stdin(Stdio::null()).args(args);
+        command
+    }
+
+    /// The log as it is now.
+    pub fn log(&self) -> Log {
+        Log::open(self.shm.as_str()).unwrap()
+    }
+
+    /// Makes the log, to be filled by the test.
+    pub fn feed(&self, capacity: u64) -> Feed {
+        let mut feed = Feed::new(self.shm.as_str(), capacity);
+        feed.format = self.format;
+        feed
+    }
+
+    /// Carries out what there is, which must succeed.
+    pub fn carry(&self, id: usize, args: &[&str]) -> Ended {
+        let ended = run(self.reporter(id, &[args, &["--once"]].concat()));
+        assert_eq!(ended.code(), 0, "{ended:?}");
+        ended
+    }
+
+    /// The output of reporter `id`, if it was not told otherwise.
+    pub fn output(&self, id: usize) -> PathBuf {
+        self.file(&self.named(&format!("output_{id}")))
+    }
+
+    /// With the extension of its format.
+    pub fn named(&self, name: &str) -> String {
+        match self.format {
+            Format::Csv => format!("{name}.csv"),
+            Format::Jsonl => format!("{name}.jsonl"),
+        }
+    }
+
+    /// A program in the directory, on the log unless `args` name another.
+    pub fn program(&self, path: impl AsRef<OsStr>, args: &[&str]) -> Command {
+        let mut command = Command::new(path);
+        command.current_dir(self.dir.path()).stdin(Stdio::null());
+        if !args.contains(&"--path") && !args.contains(&"--shm") {
+            command.args(["--shm", &self.shm]);
+        }
+        command.args(args);
+        command
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(self.shm_file());
+    }
+}

@@ -1,0 +1,245 @@
+//! Programs as processes that do not outlive their test.
+
+use crate::until::until;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::fs::{self, File};
+use std::io::Read;
+use std::os::fd::AsFd;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+
+/// The directory that Cargo builds this profile's programs in: beside the test's own, wherever
+/// the target directory is.
+fn built() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    test.ancestors().nth(2).unwrap().to_owned()
+}
+
+/// A program of the workspace, which Cargo builds for each test of its package.
+///
+/// # Panics
+/// If it is not there.
+pub fn program(name: &str) -> PathBuf {
+    if let Some(told) = std::env::var_os(format!("CARGO_BIN_EXE_{name}")) {
+        return told.into();
+    }
+    let path = built().join(name);
+    assert!(path.exists(), "{}: `cargo build --bins` makes it", path.display());
+    path
+}
+
+/// An example of the package, which Cargo builds for a run of all its tests.
+///
+/// # Panics
+/// If it is not there.
+pub fn example(name: &str) -> PathBuf {
+    let path = built().join("examples").join(name);
+    assert!(path.exists(), "{}: `cargo build --examples` makes it", path.display());
+    path
+}
+
+/// This test binary once more, to run nothing but the test `victim` of a module, which is told by
+/// the environment what to do and does nothing without; `module` is its `module_path!()`.
+pub fn victim(module: &str) -> Command {
+    let test = match module.split_once("::") {
+        Some((_, module)) => format!("{module}::victim"),
+        None => "victim".to_owned(),
+    };
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", &test, "--nocapture", "--quiet"]);
+    command
+}
+
+/// What others may execute too, wherever it lies: a copy in `directory`, which they can look into.
+/// Another process makes it: a program that this one has open for writing could not be executed,
+/// and each process begun meanwhile has it open as well, until its exec.
+pub fn copy_for_others(file: &Path, directory: &Path) -> PathBuf {
+    let copy = directory.join(file.file_name().unwrap());
+    let mut install = Command::new("install");
+    install.stdin(Stdio::null()).args(["-m", "755"]).arg(file).arg(&copy);
+    let ended = run(install);
+    assert_eq!(ended.code(), 0, "{ended:?}");
+    copy
+}
+
+/// What a process that has ended left.
+#[derive(Debug)]
+pub struct Ended {
+    /// Its exit code, or the signal that ended it.
+    pub status: ExitStatus,
+    /// What it wrote, unless the test has taken that.
+    pub stdout: String,
+    /// What it said.
+    pub stderr: String,
+}
+
+impl Ended {
+    /// Its last line: rows and lost entries.
+    pub fn summary(&self) -> (u64, u64) {
+        let numbers = || {
+            let (_, line) = self.stderr.lines().last()?.split_once(": ")?;
+            let (rows, rest) = line.split_once(" rows, ")?;
+            let (lost, _) = rest.split_once(" lost, ")?;
+            let number = |text: &str| text.replace(',', "").parse().ok();
+            Some((number(rows)?, number(lost)?))
+        };
+        numbers().unwrap_or_else(|| panic!("no summary in the last line: {self:?}"))
+    }
+
+    /// The exit code; a test that asks for it does not expect a signal.
+    pub fn code(&self) -> i32 {
+        self.status.code().unwrap_or_else(|| panic!("ended by a signal: {self:?}"))
+    }
+
+    /// Asserts that it was refused: with this code, nothing on stdout, and one line that has all
+    /// these words.
+    #[track_caller]
+    pub fn assert_refused(&self, code: i32, words: &[&str]) {
+        assert_eq!((self.code(), self.stdout.as_str()), (code, ""), "{self:?}");
+        assert_eq!(self.stderr.lines().count(), 1, "{self:?}");
+        for word in words {
+            assert!(self.stderr.contains(word), "no {word:?} in {self:?}");
+        }
+    }
+
+    /// Asserts that it succeeded, with a summary of so many rows and so many lost entries.
+    #[track_caller]
+    pub fn assert_summary(&self, rows: u64, lost: u64) {
+        assert_eq!((self.code(), self.summary()), (0, (rows, lost)), "{self:?}");
+    }
+}
+
+/// A process that does not outlive its test.
+pub struct Running {
+    child: Child,
+    stderr: File,
+}
+
+/// Starts a program, its output kept.
+pub fn start(mut command: Command) -> Running {
+    // A file, to be looked at while it runs.
+    let stderr = tempfile::tempfile().unwrap();
+    command.stdout(Stdio::piped()).stderr(stderr.try_clone().unwrap());
+    Running { child: command.spawn().unwrap(), stderr }
+}
+
+/// The same program, begun by a shell that has done this before.
+pub fn after(script: &str, command: &Command) -> Command {
+    let mut shell = Command::new("sh");
+    shell.current_dir(command.get_current_dir().unwrap()).stdin(Stdio::null());
+    shell.arg("-c").arg(format!("{script}; exec \"$0\" \"$@\""));
+    shell.arg(command.get_program()).args(command.get_args());
+    shell
+}
+
+/// Runs a program to its end.
+pub fn run(command: Command) -> Ended {
+    start(command).end()
+}
+
+impl Running {
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.child.id() as i32), signal).unwrap();
+    }
+
+    /// SIGKILL, and the wait for its end.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// SIGTERM, and what it did then.
+    pub fn stop(self) -> Ended {
+        self.signal(Signal::SIGTERM);
+        self.end()
+    }
+
+    /// Whether it has not ended.
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
+    /// The read end of its stdout, to be read or closed by the test.
+    pub fn take_stdout(&mut self) -> ChildStdout {
+        self.child.stdout.take().unwrap()
+    }
+
+    /// Waits until its stdout, a pipe, has no more room.
+    pub fn until_full(&self) {
+        until("its stdout is full", || {
+            (!self.stdout_is().contains(PollFlags::POLLOUT)).then_some(())
+        });
+    }
+
+    /// Waits until nobody has the read end of its stdout any more: a process that another test
+    /// begins just now shares it until its exec, and what is written then is not refused.
+    pub fn until_unread(&self) {
+        until("nobody can read its stdout", || {
+            self.stdout_is().contains(PollFlags::POLLERR).then_some(())
+        });
+    }
+
+    fn stdout_is(&self) -> PollFlags {
+        let stdout = format!("/proc/{}/fd/1", self.pid());
+        let pipe = File::options().write(true).open(stdout).unwrap();
+        let mut looked = [PollFd::new(pipe.as_fd(), PollFlags::POLLOUT)];
+        poll(&mut looked, PollTimeout::ZERO).unwrap();
+        looked[0].revents().unwrap()
+    }
+
+    /// What it has said on stderr so far.
+    pub fn said(&self) -> String {
+        self.said_from(0)
+    }
+
+    /// The same, without its first so many bytes.
+    pub fn said_from(&self, from: usize) -> String {
+        let mut text = vec![0; self.stderr.metadata().unwrap().len() as usize - from];
+        self.stderr.read_exact_at(&mut text, from as u64).unwrap();
+        String::from_utf8(text).unwrap()
+    }
+
+    /// Waits until it has said something.
+    pub fn until_said(&self, text: &str) {
+        until(&format!("it says {text:?}"), || self.said().contains(text).then_some(()));
+    }
+
+    /// Stops it where it stands, until SIGCONT.
+    pub fn freeze(&self) {
+        self.signal(Signal::SIGSTOP);
+        let stat = format!("/proc/{}/stat", self.pid());
+        until("the process is stopped", || {
+            fs::read_to_string(&stat).unwrap().contains(") T ").then_some(())
+        });
+    }
+
+    /// Waits for its end. Its output is read meanwhile, so that a full pipe does not stop it.
+    pub fn end(mut self) -> Ended {
+        let stdout = self.child.stdout.take().map(|mut pipe| {
+            std::thread::spawn(move || {
+                let mut text = Vec::new();
+                pipe.read_to_end(&mut text).unwrap();
+                String::from_utf8(text).unwrap()
+            })
+        });
+        let status = until("the process ends", || self.child.try_wait().unwrap());
+        let stdout = stdout.map_or(String::new(), |thread| thread.join().unwrap());
+        Ended { status, stdout, stderr: self.said() }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

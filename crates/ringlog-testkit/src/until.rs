@@ -1,0 +1,42 @@
+//! Waits that end.
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// No wait in a test is longer; what takes longer has hung.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Waits until something is there, and fails loudly if it never is.
+pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let began = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(began.elapsed() < PATIENCE, "waited {PATIENCE:?} in vain until {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Waits until a file has at least so many lines.
+pub fn until_lines(path: &Path, count: usize) {
+    until(&format!("{} has {count} lines", path.display()), || {
+        let text = fs::read(path).unwrap_or_default();
+        (text.iter().filter(|&&byte| byte == b'\n').count() >= count).then_some(())
+    });
+}
+
+/// Waits until a file has more bytes than so many.
+pub fn until_longer(path: &Path, length: u64) {
+    until(&format!("{} has more than {length} bytes", path.display()), || {
+        path.metadata().is_ok_and(|meta| meta.len() > length).then_some(())
+    });
+}
+
+/// Waits until a file holds exactly this.
+pub fn until_holds(path: &Path, text: &str) {
+    until(&format!("{} is complete", path.display()), || {
+        (fs::read(path).unwrap_or_default() == text.as_bytes()).then_some(())
+    });
+}
