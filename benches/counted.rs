@@ -11,18 +11,18 @@
 #![forbid(unsafe_code)]
 #![allow(missing_docs)]
 
-#[allow(dead_code)] // it is for the figures
-#[path = "figures/common.rs"]
-mod common;
+/// Of the other bench: its records and its logs.
 #[allow(dead_code)]
-#[path = "figures/report.rs"]
-mod report;
+mod figures {
+    pub mod common;
+    pub mod report;
+}
 
-use common::{Result, Sample, Scratch};
-use report::Tick;
+use figures::common::{Result, Sample, Scratch};
+use figures::report::Tick;
 use ringlog::layout::DEFAULT_CAPACITY;
-use ringlog::sink::RowOptions;
 use ringlog::{Polled, Raw, Reader, Report, Start, Turn, Writer};
+use ringlog_rows::{RowOptions, Rows};
 use std::fs;
 use std::time::Duration;
 
@@ -165,7 +165,7 @@ fn poll_empty(reader: &mut Reader<Sample>, count: u64) -> u64 {
     (0..count).map(|_| u64::from(reader.poll() == Polled::Empty)).sum()
 }
 
-// --- carried out --------------------------------------------------------------------------------
+// --- exported -----------------------------------------------------------------------------------
 
 fn reported(count: u64) -> Result<()> {
     let scratch = Scratch::of::<Tick>("counted", HELD)?;
@@ -178,10 +178,11 @@ fn reported(count: u64) -> Result<()> {
     let reader = scratch.log.reader_from::<Raw>(0, Start::Last(count))?;
     // It writes when it has enough, however long that takes.
     let flush = Duration::MAX;
-    let (mut report, _) = Report::to_file(reader, &path, RowOptions::default(), flush)?;
+    let rows = Rows::file(&path, scratch.log.schema(), RowOptions::default());
+    let (mut report, _) = Report::new(reader, rows, flush)?;
     while report.turn(u64::MAX)? == Turn::Busy {}
-    report.carry_out()?;
-    assert_eq!((report.rows(), report.lost()), (count, 0));
+    report.export()?;
+    assert_eq!((report.entries(), report.lost()), (count, 0));
     let mut rows = Vec::new();
     for position in HELD - DEFAULT_CAPACITY..HELD {
         Tick::of(position).format(position, &mut rows);

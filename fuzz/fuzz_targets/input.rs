@@ -4,14 +4,11 @@
 //! Input: a byte for the columns; the CSV.
 #![no_main]
 
-#[allow(dead_code)] // the writer's progress
-#[path = "../../src/bin/writer/rows.rs"]
-mod rows;
-
 use libfuzzer_sys::fuzz_target;
 use ringlog::Schema;
 use ringlog_fuzz::Bytes;
-use rows::Rows;
+use ringlog_rows::Value as _;
+use ringlog_tools::input::Rows;
 
 const SCHEMAS: [&str; 4] = [
     "a:u8",
