@@ -41,9 +41,9 @@ mod rig;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
-pub(crate) use checkpoint::{
-    Committed, checkpoint, commit, committed_at, disown_output, output, set_output,
-};
+#[cfg(not(loom))]
+pub(crate) use checkpoint::{Committed, disown_output};
+pub(crate) use checkpoint::{checkpoint, commit, committed_at, output, set_output};
 pub(crate) use sleep::{fall_asleep, has_any_sleepers, has_sleepers};
 
 use crate::layout::{Geometry, POSITION_LIMIT, WRITING, slot_words};
