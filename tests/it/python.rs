@@ -1,15 +1,10 @@
 //! The format as others see it: `docs/format.md` against `layout.rs`, and against a script that was
 //! written from it alone.
 
-#![allow(clippy::unwrap_used)] // a panic is how a test fails
-#![cfg(feature = "cli")] // the programs
-
-mod common;
-
-use common::{Ended, PATIENCE, Place, run};
 use ringlog::bytemuck::{self, Pod, Zeroable};
 use ringlog::layout::{CheckpointLine, HEADER_SIZE, Header, ReaderLine, WRITING};
 use ringlog::{Bool, Decimal, Log, Text, Timestamp, record};
+use ringlog_testkit::{Ended, PATIENCE, Place, program, run, skipped};
 use std::ffi::OsStr;
 use std::fs::{self, OpenOptions};
 use std::mem::offset_of;
@@ -38,7 +33,7 @@ fn python() -> Option<Command> {
     let mut version = Command::new("python3");
     version.arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     if !version.status().is_ok_and(|status| status.success()) {
-        eprintln!("SKIPPED: python3 is not installed, so examples/read_log.py is not checked");
+        skipped("python3 is not installed, so examples/read_log.py is not checked");
         return None;
     }
     let mut command = Command::new("python3");
@@ -266,7 +261,7 @@ fn the_log_in_the_document_is_one() {
     fs::write(&path, undump(&block(&document, "hexdump"))).unwrap();
     let rows = block(&document, "csv");
 
-    let mut reporter = Command::new(env!("CARGO_BIN_EXE_reporter"));
+    let mut reporter = Command::new(program("reporter"));
     reporter.args(["1", "--once", "--output", "-", "--path"]).arg(&path);
     assert_eq!(run(reporter).stdout, rows);
     let log = Log::open(path.as_path()).unwrap();

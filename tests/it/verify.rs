@@ -1,21 +1,15 @@
 //! `Log::verify` and `ringlog verify`: each kind of damage is found where it is, and a healthy log
 //! has none, whoever is at work in it meanwhile.
 
-#![cfg(feature = "cli")] // the programs
-#![allow(clippy::unwrap_used)] // a panic is how a test fails
-
-mod common;
-
-use common::{Ended, Feed, PATIENCE, Place, run, start, until, until_lines};
 use fastrand::Rng;
 use ringlog::Severity::{Damage, Oddity};
 use ringlog::layout::{POSITION_LIMIT, WRITING};
 use ringlog::{Bool, Finding, Log, Pod, Polled, Severity, Text, Verified, Zeroable, record};
+use ringlog_testkit::{Ended, Feed, PATIENCE, Place, run, start, until, until_lines};
 use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Instant;
 
@@ -330,7 +324,7 @@ fn a_living_log_has_no_findings_whoever_is_at_work() {
                 }
             }
         }
-        reporters.into_iter().for_each(common::Running::kill);
+        reporters.into_iter().for_each(ringlog_testkit::Running::kill);
         writer.kill();
         let (verified, findings) = verify(&place.log());
         assert!(findings.is_empty(), "{capacity} slots, at rest: {findings:?}");
@@ -418,9 +412,7 @@ fn whatever_the_bytes_are_the_look_ends() {
 // The program.
 
 fn ringlog(place: &Place, args: &[&str]) -> Ended {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_ringlog"));
-    command.current_dir(place.dir.path()).stdin(Stdio::null()).arg("verify").args(args);
-    run(command)
+    run(place.ringlog(&[&["verify"], args].concat()))
 }
 
 /// `ringlog verify LOG --against FILE...`: its exit code, and what it says behind the log's line.
@@ -508,9 +500,8 @@ fn a_file_is_good_if_each_row_is_there_once_in_order_and_as_the_log_has_it() {
     let ended = ringlog(&place, &[&place.shm, "--against", "none.csv"]);
     assert_eq!(ended.code(), 1, "{ended:?}");
     // JSON Lines.
-    let mut command = Command::new(env!("CARGO_BIN_EXE_ringlog"));
-    command.current_dir(place.dir.path()).args(["dump", &place.shm, "-o", "jsonl"]);
-    fs::write(place.file("rows.jsonl"), run(command).stdout).unwrap();
+    let dump = run(place.ringlog(&["dump", &place.shm, "-o", "jsonl"]));
+    fs::write(place.file("rows.jsonl"), dump.stdout).unwrap();
     let due = ok("rows.jsonl", "64 rows 36..100", 64);
     assert_eq!(against(&place, &["rows.jsonl"]), (0, due.clone()));
     // The log goes on, and has none of them any more: they are whole all the same.
@@ -652,9 +643,7 @@ fn texts_with_quotes_and_line_ends_are_rows_too() {
     }
     let due = "ok: output_0.csv: 20 rows 0..20, each once and in order, 8 equal to the log\n";
     assert_eq!(against(&place, &["output_0.csv"]), (0, due.to_owned()));
-    let mut command = Command::new(env!("CARGO_BIN_EXE_ringlog"));
-    command.current_dir(place.dir.path()).args(["dump", &place.shm, "-o", "jsonl"]);
-    let rows = run(command).stdout;
+    let rows = run(place.ringlog(&["dump", &place.shm, "-o", "jsonl"])).stdout;
     fs::write(place.file("rows.jsonl"), &rows).unwrap();
     (0..8).for_each(|_| _ = writer.append(&Note { text: "new".into(), live: true.into() }));
     let due = "ok: rows.jsonl: 8 rows 12..20, each once and in order, 0 equal to the log\n";

@@ -43,7 +43,7 @@ pub fn example(name: &str) -> PathBuf {
 
 /// This test binary once more, to run nothing but the test `victim` of a module, which is told by
 /// the environment what to do and does nothing without; `module` is its `module_path!()`.
-pub fn victim(module: &str) -> Command {
+pub fn victim_process(module: &str) -> Command {
     let test = match module.split_once("::") {
         Some((_, module)) => format!("{module}::victim"),
         None => "victim".to_owned(),
@@ -53,16 +53,14 @@ pub fn victim(module: &str) -> Command {
     command
 }
 
-/// What others may execute too, wherever it lies: a copy in `directory`, which they can look into.
-/// Another process makes it: a program that this one has open for writing could not be executed,
-/// and each process begun meanwhile has it open as well, until its exec.
-pub fn copy_for_others(file: &Path, directory: &Path) -> PathBuf {
-    let copy = directory.join(file.file_name().unwrap());
+/// Makes a copy that all may read and execute. Another process does: a program that this one has
+/// open for writing could not be executed, and each process begun meanwhile has it open as well,
+/// until its exec.
+pub(crate) fn copy_for_others(file: &Path, copy: &Path) {
     let mut install = Command::new("install");
-    install.stdin(Stdio::null()).args(["-m", "755"]).arg(file).arg(&copy);
+    install.stdin(Stdio::null()).args(["-m", "755"]).arg(file).arg(copy);
     let ended = run(install);
     assert_eq!(ended.code(), 0, "{ended:?}");
-    copy
 }
 
 /// What a process that has ended left.

@@ -1,22 +1,16 @@
 //! The library through its public API: logs made, opened and removed, claims, places to read
 //! from, and what any damage to the bytes comes to.
 
-#![cfg(feature = "cli")] // the programs
-#![allow(clippy::unwrap_used)] // a panic is how a test fails
 #![allow(clippy::single_range_in_vec_init)] // a list of gaps, often of one
 
-mod common;
-#[path = "common/disk.rs"]
-mod disk;
-
-use common::{PATIENCE, Place, figure, until};
-use disk::on_a_small_disk;
 use proptest::prelude::*;
 use ringlog::layout::{CheckpointLine, HEADER_SIZE, Header, MAGIC, ReaderLine, WriterLine};
 use ringlog::{
-    Decimal, Error, Log, Name, Observer, Pod, Polled, Presence, Raw, Reader, Recovered, Role,
-    Schema, Start, Writer, Zeroable, record,
+    Decimal, Entry, Error, Log, Name, Observer, Pod, Polled, Presence, Raw, Reader, Recovered,
+    Role, Schema, Start, Writer, Zeroable, record,
 };
+use ringlog_testkit::disk::on_a_small_disk;
+use ringlog_testkit::{PATIENCE, Place, figure, skipped, until};
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::mem::offset_of;
@@ -488,7 +482,7 @@ fn records_of_any_length_come_back_byte_for_byte() {
         let mut reader = log.reader::<Raw>(0).unwrap();
         for position in 2..6 {
             let expected = record(position);
-            assert_eq!(reader.poll(), Polled::Entry { position, record: expected.as_slice() });
+            assert_eq!(reader.poll(), Polled::Entry { position, record: Entry::from(&expected) });
         }
         assert_eq!(reader.poll(), Polled::Empty);
     }
@@ -770,7 +764,7 @@ fn a_log_of_another_user_is_believed_only_if_that_user_is_named() {
     let place = Place::new();
     let path = victim(&place);
     if let Err(e) = chown(&path, Some(12345), None) {
-        let _ = writeln!(std::io::stderr(), "SKIPPED: cannot give a file away here: {e}");
+        skipped(format_args!("cannot give a file away here: {e}"));
         return;
     }
     assert_refused!(Log::open(path.as_path()), Error::NotALog { .. }, "it belongs to user 12345");
