@@ -96,7 +96,14 @@ impl Ended {
     /// these words.
     #[track_caller]
     pub fn assert_refused(&self, code: i32, words: &[&str]) {
-        assert_eq!((self.code(), self.stdout.as_str()), (code, ""), "{self:?}");
+        assert_eq!(self.stdout, "", "{self:?}");
+        self.assert_told(code, words);
+    }
+
+    /// Asserts that it ended with this code and one line on stderr that has these words.
+    #[track_caller]
+    pub fn assert_told(&self, code: i32, words: &[&str]) {
+        assert_eq!(self.code(), code, "{self:?}");
         assert_eq!(self.stderr.lines().count(), 1, "{self:?}");
         for word in words {
             assert!(self.stderr.contains(word), "no {word:?} in {self:?}");
