@@ -2,7 +2,7 @@
 
 #[cfg(feature = "compress")]
 use super::compress;
-use crate::cli::{EXIT_CODES, Failed, LogArgs, number};
+use crate::cli::{EXIT_CODES, Exit, Failed, LogArgs, number};
 use clap::Parser;
 use ringlog::{Start, Wait};
 use ringlog_rows::Rotation;
@@ -178,7 +178,9 @@ pub enum IdleAs {
 
 impl IdleAs {
     pub fn wait(self, poll: Option<Duration>) -> Result<Wait, Failed> {
-        let usage = |why: &str| Err(Failed(2, format!("--poll says how long to sleep, and {why}")));
+        let usage = |why: &str| {
+            Err(Failed(Exit::Usage, format!("--poll says how long to sleep, and {why}")))
+        };
         let or = |ms| poll.unwrap_or(Duration::from_millis(ms));
         match self {
             _ if poll == Some(Duration::ZERO) => usage("0 is not at all; use --idle spin instead"),

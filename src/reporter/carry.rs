@@ -2,7 +2,7 @@
 
 use super::setup::{Export, Reporter, output_failed};
 use super::watch::{LOOK, Watch};
-use crate::cli::{Failed, grouped};
+use crate::cli::{Exit, Failed, grouped};
 use ringlog::{Idle, Log, Turn};
 use ringlog_rows::{Rotated, Rows};
 use std::io;
@@ -120,7 +120,7 @@ impl Reporter {
         }
         let position = report.source().committed().position;
         Err(Failed(
-            7,
+            Exit::Output,
             format!(
                 "{} cannot be written: {error}; all below position {position} is \
                  committed, and the next run goes on from there",

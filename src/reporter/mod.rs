@@ -7,7 +7,7 @@ mod compress;
 mod setup;
 mod watch;
 
-use crate::cli::{self, Failed, grouped, per_second};
+use crate::cli::{self, Exit, Failed, grouped, per_second};
 use args::Args;
 use carry::Ending;
 use nix::libc;
@@ -55,7 +55,7 @@ impl Reporter {
             time.as_secs_f64()
         ));
         match self.args.strict && self.lost > 0 {
-            true => Err(Failed(3, format!("{lost} entries were lost")).into()),
+            true => Err(Failed(Exit::Lost, format!("{lost} entries were lost")).into()),
             false => Ok(()),
         }
     }
@@ -120,7 +120,8 @@ impl Reporter {
         if let Some(worker) = &self.compress {
             // What a run before this one was killed over.
             let parts = ringlog_rows::parts(path);
-            let failed = |e| Failed(7, format!("{}: finished parts: {e}", path.display()));
+            let failed =
+                |e| Failed(Exit::Output, format!("{}: finished parts: {e}", path.display()));
             parts.map_err(failed)?.into_iter().for_each(|part| worker.take(part));
         }
         self.say(format_args!(
@@ -141,8 +142,9 @@ impl Reporter {
             match opened {
                 Err(e) if e.raw_os_error() == Some(libc::ENXIO) => {}
                 opened => {
-                    let failed =
-                        |e| Failed(7, format!("{}: cannot be written: {e}", path.display()));
+                    let failed = |e| {
+                        Failed(Exit::Output, format!("{}: cannot be written: {e}", path.display()))
+                    };
                     return Ok(Some(opened.map_err(failed)?));
                 }
             }

@@ -7,7 +7,7 @@ mod market;
 mod pace;
 pub mod rows;
 
-use crate::cli::{self, Failed, Stop, grouped, per_second, tell};
+use crate::cli::{self, Exit, Failed, Stop, grouped, per_second, tell};
 use anyhow::bail;
 use args::Args;
 use display::Display;
@@ -52,7 +52,7 @@ fn run(args: &Args) -> anyhow::Result<()> {
             };
             let mut writer = log.writer::<Raw>()?;
             let result = pump(args, &stop, &log, &mut writer, |writer, bytes| {
-                let row = rows.next();
+                let row = rows.record();
                 if stop.requested() {
                     return Ok(false); // the signal may have cut it short
                 }
@@ -81,7 +81,7 @@ fn log_for(
     let Some(declared) = declared else {
         let log = match options.open(name) {
             Err(Error::NotFound { .. }) => bail!(Failed(
-                2,
+                Exit::Usage,
                 format!(
                     "{name}: no such log to take the columns from; declare them, as in --schema \
                  'time:timestamp,price:decimal4'"
@@ -92,7 +92,8 @@ fn log_for(
         rows.bind(log.schema())?;
         return Ok(log);
     };
-    let schema = Schema::declared(declared).map_err(|e| Failed(2, format!("--schema: {e}")))?;
+    let schema =
+        Schema::declared(declared).map_err(|e| Failed(Exit::Usage, format!("--schema: {e}")))?;
     rows.bind(&schema)?;
     Ok(options.open_or_create_with(name, &schema)?)
 }
