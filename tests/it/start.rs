@@ -326,7 +326,7 @@ fn a_hugetlbfs_is_refused_by_name_with_the_cure_and_left_as_it_was() {
         let pages = disk.path().join("pages");
         fs::create_dir(&pages).unwrap();
         if let Err(e) = mount(Some("none"), &pages, Some("hugetlbfs"), MsFlags::empty(), none) {
-            return skipped(&format!("cannot mount a hugetlbfs here: {e}"));
+            return skipped(format!("cannot mount a hugetlbfs here: {e}"));
         }
         let (place, path) = (Place::new(), pages.join("it.log"));
         let shown = path.to_str().unwrap();
