@@ -5,18 +5,13 @@
 //!
 //! `scripts/soak SECONDS [SEED]` runs it for long; a plain `cargo test` for a few seconds.
 
-#![cfg(feature = "cli")] // the programs
 #![allow(clippy::unwrap_used)] // a panic is how a test fails
 
-mod common;
-#[path = "common/disk.rs"]
-mod disk;
-
-use common::{PATIENCE, Place, Running, after, figure, run, start, until};
-use disk::{SmallDisk, on_a_small_disk};
 use fastrand::Rng;
 use nix::sys::signal::Signal;
 use ringlog::{Log, Snapshot};
+use ringlog_testkit::disk::{SmallDisk, on_a_small_disk};
+use ringlog_testkit::{PATIENCE, Place, Running, after, figure, run, start, until};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
@@ -366,7 +361,7 @@ impl<'a> Reader<'a> {
         self.note(line);
         let heard = &mut self.heard;
         let says = |what: &str| line.contains(what);
-        if let [range] = &common::losses(line)[..] {
+        if let [range] = &ringlog_testkit::losses(line)[..] {
             heard.told.push(range.clone());
         } else if says(", and is gone: what the log still holds") {
             heard.healed += 1;
@@ -706,7 +701,7 @@ impl<'a> Reader<'a> {
             self.wrong(format!("with {limit} descriptors: {ended:?}"));
         }
         for line in ended.stderr.lines() {
-            if code == Some(0) || !common::losses(line).is_empty() {
+            if code == Some(0) || !ringlog_testkit::losses(line).is_empty() {
                 self.take_in(line);
             }
         }

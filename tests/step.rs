@@ -15,25 +15,22 @@
 //! The victim is this test binary itself, run again with the one test that is not a test: a
 //! program of its own would have to be installed, or be missing where only this test is built.
 
-#![cfg(feature = "cli")] // the programs
-#![cfg(all(feature = "cli", target_os = "linux"))]
+#![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used)] // a panic is how a test fails
 
-mod common;
-#[path = "common/trace.rs"]
-mod trace;
-
-use common::{
-    Ended, FORMATS, Feed, PATIENCE, Place, assert_holds, assert_parts, figure, positions, start,
-};
 use fastrand::Rng;
 use nix::sys::signal::{Signal, raise};
 use nix::unistd::{Pid, alarm, gettid};
 use ringlog::layout::{Checkpoint, HEADER_SIZE, WRITING};
-use ringlog::sink::{Format, RowOptions, Rows};
 use ringlog::{
-    Error, Log, Observer, Pod, Polled, Raw, Reader, Recovered, Report, Role, Start, TimeFormat,
-    Turn, Writer, Zeroable, record,
+    Error, Log, Observer, Pod, Polled, Raw, Reader, Recovered, Report, Role, Start, Turn, Writer,
+    Zeroable, record,
+};
+use ringlog_rows::{Format, RowOptions, Rows, TimeFormat};
+use ringlog_testkit::trace::{Stop, Traced};
+use ringlog_testkit::{
+    Ended, FORMATS, Feed, PATIENCE, Place, assert_holds, assert_parts, figure, positions, start,
+    victim_process,
 };
 use std::collections::{BTreeSet, VecDeque};
 use std::ffi::OsString;
@@ -46,7 +43,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
-use trace::{Stop, Traced};
 
 /// Slots of the ring: few, so that a lap is short.
 const D: u64 = 4;
@@ -239,7 +235,7 @@ fn obey(command: &[&str]) -> String {
         }
         ["carry", log, output] => {
             let mut report = report(&Log::open(log).unwrap(), Path::new(output));
-            act(|| report.carry_out().unwrap());
+            act(|| report.export().unwrap());
             String::new()
         }
         ["poll", log, position] => {
@@ -267,10 +263,11 @@ fn obey(command: &[&str]) -> String {
 }
 
 /// A report that has taken all there is, and has not written it out.
-fn report(log: &Log, output: &Path) -> Report<Rows> {
+fn report(log: &Log, output: &Path) -> Report<Reader<Raw>, Rows> {
     let reader: Reader<Raw> = log.reader(0).unwrap();
     let options = RowOptions { time: TimeFormat::Nanos, ..RowOptions::default() };
-    let report = Report::to_file(reader, output, options, Duration::MAX);
+    let rows = Rows::file(output, log.schema(), options);
+    let report = Report::new(reader, rows, Duration::MAX);
     let (mut report, notes) = report.unwrap();
     assert_eq!(notes, [""; 0]);
     while report.turn(u64::MAX).unwrap() != Turn::Idle {}
@@ -301,9 +298,11 @@ struct Victim(Traced);
 
 impl Victim {
     fn start() -> Option<Victim> {
-        let mut command = Command::new(std::env::current_exe().unwrap());
-        command.args(["--exact", "victim", "--nocapture", "--quiet"]).env(VICTIM, "1");
-        let thread = |_: &_, stderr: &mut _| Pid::from_raw(trace::hear(stderr).parse().unwrap());
+        let mut command = victim_process(module_path!());
+        command.env(VICTIM, "1");
+        let thread = |_: &_, stderr: &mut _| {
+            Pid::from_raw(ringlog_testkit::trace::hear(stderr).parse().unwrap())
+        };
         Traced::start(command, spawn, thread).map(Victim)
     }
 
@@ -788,7 +787,7 @@ fn a_reader_killed_at_any_instruction_of_a_commit_has_disowned_the_file_of_the_r
         let log = create(place);
         let mut writer = log.writer().unwrap();
         append_until(&mut writer, 2);
-        report(&log, &place.output(0)).carry_out().unwrap();
+        report(&log, &place.output(0)).export().unwrap();
         append_until(&mut writer, 5);
     };
     let check = |place: &Place| {
@@ -808,7 +807,7 @@ fn a_reporter_killed_at_any_instruction_between_its_rows_and_its_commit_writes_e
             let mut writer = log.writer().unwrap();
             append_until(&mut writer, first);
             if first > 0 {
-                report(&log, &place.output(0)).carry_out().unwrap();
+                report(&log, &place.output(0)).export().unwrap();
             }
             append_until(&mut writer, all);
         };
@@ -817,7 +816,7 @@ fn a_reporter_killed_at_any_instruction_between_its_rows_and_its_commit_writes_e
             let committed = log.reader::<Entry>(0).unwrap().committed();
             // A copy of the log has no file.
             if place.output(0).exists() {
-                report(&log, &place.output(0)).carry_out().unwrap();
+                report(&log, &place.output(0)).export().unwrap();
                 let (text, length) = csv(0..all);
                 assert_holds(&place.output(0), &text);
                 let now = log.reader::<Entry>(0).unwrap().committed();

@@ -1,7 +1,7 @@
 //! What `tail` and `dump` have in common: which entries are shown, and how; reading them, and what
 //! is said of those that are gone.
 
-use crate::cli::{Failed, grouped, tell};
+use crate::cli::{Exit, Failed, grouped, tell};
 use crate::operator::screen::{Cell, Look, has_colour};
 use clap::ValueEnum;
 use ringlog::{Column, Entry, Kind, Log, Observer, Polled, Raw, Role, Schema, Start};
@@ -117,7 +117,7 @@ impl Shown {
 }
 
 fn usage(option: &str) -> impl Fn(String) -> Failed {
-    move |why| Failed(2, format!("{option}: {why}"))
+    move |why| Failed(Exit::Usage, format!("{option}: {why}"))
 }
 
 fn column<'a>(schema: &'a Schema, name: &str) -> Result<&'a Column, String> {
@@ -194,7 +194,7 @@ impl Printer {
         let mut stdout = io::stdout().lock();
         match stdout.write_all(&out).and_then(|()| stdout.flush()) {
             Err(e) if e.kind() != ErrorKind::BrokenPipe => {
-                Err(Failed(7, format!("stdout cannot be written: {e}")).into())
+                Err(Failed(Exit::Output, format!("stdout cannot be written: {e}")).into())
             }
             outcome => Ok(outcome?),
         }

@@ -1,6 +1,6 @@
 //! `ringlog verify`: what is wrong with a log, and with files that its entries were carried out to.
 
-use crate::cli::{self, Failed, grouped, tell};
+use crate::cli::{self, Exit, Failed, grouped, tell};
 use crate::operator::against::{Against, Outcome};
 use crate::operator::entries::entries;
 use crate::operator::screen::print;
@@ -85,9 +85,13 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     }
     match (verified.damage, damage, gaps) {
         (0, 0, false) => Ok(()),
-        (0, 0, true) => Err(Failed(3, "entries are missing in the files".to_owned()).into()),
-        (0, ..) => Err(Failed(6, "the files hold rows that are wrong".to_owned()).into()),
-        _ => Err(Failed(6, format!("{} is damaged", log.name())).into()),
+        (0, 0, true) => {
+            Err(Failed(Exit::Lost, "entries are missing in the files".to_owned()).into())
+        }
+        (0, ..) => {
+            Err(Failed(Exit::Unusable, "the files hold rows that are wrong".to_owned()).into())
+        }
+        _ => Err(Failed(Exit::Unusable, format!("{} is damaged", log.name())).into()),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Which log a command is about.
 
-use crate::cli::{Failed, believing};
+use crate::cli::{Exit, Failed, believing};
 use clap::Args;
 use ringlog::{DEFAULT_SHM, Error, Log, Name, Options};
 use std::path::{Path, PathBuf};
@@ -87,7 +87,7 @@ pub fn explain(error: Error) -> anyhow::Error {
         && Path::new(bare).is_file()
     {
         let why = format!("{log}: no such log in shared memory; for the file here say ./{bare}");
-        return Failed(5, why).into();
+        return Failed(Exit::NotFound, why).into();
     }
     error.into()
 }

@@ -1,13 +1,8 @@
 //! Who may be the writer, and who reader N, when many want to be at once, and at a death.
 
-#![cfg(feature = "cli")] // the programs
-#![allow(clippy::unwrap_used)] // a panic is how a test fails
-
-mod common;
-
-use common::{Ended, Place, Running, figure, run, start, until};
 use nix::sys::signal::Signal;
 use ringlog::{Log, Role};
+use ringlog_testkit::{Ended, Place, Running, figure, run, start, until};
 use std::fs;
 use std::process::Command;
 use std::time::Instant;

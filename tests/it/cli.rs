@@ -1,21 +1,20 @@
 //! What the programs say of themselves: exit codes, versions, usage errors. (help.rs has the rest of
 //! help.)
 
-#![cfg(feature = "cli")] // the programs
-#![allow(clippy::unwrap_used)] // a panic is how a test fails
-
-mod common;
-
 use assert_cmd::Command;
-use common::{PATIENCE, Place};
+use ringlog_testkit::{PATIENCE, Place};
 use std::fs;
 
-const WRITER: &str = env!("CARGO_BIN_EXE_writer");
-const REPORTER: &str = env!("CARGO_BIN_EXE_reporter");
-const RINGLOG: &str = env!("CARGO_BIN_EXE_ringlog");
+const WRITER: &str = "writer";
+const REPORTER: &str = "reporter";
+const RINGLOG: &str = "ringlog";
 
 fn stdout_of(program: &str, arg: &str) -> String {
-    let output = Command::new(program).arg(arg).timeout(PATIENCE).assert().success();
+    let output = Command::new(ringlog_testkit::program(program))
+        .arg(arg)
+        .timeout(PATIENCE)
+        .assert()
+        .success();
     String::from_utf8(output.get_output().stdout.clone()).unwrap()
 }
 
@@ -52,7 +51,7 @@ fn a_usage_error_is_exit_2_names_the_argument_and_touches_nothing() {
         (WRITER, &["--owner", "nobody-of-that-name"], "nobody-of-that-name"),
         (WRITER, &["ticks.log"], "ticks.log"),
     ] {
-        let mut command = Command::new(program);
+        let mut command = Command::new(ringlog_testkit::program(program));
         command.args(args).current_dir(place.dir.path()).timeout(PATIENCE);
         if !args.contains(&"--shm") {
             command.args(["--shm", &place.shm]);
@@ -67,8 +66,8 @@ fn a_usage_error_is_exit_2_names_the_argument_and_touches_nothing() {
 
 #[test]
 fn a_version_is_the_crates() {
-    for (program, name) in [(WRITER, "writer"), (REPORTER, "reporter"), (RINGLOG, "ringlog")] {
+    for program in [WRITER, REPORTER, RINGLOG] {
         let version = stdout_of(program, "--version");
-        assert_eq!(version, format!("{name} {}\n", env!("CARGO_PKG_VERSION")));
+        assert_eq!(version, format!("{program} {}\n", env!("CARGO_PKG_VERSION")));
     }
 }

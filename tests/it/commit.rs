@@ -1,14 +1,9 @@
 //! Commits through the library: between two runs of the reporter, and by its loop.
 
-#![allow(clippy::unwrap_used)] // a panic is how a test fails
-#![cfg(feature = "cli")] // the programs
-
-mod common;
-
-use common::{Place, positions, run};
 use ringlog::layout::HEADER_SIZE;
-use ringlog::sink::RowOptions;
 use ringlog::{Log, Pod, Polled, Raw, Report, Turn, Zeroable, record};
+use ringlog_rows::{RowOptions, Rows};
+use ringlog_testkit::{Place, positions, run};
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::time::Duration;
@@ -53,13 +48,14 @@ fn rows_that_may_wait_longer_are_committed_together() {
     append(&log, 3);
     let reader = log.reader::<Raw>(0).unwrap();
     let (path, hour) = (place.file("output.csv"), Duration::from_secs(3600));
-    let (mut report, _) = Report::to_file(reader, &path, RowOptions::default(), hour).unwrap();
+    let (mut report, _) =
+        Report::new(reader, Rows::file(&path, log.schema(), RowOptions::default()), hour).unwrap();
     for rows in 1..=3 {
         assert_eq!(report.turn(1).unwrap(), Turn::Busy);
-        assert_eq!((report.rows(), report.committed_rows()), (rows, 0));
+        assert_eq!((report.entries(), report.committed_entries()), (rows, 0));
     }
-    report.carry_out().unwrap();
-    assert_eq!(report.committed_rows(), 3);
+    report.export().unwrap();
+    assert_eq!(report.committed_entries(), 3);
 }
 
 #[test]
@@ -74,12 +70,14 @@ fn a_loss_that_no_row_follows_is_committed_in_time_too() {
     }
     let reader = log.reader::<Raw>(0).unwrap();
     let (path, at_once) = (place.file("output.csv"), Duration::ZERO);
-    let (mut report, _) = Report::to_file(reader, &path, RowOptions::default(), at_once).unwrap();
-    report.carry_out().unwrap(); // the header, which would be a reason too
+    let (mut report, _) =
+        Report::new(reader, Rows::file(&path, log.schema(), RowOptions::default()), at_once)
+            .unwrap();
+    report.export().unwrap(); // the header, which would be a reason too
     assert_eq!(report.turn(1).unwrap(), Turn::Lost(0..2));
-    assert_eq!(report.reader().committed().position, 0, "told first");
+    assert_eq!(report.source().committed().position, 0, "told first");
     report.turn(0).unwrap();
-    assert_eq!((report.reader().committed().position, report.rows()), (2, 0));
+    assert_eq!((report.source().committed().position, report.entries()), (2, 0));
 }
 
 #[test]
@@ -91,16 +89,17 @@ fn what_went_before_a_report_began_is_no_loss_when_its_file_is_healed() {
     for healed in [false, true] {
         let reader = log.reader::<Raw>(0).unwrap();
         let (options, at_once) = (RowOptions::default(), Duration::ZERO);
-        let (mut report, _) = Report::to_file(reader, &path, options, at_once).unwrap();
+        let (mut report, _) =
+            Report::new(reader, Rows::file(&path, log.schema(), options), at_once).unwrap();
         if !healed {
             append(&log, 100); // the oldest entry is another by now
         }
         while report.turn(u64::MAX).unwrap() != Turn::Idle {}
-        report.carry_out().unwrap();
-        assert_eq!((report.reader().position(), report.reader().lost()), (164, 0));
-        assert_eq!(report.rows(), 60, "what is there but for a sixteenth, the head start");
+        report.export().unwrap();
+        assert_eq!((report.source().position(), report.source().lost()), (164, 0));
+        assert_eq!(report.entries(), 60, "what is there but for a sixteenth, the head start");
         assert_eq!(report.due(), Duration::MAX, "nothing waits");
-        assert_eq!(positions(&path), Vec::from_iter(164 - report.rows()..164));
+        assert_eq!(positions(&path), Vec::from_iter(164 - report.entries()..164));
         fs::remove_file(&path).unwrap();
     }
 }

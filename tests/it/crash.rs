@@ -1,17 +1,12 @@
 //! Either side killed with SIGKILL, again and again, at any moment: no row is missing, none is
 //! there twice, and nobody has to repair anything.
 
-#![cfg(feature = "cli")] // the programs
-#![allow(clippy::unwrap_used)] // a panic is how a test fails
-
-mod common;
-
-use common::{
+use fastrand::Rng;
+use nix::sys::signal::Signal;
+use ringlog_testkit::{
     PATIENCE, Place, assert_complete, assert_holds, positions, run, start, until, until_holds,
     until_lines, until_longer,
 };
-use fastrand::Rng;
-use nix::sys::signal::Signal;
 use std::time::{Duration, Instant};
 
 /// A ring that holds all that a test appends, so that nothing may ever be lost.

@@ -2,15 +2,10 @@
 //! /dev/shm would say.
 
 #![cfg(target_os = "linux")] // elsewhere it says that it cannot know
-#![allow(clippy::unwrap_used)] // a panic is how a test fails
 
-mod common;
-#[path = "common/disk.rs"]
-mod disk;
-
-use common::{Ended, Feed, run, start, until};
-use disk::on_a_small_disk;
 use ringlog::Log;
+use ringlog_testkit::disk::on_a_small_disk;
+use ringlog_testkit::{Ended, Feed, program, run, start, until};
 use serde::Deserialize;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -104,7 +99,7 @@ impl Machine {
     }
 
     fn doctor(&self, args: &[&str]) -> Ended {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_ringlog"));
+        let mut command = Command::new(program("ringlog"));
         command.env("RINGLOG_DOCTOR_ROOT", &self.root).arg("doctor").args(args);
         run(command)
     }
@@ -261,7 +256,7 @@ fn limits_that_a_log_exceeds_are_worse_than_limits() {
         ),
         ("sys/fs/cgroup/memory.max", (48 << 20).to_string(), "memory limit", "warn", "48 MiB"),
         ("sys/fs/cgroup/user.slice/memory.max", "1000".to_owned(), "memory limit", "bad", "/user"),
-        ("proc/self/mountinfo", MOUNTS.replace(",huge=advise", ""), "huge pages", "note", "8,193"),
+        ("proc/self/mountinfo", MOUNTS.replace(",huge=advise", ""), "huge pages", "note", "8,194"),
         (SHMEM, "[deny]".to_owned(), "huge pages", "note", "shmem_enabled"),
         (SHMEM, "[force]".to_owned(), "huge pages", "ok", "always"),
         ("proc/swaps", "F T S U P\n/s file 1024 0 -2\n".to_owned(), "swap", "note", "--lock"),
@@ -298,11 +293,11 @@ fn of_each_log_it_says_whether_its_writer_died_and_whether_anybody_has_it() {
     drop(Feed::new(machine.shm("left"), 64));
     let mut lapped = Feed::new(machine.shm("lapped"), 64);
     lapped.append(8);
-    lapped.log.reader::<common::Sample>(3).unwrap().commit(); // it has a place
+    lapped.log.reader::<ringlog_testkit::Sample>(3).unwrap().commit(); // it has a place
     lapped.append(80);
     machine.write("dev/shm/hostile", hostile(&machine.shm("left")));
 
-    let mut writer = Command::new(env!("CARGO_BIN_EXE_writer"));
+    let mut writer = Command::new(program("writer"));
     writer.arg("--path").arg(machine.shm("killed")).stdin(Stdio::null());
     let writer = start(writer);
     until("there is an entry", || {

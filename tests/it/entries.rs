@@ -1,31 +1,23 @@
 //! `ringlog tail` and `ringlog dump`: the entries of a log, to the very end, whoever has been killed;
 //! and what they stand on, an observer that goes anywhere and sees what was being written.
 
-#![cfg(feature = "cli")] // the programs
-#![allow(clippy::unwrap_used)] // a panic is how a test fails
-
-mod common;
-
-use common::{Ended, PATIENCE, Place, Running, run, start, until};
 use fastrand::Rng;
 use nix::sys::signal::Signal;
 use ringlog::layout::WRITING;
-use ringlog::sink::{Format, RowFormat};
 use ringlog::{
-    Bool, Decimal, Log, Pod, Polled, Presence, Raw, Schema, Start, Text, TimeFormat, Timestamp,
-    Zeroable, record,
+    Bool, Decimal, Log, Pod, Polled, Presence, Raw, Schema, Start, Text, Timestamp, Zeroable,
+    record,
 };
+use ringlog_rows::{Format, RowFormat, TimeFormat};
+use ringlog_testkit::{Ended, PATIENCE, Place, Running, run, start, until, victim_process};
 use std::fs::{self, OpenOptions};
 use std::io::{BufRead, BufReader, Read as _};
 use std::os::unix::fs::FileExt as _;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Instant;
 
 fn command(place: &Place, args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_ringlog"));
-    command.current_dir(place.dir.path()).stdin(Stdio::null());
-    command.args(args);
-    command
+    place.ringlog(args)
 }
 
 /// `ringlog COMMAND LOG ...`
@@ -84,14 +76,14 @@ fn an_entry_that_was_begun_is_seen_and_one_that_is_whole_is_not() {
     assert_eq!(observer.unfinished(), None);
     // Half of the entry at 6, over the one at 2.
     let file = OpenOptions::new().write(true).open(place.shm_file()).unwrap();
-    file.write_all_at(&(WRITING | 6).to_le_bytes(), 0x1000 + 2 * 32).unwrap();
-    file.write_all_at(&77u64.to_le_bytes(), 0x1000 + 2 * 32 + 16).unwrap();
+    file.write_all_at(&(WRITING | 6).to_le_bytes(), 0x2000 + 2 * 32).unwrap();
+    file.write_all_at(&77u64.to_le_bytes(), 0x2000 + 2 * 32 + 16).unwrap();
     let (position, record) = observer.unfinished().unwrap();
-    assert_eq!((position, &record[8..]), (6, &77u64.to_le_bytes()[..]));
-    assert_eq!(record.len(), 16);
+    assert_eq!((position, &record.columns[8..]), (6, &77u64.to_le_bytes()[..]));
+    assert_eq!(record.columns.len(), 16);
     assert_eq!(observer.poll(), Polled::Empty);
     // A lap before, and left behind: no writer is there.
-    file.write_all_at(&(WRITING | 2).to_le_bytes(), 0x1000 + 2 * 32).unwrap();
+    file.write_all_at(&(WRITING | 2).to_le_bytes(), 0x2000 + 2 * 32).unwrap();
     assert_eq!(observer.unfinished(), None);
     feed.append(1);
     assert_eq!(observer.unfinished(), None);
@@ -126,8 +118,8 @@ fn after_an_engine_is_killed_the_last_entries_are_shown_to_the_very_end_and_the_
     let began = Instant::now();
     while marked < 3 || mixed == 0 {
         assert!(began.elapsed() < PATIENCE, "{marked} killed in an append, {mixed} seen half done");
-        let mut engine = Command::new(std::env::current_exe().unwrap());
-        engine.args(["victim", "--exact"]).env("RINGLOG_TEST_VICTIM", &place.shm);
+        let mut engine = victim_process(module_path!());
+        engine.env("RINGLOG_TEST_VICTIM", &place.shm);
         let engine = start(engine);
         let before = end();
         until("the engine appends", || (end() > before + 2 * SLOTS).then_some(()));
@@ -243,7 +235,7 @@ fn a_dump_is_of_the_positions_asked_for_and_says_which_of_them_are_gone() {
 fn nothing_is_stored_by_those_that_look() {
     let place = Place::new();
     let path = place.file("a.log");
-    let mut feed = common::Feed::new(path.as_path(), 16);
+    let mut feed = ringlog_testkit::Feed::new(path.as_path(), 16);
     feed.append(40);
     drop(feed);
     let before = fs::read(&path).unwrap();
@@ -556,7 +548,7 @@ fn what_is_overwritten_before_it_is_shown_is_told_and_all_is_accounted_for() {
         text += &line(&mut out);
     }
     let ended = tail.stop();
-    let lost = common::loss(&ended.stderr);
+    let lost = ringlog_testkit::loss(&ended.stderr);
     assert_eq!(
         ended.stderr,
         format!("ringlog: lost 10..{}, {} entries\n", lost.end, lost.end - 10)
@@ -574,7 +566,7 @@ fn what_was_begun_when_the_engine_was_killed_is_shown_once_to_who_follows() {
     drop(feed);
     let (tail, _out) = follow(&place, &[]);
     let file = OpenOptions::new().write(true).open(place.shm_file()).unwrap();
-    file.write_all_at(&(WRITING | 10).to_le_bytes(), 0x1000 + 10 * 32).unwrap();
+    file.write_all_at(&(WRITING | 10).to_le_bytes(), 0x2000 + 10 * 32).unwrap();
     tail.until_said("10 was being written when its writer was killed");
     let said = tail.said();
     // Another look or two, and no other word.
@@ -607,9 +599,9 @@ fn a_log_of_any_bytes_is_shown_or_refused_and_nothing_hangs() {
         for _ in 0..=random.u64(..12) {
             let word = match random.u8(..4) {
                 0 => random.u64(..words),
-                1 => 0x200 + 16 * random.u64(..64), // a stamp
+                1 => 0x400 + 16 * random.u64(..64), // a stamp
                 2 => random.u64(..0x50),
-                _ => random.u64(..0x200),
+                _ => random.u64(..0x400),
             };
             let value = match random.u8(..4) {
                 0 => random.u64(..),

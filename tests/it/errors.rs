@@ -7,26 +7,21 @@
 //!
 //! Only where the registers of a system call are known: elsewhere none of this is tried.
 
-#![cfg(all(feature = "cli", target_os = "linux", target_arch = "x86_64"))]
-#![allow(clippy::unwrap_used)] // a panic is how a test fails
+#![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
-mod common;
-#[path = "common/trace.rs"]
-mod trace;
-
-use common::{Feed, Place, assert_holds, assert_parts, figure, positions, run};
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 use ringlog::{Error, Log};
+use ringlog_testkit::trace::{Fault, Request, Stop, Traced};
+use ringlog_testkit::{Feed, Place, assert_holds, assert_parts, figure, positions, run};
 use std::collections::BTreeSet;
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::path::Path;
 use std::process::Command;
-use trace::{Fault, Request, Stop, Traced};
 
 /// Entries in the log.
 const ROWS: u64 = 12;

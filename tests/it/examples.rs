@@ -1,13 +1,8 @@
 //! The examples as a user runs them: their own processes, killed and started again.
 
-#![cfg(feature = "cli")] // the programs
-#![allow(clippy::unwrap_used)] // a panic is how a test fails
-
-mod common;
-
-use common::{Ended, Place, Running, positions, start, until};
 use nix::sys::signal::Signal;
 use ringlog::{Decimal, Log, Polled, Raw, Schema, Start};
+use ringlog_testkit::{Ended, Place, Running, positions, start, until};
 use std::ops::RangeInclusive;
 
 /// A number of fills that no test lives to see.
@@ -15,10 +10,7 @@ const ENDLESS: &str = "1000000000";
 
 /// An example, at work on the place's log.
 fn example(place: &Place, name: &str, amount: &str) -> Running {
-    let test = std::env::current_exe().unwrap();
-    let program = test.ancestors().nth(2).unwrap().join("examples").join(name);
-    assert!(program.exists(), "{}: `cargo build --examples` makes it", program.display());
-    let mut command = std::process::Command::new(program);
+    let mut command = std::process::Command::new(ringlog_testkit::example(name));
     command.args([amount, &place.shm]).env_remove("RUST_BACKTRACE");
     start(command)
 }
@@ -48,7 +40,7 @@ impl Table {
         let mut rows = Vec::new();
         loop {
             match observer.poll() {
-                Polled::Entry { record, .. } => rows.push(record.to_vec()),
+                Polled::Entry { record, .. } => rows.push(record.columns.to_vec()),
                 Polled::Empty => return Table { schema: log.schema().clone(), rows },
                 Polled::Lost(range) => panic!("{range:?} lost in a log that is large enough"),
             }

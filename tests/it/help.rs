@@ -1,15 +1,10 @@
 //! What help says is so: each option says what it does, and each line under `Examples:` works as it
 //! stands there. The commands are found by asking for help, so that a new one is not forgotten.
 
-#![cfg(feature = "cli")] // the programs
-#![allow(clippy::unwrap_used)] // a panic is how a test fails
-
-mod common;
-
-use common::{Place, run, until};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use ringlog::{Decimal, Log, Pod, Text, Timestamp, Writer, Zeroable, record};
+use ringlog_testkit::{Place, program, run, skipped, until};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fs;
@@ -21,11 +16,7 @@ use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-const PROGRAMS: [(&str, &str); 3] = [
-    ("writer", env!("CARGO_BIN_EXE_writer")),
-    ("reporter", env!("CARGO_BIN_EXE_reporter")),
-    ("ringlog", env!("CARGO_BIN_EXE_ringlog")),
-];
+const PROGRAMS: [&str; 3] = ["writer", "reporter", "ringlog"];
 
 /// Those that a pipe cannot show; `q` ends them.
 const FULL_SCREEN: [&str; 1] = ["top"];
@@ -70,10 +61,9 @@ impl Spoken {
 /// All of the programs and their commands.
 fn spoken() -> Vec<Spoken> {
     let mut all: Vec<Spoken> = Vec::new();
-    let mut rest: Vec<Vec<String>> = PROGRAMS.map(|(name, _)| vec![name.to_owned()]).into();
+    let mut rest: Vec<Vec<String>> = PROGRAMS.map(|name| vec![name.to_owned()]).into();
     while let Some(words) = rest.pop() {
-        let (_, path) = PROGRAMS.iter().find(|(name, _)| *name == words[0]).unwrap();
-        let mut command = Command::new(path);
+        let mut command = Command::new(program(&words[0]));
         command.args(&words[1..]).arg("--help").stdin(Stdio::null());
         let ended = run(command);
         assert!(ended.code() == 0 && ended.stderr.is_empty(), "{words:?}: {ended:?}");
@@ -118,8 +108,8 @@ fn each_command_and_each_option_says_what_it_does() {
 #[test]
 fn usage_errors_and_first_screens_are_as_they_are_written_down() {
     let cases = trycmd::TestCases::new();
-    for (name, path) in PROGRAMS {
-        cases.register_bin(name, Path::new(path));
+    for name in PROGRAMS {
+        cases.register_bin(name, program(name));
     }
     cases.case("tests/cmd/*.md");
 }
@@ -187,7 +177,8 @@ impl User<'_> {
         let place = Place::new();
         let row = "2026-01-31T09:30:00Z,AAPL,189.45,100";
         fs::write(place.file("quotes.csv"), format!("time,symbol,price,size\n{row}\n")).unwrap();
-        let programs = Path::new(PROGRAMS[0].1).parent().unwrap();
+        let programs = program(PROGRAMS[0]);
+        let programs = programs.parent().unwrap();
         let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());
         User { all, place, path, writers: RefCell::default() }
     }
@@ -326,7 +317,7 @@ impl User<'_> {
                 words(&line).iter().any(|word| word == tool) || full_screen && tool == "script";
             if is_used && !is_there {
                 // Not by `eprintln!`, which a test that passes does not show.
-                let _ = writeln!(std::io::stderr(), "SKIPPED: there is no {tool}: {example}");
+                skipped(format_args!("there is no {tool}: {example}"));
                 return;
             }
         }

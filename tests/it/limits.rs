@@ -1,52 +1,33 @@
 //! What the machine does to the programs: a log that is cut short under them, no room for one,
 //! forks, clocks, low limits, other users, and paths that are not what they should be.
 
-#![cfg(all(feature = "cli", target_os = "linux"))]
-#![allow(clippy::unwrap_used)] // a panic is how a test fails
+#![cfg(target_os = "linux")]
 
-mod common;
-#[path = "common/disk.rs"]
-mod disk;
-
-use common::{
-    Ended, Feed, PATIENCE, Place, Running, Sample, after, assert_complete, assert_holds, figure,
-    loss, positions, run, start, until, until_holds, until_lines, until_longer,
-};
-use disk::on_a_small_disk;
 use nix::fcntl::{FallocateFlags, fallocate};
 use nix::libc;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::waitpid;
 use nix::unistd::{ForkResult, Pid, alarm, fork, mkfifo, pause};
 use ringlog::layout::{HEADER_SIZE, Header, ReaderLine, WriterLine};
-use ringlog::sink::RowOptions;
 use ringlog::{Error, Log, Name, Polled, Raw, Reader, Report, Role, Writer, Zeroable as _};
+use ringlog_rows::{RowOptions, Rows};
+use ringlog_testkit::disk::on_a_small_disk;
+use ringlog_testkit::{
+    Ended, Feed, Nobody, PATIENCE, Place, Running, Sample, after, assert_complete, assert_holds,
+    figure, loss, positions, run, skipped, start, until, until_holds, until_lines, until_longer,
+    victim_process,
+};
 use std::fs::{self, File};
-use std::io::{Read as _, Write as _};
+use std::io::Read as _;
 use std::mem::offset_of;
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _, PermissionsExt as _, symlink};
 use std::os::unix::net::UnixListener;
-use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 const HEADER: u64 = HEADER_SIZE as u64;
-
-/// A refusal in one line that says so.
-#[track_caller]
-fn assert_refused(ended: &Ended, code: i32, words: &[&str]) {
-    assert_eq!(ended.code(), code, "{ended:?}");
-    assert_eq!(ended.stderr.lines().count(), 1, "{ended:?}");
-    for word in words {
-        assert!(ended.stderr.contains(word), "no {word:?} in {ended:?}");
-    }
-}
-
-/// Not by `eprintln!`, which a test that passes does not show.
-fn skipped(why: &str) {
-    let _ = writeln!(std::io::stderr(), "SKIPPED: {why}");
-}
 
 // A log that is cut short while it is in use.
 
@@ -84,7 +65,7 @@ fn homes(place: &Place) -> [Home; 2] {
 
 fn assert_cut_short(ended: &Ended, program: &str, home: &Home) {
     let said = format!("{program}: {}: its file was cut short", home.shown);
-    assert_refused(ended, 6, &[&said, "remove the log"]);
+    ended.assert_told(6, &[&said, "remove the log"]);
 }
 
 #[test]
@@ -224,8 +205,8 @@ fn a_log_that_does_not_fit_into_shared_memory_is_refused_and_leaves_nothing() {
         disk.also_at(Path::new("/dev/shm"));
         let place = Place::new();
         let ended = run(place.writer(&["--capacity", "64k", "--count", "1"]));
-        let says = "no room for 4198400 bytes in /dev/shm: No space left";
-        assert_refused(&ended, 1, &[&place.shm, says]);
+        let says = "no room for 4202496 bytes in /dev/shm: No space left";
+        ended.assert_refused(1, &[&place.shm, says]);
         assert_eq!(fs::read_dir(disk.path()).unwrap().count(), 0);
         assert_eq!(run(place.writer(&["--capacity", "512", "--count", "1"])).code(), 0);
         assert_eq!(fs::read_dir(disk.path()).unwrap().count(), 1);
@@ -238,10 +219,10 @@ fn a_log_beyond_the_file_size_limit_is_refused_and_leaves_nothing() {
     for home in homes(&place) {
         let writer = place.writer(&[home.args, &["--count", "1"]].concat());
         let ended = run(after("ulimit -f 8", &writer));
-        assert_refused(&ended, 1, &[&home.shown, "no room for 69632 bytes", "File too large"]);
+        ended.assert_refused(1, &[&home.shown, "no room for 73728 bytes", "File too large"]);
         assert!(!home.path.exists());
         // Blocks of 512 bytes: exactly as many.
-        assert_eq!(run(after("ulimit -f 136", &writer)).code(), 0);
+        assert_eq!(run(after("ulimit -f 144", &writer)).code(), 0);
         fs::remove_file(&home.path).unwrap();
     }
     assert_eq!(fs::read_dir(place.dir.path()).unwrap().count(), 0);
@@ -343,8 +324,7 @@ impl Holds {
 }
 
 fn victim_with(place: &Place, role: &str, deed: &str) -> Command {
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", "victim", "--nocapture", "--quiet"]);
+    let mut command = victim_process(module_path!());
     command.env(VICTIM, format!("{} {role} {deed}", place.shm));
     command
 }
@@ -574,7 +554,7 @@ fn a_wall_clock_that_jumps_at_each_look_changes_no_row() {
         let writer = start(jumping(place.writer(&args)));
         until("it appends", || (end()? > before + 1000).then_some(()));
         let refused = run(jumping(place.writer(&["--count", "1"])));
-        assert_refused(&refused, 4, &[&format!("process {}", writer.pid())]);
+        refused.assert_refused(4, &[&format!("process {}", writer.pid())]);
         let reporter = start(jumping(place.reporter(0, &[])));
         let length = place.output(0).metadata().map_or(0, |meta| meta.len());
         until_longer(&place.output(0), length + 10_000);
@@ -660,7 +640,7 @@ fn with_few_descriptors_it_works_or_says_what_it_could_not_open_and_moves_nothin
         match ended.status.code() {
             Some(0) => given += 1,
             _ => {
-                assert_refused(&ended, 1, &["writer: it.log", "Too many open files"]);
+                ended.assert_refused(1, &["writer: it.log", "Too many open files"]);
                 refused += 1;
             }
         }
@@ -686,7 +666,7 @@ fn a_log_that_the_address_space_has_no_room_for_is_refused_by_name() {
     assert_eq!(run(place.writer(&args)).code(), 0); // 256 MiB
     for command in [place.reporter(0, &["--once"]), place.writer(&args)] {
         let ended = run(after("ulimit -v 200000", &command));
-        assert_refused(&ended, 1, &[&place.shm, "cannot be opened: Cannot allocate memory"]);
+        ended.assert_refused(1, &[&place.shm, "cannot be opened: Cannot allocate memory"]);
         assert_eq!(run(after("ulimit -l 0", &command)).code(), 0);
     }
 }
@@ -703,9 +683,9 @@ fn a_file_system_that_is_read_only_is_named_with_what_could_not_be_made_there() 
         disk.make_read_only();
         let says = "Read-only file system";
         let ended = run(place.reporter(0, &["--output", &out]));
-        assert_refused(&ended, 7, &[&out, says]);
+        ended.assert_refused(7, &[&out, says]);
         assert_eq!(feed.reader(0).position, 0);
-        assert_refused(&run(place.reporter(0, &["--path", &old])), 1, &[&old, says]);
+        run(place.reporter(0, &["--path", &old])).assert_refused(1, &[&old, says]);
         for log in [&old, &new] {
             let args = [
                 "--path",
@@ -720,21 +700,13 @@ fn a_file_system_that_is_read_only_is_named_with_what_could_not_be_made_there() 
             let mut writer = place.writer(&args);
             fs::write(place.file("in.csv"), "time,value\n1,1\n").unwrap();
             writer.stdin(File::open(place.file("in.csv")).unwrap());
-            assert_refused(&run(writer), 1, &[log, says]);
+            run(writer).assert_refused(1, &[log, says]);
         }
         assert_eq!(fs::read_dir(disk.path()).unwrap().count(), 1);
     });
 }
 
 // Other users.
-
-/// `nobody`, if there is one that can be become.
-fn as_nobody(place: &Place, mut command: Command) -> Command {
-    const NOBODY: u32 = 65534;
-    fs::set_permissions(place.dir.path(), fs::Permissions::from_mode(0o777)).unwrap();
-    command.uid(NOBODY).gid(NOBODY);
-    command
-}
 
 #[test]
 fn another_user_is_refused_by_name_or_may_what_the_mode_of_the_log_says() {
@@ -744,23 +716,24 @@ fn another_user_is_refused_by_name_or_may_what_the_mode_of_the_log_says() {
     let mode = |mode| {
         fs::set_permissions(place.shm_file(), fs::Permissions::from_mode(mode)).unwrap();
     };
+    let nobody = Nobody::new();
     if !nix::unistd::geteuid().is_root()
-        || as_nobody(&place, place.reporter(0, &["--version"])).output().is_err()
+        || nobody.runs(&place.reporter(0, &["--version"])).output().is_err()
     {
         return skipped("cannot be another user here");
     }
-    let reporter = || run(as_nobody(&place, place.reporter(0, &["--once"])));
+    let reporter = || run(nobody.runs(&place.reporter(0, &["--once"])));
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/read_log.py");
     let observer = || {
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/read_log.py");
         let mut python = Command::new("python3");
-        python.arg(script).arg(place.shm_file()).current_dir(place.dir.path());
-        run(as_nobody(&place, python))
+        python.arg(nobody.copy(&script)).arg(place.shm_file()).current_dir(place.dir.path());
+        run(nobody.runs(&python))
     };
     mode(0o600);
-    assert_refused(&reporter(), 1, &[&place.shm, ": cannot be opened: Permission denied"]);
+    reporter().assert_refused(1, &[&place.shm, ": cannot be opened: Permission denied"]);
     assert_ne!(observer().status.code(), Some(0));
     mode(0o644);
-    assert_refused(&reporter(), 1, &[&place.shm, "Permission denied", "--mode"]);
+    reporter().assert_refused(1, &[&place.shm, "Permission denied", "--mode"]);
     let seen = observer();
     assert!(seen.status.success() && seen.stdout == feed.csv(0..3), "{seen:?}");
     mode(0o666);
@@ -774,13 +747,13 @@ fn another_user_is_refused_by_name_or_may_what_the_mode_of_the_log_says() {
     fs::create_dir(place.file("closed")).unwrap();
     for output in ["closed/out.csv", "output_0.csv"] {
         let args = ["--once", "--output", output];
-        let ended = run(as_nobody(&place, place.reporter(0, &args)));
-        assert_refused(&ended, 7, &[output, "Permission denied"]);
+        let ended = run(nobody.runs(&place.reporter(0, &args)));
+        ended.assert_refused(7, &[output, "Permission denied"]);
         assert_eq!(feed.reader(0).position, 3);
     }
     let args = ["--path", "closed/it.log", "--count", "1"];
-    let ended = run(as_nobody(&place, place.writer(&args)));
-    assert_refused(&ended, 1, &["closed/it.log: cannot be made: Permission denied"]);
+    let ended = run(nobody.runs(&place.writer(&args)));
+    ended.assert_refused(1, &["closed/it.log: cannot be made: Permission denied"]);
     assert_eq!(fs::read_dir(place.file("closed")).unwrap().count(), 0);
 }
 
@@ -801,11 +774,11 @@ fn a_claim_holds_against_another_pid_namespace() {
         (Log::open(place.shm.as_str()).ok()?.snapshot().ok()?.end > 0).then_some(())
     });
     let ended = run(place.writer(&["--count", "1"]));
-    assert_refused(&ended, 4, &[&place.shm, "the writer is already running as process 1"]);
+    ended.assert_refused(4, &[&place.shm, "the writer is already running as process 1"]);
     let reporter = start(place.reporter(0, &[]));
     until_longer(&place.output(0), 50);
     let ended = run(elsewhere(&place.reporter(0, &["--output", "other.csv"])));
-    assert_refused(&ended, 4, &[&format!("process {}", reporter.pid())]);
+    ended.assert_refused(4, &[&format!("process {}", reporter.pid())]);
     assert_eq!(reporter.stop().code(), 0);
     writer.kill(); // with all that it has begun
     until("nobody is the writer", || {
@@ -823,16 +796,16 @@ fn what_is_neither_file_nor_pipe_is_refused_by_name_at_either_end() {
     feed.append(3);
     let _socket = UnixListener::bind(place.file("socket")).unwrap();
     let ended = run(place.reporter(0, &["--output", "socket"]));
-    assert_refused(&ended, 7, &["socket: cannot be written"]);
+    ended.assert_refused(7, &["socket: cannot be written"]);
     assert_eq!(feed.reader(0).position, 0);
     for (path, says) in [("socket", "it is a socket"), ("/dev/null", "it is a device")] {
         for command in [place.reporter(0, &["--path", path]), place.writer(&["--path", path])] {
-            assert_refused(&run(command), 6, &[path, says]);
+            run(command).assert_refused(6, &[path, says]);
         }
     }
     symlink("loop", place.file("loop")).unwrap();
     let ended = run(place.reporter(0, &["--output", "loop"]));
-    assert_refused(&ended, 7, &["loop", "Too many levels of symbolic links"]);
+    ended.assert_refused(7, &["loop", "Too many levels of symbolic links"]);
     assert_eq!(feed.reader(0).position, 0);
 }
 
@@ -880,8 +853,10 @@ fn a_report_to_a_pipe_that_nobody_reads_is_refused_and_does_not_wait() {
     let pipe = place.file("pipe");
     mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
     let reader = feed.log.reader::<Raw>(0).unwrap();
+    let schema = feed.log.schema().clone();
     let opening = std::thread::spawn(move || {
-        Report::to_file(reader, &pipe, RowOptions::default(), Duration::ZERO).map(drop)
+        let rows = Rows::file(&pipe, &schema, RowOptions::default());
+        Report::new(reader, rows, Duration::ZERO).map(drop)
     });
     until("it is refused", || opening.is_finished().then_some(()));
     let error = opening.join().unwrap().unwrap_err().to_string();

@@ -1,23 +1,16 @@
-//! `ringlog report`: the page is whole, loads nothing, and says what the log says.
+//! `ringlog page`: the page is whole, loads nothing, and says what the log says.
 
-#![cfg(feature = "cli")] // the programs
-#![allow(clippy::unwrap_used)] // a panic is how a test fails
-
-mod common;
-
-use common::{Ended, Place, Running, Sample, run, start, until, until_longer};
 use nix::sys::signal::Signal;
 use ringlog::{Log, Polled, Timestamp};
+use ringlog_testkit::{Ended, Place, Running, Sample, run, start, until, until_longer};
 use roxmltree::{Document, Node, ParsingOptions};
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-/// `ringlog report ...`, in the directory.
+/// `ringlog page ...`, in the directory.
 fn report(place: &Place, args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_ringlog"));
-    command.current_dir(place.dir.path()).stdin(Stdio::null()).arg("report").args(args);
-    command
+    place.ringlog(&[&["page"], args].concat())
 }
 
 /// Waits until it looks again and again: it has slept.
@@ -203,7 +196,7 @@ fn whatever_things_are_called_the_page_shows_their_names_and_no_more() {
         writer.append(&Sample { time: Timestamp::now(), value });
     }
     let program = place.file("<i>\"&'");
-    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_reporter"), &program).unwrap();
+    std::os::unix::fs::symlink(ringlog_testkit::program("reporter"), &program).unwrap();
     let output = place.file("<u title=\"&amp;\">.csv");
     let mut command = Command::new(&program);
     command.current_dir(place.dir.path()).args(["3", "--path"]).arg(&path);

@@ -1,35 +1,19 @@
 //! `reporter` as its user meets it: who may be it, where it begins, what it says, how it ends.
 
-#![cfg(feature = "cli")] // the programs
-#![allow(clippy::unwrap_used)] // a panic is how a test fails
-
-mod common;
-
-use common::{
-    Ended, Feed, Place, Running, after, assert_complete, assert_holds, loss, losses, positions,
-    run, start, until, until_holds, until_lines,
-};
 use nix::sys::signal::Signal;
 use ringlog::layout::{HEADER_SIZE, Header, ReaderLine};
 use ringlog::{Log, Pod, Text, Zeroable, record};
+use ringlog_testkit::{
+    Feed, Place, Running, after, assert_complete, assert_holds, loss, losses, positions, program,
+    run, skipped, start, until, until_holds, until_lines,
+};
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Read};
 use std::mem::offset_of;
 use std::os::unix::fs::{FileExt, chown, symlink};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::slice;
-
-/// It failed with this code, and said why in one line that names the thing.
-#[track_caller]
-fn assert_refused(ended: &Ended, code: i32, words: &[&str]) {
-    assert_eq!(ended.code(), code, "{ended:?}");
-    assert_eq!(ended.stdout, "");
-    assert_eq!(ended.stderr.lines().count(), 1, "{ended:?}");
-    for word in words {
-        assert!(ended.stderr.contains(word), "no {word:?} in {ended:?}");
-    }
-}
 
 #[test]
 fn eight_reporters_at_once_each_carry_out_every_entry() {
@@ -92,7 +76,7 @@ fn a_position_that_is_not_there_yet_is_a_usage_error() {
     let place = Place::new();
     place.feed(64).append(100);
     let ended = run(place.reporter(0, &["--from", "101"]));
-    assert_refused(&ended, 2, &[&place.shm, "101", "100"]);
+    ended.assert_refused(2, &[&place.shm, "101", "100"]);
     assert!(!place.output(0).exists());
 }
 
@@ -143,7 +127,7 @@ fn a_reader_is_one_process_and_the_second_changes_nothing() {
 
     let second = run(place.reporter(0, &["--output", "second.csv"]));
     let pid = format!("process {}", first.pid());
-    assert_refused(&second, 4, &[&place.shm, "reader 0", &pid]);
+    second.assert_refused(4, &[&place.shm, "reader 0", &pid]);
     assert!(!place.file("second.csv").exists());
     let after = feed.reader(0);
     assert_eq!((after.pid, after.position), (before.pid, before.position));
@@ -166,7 +150,7 @@ fn a_reporter_that_is_only_stopped_is_not_robbed() {
     until_lines(&place.output(0), 101);
     first.freeze();
     let second = run(place.reporter(0, &["--output", "second.csv"]));
-    assert_refused(&second, 4, &[&format!("process {}", first.pid())]);
+    second.assert_refused(4, &[&format!("process {}", first.pid())]);
     feed.append(50);
     first.signal(Signal::SIGCONT);
     until_lines(&place.output(0), 151);
@@ -182,7 +166,7 @@ fn two_reporters_do_not_write_one_file() {
     let first = start(place.reporter(0, &["--output", "out.csv"]));
     until_lines(&place.file("out.csv"), 101);
     let second = run(place.reporter(1, &["--output", "out.csv"]));
-    assert_refused(&second, 7, &["out.csv", "another process"]);
+    second.assert_refused(7, &["out.csv", "another process"]);
     assert_eq!(feed.reader(1).position, 0, "nothing was carried out");
     feed.append(50);
     until_lines(&place.file("out.csv"), 151);
@@ -312,10 +296,10 @@ fn a_reporter_that_waits_for_its_log_can_be_stopped() {
 fn no_log_is_exit_5_for_those_who_do_not_wait() {
     let place = Place::new();
     for flag in ["--no-wait", "--once"] {
-        assert_refused(&run(place.reporter(0, &[flag])), 5, &[&place.shm, "no such log"]);
+        run(place.reporter(0, &[flag])).assert_refused(5, &[&place.shm, "no such log"]);
     }
     let ended = run(place.reporter(0, &["--no-wait", "--path", "none.log"]));
-    assert_refused(&ended, 5, &["none.log"]);
+    ended.assert_refused(5, &["none.log"]);
 }
 
 #[test]
@@ -667,13 +651,13 @@ fn arguments_that_cannot_be_meant_are_exit_2_and_named() {
         (&["0", "--shm", "/x", "--path", "x"], "'--path <FILE>'"),
     ];
     for (args, named) in usage {
-        let ended = run(place.program(env!("CARGO_BIN_EXE_reporter"), args));
+        let ended = run(place.program(program("reporter"), args));
         assert_eq!((ended.code(), ended.stdout.as_str()), (2, ""), "{args:?}: {ended:?}");
         assert!(ended.stderr.contains(named), "{args:?}: {ended:?}");
     }
     for name in ["", "/", "a/b"] {
         let ended = run(place.reporter(0, &["--shm", name]));
-        assert_refused(&ended, 2, &[name, "shared memory"]);
+        ended.assert_refused(2, &[name, "shared memory"]);
     }
 }
 
@@ -694,7 +678,7 @@ fn what_is_no_log_is_exit_6_and_says_what_it_is() {
     let file = place.file("it");
     let attempt = |words: &[&str]| {
         let ended = run(place.reporter(0, &["--path", "it", "--no-wait"]));
-        assert_refused(&ended, 6, &[&["it: "], words].concat());
+        ended.assert_refused(6, &[&["it: "], words].concat());
         assert!(!place.output(0).exists());
     };
     fs::write(&file, "").unwrap();
@@ -719,7 +703,7 @@ fn a_log_with_a_damaged_header_is_exit_6_and_says_where() {
     let number = u64::to_le_bytes;
     let damages: [(u64, &[u8], &str); 12] = [
         (0x80, b"RINGLOG2", "RINGLOG1"),
-        (0x88, &number(2), "version 2"),
+        (0x88, &number(1), "format version 1"),
         (0x90, &number(3), "power of two"),
         (0x90, &number(128), "128 slots"),
         (0x90, &number(1 << 63), "slots"),
@@ -728,8 +712,8 @@ fn a_log_with_a_damaged_header_is_exit_6_and_says_where() {
         (0xA0, &number(u64::MAX), "at most a megabyte"),
         (0xC0, &number(2561), "2561"),
         (0xC0, &number(0), "schema"),
-        (0x600, b"????????????", "schema"),
-        (0x600, &[0xFF; 8], "UTF-8"),
+        (0xC00, b"????????????", "schema"),
+        (0xC00, &[0xFF; 8], "UTF-8"),
     ];
     for (offset, bytes, said) in damages {
         let place = Place::new();
@@ -738,15 +722,15 @@ fn a_log_with_a_damaged_header_is_exit_6_and_says_where() {
         let file = File::options().write(true).open(&path).unwrap();
         file.write_all_at(bytes, offset).unwrap();
         let ended = run(place.reporter(0, &["--path", "it.log", "--no-wait"]));
-        assert_refused(&ended, 6, &["it.log", said]);
+        ended.assert_refused(6, &["it.log", said]);
     }
-    for length in [4095, 4096, 4096 + 64 * 32 - 1, 4096 + 64 * 32 + 1] {
+    for length in [8191, 8192, 8192 + 64 * 32 - 1, 8192 + 64 * 32 + 1] {
         let place = Place::new();
         let path = place.file("it.log");
         Feed::new(path.clone(), 64).append(10);
         File::options().write(true).open(&path).unwrap().set_len(length).unwrap();
         let ended = run(place.reporter(0, &["--path", "it.log", "--no-wait"]));
-        assert_refused(&ended, 6, &["it.log", &length.to_string()]);
+        ended.assert_refused(6, &["it.log", &length.to_string()]);
     }
 }
 
@@ -754,7 +738,7 @@ fn a_log_with_a_damaged_header_is_exit_6_and_says_where() {
 fn a_log_of_another_user_is_exit_6_unless_its_owner_is_named() {
     if !nix::unistd::geteuid().is_root() {
         // Not by `eprintln!`, which a test that passes does not show.
-        let _ = writeln!(std::io::stderr(), "SKIPPED: only root can give a file away");
+        skipped("only root can give a file away");
         return;
     }
     let place = Place::new();
@@ -762,7 +746,7 @@ fn a_log_of_another_user_is_exit_6_unless_its_owner_is_named() {
     feed.append(10);
     chown(place.shm_file(), Some(12_345), None).unwrap();
     let ended = run(place.reporter(0, &["--no-wait"]));
-    assert_refused(&ended, 6, &[&place.shm, "user 12345"]);
+    ended.assert_refused(6, &[&place.shm, "user 12345"]);
     place.carry(0, &["--owner", "12345"]);
     assert_holds(&place.output(0), &feed.csv(0..10));
 }
@@ -792,8 +776,7 @@ fn a_log_is_not_taken_for_an_output() {
         ["--shm", &place.shm, "--output", "t.log"],
     ] {
         let ended = run(place.reporter(0, &[&args[..], &["--no-wait"]].concat()));
-        assert_refused(
-            &ended,
+        ended.assert_refused(
             2,
             &["t.log: is a log"].map(|said| match args[3] {
                 "twin" => "twin: is a log",
@@ -816,7 +799,7 @@ fn an_output_that_cannot_be_opened_is_exit_7_and_moves_nothing() {
     feed.append(10);
     for output in ["missing/out.csv", "."] {
         let ended = run(place.reporter(0, &["--output", output]));
-        assert_refused(&ended, 7, &[output]);
+        ended.assert_refused(7, &[output]);
         assert_eq!(feed.reader(0).position, 0);
     }
 }

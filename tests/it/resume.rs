@@ -1,20 +1,13 @@
 //! Going on with a file: what a reporter finds under its output's name, and what it makes of it.
 
-#![cfg(feature = "cli")] // the programs
-#![allow(clippy::unwrap_used)] // a panic is how a test fails
-
-mod common;
-#[path = "common/disk.rs"]
-mod disk;
-
-use common::{
+use nix::sys::signal::Signal;
+use ringlog::layout::{HEADER_SIZE, Header, WriterLine};
+use ringlog_rows::Format;
+use ringlog_testkit::disk::{SmallDisk, on_a_small_disk};
+use ringlog_testkit::{
     Ended, FORMATS, Feed, Place, Running, after, assert_complete, assert_holds, loss, losses,
     positions, run, start, until, until_holds, until_longer,
 };
-use disk::{SmallDisk, on_a_small_disk};
-use nix::sys::signal::Signal;
-use ringlog::layout::{HEADER_SIZE, Header, WriterLine};
-use ringlog::sink::Format;
 use std::fs::{self, File};
 use std::io::Write;
 use std::mem::offset_of;

@@ -2,19 +2,14 @@
 //! whoever is killed.
 
 #![cfg(feature = "compress")]
-#![allow(clippy::unwrap_used)] // a panic is how a test fails
 
-mod common;
-#[path = "common/disk.rs"]
-mod disk;
-
-use common::{
-    FORMATS, Feed, Place, assert_holds, assert_parts, positions, run, start, until, until_holds,
-};
-use disk::on_a_small_disk;
 use fastrand::Rng;
 use nix::sys::signal::Signal;
-use ringlog::sink::{Format, parts};
+use ringlog_rows::{Format, parts};
+use ringlog_testkit::disk::on_a_small_disk;
+use ringlog_testkit::{
+    FORMATS, Feed, Place, assert_holds, assert_parts, positions, run, start, until, until_holds,
+};
 use std::fs::{self, File};
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;

@@ -1,44 +1,24 @@
 //! Memory and start: what a log's memory is made of, who takes its page faults and when, and who
 //! may lock it.
 
-#![cfg(all(feature = "cli", target_os = "linux"))]
-#![allow(clippy::unwrap_used)] // a panic is how a test fails
+#![cfg(target_os = "linux")]
 
-mod common;
-#[path = "common/disk.rs"]
-mod disk;
-
-use common::{Ended, Feed, Place, Sample, after, assert_holds, run, start, until};
-use disk::on_a_small_disk;
 use nix::mount::{MsFlags, mount};
 use nix::sys::resource::{UsageWho, getrusage};
 use ringlog::layout::HEADER_SIZE;
 use ringlog::{Error, Log, Memory, Name, Options, Start, Writer, Zeroable as _};
+use ringlog_testkit::disk::on_a_small_disk;
+use ringlog_testkit::{
+    Feed, Nobody, Place, Sample, after, assert_holds, run, skipped, start, until,
+};
 use std::fs::{self, File};
-use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
-use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::Command;
 
 /// Slots of 32 bytes, 256 pages of them.
 const SLOTS: u64 = 1 << 15;
 const PAGES: i64 = SLOTS as i64 * 32 / 4096;
-
-/// Not by `eprintln!`, which a test that passes does not show.
-fn skipped(why: &str) {
-    let _ = writeln!(std::io::stderr(), "SKIPPED: {why}");
-}
-
-/// A refusal in one line that says so.
-#[track_caller]
-fn assert_refused(ended: &Ended, code: i32, words: &[&str]) {
-    assert_eq!(ended.code(), code, "{ended:?}");
-    assert_eq!(ended.stderr.lines().count(), 1, "{ended:?}");
-    for word in words {
-        assert!(ended.stderr.contains(word), "no {word:?} in {ended:?}");
-    }
-}
 
 // Page faults.
 
@@ -205,17 +185,12 @@ fn a_program_that_was_asked_has_header_and_slots_locked_and_no_other_has() {
 }
 
 /// As a user who may lock 16 KiB and no more; `None` if nobody can be that here.
-fn confined(place: &Place, command: &Command) -> Option<Command> {
-    const NOBODY: u32 = 65534;
-    let as_them = |mut command: Command| {
-        if nix::unistd::geteuid().is_root() {
-            command.uid(NOBODY).gid(NOBODY);
-        }
-        command
-    };
-    fs::set_permissions(place.dir.path(), fs::Permissions::from_mode(0o777)).unwrap();
-    let possible = run_quietly(as_them(after("ulimit -l 16", &place.reporter(0, &["--version"]))));
-    possible.then(|| as_them(after("ulimit -l 16", command)))
+fn confined(nobody: &Nobody, command: &Command) -> Option<Command> {
+    let command = nobody.within_reach(command);
+    let confined = |command| Nobody::becomes(after("ulimit -l 16", command));
+    let mut version = Command::new(command.get_program());
+    version.arg("--version").current_dir(command.get_current_dir().unwrap());
+    run_quietly(confined(&version)).then(|| confined(&command))
 }
 
 fn run_quietly(mut command: Command) -> bool {
@@ -224,28 +199,28 @@ fn run_quietly(mut command: Command) -> bool {
 
 #[test]
 fn who_may_not_lock_so_much_is_told_the_limit_and_the_cure_and_loses_nothing() {
-    let place = Place::new();
+    let (place, nobody) = (Place::new(), Nobody::new());
     let mut feed = place.feed(1024);
     feed.append(3);
     fs::set_permissions(place.shm_file(), fs::Permissions::from_mode(0o666)).unwrap();
-    let Some(reporter) = confined(&place, &place.reporter(0, &["--once", "--lock"])) else {
+    let Some(reporter) = confined(&nobody, &place.reporter(0, &["--once", "--lock"])) else {
         return skipped("cannot be another user here");
     };
-    let says = ["36 KiB of memory cannot be locked", "the limit of this process is 16 KiB"];
+    let says = ["40 KiB of memory cannot be locked", "the limit of this process is 16 KiB"];
     let cure = "ulimit -l, or LimitMEMLOCK=";
-    assert_refused(&run(reporter), 1, &[&[place.shm.as_str(), cure], &says[..]].concat());
+    run(reporter).assert_refused(1, &[&[place.shm.as_str(), cure], &says[..]].concat());
     assert_eq!(feed.reader(0).position, 0);
-    let reporter = confined(&place, &place.reporter(0, &["--once"])).unwrap();
+    let reporter = confined(&nobody, &place.reporter(0, &["--once"])).unwrap();
     assert_eq!(run(reporter).code(), 0);
     assert_holds(&place.output(0), &feed.csv(0..3));
 
     // A writer makes the log, and goes on with it when it asks for less.
     let log = ["--path", "it.log", "--count", "1", "--quiet"];
-    let writer = confined(&place, &place.writer(&[&log[..], &["--lock"]].concat())).unwrap();
-    assert_refused(&run(writer), 1, &["it.log: 68 KiB of memory cannot be locked", cure]);
-    let state = Log::options().owner(65534).open(place.file("it.log")).unwrap();
+    let writer = confined(&nobody, &place.writer(&[&log[..], &["--lock"]].concat())).unwrap();
+    run(writer).assert_refused(1, &["it.log: 72 KiB of memory cannot be locked", cure]);
+    let state = Log::options().owner(Nobody::ID).open(place.file("it.log")).unwrap();
     assert_eq!((state.epoch(), state.snapshot().unwrap().end), (0, 0));
-    let writer = confined(&place, &place.writer(&log)).unwrap();
+    let writer = confined(&nobody, &place.writer(&log)).unwrap();
     assert_eq!(run(writer).code(), 0);
     assert_eq!(state.snapshot().unwrap().end, 1);
 }
@@ -257,10 +232,10 @@ fn a_locked_log_that_is_cut_short_is_a_line_and_exit_6_as_any_other() {
     let end = || Log::open(place.shm.as_str()).ok()?.snapshot().ok().map(|now| now.end);
     until("it appends", || end().filter(|&end| end > 0));
     let reporter = start(place.reporter(0, &["--lock", "--quiet"]));
-    common::until_lines(&place.output(0), 2);
+    ringlog_testkit::until_lines(&place.output(0), 2);
     File::options().write(true).open(place.shm_file()).unwrap().set_len(0).unwrap();
-    assert_refused(&writer.end(), 6, &["its file was cut short"]);
-    assert_refused(&reporter.end(), 6, &["its file was cut short"]);
+    writer.end().assert_refused(6, &["its file was cut short"]);
+    reporter.end().assert_refused(6, &["its file was cut short"]);
 }
 
 // Huge pages.
@@ -335,7 +310,7 @@ fn a_log_for_which_a_tmpfs_with_huge_pages_has_no_room_is_refused_and_leaves_not
             let path = disk.path().join("it.log");
             let path = path.to_str().unwrap();
             let writer = place.writer(&["--path", path, "--capacity", "128k", "--count", "1"]);
-            assert_refused(&run(writer), 1, &["no room for 8392704 bytes in", "No space left"]);
+            run(writer).assert_refused(1, &["no room for 8396800 bytes in", "No space left"]);
             assert_eq!(fs::read_dir(disk.path()).unwrap().count(), 0);
             let writer = place.writer(&["--path", path, "--capacity", "64k", "--count", "1"]);
             assert_eq!(run(writer).code(), 0);
@@ -351,18 +326,18 @@ fn a_hugetlbfs_is_refused_by_name_with_the_cure_and_left_as_it_was() {
         let pages = disk.path().join("pages");
         fs::create_dir(&pages).unwrap();
         if let Err(e) = mount(Some("none"), &pages, Some("hugetlbfs"), MsFlags::empty(), none) {
-            return skipped(&format!("cannot mount a hugetlbfs here: {e}"));
+            return skipped(format!("cannot mount a hugetlbfs here: {e}"));
         }
         let (place, path) = (Place::new(), pages.join("it.log"));
         let shown = path.to_str().unwrap();
         let cure = "mounted with huge=advise";
         let ended = run(place.writer(&["--path", shown, "--count", "1"]));
-        assert_refused(&ended, 2, &[shown, "it is on a hugetlbfs", cure]);
+        ended.assert_refused(2, &[shown, "it is on a hugetlbfs", cure]);
         assert_eq!(fs::read_dir(&pages).unwrap().count(), 0);
 
         File::create(&path).unwrap().set_len(2 << 20).unwrap();
         let ended = run(place.reporter(0, &["--path", shown, "--once"]));
-        assert_refused(&ended, 6, &[shown, "it is on a hugetlbfs", cure]);
+        ended.assert_refused(6, &[shown, "it is on a hugetlbfs", cure]);
         assert!(matches!(Log::open(path), Err(Error::NotALog { .. })));
     });
 }

@@ -3,18 +3,13 @@
 //! files that only begin as a log does.
 
 #![cfg(target_os = "linux")] // who is stopped, and what is called how, only /proc tells
-#![allow(clippy::unwrap_used)] // a panic is how a test fails
 
-mod common;
-#[path = "common/disk.rs"]
-mod disk;
-
-use common::{Ended, Feed, Place, Running, Sample, run, start, until};
-use disk::on_a_small_disk;
 use nix::pty::openpty;
 use nix::sys::stat::Mode;
-use nix::unistd::{Uid, mkfifo};
+use nix::unistd::mkfifo;
 use ringlog::Log;
+use ringlog_testkit::disk::on_a_small_disk;
+use ringlog_testkit::{Ended, Feed, Nobody, Place, Running, Sample, program, run, start, until};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -22,14 +17,12 @@ use std::fs::{self, File, Permissions};
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
-use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 
-const RINGLOG: &str = env!("CARGO_BIN_EXE_ringlog");
 const READER: usize = 3;
 
 fn ringlog(args: &[&str]) -> Command {
-    let mut command = Command::new(RINGLOG);
+    let mut command = Command::new(program("ringlog"));
     command.args(args).stdin(Stdio::null());
     command
 }
@@ -326,18 +319,15 @@ fn a_copy_that_nobody_may_write_is_looked_at_as_the_log_was() {
     let three = Three::new();
     let dir = tempfile::tempdir().unwrap();
     fs::set_permissions(dir.path(), Permissions::from_mode(0o755)).unwrap();
-    let (copy, program) = (dir.path().join("copy.log"), dir.path().join("ringlog"));
+    let copy = dir.path().join("copy.log");
     fs::copy(three.places[0].shm_file(), &copy).unwrap();
     fs::set_permissions(&copy, Permissions::from_mode(0o444)).unwrap();
-    fs::copy(RINGLOG, &program).unwrap();
+    let nobody = Nobody::new(); // root may write what nobody may
+    let program = nobody.copy(&program("ringlog"));
     let look = |args: &[&str]| {
         let mut command = Command::new(&program);
         command.args(args).stdin(Stdio::null()).current_dir(dir.path());
-        // Root may write what nobody may.
-        if Uid::effective().is_root() {
-            command.uid(65534).gid(65534);
-        }
-        let ended = run(command);
+        let ended = run(Nobody::becomes(command));
         assert!(is_done(args, ended.code()), "{ended:?}");
         ended.stdout
     };
@@ -519,7 +509,7 @@ fn names_of_processes_and_files_cannot_speak_to_the_terminal() {
     let mut feed = place.feed(64);
     feed.append(10);
     let program = place.file("\x1b[31mx\n");
-    symlink(env!("CARGO_BIN_EXE_reporter"), &program).unwrap();
+    symlink(ringlog_testkit::program("reporter"), &program).unwrap();
     let args = ["4", "--shm", &place.shm, "--output", "\x1b[2J\n.csv"];
     let mut command = Command::new(program);
     command.args(args).current_dir(place.dir.path()).stdin(Stdio::null());

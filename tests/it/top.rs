@@ -1,20 +1,12 @@
 //! `ringlog top` on a real terminal, which is tmux: what it shows while others live and die, what
 //! the keys do, and how it leaves the terminal.
 
-#![allow(clippy::unwrap_used)] // a panic is how a test fails
-
-mod common;
-
-use common::{Place, run, start, until};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use ringlog::Log;
+use ringlog_testkit::{Place, program, run, skipped, start, until};
 use std::fs::{self, File};
-use std::io::Write as _;
-use std::path::Path;
 use std::process::Command;
-
-const RINGLOG: &str = env!("CARGO_BIN_EXE_ringlog");
 
 /// A terminal of 80 columns and 24 lines with a shell in it, in the directory of the place.
 struct Tmux<'a> {
@@ -25,7 +17,7 @@ impl<'a> Tmux<'a> {
     /// `None`, and a line that says so, where there is no tmux.
     fn new(place: &'a Place) -> Option<Tmux<'a>> {
         if let Err(e) = Command::new("tmux").arg("-V").output() {
-            let _ = writeln!(std::io::stderr(), "SKIPPED: no tmux here: {e}");
+            skipped(format_args!("no tmux here: {e}"));
             return None;
         }
         fs::write(place.file("tmux.conf"), "set -g status off\n").unwrap();
@@ -38,7 +30,7 @@ impl<'a> Tmux<'a> {
 
     /// A command of tmux, and what it says.
     fn run(&self, args: &[&str]) -> String {
-        let programs = Path::new(RINGLOG).parent().unwrap();
+        let programs = program("ringlog").parent().unwrap().to_owned();
         let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());
         let mut tmux = Command::new("tmux");
         tmux.arg("-S").arg(self.place.file("tmux.sock"));
@@ -134,7 +126,7 @@ impl Drop for Tmux<'_> {
 
 #[test]
 fn stdout_that_is_no_terminal_is_a_usage_error_that_names_stat() {
-    let mut command = Command::new(RINGLOG);
+    let mut command = Command::new(program("ringlog"));
     command.arg("top");
     let ended = run(command);
     assert_eq!((ended.code(), ended.stdout.as_str()), (2, ""));
@@ -264,14 +256,14 @@ fn a_log_that_comes_and_goes_and_is_cut_short_is_told_of_while_it_goes_on_lookin
     tmux.until_shown("no such log");
     let feed = place.feed(64);
     tmux.until_shown("no readers yet");
-    feed.log.reader::<common::Sample>(3).unwrap().commit();
+    feed.log.reader::<ringlog_testkit::Sample>(3).unwrap().commit();
     tmux.until_line(" 3   gone");
     Log::remove(place.shm.as_str()).unwrap();
     tmux.until_shown("no such log");
     drop(feed);
     let _again = place.feed(32);
     tmux.until_shown("no readers yet");
-    File::options().write(true).open(place.shm_file()).unwrap().set_len(4096).unwrap();
+    File::options().write(true).open(place.shm_file()).unwrap().set_len(8192).unwrap();
     tmux.until_shown("sizes that do not fit");
     tmux.press("q");
     tmux.assert_restored("code 0");

@@ -4,19 +4,16 @@
 //!
 //! The sleepers are this test binary itself, run again with the one test that is not a test.
 
-#![cfg(all(feature = "cli", target_os = "linux"))] // the programs
-#![allow(clippy::unwrap_used)] // a panic is how a test fails
+#![cfg(target_os = "linux")]
 
-mod common;
-#[path = "common/trace.rs"]
-mod trace;
-
-use common::{PATIENCE, Place, Running, Sample, figure, run, start, until, until_lines};
 use nix::libc;
 use nix::sys::signal::{Signal, raise};
 use nix::unistd::{alarm, gettid};
 use ringlog::layout::{HEADER_SIZE, Header};
 use ringlog::{Idle, Log, Polled, Start, Timestamp, Wait, Writer};
+use ringlog_testkit::{
+    PATIENCE, Place, Running, Sample, figure, run, start, until, until_lines, victim_process,
+};
 use std::fs::{self, File};
 use std::mem::offset_of;
 use std::os::unix::fs::FileExt as _;
@@ -151,8 +148,8 @@ fn tell(polled: Polled<Sample>) {
 }
 
 fn victim_of(orders: &str) -> Command {
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", "victim", "--nocapture", "--quiet"]).env(ORDERS, orders);
+    let mut command = victim_process(module_path!());
+    command.env(ORDERS, orders);
     command
 }
 
@@ -380,10 +377,12 @@ mod counted {
     use super::*;
     use nix::errno::Errno;
     use nix::unistd::Pid;
-    use trace::{Fault, Stop, Traced};
+    use ringlog_testkit::trace::{Fault, Stop, Traced};
 
     fn traced(orders: &str) -> Option<Traced> {
-        let thread = |_: &_, stderr: &mut _| Pid::from_raw(trace::hear(stderr).parse().unwrap());
+        let thread = |_: &_, stderr: &mut _| {
+            Pid::from_raw(ringlog_testkit::trace::hear(stderr).parse().unwrap())
+        };
         Traced::start(victim_of(orders), Command::spawn, thread)
     }
 
@@ -539,7 +538,7 @@ fn a_reporter_carries_everything_out_however_it_waits() {
         for _ in 0..3 {
             feed.append(1);
             let end = feed.log.snapshot().unwrap().end;
-            common::until_holds(&place.output(id), &feed.csv(0..end));
+            ringlog_testkit::until_holds(&place.output(id), &feed.csv(0..end));
         }
         let ended = reporter.stop();
         assert_eq!(ended.code(), 0, "{ended:?}");

@@ -1,18 +1,10 @@
 //! The writer as its users run it: a process, its log, its exit codes and what it says.
 
-#![cfg(feature = "cli")] // the programs
-#![allow(clippy::unwrap_used)] // a panic is how a test fails
-
-mod common;
-#[path = "common/disk.rs"]
-mod disk;
-
-use common::{Ended, Place, Running, after, run, start, until};
-use disk::on_a_small_disk;
 use nix::sys::signal::Signal;
-use ringlog::{
-    Decimal, Log, Pod, Polled, Raw, Schema, Start, Text, TimeFormat, Timestamp, Zeroable, record,
-};
+use ringlog::{Decimal, Log, Pod, Polled, Raw, Schema, Start, Text, Timestamp, Zeroable, record};
+use ringlog_rows::{TimeFormat, Value as _};
+use ringlog_testkit::disk::on_a_small_disk;
+use ringlog_testkit::{Ended, Place, Running, after, program, run, start, until};
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -64,7 +56,7 @@ fn table(log: &Log, left_out: &str) -> Vec<String> {
     let mut lines = Vec::new();
     loop {
         let record = match observer.poll() {
-            Polled::Entry { record, .. } => record,
+            Polled::Entry { record, .. } => record.columns,
             Polled::Empty => return lines,
             Polled::Lost(range) => panic!("{range:?} lost, and nobody appends"),
         };
@@ -88,7 +80,7 @@ fn quotes(log: &Log) -> Vec<Quote> {
 
 /// `writer` with these arguments only, where a log's name would be in the way.
 fn bare(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_writer"));
+    let mut command = Command::new(program("writer"));
     command.args(args).stdin(Stdio::null());
     command
 }
@@ -197,7 +189,7 @@ fn the_mode_asked_for_is_the_log_s_under_any_umask() {
     for (mode, bits) in [("0644", 0o644), ("666", 0o666), ("0600", 0o600)] {
         let place = Place::new();
         let mut command = Command::new("sh");
-        command.args(["-c", "umask 0077; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_writer")]);
+        command.args(["-c", "umask 0077; exec \"$0\" \"$@\""]).arg(program("writer"));
         command.args(["--shm", &place.shm, "--count", "1", "--mode", mode]);
         assert_ended(&run(command), 0, "1 entries");
         assert_eq!(fs::metadata(place.shm_file()).unwrap().permissions().mode() & 0o7777, bits);
@@ -425,7 +417,7 @@ fn a_log_that_does_not_fit_is_refused_at_once_and_leaves_nothing() {
         let path = disk.path().join("ticks.log");
         let path = path.to_str().unwrap();
         let ended = run(bare(&["--path", path, "--capacity", "64k", "--count", "1"]));
-        assert_ended(&ended, 1, "no room for 4198400 bytes in ");
+        assert_ended(&ended, 1, "no room for 4202496 bytes in ");
         assert_eq!(fs::read_dir(disk.path()).unwrap().count(), 0);
         assert_ended(&run(bare(&["--path", path, "--capacity", "512", "--count", "1"])), 0, "1 ");
     });

@@ -6,6 +6,7 @@
 
 pub mod disk;
 mod feed;
+mod nobody;
 mod place;
 mod process;
 mod rows;
@@ -13,8 +14,9 @@ pub mod trace;
 mod until;
 
 pub use feed::{Feed, Sample};
+pub use nobody::Nobody;
 pub use place::{FORMATS, Place};
-pub use process::{Ended, Running, after, copy_for_others, example, program, run, start, victim};
+pub use process::{Ended, Running, after, example, program, run, start, victim_process};
 pub use rows::{assert_complete, assert_holds, assert_parts, loss, losses, positions};
 pub use until::{PATIENCE, until, until_holds, until_lines, until_longer};
 

@@ -43,7 +43,7 @@ pub fn example(name: &str) -> PathBuf {
 
 /// This test binary once more, to run nothing but the test `victim` of a module, which is told by
 /// the environment what to do and does nothing without; `module` is its `module_path!()`.
-pub fn victim(module: &str) -> Command {
+pub fn victim_process(module: &str) -> Command {
     let test = match module.split_once("::") {
         Some((_, module)) => format!("{module}::victim"),
         None => "victim".to_owned(),
@@ -53,16 +53,14 @@ pub fn victim(module: &str) -> Command {
     command
 }
 
-/// What others may execute too, wherever it lies: a copy in `directory`, which they can look into.
-/// Another process makes it: a program that this one has open for writing could not be executed,
-/// and each process begun meanwhile has it open as well, until its exec.
-pub fn copy_for_others(file: &Path, directory: &Path) -> PathBuf {
-    let copy = directory.join(file.file_name().unwrap());
+/// Makes a copy that all may read and execute. Another process does: a program that this one has
+/// open for writing could not be executed, and each process begun meanwhile has it open as well,
+/// until its exec.
+pub(crate) fn copy_for_others(file: &Path, copy: &Path) {
     let mut install = Command::new("install");
-    install.stdin(Stdio::null()).args(["-m", "755"]).arg(file).arg(&copy);
+    install.stdin(Stdio::null()).args(["-m", "755"]).arg(file).arg(copy);
     let ended = run(install);
     assert_eq!(ended.code(), 0, "{ended:?}");
-    copy
 }
 
 /// What a process that has ended left.
@@ -98,7 +96,14 @@ impl Ended {
     /// these words.
     #[track_caller]
     pub fn assert_refused(&self, code: i32, words: &[&str]) {
-        assert_eq!((self.code(), self.stdout.as_str()), (code, ""), "{self:?}");
+        assert_eq!(self.stdout, "", "{self:?}");
+        self.assert_told(code, words);
+    }
+
+    /// Asserts that it ended with this code and one line on stderr that has these words.
+    #[track_caller]
+    pub fn assert_told(&self, code: i32, words: &[&str]) {
+        assert_eq!(self.code(), code, "{self:?}");
         assert_eq!(self.stderr.lines().count(), 1, "{self:?}");
         for word in words {
             assert!(self.stderr.contains(word), "no {word:?} in {self:?}");

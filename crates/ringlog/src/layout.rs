@@ -384,12 +384,6 @@ impl Geometry {
     pub const fn slots_size(&self) -> u64 {
         self.capacity * self.slot_size as u64
     }
-
-    /// In which slot the entry at `position` is.
-    #[inline(always)] // an append is made of it
-    pub(crate) const fn index(&self, position: u64) -> usize {
-        (position & (self.capacity - 1)) as usize
-    }
 }
 
 /// The words of a slot that are used: its stamp and its record.
@@ -451,7 +445,6 @@ mod tests {
                 if let Ok(g) = Geometry::new(capacity, entry) {
                     prop_assert!(g.slot_size() >= 8 + entry);
                     prop_assert_eq!(g.file_size(), HEADER_SIZE as u64 + capacity * g.slot_size() as u64);
-                    prop_assert_eq!(g.index(u64::MAX) as u64, capacity - 1);
                 }
             }
         }

@@ -3,7 +3,7 @@
 
 mod machine;
 
-use crate::cli::{Failed, grouped};
+use crate::cli::{Exit, Failed, grouped};
 use crate::operator::screen::{Cell, Look, bytes, has_colour, print, table};
 use crate::operator::view::{Reader, State, View, Watched};
 use crate::operator::which::{Owner, name};
@@ -133,7 +133,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     print(&text)?;
     match findings.iter().filter(|finding| finding.level == Level::Bad).count() {
         0 => Ok(()),
-        count => Err(Failed(1, format!("bad: {}", several(count, "thing"))).into()),
+        count => Err(Failed(Exit::Other, format!("bad: {}", several(count, "thing"))).into()),
     }
 }
 

@@ -4,7 +4,7 @@
 #[cfg(feature = "serve")]
 mod serve;
 
-use crate::cli::{Failed, Stop, tell};
+use crate::cli::{Exit, Failed, Stop, tell};
 use crate::operator::screen::print;
 use crate::operator::stat::interval;
 use crate::operator::view::{Reader, State, View, Watched, exit_on_fault};
@@ -80,7 +80,8 @@ pub fn run(args: Args) -> anyhow::Result<()> {
 
 /// Puts a file with this text in the place of `path`, at once.
 fn replace(path: &Path, text: &str) -> Result<(), Failed> {
-    let failed = |e: io::Error| Failed(7, format!("{}: cannot be written: {e}", path.display()));
+    let failed =
+        |e: io::Error| Failed(Exit::Output, format!("{}: cannot be written: {e}", path.display()));
     if fs::symlink_metadata(path).is_ok_and(|meta| !meta.is_file()) {
         return Err(failed(io::Error::other("it is there, and is not a file")));
     }

@@ -6,7 +6,7 @@ mod plot;
 mod recording;
 mod words;
 
-use crate::cli::{Failed, Stop, say_if_cut_short};
+use crate::cli::{Exit, Failed, Stop, say_if_cut_short};
 use crate::operator::screen::{bytes, print, seconds};
 use crate::operator::stat::interval;
 use crate::operator::view::{View, Watched};
@@ -200,7 +200,10 @@ impl Output {
                 let file = fs::canonicalize(path).map_err(cannot)?;
                 is_page(&file).map_err(cannot)?.then_some(file).ok_or_else(|| {
                     let path = path.display();
-                    Failed(7, format!("{path}: is there, and is no page that could be replaced"))
+                    Failed(
+                        Exit::Output,
+                        format!("{path}: is there, and is no page that could be replaced"),
+                    )
                 })?
             }
             Ok(_) => {
@@ -238,7 +241,7 @@ impl Output {
 }
 
 fn failed(path: &Path, why: &io::Error) -> Failed {
-    Failed(7, format!("{}: the page cannot be written: {why}", path.display()))
+    Failed(Exit::Output, format!("{}: the page cannot be written: {why}", path.display()))
 }
 
 /// A name of our own in the same directory.

@@ -1,21 +1,13 @@
 //! `ringlog schema`, `ringlog reader N set`, `ringlog rm`: what a log is made of, and what an
 //! operator may change of it: nothing that a living process has a claim on.
 
-#![cfg(feature = "cli")] // the programs
-#![allow(clippy::unwrap_used)] // a panic is how a test fails
-
-mod common;
-
-use common::{Ended, Place, assert_holds, positions, run, start, until, until_lines};
 use ringlog::{Form, Log, Raw, Schema};
+use ringlog_testkit::{Ended, Place, assert_holds, positions, run, start, until, until_lines};
 use std::fs;
 use std::os::unix::fs::FileExt as _;
-use std::process::{Command, Stdio};
 
 fn ringlog(place: &Place, args: &[&str]) -> Ended {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_ringlog"));
-    command.current_dir(place.dir.path()).stdin(Stdio::null()).args(args);
-    run(command)
+    run(place.ringlog(args))
 }
 
 /// What it says, if all is well.
@@ -43,7 +35,7 @@ fn with_columns(place: &Place, text: &str, entry_size: usize) -> Log {
 
 /// What `schema --rust` makes of `GAPS`; that it compiles is half of the test.
 mod generated {
-    include!("ringlog_admin/entry.rs");
+    include!("entry.rs");
 }
 
 /// With gaps before, between and behind the columns, which stand in another order.
@@ -87,7 +79,7 @@ fn a_struct_in_rust_is_made_of_a_schema_and_has_the_same() {
     let place = Place::new();
     let log = with_columns(&place, GAPS, 48);
     let made = said(&place, &["schema", &place.shm, "--rust"]);
-    let due = include_str!("ringlog_admin/entry.rs").replace("/NAME", &place.shm);
+    let due = include_str!("entry.rs").replace("/NAME", &place.shm);
     assert_eq!(made, due);
     assert_eq!(Schema::of::<generated::Entry>().unwrap(), *log.schema());
     assert_eq!(<generated::Entry as Form>::refuses(log.schema()), None);

@@ -1,11 +1,8 @@
 //! JSON Lines: any row is one line of JSON, from which the values come back to the digit.
 
-#![cfg(feature = "cli")] // the sink
-#![allow(clippy::unwrap_used)] // a panic is how a test fails
-
 use proptest::prelude::*;
-use ringlog::sink::{Format, RowFormat};
-use ringlog::{Schema, TimeFormat};
+use ringlog::Schema;
+use ringlog_rows::{Format, RowFormat, TimeFormat};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 
@@ -14,7 +11,7 @@ fn row(columns: &str, time: TimeFormat, position: u64, record: &[u8]) -> String 
     let format = RowFormat::new(&schema, Format::Jsonl, time);
     assert_eq!(format.header(), b"");
     let mut out = Vec::new();
-    format.row(position, record, &mut out);
+    format.row(position, record.into(), &mut out);
     String::from_utf8(out).unwrap()
 }
 

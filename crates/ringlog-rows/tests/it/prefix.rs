@@ -1,15 +1,10 @@
 //! The property that going on with a file comes down to: whatever prefix of its rows a kill has
 //! left in the file, and whatever was committed, the file is whole in the end.
 
-#![cfg(feature = "cli")] // the sink, and the helpers
-#![allow(clippy::unwrap_used)] // a panic is how a test fails
-
-mod common;
-
-use common::Place;
 use proptest::prelude::*;
-use ringlog::sink::{Format, RowOptions};
 use ringlog::{Log, Pod, Raw, Report, Text, Turn, Zeroable, record};
+use ringlog_rows::{Format, RowOptions, Rows};
+use ringlog_testkit::Place;
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
@@ -32,13 +27,14 @@ fn append(log: &Log, count: u64) {
     }
 }
 
-/// Carries out what there is, as `reporter 0 --once` does.
+/// Exports what there is, as `reporter 0 --once` does.
 fn carry(log: &Log, path: &Path, format: Format) {
     let reader = log.reader::<Raw>(0).unwrap();
     let options = RowOptions { format, ..RowOptions::default() };
-    let (mut report, _) = Report::to_file(reader, path, options, Duration::ZERO).unwrap();
+    let (mut report, _) =
+        Report::new(reader, Rows::file(path, log.schema(), options), Duration::ZERO).unwrap();
     while report.turn(u64::MAX).unwrap() != Turn::Idle {}
-    report.carry_out().unwrap();
+    report.export().unwrap();
 }
 
 /// What the `csv` crate would have written, or `serde_json`.

@@ -41,21 +41,22 @@ mod rig;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
-pub(crate) use checkpoint::{
-    Committed, checkpoint, commit, committed_at, disown_output, output, set_output,
-};
+#[cfg(not(loom))]
+pub(crate) use checkpoint::{Committed, disown_output};
+pub(crate) use checkpoint::{checkpoint, commit, committed_at, output, set_output};
 pub(crate) use sleep::{fall_asleep, has_any_sleepers, has_sleepers};
 
 use crate::layout::{Geometry, POSITION_LIMIT, WRITING, slot_words};
 use crate::sync::{AtomicU64, Ordering};
-use crate::sys::slots::Slots;
+use crate::sys::slots::{Cut, Slots};
 
 use Ordering::Acquire;
 
 /// The slots, and how they are cut.
 #[derive(Clone, Copy)]
 pub(crate) struct Ring<'a> {
-    pub slots: &'a Slots,
+    geometry: &'a Geometry,
+    slots: Cut<'a>,
 }
 
 /// What a reader that wants one position finds in its slot.
@@ -72,10 +73,16 @@ pub(crate) enum Seen {
 }
 
 impl<'a> Ring<'a> {
+    /// The ring that these slots are.
+    #[inline(always)]
+    pub fn of(slots: &'a Slots) -> Ring<'a> {
+        Ring { geometry: slots.geometry(), slots: slots.cut() }
+    }
+
     /// How the slots are cut.
     #[inline(always)]
     pub fn geometry(&self) -> &'a Geometry {
-        self.slots.geometry()
+        self.geometry
     }
 
     /// The words of the slot of `position`: as many as a stamp and the record take. Where the slot is

@@ -27,7 +27,7 @@ impl Heap {
     }
 
     pub fn ring(&self) -> Ring<'_> {
-        Ring { slots: &self.slots }
+        Ring::of(&self.slots)
     }
 
     pub fn stamp(&self, position: u64) -> &AtomicU64 {

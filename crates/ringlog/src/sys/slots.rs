@@ -5,12 +5,17 @@ use crate::layout::Geometry;
 use crate::sync::AtomicU64;
 #[cfg(not(loom))]
 use crate::sys::map::Words;
+use std::marker::PhantomData;
 use std::slice::from_raw_parts;
 
 /// All slots of a log.
 pub struct Slots {
     words: Owner,
     geometry: Geometry,
+    /// Of the geometry, made ready for the one line that every append and poll runs.
+    mask: u64,
+    /// Words from one slot to the next.
+    stride: usize,
 }
 
 /// What keeps the words: neither moves them nor gives any back while it lives.
@@ -51,9 +56,10 @@ impl Slots {
     }
 
     fn of(words: Owner, geometry: Geometry) -> Slots {
-        let due = geometry.capacity() as usize * (geometry.slot_size() / 8);
-        assert_eq!(words.all().len(), due, "words of the slots");
-        Slots { words, geometry }
+        let (mask, stride) = (geometry.capacity() - 1, geometry.slot_size() / 8);
+        assert!(geometry.capacity().is_power_of_two());
+        assert_eq!(words.all().len(), geometry.capacity() as usize * stride, "words of the slots");
+        Slots { words, geometry, mask, stride }
     }
 
     /// How they are cut.
@@ -72,16 +78,33 @@ impl Slots {
         }
     }
 
+    /// What it takes to find a slot, for as long as these live.
+    #[inline(always)]
+    pub fn cut(&self) -> Cut<'_> {
+        let first = self.words.all().as_ptr();
+        Cut { first, mask: self.mask, stride: self.stride, words: PhantomData }
+    }
+}
+
+/// Slots as three numbers, which a loop keeps in registers whatever fences it has.
+#[derive(Clone, Copy)]
+pub struct Cut<'a> {
+    first: *const AtomicU64,
+    mask: u64,
+    stride: usize,
+    words: PhantomData<&'a [AtomicU64]>,
+}
+
+impl<'a> Cut<'a> {
     /// The slot of `position`, all of it: its stamp, and what is behind.
     #[inline(always)]
-    pub fn slot(&self, position: u64) -> &[AtomicU64] {
-        let (index, stride) = (self.geometry.index(position), self.geometry.slot_size() / 8);
-        debug_assert!((index + 1) * stride <= self.words.all().len());
-        // SAFETY: `index` is below the capacity (a power of two, of which it is a remainder), and
-        // `of` has seen that as many slots of `stride` words are there. Neither number changes, for
-        // both are private to a `Geometry` that nobody can store to; the owner keeps the words where
-        // they are for as long as `self` is borrowed.
-        unsafe { from_raw_parts(self.words.all().as_ptr().add(index * stride), stride) }
+    pub fn slot(&self, position: u64) -> &'a [AtomicU64] {
+        let index = (position & self.mask) as usize;
+        // SAFETY: `index` is below the capacity, a power of two of which `mask` has the bits below,
+        // and `Slots::of` has seen that as many slots of `stride` words begin at `first`. None of
+        // these changes, for all are private to this file, which stores them once; the owner of the
+        // words keeps them where they are for as long as it is borrowed, which is `'a`.
+        unsafe { from_raw_parts(self.first.add(index * self.stride), self.stride) }
     }
 }
 
@@ -95,7 +118,7 @@ mod tests {
         #[test]
         fn slots_of_one_lap_are_apart_and_come_again(power in 1u32..8, entry in 1usize..5000, p in 0u64..1 << 60) {
             let slots = Slots::on_heap(Geometry::new(1 << power, entry).unwrap());
-            let (all, slot) = (slots.words.all().as_ptr_range(), |p| slots.slot(p).as_ptr_range());
+            let (all, slot) = (slots.words.all().as_ptr_range(), |p| slots.cut().slot(p).as_ptr_range());
             prop_assert!(slot(p).start >= all.start && slot(p).end <= all.end);
             prop_assert!(slot(p).end <= slot(p + 1).start || slot(p + 1).end <= slot(p).start);
             prop_assert_eq!(slot(p + (1 << power)), slot(p));

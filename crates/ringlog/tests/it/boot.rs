@@ -1,8 +1,5 @@
 //! A log on a disk after the machine died: any page of it may be as it was before.
 
-#![cfg(feature = "cli")] // the programs
-#![allow(clippy::unwrap_used)] // a panic is how a test fails
-
 use ringlog::layout::{HEADER_SIZE, Header, POSITION_LIMIT, READERS, WriterLine};
 use ringlog::{Log, Pod, Polled, Start, Zeroable, record};
 use std::fs::{self, OpenOptions};

@@ -1,15 +1,10 @@
 //! Bytes that no process of ours has stored, while others are at work: somebody scribbles over
 //! the file of a log. What a log at rest does with wrong bytes is in `log.rs`.
 
-#![cfg(feature = "cli")] // the programs
-#![allow(clippy::unwrap_used)] // a panic is how a test fails
-
-mod common;
-
-use common::{PATIENCE, Place, figure};
 use fastrand::Rng;
 use ringlog::layout::{HEADER_SIZE, Header, POSITION_LIMIT, READERS, ReaderLine, WRITING};
 use ringlog::{Error, Log, Pod, Polled, Raw, Reader, Start, Zeroable, record};
+use ringlog_testkit::{PATIENCE, Place, figure};
 use std::fs::{self, File, OpenOptions};
 use std::mem::offset_of;
 use std::ops::Range;

@@ -2,15 +2,10 @@
 //! were written back at different moments. Which moments, and how large a piece is, the tests
 //! choose: a page, or with a disk that was in the middle of one a sector, or a cache line.
 
-#![cfg(feature = "cli")] // the programs
-#![allow(clippy::unwrap_used)] // a panic is how a test fails
-
-mod common;
-
-use common::{Place, figure};
 use fastrand::Rng;
 use ringlog::layout::{HEADER_SIZE, Header, POSITION_LIMIT, WRITING};
-use ringlog::{Log, Polled, Raw, Reader, Schema, Start, Writer};
+use ringlog::{Entry, Log, Polled, Raw, Reader, Schema, Start, Writer};
+use ringlog_testkit::{Place, figure};
 use std::fs;
 use std::mem::offset_of;
 use std::ops::Range;
@@ -114,7 +109,7 @@ impl Run {
         assert_eq!(writer.position(), end);
         let again = record(end, self.entry_size);
         writer.append(&again).unwrap();
-        assert_eq!(reader.poll(), Polled::Entry { position: end, record: again.as_slice() });
+        assert_eq!(reader.poll(), Polled::Entry { position: end, record: Entry::from(&again) });
         found
     }
 
@@ -156,9 +151,11 @@ struct Found {
     torn: u64,
 }
 
-fn owned(polled: Polled<&[u8]>) -> Polled<Vec<u8>> {
+fn owned(polled: Polled<Entry<'_>>) -> Polled<Vec<u8>> {
     match polled {
-        Polled::Entry { position, record } => Polled::Entry { position, record: record.to_vec() },
+        Polled::Entry { position, record } => {
+            Polled::Entry { position, record: record.columns.to_vec() }
+        }
         Polled::Lost(range) => Polled::Lost(range),
         Polled::Empty => Polled::Empty,
     }

@@ -1,0 +1,6 @@
+//! Rows and files through the public API: no program.
+
+#![allow(clippy::unwrap_used)] // a panic is how a test fails
+
+mod jsonl;
+mod prefix;

@@ -1,0 +1,8 @@
+//! The library through its public API alone: no program, no row.
+
+#![allow(clippy::unwrap_used)] // a panic is how a test fails
+
+mod boot;
+mod hostile;
+mod log;
+mod pages;

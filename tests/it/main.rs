@@ -1,0 +1,30 @@
+//! The programs as their users meet them, what the documents say of them, and what the library
+//! comes to beside them. A test that needs a process for itself is in a file beside this directory.
+
+#![allow(clippy::unwrap_used)] // a panic is how a test fails
+
+mod admin;
+mod claims;
+mod cli;
+mod commit;
+mod crash;
+mod docs;
+mod doctor;
+mod entries;
+mod errors;
+mod examples;
+mod help;
+mod limits;
+mod metrics;
+mod page;
+mod python;
+mod reporter;
+mod resume;
+mod rotate;
+mod start;
+mod stat;
+mod tidy;
+mod top;
+mod verify;
+mod wait;
+mod writer;
