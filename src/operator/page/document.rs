@@ -13,7 +13,7 @@ use crate::operator::view::State;
 pub fn page(scene: &Scene, recording: &Recording) -> String {
     let view = &recording.last;
     let times = Times { began_ns: recording.first.now_ns, length: recording.length };
-    let title = format!("ringlog report: {}", view.log);
+    let title = format!("ringlog page: {}", view.log);
     let (class, headline) = words::headline(recording);
     let mut sentences = words::sentences(scene, recording, &times);
     sentences.retain(|sentence| !sentence.is_empty());
