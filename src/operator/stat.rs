@@ -1,6 +1,7 @@
 //! `ringlog stat`: a log, its writer and its readers; who is behind, since when, and what was lost.
 
 use crate::cli::{Stop, grouped, one_line, tell};
+use crate::operator::interval::interval;
 use crate::operator::screen::{Cell, Look, bytes, has_colour, moment, print, seconds, table};
 use crate::operator::view::{Reader, State, View, Watchlist, Writer, exit_on_fault};
 use crate::operator::which::{Logs, explain};
@@ -78,15 +79,6 @@ pub struct Args {
     /// One JSON object a log; all times in seconds, or in ns since the Unix epoch
     #[arg(long)]
     json: bool,
-}
-
-/// `1s`, `200ms`: not so short that to look is all there is time for.
-pub fn interval(text: &str) -> Result<Duration, String> {
-    match humantime::parse_duration(text) {
-        Ok(time) if time >= Duration::from_millis(10) => Ok(time),
-        Ok(_) => Err("at least 10ms".to_owned()),
-        Err(e) => Err(format!("{e}, as in 1s or 200ms")),
-    }
 }
 
 pub fn run(args: Args) -> anyhow::Result<()> {

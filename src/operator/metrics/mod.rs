@@ -5,8 +5,8 @@
 mod serve;
 
 use crate::cli::{Exit, Failed, Stop, tell};
+use crate::operator::interval::interval;
 use crate::operator::screen::print;
-use crate::operator::stat::interval;
 use crate::operator::view::{Reader, State, View, Watched, exit_on_fault};
 use crate::operator::which::{Logs, explain};
 use std::collections::BTreeMap;

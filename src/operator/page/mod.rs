@@ -7,8 +7,8 @@ mod recording;
 mod words;
 
 use crate::cli::{Exit, Failed, Stop, say_if_cut_short};
+use crate::operator::interval::interval;
 use crate::operator::screen::{bytes, print, seconds};
-use crate::operator::stat::interval;
 use crate::operator::view::{View, Watched};
 use crate::operator::which::{OneLog, explain};
 use recording::Recording;

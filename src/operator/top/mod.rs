@@ -10,8 +10,8 @@ mod terminal;
 mod tests;
 
 use crate::cli::{Exit, Failed, put_up};
+use crate::operator::interval::interval;
 use crate::operator::screen::has_colour;
-use crate::operator::stat::interval;
 use crate::operator::view::Watchlist;
 use crate::operator::which::Logs;
 use keys::Keys;
