@@ -2,8 +2,11 @@
 //! who was not there.
 
 mod document;
+mod html;
 mod plot;
 mod recording;
+mod scene;
+mod times;
 mod words;
 
 use crate::cli::{Exit, Failed, Stop, say_if_cut_short};
@@ -13,6 +16,7 @@ use crate::operator::view::{View, Watched};
 use crate::operator::which::{OneLog, explain};
 use recording::Recording;
 use ringlog::{Error, Kind, Log};
+use scene::{Ending, Scene};
 use std::fs::{self, File};
 use std::io::{self, IsTerminal as _, Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -43,35 +47,6 @@ pub struct Args {
     /// The page, `-` for stdout; one that is there already is replaced when the watch is over
     #[arg(short, long, value_name = "FILE", default_value = "page.html")]
     output: PathBuf,
-}
-
-/// What the page says besides what was recorded.
-pub struct Scene {
-    host: String,
-    kernel: String,
-    asked: Duration,
-    every: Duration,
-    /// The columns, and the first one of them that is a timestamp.
-    columns: String,
-    time: Option<String>,
-    ending: Ending,
-}
-
-impl Scene {
-    /// Whether ages are known, and mean something.
-    fn has_times(&self, recording: &Recording) -> bool {
-        self.time.is_some() && recording.has_sound_times()
-    }
-}
-
-/// How the watch ended, and when the log did.
-pub enum Ending {
-    Complete,
-    /// By a signal.
-    Early,
-    Deleted(f64),
-    Replaced(f64),
-    Failed(f64, String),
 }
 
 pub fn run(args: Args) -> anyhow::Result<()> {

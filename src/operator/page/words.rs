@@ -1,8 +1,8 @@
-//! What happened, in sentences. Stands on `recording`.
+//! What happened, in sentences.
 
-use super::plot::Times;
 use super::recording::{Loss, Recording, Span, Spans, Track};
-use super::{Ending, Scene};
+use super::scene::{Ending, Scene};
+use super::times::Times;
 use crate::cli::grouped;
 use crate::operator::screen::{moment, seconds};
 use crate::operator::view::State;
