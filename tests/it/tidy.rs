@@ -197,7 +197,9 @@ fn nobody_shares_code_by_a_path_or_silences_what_is_dead() {
         all.filter(|(file, _)| !file.starts_with("benches/peers") && !file.ends_with("tidy.rs"))
     {
         assert!(!source.contains("#[path"), "{file}: #[path]");
-        assert!(!source.contains("#![allow(dead_code)]"), "{file}: allow(dead_code)");
+        // A model sees a part of the library, and says so in its first lines.
+        let silenced = source.contains("allow(dead_code)") && file != "crates/ringlog/src/lib.rs";
+        assert!(!silenced, "{file}: allow(dead_code)");
         assert!(!source.contains("//! Stands on"), "{file}: the order is in CONTRIBUTING.md");
     }
     let manifest = fs::read_to_string(repository().join("Cargo.toml")).unwrap();

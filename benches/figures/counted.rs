@@ -1,25 +1,15 @@
 //! One work done N times, for scripts/instructions to count the instructions of.
 //!
 //! ```text
-//! counted WORK N
+//! figures counted WORK N
 //! ```
 //!
 //! Nothing here looks at a clock. What comes before a work and after it is the same for any N, so
 //! that the difference of two runs is the work alone. Every payload is in what is checked: of what
 //! was polled the sum, of what was appended and reported the last thousand.
 
-#![forbid(unsafe_code)]
-#![allow(missing_docs)]
-
-/// Of the other bench: its records and its logs.
-#[allow(dead_code)]
-mod figures {
-    pub mod common;
-    pub mod report;
-}
-
-use figures::common::{Result, Sample, Scratch};
-use figures::report::Tick;
+use crate::common::{Result, Sample, Scratch};
+use crate::report::Tick;
 use ringlog::layout::DEFAULT_CAPACITY;
 use ringlog::{Polled, Raw, Reader, Report, Start, Turn, Writer};
 use ringlog_rows::{RowOptions, Rows};
@@ -44,12 +34,12 @@ const WORKS: [(&str, Work); 9] = [
     ("report", reported),
 ];
 
-fn main() -> Result<()> {
-    // `cargo test --all-targets` and `cargo bench` run this too, and know of no work.
-    let args: Vec<String> = std::env::args().skip(1).collect();
-    if let [name, count] = &args[..]
-        && let Some((_, work)) = WORKS.iter().find(|(known, _)| known == name)
-    {
+/// The role of a process that does one of these works.
+pub const COUNTED: &str = "counted";
+
+pub fn run(args: &[String]) -> Result<()> {
+    let [name, count] = args else { return Err("counted WORK N".into()) };
+    if let Some((_, work)) = WORKS.iter().find(|(known, _)| known == name) {
         work(count.parse()?)?;
         println!("{name} {count}");
     }
