@@ -13,7 +13,7 @@ use ringlog::{
     Decimal, Log, Observer, Pod, Polled, Raw, Reader, Report, Schema, Start, Timestamp, Turn,
     Writer, Zeroable, record,
 };
-use ringlog_fuzz::{Bytes, Image, bounded, directory, slot_size};
+use ringlog_fuzz::{Bytes, Image, bounded, directory, reader_word, slot_size};
 use ringlog_rows::{RowOptions, Rows, TimeFormat};
 use std::fs;
 use std::mem::offset_of;
@@ -73,10 +73,7 @@ impl Fuzzed {
         match which % 4 {
             0 => 8 * (index % 9),
             1 => offset_of!(Header, writer) + 8 * (index % 7),
-            2 => {
-                let line = offset_of!(Header, readers) + usize::from(which / 4) % 8 * 128;
-                line + index % 16 * 8
-            }
+            2 => reader_word(usize::from(which / 4), index),
             _ => {
                 // Stamps more often than records.
                 let word = if index < 128 { 0 } else { index % (self.slot / 8) * 8 };
@@ -301,7 +298,7 @@ fuzz_target!(|data: &[u8]| {
         log.image.bytes[at + 8..][..entry].copy_from_slice(&record);
     }
     for id in 0..usize::from(data.byte() % 9) {
-        let line = offset_of!(Header, readers) + 128 * id;
+        let line = offset_of!(Header, readers) + size_of::<ReaderLine>() * id;
         let position = end.saturating_sub(u64::from(data.byte() % 40));
         log.image.set(8 + 8 * id, position);
         log.image.set(line + offset_of!(ReaderLine, commit_ns), 1);

@@ -1,7 +1,8 @@
 //! Any words where the creator stores, any schema text, any length of the file: what
 //! `docs/format.md` allows is a log, and all else is refused by name.
 //!
-//! Input: the words from `magic` to `schema_len`, as they are; how long the file is; the text.
+//! Input: the words from `magic` to `schema_len`, as they are; how long the file is; which of the words
+//! behind them is not 0, if any; the text.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -9,6 +10,9 @@ use ringlog::layout::{HEADER_SIZE, Header, MAGIC};
 use ringlog::{Polled, Raw, Schema, Start};
 use ringlog_fuzz::{Bytes, Image, bounded, is_schema, slot_size};
 use std::mem::offset_of;
+
+/// Words behind `schema_len` that must be 0: `arena_size`, `inline_size`, `gates`, `role`, `base`.
+const REFUSED: [usize; 5] = [0, 1, 2, 4, 6];
 
 /// No file is longer.
 const LONGEST: u64 = 1 << 18;
@@ -18,11 +22,12 @@ fuzz_target!(|data: &[u8]| {
     let schema = Schema::declared("a:u64").unwrap();
     let mut image = Image::new(&schema, 2);
     let words: [u64; 9] = std::array::from_fn(|_| data.word());
-    let length = data.byte();
+    let (length, later) = (data.byte(), data.byte());
     let text = data.take(2560);
     for (index, word) in words.into_iter().enumerate() {
         image.set(offset_of!(Header, magic) + 8 * index, word);
     }
+    image.set(offset_of!(Header, arena_size) + usize::from(later % 16) * 8, later.into());
     let at = offset_of!(Header, schema);
     image.bytes[at..at + 2560].fill(0);
     image.bytes[at..at + text.len()].copy_from_slice(text);
@@ -47,7 +52,8 @@ fuzz_target!(|data: &[u8]| {
     whole.resize(2560, 0);
     let good = size >= header
         && magic == MAGIC
-        && version == 1
+        && version == 2
+        && (later == 0 || !REFUSED.contains(&usize::from(later % 16)))
         && geometry
         && schema_len <= 2560
         && is_schema(&whole[..schema_len as usize], entry);

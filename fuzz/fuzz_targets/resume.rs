@@ -10,7 +10,7 @@
 use libfuzzer_sys::fuzz_target;
 use ringlog::layout::Header;
 use ringlog::{Error, Log, Raw, Report, Schema, Start, Turn, Writer};
-use ringlog_fuzz::{Bytes, Image, bounded, directory};
+use ringlog_fuzz::{Bytes, Image, bounded, directory, reader_word};
 use ringlog_rows::{Format, RowOptions, Rows, TimeFormat};
 use std::fs::{self, File};
 use std::io::Write;
@@ -235,13 +235,16 @@ fuzz_target!(|data: &[u8]| {
     let end = writer.position();
 
     let mut honest = change(&mut data, &path, first.to, end, format);
-    let line = offset_of!(Header, readers);
     for _ in 0..data.byte() % 6 {
         let (which, choice) = (usize::from(data.byte()), data.byte());
-        let at = if which % 17 == 16 { 8 } else { line + 8 * (which % 17) };
+        let at = if which % 17 == 16 {
+            offset_of!(Header, read_ptrs)
+        } else {
+            reader_word(0, which % 17)
+        };
         let word = match choice % 4 {
             0 => u64::from(data.byte()),
-            1 => image.word(line + 8 * (usize::from(data.byte()) % 16)),
+            1 => image.word(reader_word(0, data.byte().into())),
             2 => image.word(at).wrapping_add(u64::from(data.byte())).wrapping_sub(128),
             _ => data.odd_word(4),
         };

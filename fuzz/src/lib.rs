@@ -1,7 +1,7 @@
 //! What the fuzz targets stand on: a directory of their own, input taken apart, a log's bytes, and
 //! what `docs/format.md` says of a header, once more and naively.
 
-use ringlog::layout::{HEADER_SIZE, Header, MAGIC, VERSION};
+use ringlog::layout::{HEADER_SIZE, Header, MAGIC, READERS, ReaderLine, VERSION};
 use ringlog::{Log, Name, Schema};
 use std::fs::{self, File};
 use std::mem::offset_of;
@@ -146,6 +146,17 @@ impl Image {
 
     pub fn open(&self) -> ringlog::Result<Log> {
         Log::open(Name::from(self.path.as_path()))
+    }
+}
+
+/// Where a word of a reader's line is that somebody goes by: three of its owner, five of its output,
+/// eight of its checkpoints.
+pub fn reader_word(id: usize, index: usize) -> usize {
+    let line = offset_of!(Header, readers) + id % READERS * size_of::<ReaderLine>();
+    line + match index % 16 {
+        index @ 0..3 => offset_of!(ReaderLine, pid) + 8 * index,
+        index @ 3..8 => offset_of!(ReaderLine, output) + 8 * (index - 3),
+        index => offset_of!(ReaderLine, checkpoints) + 8 * (index - 8),
     }
 }
 
