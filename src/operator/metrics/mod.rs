@@ -5,8 +5,7 @@ mod exporter;
 #[cfg(feature = "serve")]
 mod serve;
 
-use crate::cli::{Exit, Failed, Stop, tell};
-use crate::operator::interval::interval;
+use crate::cli::{Exit, Failed, Stop, interval, tell};
 use crate::operator::screen::print;
 use crate::operator::view::exit_on_fault;
 use crate::operator::which::Logs;
