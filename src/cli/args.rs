@@ -1,4 +1,4 @@
-//! Arguments that programs have in common: which log, and how numbers are written.
+//! Arguments that programs have in common: which log.
 
 use super::exit::{Exit, Failed};
 use clap::Args;
@@ -59,16 +59,4 @@ pub fn believing(options: Options, owner: Option<&str>) -> anyhow::Result<Option
             .as_raw(),
     };
     Ok(options.owner(uid))
-}
-
-/// `5000`, `64k`, `1M`.
-pub fn number(text: &str) -> Result<u64, String> {
-    let (digits, unit) = match text.to_ascii_lowercase().pop() {
-        Some('k') => (&text[..text.len() - 1], 1 << 10),
-        Some('m') => (&text[..text.len() - 1], 1 << 20),
-        Some('g') => (&text[..text.len() - 1], 1 << 30),
-        _ => (text, 1),
-    };
-    let number = digits.parse().ok().and_then(|number: u64| number.checked_mul(unit));
-    number.ok_or_else(|| "a number, or one with k, M or G (1k is 1024, 1M is 2^20)".to_owned())
 }

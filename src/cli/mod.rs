@@ -4,13 +4,15 @@ mod args;
 mod exit;
 #[cfg(feature = "generate")]
 mod generate;
+mod parse;
 mod signals;
 mod words;
 
-pub use args::{LogArgs, believing, number};
+pub use args::{LogArgs, believing};
 pub use exit::{EXIT_CODES, Exit, Failed, end};
+pub use parse::{Time, duration, interval, number, place, place_or_resume};
 pub use signals::{Stop, put_up};
-pub use words::{grouped, one_line, per_second, tell};
+pub use words::{entries, grouped, one_line, per_second, tell};
 
 use anyhow::Context as _;
 use ringlog::Name;

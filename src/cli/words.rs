@@ -34,6 +34,11 @@ pub fn grouped(number: u64) -> String {
     text
 }
 
+/// `1 entry`, `1,000 entries`.
+pub fn entries(count: u64) -> String {
+    format!("{} entr{}", grouped(count), if count == 1 { "y" } else { "ies" })
+}
+
 /// So many in so long, as a rate a second.
 pub fn per_second(count: u64, time: Duration) -> u64 {
     (count as f64 / time.as_secs_f64().max(1e-9)).round() as u64

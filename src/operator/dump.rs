@@ -1,7 +1,7 @@
 //! `ringlog dump`: the entries of a log, all or from one position to another.
 
-use crate::cli::{self, Exit, Failed, Stop};
-use crate::operator::entries::{Shown, place, take};
+use crate::cli::{self, Exit, Failed, Stop, place};
+use crate::operator::entries::{Shown, take};
 use crate::operator::which::OneLog;
 use ringlog::{Raw, Start};
 

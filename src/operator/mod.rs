@@ -4,7 +4,6 @@
 mod doctor;
 mod dump;
 mod entries;
-mod interval;
 mod list;
 mod metrics;
 mod page;

@@ -1,7 +1,6 @@
 //! `ringlog rm`: removes logs, but none that anybody has a claim on. Asks nothing.
 
-use crate::cli::{Exit, Failed, tell};
-use crate::operator::entries::entries;
+use crate::cli::{Exit, Failed, entries, tell};
 use crate::operator::screen::print;
 use crate::operator::which::{Owner, explain, name};
 use ringlog::{Error, Log, Name, Presence, Snapshot};

@@ -1,7 +1,6 @@
 //! `ringlog stat`: a log, its writer and its readers; who is behind, since when, and what was lost.
 
-use crate::cli::{Stop, grouped, one_line, tell};
-use crate::operator::interval::interval;
+use crate::cli::{Stop, grouped, interval, one_line, tell};
 use crate::operator::screen::{Cell, Look, bytes, has_colour, moment, print, seconds, table};
 use crate::operator::view::{Reader, State, View, Watchlist, Writer, exit_on_fault};
 use crate::operator::which::{Logs, explain};

@@ -1,7 +1,7 @@
 //! `ringlog tail`: the last entries of a log, to the very end, and those that come.
 
-use crate::cli::{self, Stop, tell};
-use crate::operator::entries::{Printer, Shown, place, take};
+use crate::cli::{self, Stop, place, tell};
+use crate::operator::entries::{Printer, Shown, take};
 use crate::operator::which::OneLog;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use ringlog::{Log, Observer, Presence, Raw, Role, Start};

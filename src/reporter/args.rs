@@ -2,12 +2,11 @@
 
 #[cfg(feature = "compress")]
 use super::compress;
-use crate::cli::{EXIT_CODES, Exit, Failed, LogArgs, number};
+use crate::cli::{EXIT_CODES, Exit, Failed, LogArgs, Time, duration, number, place_or_resume};
 use clap::Parser;
 use ringlog::{Start, Wait};
 use ringlog_rows::Rotation;
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
 const EXAMPLES: &str = "\
@@ -71,8 +70,8 @@ pub struct Args {
     #[arg(long, value_name = "ROWS", value_parser = number)]
     pub count: Option<u64>,
     /// Where to begin: resume, oldest, newest, a position, or -N for the last N entries
-    #[arg(long, value_name = "WHERE", default_value = "resume", allow_hyphen_values = true)]
-    pub from: Begin,
+    #[arg(long, value_name = "WHERE", default_value = "resume", value_parser = place_or_resume, allow_hyphen_values = true)]
+    pub from: Start,
     /// How timestamps are written
     #[arg(long, value_name = "FORM", default_value = "ns")]
     pub time: Time,
@@ -91,14 +90,6 @@ pub struct Args {
     /// Say nothing but losses and errors
     #[arg(long, short)]
     pub quiet: bool,
-}
-
-/// `1ms`, `2s`; a bare number is milliseconds.
-fn duration(text: &str) -> Result<Duration, String> {
-    match text.parse() {
-        Ok(ms) => Ok(Duration::from_millis(ms)),
-        Err(_) => humantime::parse_duration(text).map_err(|e| format!("{e}, as in 1ms or 2s")),
-    }
 }
 
 /// Until when a file is added to.
@@ -139,28 +130,6 @@ fn reader(text: &str) -> Result<u8, String> {
     text.parse().ok().filter(|&id| id < 8).ok_or_else(|| "readers are 0 to 7".to_owned())
 }
 
-#[derive(Debug, Clone, Copy)]
-pub struct Begin(pub Start);
-
-impl FromStr for Begin {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Begin, String> {
-        let number = |digits: &str| {
-            digits.parse().map_err(|_| "resume, oldest, newest, a position, or -N".to_owned())
-        };
-        Ok(Begin(match text {
-            "resume" => Start::Resume,
-            "oldest" => Start::Oldest,
-            "newest" => Start::Newest,
-            _ => match text.strip_prefix('-') {
-                Some(digits) => Start::Last(number(digits)?),
-                None => Start::At(number(text)?),
-            },
-        }))
-    }
-}
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum IdleAs {
     /// Look without a pause: one core for the lowest latency
@@ -197,14 +166,6 @@ impl IdleAs {
             IdleAs::Block => Ok(Wait::Block(or(10))),
         }
     }
-}
-
-#[derive(Debug, Clone, Copy, clap::ValueEnum)]
-pub enum Time {
-    /// Nanoseconds since the Unix epoch
-    Ns,
-    /// 2026-01-31T09:30:00.123456789Z
-    Rfc3339,
 }
 
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]

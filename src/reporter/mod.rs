@@ -30,7 +30,7 @@ pub fn main() -> ExitCode {
 
 impl Reporter {
     fn run(mut self) -> anyhow::Result<()> {
-        let mut start = self.args.from.0;
+        let mut start = self.args.from;
         while let Some(log) = self.wait_for_log()? {
             match self.follow(&log, start) {
                 Ok(Ending::Done) => break,

@@ -1,11 +1,11 @@
 //! The arguments made ready, and what a run of the reporter has done so far.
 
-use super::args::{Args, RowsAs, Time, rotation};
+use super::args::{Args, RowsAs, rotation};
 #[cfg(feature = "compress")]
 use super::compress;
 use crate::cli::{self, Exit, Failed, Stop, put_up, tell};
 use ringlog::{Error, Name, Options, Raw, Reader, Wait};
-use ringlog_rows::{Format, Rotation, RowOptions, Rows, TimeFormat};
+use ringlog_rows::{Format, Rotation, RowOptions, Rows};
 use std::cell::Cell;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -65,10 +65,7 @@ impl Reporter {
             RowsAs::Csv => Format::Csv,
             RowsAs::Jsonl => Format::Jsonl,
         };
-        let time = match args.time {
-            Time::Ns => TimeFormat::Nanos,
-            Time::Rfc3339 => TimeFormat::Rfc3339,
-        };
+        let time = args.time.into();
         Ok(Reporter {
             name: args.log.name(),
             options: args.log.options()?,

@@ -19,8 +19,7 @@ fn source(directory: &Path) -> String {
 #[test]
 fn each_test_that_the_documents_name_is_there() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let folders = ["tests", "src", "crates"];
-    let source: String = folders.iter().map(|folder| source(&root.join(folder))).collect();
+    let source: String = ["tests", "src", "crates"].map(|name| source(&root.join(name))).concat();
     let text = fs::read_to_string(root.join("docs/reliability.md")).expect("the page");
     // A test's name is a sentence; nothing else in code style has so many words.
     let code = text.split('`').skip(1).step_by(2);

@@ -65,7 +65,7 @@ fn homes(place: &Place) -> [Home; 2] {
 
 fn assert_cut_short(ended: &Ended, program: &str, home: &Home) {
     let said = format!("{program}: {}: its file was cut short", home.shown);
-    ended.assert_told(6, &[&said, "remove the log"]);
+    ended.assert_says(6, &[&said, "remove the log"]);
 }
 
 #[test]

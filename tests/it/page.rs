@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// `ringlog page ...`, in the directory.
-fn report(place: &Place, args: &[&str]) -> Command {
+fn watch(place: &Place, args: &[&str]) -> Command {
     place.ringlog(&[&["page"], args].concat())
 }
 
@@ -112,7 +112,7 @@ fn the_page_tells_who_was_killed_and_who_was_stopped_and_what_the_log_says_they_
     let reporters = [0, 1, 2].map(|id| start(place.reporter(id, &["--quiet"])));
     (0..3).for_each(|id| until_longer(&place.output(id), 1000));
     let args = [&place.shm, "--for", "1h", "--every", "10ms", "-o", "page.html"];
-    let watching = start(report(&place, &args));
+    let watching = start(watch(&place, &args));
     until_it_watches(&watching);
     assert!(!place.file("page.html").exists());
 
@@ -209,7 +209,7 @@ fn whatever_things_are_called_the_page_shows_their_names_and_no_more() {
         (reader.position == 10).then_some(())
     });
     let path = format!("./d/{hostile}");
-    let ended = run(report(&place, &[&path, "--for", "100ms", "-o", "-"]));
+    let ended = run(watch(&place, &[&path, "--for", "100ms", "-o", "-"]));
     assert_eq!((ended.code(), ended.stderr.as_str()), (0, ""));
     let page = page(&ended.stdout);
     let shown = format!("./d/{}", hostile.replace(['\u{202e}', '\u{7}'], "\u{fffd}"));
@@ -230,7 +230,7 @@ fn a_log_that_is_deleted_ends_the_watch_and_the_page_says_so() {
     feed.append(10);
     for again in [false, true] {
         let args = [&place.shm, "--for", "1h", "--every", "10ms", "-o", "page.html"];
-        let watching = start(report(&place, &args));
+        let watching = start(watch(&place, &args));
         until_it_watches(&watching);
         match again {
             // Put in its place at once: it is never gone.
@@ -266,7 +266,7 @@ fn a_log_that_nobody_reads_makes_a_page_too_also_without_a_writer() {
     permissions.set_readonly(true);
     fs::set_permissions(&copy, permissions).unwrap();
     for log in [place.shm.as_str(), "./copy.log"] {
-        let ended = run(report(&place, &[log, "--for", "60ms", "--every", "20ms", "-o", "-"]));
+        let ended = run(watch(&place, &[log, "--for", "60ms", "--every", "20ms", "-o", "-"]));
         assert_eq!((ended.code(), ended.stderr.as_str()), (0, ""));
         let page = page(&ended.stdout);
         let headline = text(with_tag(&page, "h2")[0]);
@@ -282,7 +282,7 @@ fn ages_are_not_told_if_the_timestamps_are_none_of_appending() {
     feed.append(10);
     place.carry(0, &[]);
     feed.append(10);
-    let ended = run(report(&place, &[&place.shm, "--for", "60ms", "--every", "20ms", "-o", "-"]));
+    let ended = run(watch(&place, &[&place.shm, "--for", "60ms", "--every", "20ms", "-o", "-"]));
     assert_eq!(ended.code(), 0);
     let page = page(&ended.stdout);
     assert_eq!(cells(&page, 0)[1..4], ["gone", "10", "-"]);
@@ -312,7 +312,7 @@ fn a_latency_is_from_the_timestamp_of_the_newest_committed_entry_and_of_no_other
     for more in [10, 64] {
         // Two looks, one before and one after.
         let args = [&place.shm, "--for", "1h", "--every", "1h", "-o", "-"];
-        let watching = start(report(&place, &args));
+        let watching = start(watch(&place, &args));
         until_it_watches(&watching);
         append(0);
         let newest = append(700);
@@ -344,17 +344,17 @@ fn a_page_replaces_a_page_and_nothing_else_and_that_is_known_before_the_watch() 
     place.carry(0, &[]);
     let log = place.shm.as_str();
     let rows = fs::read(place.output(0)).unwrap();
-    let forever = |output: &str| report(&place, &[log, "--for", "1h", "-o", output]);
+    let forever = |output: &str| watch(&place, &[log, "--for", "1h", "-o", output]);
     assert_refuses(forever("output_0.csv"), 7, "output_0.csv: is there, and is no page");
     assert_eq!(fs::read(place.output(0)).unwrap(), rows);
     assert_refuses(forever("."), 7, ".: the page cannot be written");
     assert_refuses(forever("no/such/page.html"), 7, "no/such/page.html: the page cannot be");
     let missing = format!("{log}-missing");
-    let nowhere = report(&place, &[&missing, "--for", "1h", "-o", "no/such/page.html"]);
+    let nowhere = watch(&place, &[&missing, "--for", "1h", "-o", "no/such/page.html"]);
     assert_refuses(nowhere, 5, "no such log");
-    let briefly = |output: &str| report(&place, &[log, "--for", "20ms", "-o", output]);
+    let briefly = |output: &str| watch(&place, &[log, "--for", "20ms", "-o", output]);
     assert_refuses(briefly("/dev/full"), 7, "/dev/full: the page cannot be written");
-    let ended = run(report(&place, &[log, "--for", "1ms"]));
+    let ended = run(watch(&place, &[log, "--for", "1ms"]));
     assert!(ended.code() == 2 && ended.stderr.contains("at least 10ms"), "{ended:?}");
 
     let target = place.file("target.html");

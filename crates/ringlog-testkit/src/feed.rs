@@ -50,6 +50,11 @@ impl Feed {
         }
     }
 
+    /// The entry at a position, whether it is there or not.
+    pub fn sample(&self, position: u64) -> Sample {
+        Sample::at(position, self.salt)
+    }
+
     /// The same log, with another writer.
     pub fn next_writer(self) -> Feed {
         drop(self.writer);

@@ -92,17 +92,16 @@ impl Ended {
         self.status.code().unwrap_or_else(|| panic!("ended by a signal: {self:?}"))
     }
 
-    /// Asserts that it was refused: with this code, nothing on stdout, and one line that has all
-    /// these words.
+    /// Asserts that it was refused: as [`Ended::assert_says`], and nothing on stdout.
     #[track_caller]
     pub fn assert_refused(&self, code: i32, words: &[&str]) {
-        assert_eq!(self.stdout, "", "{self:?}");
-        self.assert_told(code, words);
+        assert_eq!(self.stdout, "", "{}", self.stderr);
+        self.assert_says(code, words);
     }
 
-    /// Asserts that it ended with this code and one line on stderr that has these words.
+    /// Asserts that it ended with this code, and said why in one line that has all these words.
     #[track_caller]
-    pub fn assert_told(&self, code: i32, words: &[&str]) {
+    pub fn assert_says(&self, code: i32, words: &[&str]) {
         assert_eq!(self.code(), code, "{self:?}");
         assert_eq!(self.stderr.lines().count(), 1, "{self:?}");
         for word in words {

@@ -1,7 +1,7 @@
 //! The logs themselves.
 
-use super::finding::{Level, Verdict, several};
 use super::look::{Doctor, Looked};
+use super::verdict::{Level, Verdict, several};
 use crate::cli::grouped;
 use crate::operator::screen::bytes;
 use crate::operator::view::{Reader, State, View};

@@ -1,8 +1,8 @@
 //! Room for logs: shared memory, limits, huge pages, swap.
 
-use super::finding::{Level, Verdict, several};
 use super::look::{Doctor, Looked};
 use super::machine::{Machine, Mount};
+use super::verdict::{Level, Verdict, several};
 use crate::cli::grouped;
 use crate::operator::screen::bytes;
 use crate::operator::view::View;

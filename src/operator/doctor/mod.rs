@@ -1,19 +1,19 @@
 //! `ringlog doctor`: what of this machine, its limits and its logs would hurt, each with a cure.
 //! Changes nothing.
 
-mod finding;
 mod logs;
 mod look;
 mod machine;
 mod memory;
 mod system;
+mod verdict;
 
 pub use look::Args;
 
 use crate::cli::{Exit, Failed};
 use crate::operator::screen::{has_colour, print, table};
-use finding::{Level, Verdict, several};
 use look::Doctor;
+use verdict::{Level, Verdict, several};
 
 pub fn run(args: Args) -> anyhow::Result<()> {
     let doctor = Doctor::new(&args)?;

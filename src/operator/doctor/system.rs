@@ -1,7 +1,7 @@
 //! The machine: kernel, clock, cores, other processes.
 
-use super::finding::{Level, Verdict};
 use super::look::Doctor;
+use super::verdict::{Level, Verdict};
 use crate::operator::view::{State, View};
 use std::path::Path;
 

@@ -1,6 +1,6 @@
 //! `--where`: which entries are wanted.
 
-use ringlog::{Column, Entry, Kind, Schema};
+use ringlog::{Column, Entry, Kind, Schema, until_nul};
 use ringlog_rows::Value as _;
 use std::cmp::Ordering;
 
@@ -136,10 +136,7 @@ impl Comparable {
             Kind::I64 | Kind::Timestamp | Kind::Decimal(_) => {
                 Comparable::Integer((bits as i64).into())
             }
-            Kind::Text(_) => {
-                let text = bytes.split(|&byte| byte == 0).next().unwrap_or_default();
-                Comparable::Text(text.to_vec())
-            }
+            Kind::Text(_) => Comparable::Text(until_nul(bytes).to_vec()),
             _ => Comparable::Integer(bits.into()),
         }
     }

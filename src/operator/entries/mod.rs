@@ -4,14 +4,14 @@
 mod condition;
 mod table;
 
-use crate::cli::{Exit, Failed, grouped, tell};
+use crate::cli::{Exit, Failed, Time, entries, tell};
 use clap::ValueEnum;
 use condition::{Condition, column};
-use ringlog::{Entry, Log, Observer, Polled, Raw, Role, Schema, Start};
+use ringlog::{Entry, Log, Observer, Polled, Raw, Role, Schema};
 use ringlog_rows::{Format, RowFormat, TimeFormat};
 use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
 use std::ops::Range;
-use table::{PAGE, Table, Time};
+use table::{PAGE, Table};
 
 /// Bytes that are written at once.
 const CHUNK: usize = 64 << 10;
@@ -42,20 +42,6 @@ enum Form {
     Csv,
     /// One JSON object a line
     Jsonl,
-}
-
-/// `oldest`, `newest`, a position, or `-N` for the last N entries.
-pub fn place(text: &str) -> Result<Start, String> {
-    let number =
-        |digits: &str| digits.parse().map_err(|_| "oldest, newest, a position, or -N".to_owned());
-    Ok(match text {
-        "oldest" => Start::Oldest,
-        "newest" => Start::Newest,
-        _ => match text.strip_prefix('-') {
-            Some(digits) => Start::Last(number(digits)?),
-            None => Start::At(number(text)?),
-        },
-    })
 }
 
 /// Writes entries to stdout.
@@ -236,9 +222,4 @@ pub fn take(
 
 fn tell_lost(Range { start, end }: Range<u64>) {
     tell(format_args!("ringlog: lost {start}..{end}, {}", entries(end - start)));
-}
-
-/// `1 entry`, `1,000 entries`.
-pub fn entries(count: u64) -> String {
-    format!("{} entr{}", grouped(count), if count == 1 { "y" } else { "ies" })
 }

@@ -1,21 +1,12 @@
 //! Entries as a table on a terminal, a page at a time.
 
-use crate::cli::one_line;
+use crate::cli::{Time, one_line};
 use crate::operator::screen::{Cell, Look, has_colour};
-use clap::ValueEnum;
 use ringlog::{Column, Entry, Kind, Schema};
 use ringlog_rows::{TimeFormat, Value as _};
 
 /// Rows that a table's columns are made wide enough for before the first is shown.
 pub const PAGE: usize = 100;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Time {
-    /// Nanoseconds since the Unix epoch
-    Ns,
-    /// 2026-01-31T09:30:00.123456789Z
-    Rfc3339,
-}
 
 /// Entries for the eye.
 pub struct Table {
@@ -43,10 +34,7 @@ pub enum Field {
 impl Table {
     pub fn new(schema: &Schema, time: Option<Time>) -> Table {
         let columns = schema.columns().to_vec();
-        let time = time.map(|time| match time {
-            Time::Ns => TimeFormat::Nanos,
-            Time::Rfc3339 => TimeFormat::Rfc3339,
-        });
+        let time = time.map(TimeFormat::from);
         Table {
             widths: vec![0; columns.len() + 1],
             dates: vec![None; columns.len() + 1],

@@ -9,8 +9,7 @@ mod scene;
 mod times;
 mod words;
 
-use crate::cli::{Exit, Failed, Stop, say_if_cut_short};
-use crate::operator::interval::interval;
+use crate::cli::{Exit, Failed, Stop, interval, say_if_cut_short};
 use crate::operator::screen::{bytes, print, seconds};
 use crate::operator::view::{View, Watched};
 use crate::operator::which::{OneLog, explain};

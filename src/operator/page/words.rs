@@ -3,7 +3,7 @@
 use super::recording::{Loss, Recording, Span, Spans, Track};
 use super::scene::{Ending, Scene};
 use super::times::Times;
-use crate::cli::grouped;
+use crate::cli::{entries, grouped};
 use crate::operator::screen::{moment, seconds};
 use crate::operator::view::State;
 use std::cmp::Reverse;
@@ -240,10 +240,6 @@ fn has_trouble(track: &Track) -> bool {
 
 fn least(track: &Track) -> f64 {
     track.headroom.least().map_or(1.0, |least| least.1)
-}
-
-fn entries(count: u64) -> String {
-    if count == 1 { "1 entry".to_owned() } else { format!("{} entries", grouped(count)) }
 }
 
 fn times_of(count: u64) -> String {

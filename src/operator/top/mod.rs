@@ -9,8 +9,7 @@ mod terminal;
 #[cfg(test)]
 mod tests;
 
-use crate::cli::{Exit, Failed, put_up};
-use crate::operator::interval::interval;
+use crate::cli::{Exit, Failed, interval, put_up};
 use crate::operator::screen::has_colour;
 use crate::operator::view::Watchlist;
 use crate::operator::which::Logs;

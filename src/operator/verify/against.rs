@@ -4,8 +4,7 @@
 use super::file::{End, FileRow, RowFile};
 use super::findings::Findings;
 use super::row::{Spelling, is_row, position_of, shorten};
-use crate::cli::grouped;
-use crate::operator::entries::entries;
+use crate::cli::{entries, grouped};
 use crate::operator::screen::print;
 use anyhow::Context as _;
 use ringlog::{Log, Observer, Polled, Raw, ReaderState, Start};

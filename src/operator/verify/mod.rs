@@ -5,8 +5,7 @@ mod file;
 mod findings;
 mod row;
 
-use crate::cli::{self, Exit, Failed, grouped, tell};
-use crate::operator::entries::entries;
+use crate::cli::{self, Exit, Failed, entries, grouped, tell};
 use crate::operator::screen::print;
 use crate::operator::which::OneLog;
 use against::{Against, Outcome};
