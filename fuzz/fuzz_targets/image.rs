@@ -74,8 +74,8 @@ impl Fuzzed {
             0 => 8 * (index % 9),
             1 => offset_of!(Header, writer) + 8 * (index % 7),
             2 => {
-                let line = offset_of!(Header, readers) + usize::from(which / 4) % 8 * 128;
-                line + index % 16 * 8
+                let line = offset_of!(Header, readers) + usize::from(which / 4) % 8 * size_of::<ReaderLine>();
+                line + index % 32 * 8
             }
             _ => {
                 // Stamps more often than records.
@@ -301,7 +301,7 @@ fuzz_target!(|data: &[u8]| {
         log.image.bytes[at + 8..][..entry].copy_from_slice(&record);
     }
     for id in 0..usize::from(data.byte() % 9) {
-        let line = offset_of!(Header, readers) + 128 * id;
+        let line = offset_of!(Header, readers) + size_of::<ReaderLine>() * id;
         let position = end.saturating_sub(u64::from(data.byte() % 40));
         log.image.set(8 + 8 * id, position);
         log.image.set(line + offset_of!(ReaderLine, commit_ns), 1);

@@ -241,7 +241,7 @@ fuzz_target!(|data: &[u8]| {
         let at = if which % 17 == 16 { 8 } else { line + 8 * (which % 17) };
         let word = match choice % 4 {
             0 => u64::from(data.byte()),
-            1 => image.word(line + 8 * (usize::from(data.byte()) % 16)),
+            1 => image.word(line + 8 * (usize::from(data.byte()) % 32)),
             2 => image.word(at).wrapping_add(u64::from(data.byte())).wrapping_sub(128),
             _ => data.odd_word(4),
         };
