@@ -21,7 +21,7 @@
 use fastrand::Rng;
 use nix::sys::signal::{Signal, raise};
 use nix::unistd::{Pid, alarm, gettid};
-use ringlog::layout::{Checkpoint, HEADER_SIZE, WRITING};
+use ringlog::layout::{Checkpoint, HEADER_SIZE, Header, ReaderLine, WRITING, WriterLine};
 use ringlog::{
     Error, Log, Observer, Pod, Polled, Raw, Reader, Recovered, Report, Role, Start, Turn, Writer,
     Zeroable, record,
@@ -37,6 +37,7 @@ use std::ffi::OsString;
 use std::fmt::Debug;
 use std::fs::{self, OpenOptions};
 use std::io::{self, BufRead as _, Write as _};
+use std::mem::offset_of;
 use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
@@ -48,8 +49,8 @@ use std::time::Duration;
 const D: u64 = 4;
 
 /// Where the header says in which boot the writer began, and which file reader 0 writes.
-const BOOT_ID: u64 = 0x120;
-const FILE: usize = 0x218;
+const BOOT_ID: u64 = (offset_of!(Header, writer) + offset_of!(WriterLine, boot_id)) as u64;
+const FILE: usize = offset_of!(Header, readers) + offset_of!(ReaderLine, output.file);
 
 /// Entries before the action: the ring is empty, part full, and wrapped.
 const STATES: [u64; 3] = [0, 2, 11];

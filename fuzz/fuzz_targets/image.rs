@@ -73,7 +73,12 @@ impl Fuzzed {
         match which % 4 {
             0 => 8 * (index % 9),
             1 => offset_of!(Header, writer) + 8 * (index % 7),
-            2 => reader_word(usize::from(which / 4), index),
+            2 if index < 128 => reader_word(usize::from(which / 4), index),
+            2 => {
+                let id = usize::from(which / 4) % READERS;
+                let line = offset_of!(Header, readers) + id * size_of::<ReaderLine>();
+                line + index % 32 * 8
+            }
             _ => {
                 // Stamps more often than records.
                 let word = if index < 128 { 0 } else { index % (self.slot / 8) * 8 };

@@ -13,10 +13,7 @@ pub fn tell(line: std::fmt::Arguments<'_>) {
 pub fn one_line(text: &str) -> String {
     let mut line = String::new();
     for char in text.chars() {
-        match char.is_control() {
-            true => line.extend(char.escape_default()),
-            false => line.push(char),
-        }
+        if char.is_control() { line.extend(char.escape_default()) } else { line.push(char) }
     }
     line
 }

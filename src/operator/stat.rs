@@ -129,9 +129,10 @@ pub fn run(args: Args) -> anyhow::Result<()> {
 
 /// A log, for a person.
 fn show(view: &View, colour: bool) -> String {
-    let where_ = match view.log[1..].contains('/') || !view.log.starts_with('/') {
-        true => "a file",
-        false => "shared memory",
+    let where_ = if view.log[1..].contains('/') || !view.log.starts_with('/') {
+        "a file"
+    } else {
+        "shared memory"
     };
     let age = |ns: u64| seconds(view.now_ns.saturating_sub(ns) as f64 / 1e9);
     let per_second = |rate: Option<f64>| rate.map(|rate| format!("{}/s", grouped(rate as u64)));

@@ -82,12 +82,11 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             show(&mut observer, end, || stop.requested(), &mut printer)?;
         }
     }
-    match args.follow {
-        true => follow(&log, &mut observer, &stop, &mut printer),
-        false => {
-            printer.finish()?;
-            show_unfinished(&log, &mut observer, &mut printer).map(drop)
-        }
+    if args.follow {
+        follow(&log, &mut observer, &stop, &mut printer)
+    } else {
+        printer.finish()?;
+        show_unfinished(&log, &mut observer, &mut printer).map(drop)
     }
 }
 
@@ -97,9 +96,8 @@ fn show(
     enough: impl Fn() -> bool,
     printer: &mut Printer,
 ) -> anyhow::Result<()> {
-    take(observer, to, enough, |position, record| match printer.wants(position, record) {
-        true => printer.entry(position, record),
-        false => Ok(()),
+    take(observer, to, enough, |position, record| {
+        if printer.wants(position, record) { printer.entry(position, record) } else { Ok(()) }
     })
 }
 

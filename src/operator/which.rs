@@ -60,10 +60,7 @@ impl Logs {
     /// What they are called.
     pub fn names(&self) -> anyhow::Result<Vec<Name>> {
         let all = self.logs.iter().map(|log| name(log)).collect::<Vec<_>>();
-        match all.is_empty() {
-            false => Ok(all),
-            true => Ok(Log::all()?),
-        }
+        if !all.is_empty() { Ok(all) } else { Ok(Log::all()?) }
     }
 
     /// Nobody said which.
@@ -74,9 +71,10 @@ impl Logs {
 
 /// `/engine` and `engine` are shared memory, `./engine` and `/var/lib/engine` files.
 pub fn name(text: &str) -> Name {
-    match text.strip_prefix('/').unwrap_or(text).contains('/') {
-        true => Name::File(PathBuf::from(text)),
-        false => Name::Shm(text.to_owned()),
+    if text.strip_prefix('/').unwrap_or(text).contains('/') {
+        Name::File(PathBuf::from(text))
+    } else {
+        Name::Shm(text.to_owned())
     }
 }
 

@@ -19,11 +19,10 @@ Examples:
   reporter 5 --format jsonl                 JSON Lines, into output_5.jsonl
   reporter 6 --rotate 1G,1h                 a new file at each gigabyte, and at least each hour
 ";
-const COMPRESSED: &str = match cfg!(feature = "compress") {
-    true => {
-        "  reporter 7 --rotate 1d --compress zstd    a new file each day, the finished ones compressed\n"
-    }
-    false => "",
+const COMPRESSED: &str = if cfg!(feature = "compress") {
+    "  reporter 7 --rotate 1d --compress zstd    a new file each day, the finished ones compressed\n"
+} else {
+    ""
 };
 
 /// Carry a ring log out to CSV or JSON Lines, each entry exactly once, across any number of kills.

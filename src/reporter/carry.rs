@@ -34,9 +34,10 @@ impl Reporter {
                 continue; // another file meanwhile, and what was taken is to be taken again
             }
             if left == Ending::Gone {
-                let alive = match report.source().has_writer() {
-                    true => ", though its writer lives and has been silent for a second",
-                    false => "",
+                let alive = if report.source().has_writer() {
+                    ", though its writer lives and has been silent for a second"
+                } else {
+                    ""
                 };
                 self.say(format_args!(
                     "{} was deleted; it is carried out to its end, {position}{alive}",
@@ -80,9 +81,10 @@ impl Reporter {
                     return Ok(Ending::Gone);
                 }
             }
-            match idle {
-                true => pause.wait_at_most(report.source(), report.due().min(LOOK)),
-                false => pause.reset(),
+            if idle {
+                pause.wait_at_most(report.source(), report.due().min(LOOK))
+            } else {
+                pause.reset()
             }
         }
     }

@@ -54,9 +54,10 @@ impl Reporter {
             "{rows} rows, {lost} lost, {:.1} s, {rate} rows/s",
             time.as_secs_f64()
         ));
-        match self.args.strict && self.lost > 0 {
-            true => Err(Failed(Exit::Lost, format!("{lost} entries were lost")).into()),
-            false => Ok(()),
+        if self.args.strict && self.lost > 0 {
+            Err(Failed(Exit::Lost, format!("{lost} entries were lost")).into())
+        } else {
+            Ok(())
         }
     }
 
@@ -107,12 +108,11 @@ impl Reporter {
             let stdout = Rows::stdout(log.schema(), self.rows_as)?;
             return Ok(Some(Export::new(reader, stdout, flush)?.0));
         };
-        let rows = match std::fs::metadata(path).is_ok_and(|it| it.file_type().is_fifo()) {
-            true => {
-                let Some(pipe) = self.wait_for_other_end(path)? else { return Ok(None) };
-                Rows::stream(pipe, log.schema(), self.rows_as)
-            }
-            false => Rows::file(path, log.schema(), self.rows_as),
+        let rows = if std::fs::metadata(path).is_ok_and(|it| it.file_type().is_fifo()) {
+            let Some(pipe) = self.wait_for_other_end(path)? else { return Ok(None) };
+            Rows::stream(pipe, log.schema(), self.rows_as)
+        } else {
+            Rows::file(path, log.schema(), self.rows_as)
         };
         let (report, notes) = Export::new(reader, rows, flush).map_err(output_failed)?;
         self.warn_all(&notes);

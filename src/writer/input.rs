@@ -17,13 +17,13 @@ pub struct Input<'a> {
 impl<'a> Input<'a> {
     /// What it is called, and itself.
     pub fn open(path: &Path, stop: &'a Stop) -> anyhow::Result<(String, Input<'a>)> {
-        let (name, file) = match path.as_os_str() == "-" {
-            true => ("stdin".to_owned(), io::stdin().as_fd().try_clone_to_owned().map(File::from)),
-            // Without waiting for the other end of a named pipe: `read` waits, and can be stopped.
-            false => (
+        let (name, file) = if path.as_os_str() == "-" {
+            ("stdin".to_owned(), io::stdin().as_fd().try_clone_to_owned().map(File::from))
+        } else {
+            (
                 path.display().to_string(),
                 File::options().read(true).custom_flags(nix::libc::O_NONBLOCK).open(path),
-            ),
+            )
         };
         let file = file.with_context(|| format!("{name}: cannot be read"))?;
         Ok((name, Input { file, stop }))

@@ -416,9 +416,9 @@ fn hostile(image: &[u8]) -> Vec<Vec<u8>> {
         all.push(image);
     };
     // But for the magic, without which nobody looks further.
-    let words: Vec<usize> = (0..0x600).step_by(8).filter(|&at| at != 0x80).collect();
+    let words: Vec<usize> = (0..0xC00).step_by(8).filter(|&at| at != 0x80).collect();
     // The lines of readers that nobody has been are looked at as a whole.
-    let of_nobody = (0x200..0x600).filter(|at| (at - 0x200) / 0x80 != READER);
+    let of_nobody = (0x400..0xC00).filter(|at| (at - 0x400) / 0x100 != READER);
     let of_nobody: BTreeSet<_> = of_nobody.collect();
     for &at in words.iter().filter(|at| !of_nobody.contains(at)) {
         for value in [0, u64::MAX, i64::MAX as u64] {
@@ -432,13 +432,13 @@ fn hostile(image: &[u8]) -> Vec<Vec<u8>> {
     };
     for _ in 0..100 {
         // What describes the log is left as it is: the rest is believed only then.
-        let owned = words.iter().filter(|&&at| !(0x80..0x100).contains(&at));
+        let owned = words.iter().filter(|&&at| !(0x80..0x110).contains(&at));
         put(&owned.map(|&at| (at, next())).collect::<Vec<_>>());
     }
     let all_ones: Vec<_> =
-        words.iter().filter(|&&at| at >= 0x100).map(|&at| (at, u64::MAX)).collect();
+        words.iter().filter(|&&at| at >= 0x110).map(|&at| (at, u64::MAX)).collect();
     put(&all_ones);
-    for length in [0x88, 0x600, 0x1000, image.len() - 1] {
+    for length in [0x88, 0xC00, 0x2000, image.len() - 1] {
         all.push(image[..length].to_vec());
     }
     all

@@ -73,12 +73,11 @@ impl Doctor {
         let shm = machine.path("dev/shm");
         let (mut names, mut directories) = (Vec::new(), BTreeSet::new());
         for text in &args.logs {
-            match Path::new(text).is_dir() {
-                true => {
-                    names.extend(Log::all_in(Path::new(text))?);
-                    directories.insert(PathBuf::from(text));
-                }
-                false => names.push(name(text)),
+            if Path::new(text).is_dir() {
+                names.extend(Log::all_in(Path::new(text))?);
+                directories.insert(PathBuf::from(text));
+            } else {
+                names.push(name(text))
             }
         }
         if args.logs.is_empty() {

@@ -57,12 +57,11 @@ impl Doctor {
             }
         );
         let found = Verdict::ok(what, found);
-        let larger = match self.machine.is_container() || room.size <= OF_A_CONTAINER {
-            true => {
-                "docker and podman run --shm-size=1g; compose shm_size: 1g; in Kubernetes an \
-                 emptyDir with medium: Memory mounted at /dev/shm; or --ipc=host"
-            }
-            false => "mount -o remount,size=SIZE /dev/shm, or remove what `ringlog list` shows",
+        let larger = if self.machine.is_container() || room.size <= OF_A_CONTAINER {
+            "docker and podman run --shm-size=1g; compose shm_size: 1g; in Kubernetes an \
+             emptyDir with medium: Memory mounted at /dev/shm; or --ipc=host"
+        } else {
+            "mount -o remount,size=SIZE /dev/shm, or remove what `ringlog list` shows"
         };
         all.push(match room {
             _ if room.inodes_free == Some(0) => {
@@ -188,13 +187,14 @@ impl Doctor {
         let Some(limit) = limit else { return Verdict::ok(what, "without a limit") };
         let largest = bytes(self.largest());
         let found = format!("{} (ulimit -l); the largest log has {largest}", bytes(limit));
-        match self.largest() > limit {
-            true => Verdict::ok(what, found).but(
+        if self.largest() > limit {
+            Verdict::ok(what, found).but(
                 Level::Note,
                 "LimitMEMLOCK=infinity of the service, or memlock in /etc/security/limits.d; else \
-                 --lock is refused",
-            ),
-            false => Verdict::ok(what, found),
+             --lock is refused",
+            )
+        } else {
+            Verdict::ok(what, found)
         }
     }
 

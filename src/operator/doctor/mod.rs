@@ -18,15 +18,12 @@ use verdict::{Level, Verdict, several};
 pub fn run(args: Args) -> anyhow::Result<()> {
     let doctor = Doctor::new(&args)?;
     let findings = doctor.findings();
-    let text = match args.json {
-        true => {
-            let lines: Result<Vec<_>, _> = findings.iter().map(serde_json::to_string).collect();
-            lines?.into_iter().map(|line| line + "\n").collect()
-        }
-        false => {
-            let rows: Vec<_> = findings.iter().map(Verdict::row).collect();
-            table(&rows, has_colour())
-        }
+    let text = if args.json {
+        let lines: Result<Vec<_>, _> = findings.iter().map(serde_json::to_string).collect();
+        lines?.into_iter().map(|line| line + "\n").collect()
+    } else {
+        let rows: Vec<_> = findings.iter().map(Verdict::row).collect();
+        table(&rows, has_colour())
     };
     print(&text)?;
     match findings.iter().filter(|finding| finding.level == Level::Bad).count() {

@@ -41,13 +41,12 @@ impl Doctor {
         }
         let others = self.machine.read(format!("{path}/available_clocksource"));
         let found = Verdict::ok(what, format!("{source}: each timestamp is a system call"));
-        let cure = match others.is_ok_and(|all| all.split(' ').any(|it| it == "tsc")) {
-            true => format!("echo tsc >/{path}/current_clocksource"),
-            false => {
-                "clocksource=tsc tsc=reliable on the kernel's command line, if the processor's \
-                      TSC can be relied on (`dmesg | grep -i tsc` says why the kernel does not)"
-                    .to_owned()
-            }
+        let cure = if others.is_ok_and(|all| all.split(' ').any(|it| it == "tsc")) {
+            format!("echo tsc >/{path}/current_clocksource")
+        } else {
+            "clocksource=tsc tsc=reliable on the kernel's command line, if the processor's \
+                  TSC can be relied on (`dmesg | grep -i tsc` says why the kernel does not)"
+                .to_owned()
         };
         found.but(Level::Warn, cure)
     }
@@ -103,13 +102,14 @@ impl Doctor {
             return Verdict::unknown(what, "/proc does not say how many");
         };
         let found = format!("{cores} for this shell; {attached} writers and readers live");
-        match attached > cores {
-            true => Verdict::ok(what, found).but(
+        if attached > cores {
+            Verdict::ok(what, found).but(
                 Level::Note,
                 "none needed if readers sleep or block (reporter --idle); those that spin take a \
-                 core each",
-            ),
-            false => Verdict::ok(what, found),
+             core each",
+            )
+        } else {
+            Verdict::ok(what, found)
         }
     }
 

@@ -66,10 +66,8 @@ impl Shown {
         let conditions = self.conditions.iter().map(|text| Condition::parse(text, schema));
         let conditions = conditions.collect::<Result<_, _>>().map_err(usage("--where"))?;
         let picked = self.picked(schema).map_err(usage("--columns"))?;
-        let form = self.output.unwrap_or(match io::stdout().is_terminal() {
-            true => Form::Table,
-            false => Form::Csv,
-        });
+        let form =
+            self.output.unwrap_or(if io::stdout().is_terminal() { Form::Table } else { Form::Csv });
         let time = match self.time {
             Some(Time::Rfc3339) => TimeFormat::Rfc3339,
             _ => TimeFormat::Nanos,
@@ -115,9 +113,10 @@ impl Printer {
         match &mut self.rows {
             Rows::Table(table) => {
                 let row = table.row(position, entry);
-                match self.begun {
-                    true => table.show(row, &mut self.out),
-                    false => table.page.push(row),
+                if self.begun {
+                    table.show(row, &mut self.out)
+                } else {
+                    table.page.push(row)
                 }
                 if table.page.len() >= PAGE {
                     self.begin();
@@ -176,14 +175,13 @@ impl Printer {
     pub fn unfinished(&mut self, log: &Log, position: u64, entry: Entry<'_>) -> anyhow::Result<()> {
         if let Rows::Table(table) = &mut self.rows {
             let row = table.row(position, entry);
-            match self.begun {
-                true => table.unfinished(row, &mut self.out),
-                false => {
-                    table.page.push(row);
-                    let at = table.page.len() - 1;
-                    table.mark = Some(at);
-                    self.begin();
-                }
+            if self.begun {
+                table.unfinished(row, &mut self.out)
+            } else {
+                table.page.push(row);
+                let at = table.page.len() - 1;
+                table.mark = Some(at);
+                self.begin();
             }
             return self.write();
         }

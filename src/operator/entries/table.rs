@@ -89,10 +89,7 @@ impl Table {
         }
         self.head(out);
         for (i, row) in page.into_iter().enumerate() {
-            match self.mark == Some(i) {
-                true => self.unfinished(row, out),
-                false => self.show(row, out),
-            }
+            if self.mark == Some(i) { self.unfinished(row, out) } else { self.show(row, out) }
         }
     }
 

@@ -223,9 +223,10 @@ fn places(losses: &[Loss], times: &Times) -> String {
         1 => String::new(),
         count => format!(" at {count} times"),
     };
-    match from == to {
-        true => format!("{several}, at {from}"),
-        false => format!("{several}, from {from} to {to}"),
+    if from == to {
+        format!("{several}, at {from}")
+    } else {
+        format!("{several}, from {from} to {to}")
     }
 }
 
