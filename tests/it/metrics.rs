@@ -147,8 +147,8 @@ fn what_is_told_of_a_log_its_writer_and_its_readers_is_so() {
     assert_eq!(of_log("log_created_timestamp_seconds"), created as f64 / 1e9);
     assert_eq!(of_log("writer_attached_timestamp_seconds"), attached as f64 / 1e9);
     // The entries of this log say that they are from the year 1970.
-    let newest = feed.sample(139).time.as_nanos();
-    assert_eq!(of_log("last_entry_timestamp_seconds"), newest as f64 / 1e9);
+    let newest = feed.sample(139).time.as_nanos() / 1_000_000; // told to the millisecond
+    assert_eq!((of_log("last_entry_timestamp_seconds") * 1e3).round(), newest as f64);
     let id = format!("ringlog_log_info{{log=\"{log}\",id=\"{:032x}\"}}", feed.log.id());
     assert_eq!(samples.get(&id), 1.0);
 
