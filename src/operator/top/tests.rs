@@ -482,7 +482,8 @@ fn victim() {
 #[track_caller]
 fn assert_restored(order: &str, says: &str, code: &str) {
     let this = std::env::current_exe().unwrap();
-    let victim = format!("{} --exact top::tests::victim --nocapture", this.display());
+    let (_, module) = module_path!().split_once("::").unwrap();
+    let victim = format!("{} --exact {module}::victim --nocapture", this.display());
     let line = format!("stty -g; {victim}; echo code $?; stty -g");
     // A terminal of its own.
     let mut script = Command::new("script");
