@@ -29,22 +29,25 @@ def value_text(kind, record, offset):
     return float_text(value, kind) if kind in ("f32", "f64") else str(value).lower()
 
 def rows(log):
-    if len(log) < 0x1000 or log[0x80:0x90] != b"RINGLOG1\1\0\0\0\0\0\0\0":
-        sys.exit("not a log of format 1")
+    if len(log) < 0x2000 or log[0x80:0x90] != b"RINGLOG1\2\0\0\0\0\0\0\0":
+        sys.exit("not a log of format 2")
+    arena, inline, gates, _, role, _, base = struct.unpack_from("<7Q", log, 0xC8)
+    if arena or inline or gates or role or base:
+        sys.exit("it needs what this script does not know")
     capacity, slot_size, entry_size, _, _, _, schema_len = struct.unpack_from("<7Q", log, 0x90)
     used = 8 + (entry_size + 7) // 8 * 8
     stride = 1 << (used - 1).bit_length() if used <= 4096 else (used + 4095) // 4096 * 4096
     if (capacity < 2 or capacity & (capacity - 1) or not entry_size or slot_size != stride
-            or len(log) != 0x1000 + capacity * slot_size or schema_len > 2560):
+            or len(log) != 0x2000 + capacity * slot_size or schema_len > 2560):
         sys.exit("sizes that do not fit each other")
-    lines = log[0x600:0x600 + schema_len].decode().split("\n")[:-1]
+    lines = log[0xC00:0xC00 + schema_len].decode().split("\n")[:-1]
     columns = [(name, kind, int(offset)) for name, kind, offset in (line.split(" ") for line in lines)]
     yield ",".join(["seq"] + [name for name, _, _ in columns])
     words = memoryview(log).cast("Q")  # an index is one aligned load of 8 bytes
-    stamps = enumerate(words[0x200::slot_size // 8].tolist())
+    stamps = enumerate(words[0x400::slot_size // 8].tolist())
     end = max((s for i, s in stamps if s < 1 << 62 and (s - 1) % capacity == i), default=0)
     for position in range(max(0, end - capacity), end):
-        at = 0x1000 + position % capacity * slot_size
+        at = 0x2000 + position % capacity * slot_size
         if words[at // 8] == position + 1:
             record = log[at + 8:at + 8 + entry_size]
             if words[at // 8] == position + 1:  # the second look: the copy is of this entry

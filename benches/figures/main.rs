@@ -25,6 +25,7 @@
 
 mod append;
 mod common;
+mod counted;
 mod report;
 mod round_trip;
 mod start;
@@ -39,6 +40,8 @@ fn main() -> Result<()> {
     match args.split_first() {
         Some((role, rest)) if role == append::FOLLOW => return append::follow(rest),
         Some((role, rest)) if role == wait::SLEEP => return wait::sleep(rest),
+        // scripts/instructions counts what this does.
+        Some((role, rest)) if role == counted::COUNTED => return counted::run(rest),
         _ => {}
     }
     // `cargo test --all-targets` runs this too, and has no use for figures.

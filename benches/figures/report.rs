@@ -1,4 +1,4 @@
-//! *report*: a ring of a million of the writer's ticks, full, carried out by the loop of the
+//! *report*: a ring of a million of the writer's ticks, full, exported by the loop of the
 //! reporter to a new CSV file in memory, commits and all; the columns are known at run time only.
 //! Beside, in turn, four ways to come by the same bytes:
 //!
@@ -15,11 +15,11 @@
 //! *eight reporters*: the program, eight times beside a writer, on all cores, with a ring of 1024
 //! and polls of 1 ms: the highest rate of several at which none of them lost an entry.
 
-use crate::common::{Figure, Result, Scratch, note, per_operation};
-use ringlog::sink::{RowOptions, Rows};
+use super::common::{Figure, Result, Scratch, note, per_operation};
 use ringlog::{
-    Decimal, Log, Pod, Polled, Raw, Report, Start, Text, Timestamp, Turn, Zeroable, record,
+    Decimal, Log, Pod, Polled, Raw, Reader, Report, Start, Text, Timestamp, Turn, Zeroable, record,
 };
+use ringlog_rows::{RowOptions, Rows};
 use serde::Serialize;
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -126,7 +126,7 @@ pub fn run() -> Result<()> {
 
     let reported = || {
         let mut report = begin(&scratch.log, &path);
-        let time = per_operation(ROWS, || carry_out(&mut report));
+        let time = per_operation(ROWS, || export(&mut report));
         drop(report);
         check(&path, &expected);
         time
@@ -154,7 +154,7 @@ pub fn run() -> Result<()> {
         expected.len() / rows.len()
     ));
     beside("  compiled", "bare: ring to file, compiled for the record", Some(1.3), &mut || {
-        let time = per_operation(ROWS, || carry_out_compiled(&scratch.log, &path));
+        let time = per_operation(ROWS, || export_compiled(&scratch.log, &path));
         check(&path, &expected);
         time
     });
@@ -184,19 +184,21 @@ fn check(path: &Path, expected: &[u8]) {
     fs::remove_file(path).expect("the file");
 }
 
-fn begin(log: &Log, path: &Path) -> Report<Rows> {
+type Exported = Report<Reader<Raw>, Rows>;
+
+fn begin(log: &Log, path: &Path) -> Exported {
     let reader = log.reader_from::<Raw>(0, Start::Oldest).expect("the reader");
-    let (options, flush) = (RowOptions::default(), Duration::from_millis(10));
-    let report = Report::to_file(reader, path, options, flush);
+    let rows = Rows::file(path, log.schema(), RowOptions::default());
+    let report = Report::new(reader, rows, Duration::from_millis(10));
     let (report, notes) = report.expect("a new file");
     assert_eq!(notes, [""; 0]);
     report
 }
 
-fn carry_out(report: &mut Report<Rows>) {
+fn export(report: &mut Exported) {
     while report.turn(u64::MAX).expect("room for the file") == Turn::Busy {}
-    report.carry_out().expect("room for the file");
-    assert_eq!((report.rows(), report.lost()), (ROWS, 0));
+    report.export().expect("room for the file");
+    assert_eq!((report.entries(), report.lost()), (ROWS, 0));
 }
 
 const HEADER: &[u8] = b"seq,time,symbol,bid,ask,bid_size,ask_size\n";
@@ -209,7 +211,7 @@ fn format(ticks: &[Tick], mut into: Vec<u8>) -> Vec<u8> {
     into
 }
 
-fn carry_out_compiled(log: &Log, path: &Path) {
+fn export_compiled(log: &Log, path: &Path) {
     let mut reader = log.reader_from::<Tick>(1, Start::Oldest).expect("the reader");
     let mut file = File::create(path).expect("a file");
     let mut text = Vec::with_capacity(2 * CHUNK);

@@ -28,11 +28,11 @@ _ringlog() {
             ringlog,metrics)
                 cmd="ringlog__subcmd__metrics"
                 ;;
+            ringlog,page)
+                cmd="ringlog__subcmd__page"
+                ;;
             ringlog,reader)
                 cmd="ringlog__subcmd__reader"
-                ;;
-            ringlog,report)
-                cmd="ringlog__subcmd__report"
                 ;;
             ringlog,rm)
                 cmd="ringlog__subcmd__rm"
@@ -62,7 +62,7 @@ _ringlog() {
 
     case "${cmd}" in
         ringlog)
-            opts="-h -V --help --version list stat top metrics tail dump verify report schema reader rm doctor"
+            opts="-h -V --help --version list stat top metrics tail dump verify page schema reader rm doctor"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -187,39 +187,7 @@ _ringlog() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        ringlog__subcmd__reader)
-            opts="-h --help set"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        ringlog__subcmd__reader__subcmd__set)
-            opts="-h --owner --help"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                --owner)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        ringlog__subcmd__report)
+        ringlog__subcmd__page)
             opts="-o -h --owner --for --every --output --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -243,6 +211,38 @@ _ringlog() {
                     return 0
                     ;;
                 -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ringlog__subcmd__reader)
+            opts="-h --help set"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ringlog__subcmd__reader__subcmd__set)
+            opts="-h --owner --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --owner)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

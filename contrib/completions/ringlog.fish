@@ -33,7 +33,7 @@ complete -c ringlog -n "__fish_ringlog_needs_command" -f -a "metrics" -d 'The me
 complete -c ringlog -n "__fish_ringlog_needs_command" -f -a "tail" -d 'The last entries of a log, and those that come'
 complete -c ringlog -n "__fish_ringlog_needs_command" -f -a "dump" -d 'The entries of a log, or some of them'
 complete -c ringlog -n "__fish_ringlog_needs_command" -f -a "verify" -d 'Look at every word of a log, and at files of its rows, and say what is wrong where'
-complete -c ringlog -n "__fish_ringlog_needs_command" -f -a "report" -d 'A page of what a log, its writer and its readers did for a while: for one who was not there'
+complete -c ringlog -n "__fish_ringlog_needs_command" -f -a "page" -d 'A page of what a log, its writer and its readers did for a while: for one who was not there'
 complete -c ringlog -n "__fish_ringlog_needs_command" -f -a "schema" -d 'What the entries of a log are made of'
 complete -c ringlog -n "__fish_ringlog_needs_command" -f -a "reader" -d 'Put a reader elsewhere in its log'
 complete -c ringlog -n "__fish_ringlog_needs_command" -f -a "rm" -d 'Remove logs, unless a living process holds a claim on them'
@@ -80,11 +80,11 @@ complete -c ringlog -n "__fish_ringlog_using_subcommand verify" -l owner -d 'Bel
 complete -c ringlog -n "__fish_ringlog_using_subcommand verify" -l against -d 'CSV or JSON Lines that a reporter has written' -r -F
 complete -c ringlog -n "__fish_ringlog_using_subcommand verify" -l limit -d 'Tell so many findings, and count the others' -r
 complete -c ringlog -n "__fish_ringlog_using_subcommand verify" -s h -l help -d 'Print help'
-complete -c ringlog -n "__fish_ringlog_using_subcommand report" -l owner -d 'Believe a log that belongs to this user (name or id), not only yours and root\'s' -r
-complete -c ringlog -n "__fish_ringlog_using_subcommand report" -l for -d 'How long to watch: 60s, 1h' -r
-complete -c ringlog -n "__fish_ringlog_using_subcommand report" -l every -d 'How often to look' -r
-complete -c ringlog -n "__fish_ringlog_using_subcommand report" -s o -l output -d 'The page, `-` for stdout; one that is there already is replaced when the watch is over' -r -F
-complete -c ringlog -n "__fish_ringlog_using_subcommand report" -s h -l help -d 'Print help'
+complete -c ringlog -n "__fish_ringlog_using_subcommand page" -l owner -d 'Believe a log that belongs to this user (name or id), not only yours and root\'s' -r
+complete -c ringlog -n "__fish_ringlog_using_subcommand page" -l for -d 'How long to watch: 60s, 1h' -r
+complete -c ringlog -n "__fish_ringlog_using_subcommand page" -l every -d 'How often to look' -r
+complete -c ringlog -n "__fish_ringlog_using_subcommand page" -s o -l output -d 'The page, `-` for stdout; one that is there already is replaced when the watch is over' -r -F
+complete -c ringlog -n "__fish_ringlog_using_subcommand page" -s h -l help -d 'Print help'
 complete -c ringlog -n "__fish_ringlog_using_subcommand schema" -l owner -d 'Believe a log that belongs to this user (name or id), not only yours and root\'s' -r
 complete -c ringlog -n "__fish_ringlog_using_subcommand schema" -l declare -d 'As `writer --schema` takes it'
 complete -c ringlog -n "__fish_ringlog_using_subcommand schema" -l rust -d 'As a struct in Rust'

@@ -9,12 +9,12 @@
 
 use libfuzzer_sys::fuzz_target;
 use ringlog::layout::{HEADER_SIZE, Header, READERS, ReaderLine};
-use ringlog::sink::RowOptions;
 use ringlog::{
-    Decimal, Log, Observer, Pod, Polled, Raw, Reader, Report, Schema, Start, TimeFormat, Timestamp,
-    Turn, Writer, Zeroable, record,
+    Decimal, Log, Observer, Pod, Polled, Raw, Reader, Report, Schema, Start, Timestamp, Turn,
+    Writer, Zeroable, record,
 };
 use ringlog_fuzz::{Bytes, Image, bounded, directory, slot_size};
+use ringlog_rows::{RowOptions, Rows, TimeFormat};
 use std::fs;
 use std::mem::offset_of;
 use std::ops::Range;
@@ -145,7 +145,7 @@ fn read(log: &Fuzzed, held: &mut Held, most: u64) {
         let passed = match held.reader.poll() {
             Polled::Entry { position, record } => {
                 assert_eq!(position, before);
-                log.assert_there(position, record);
+                log.assert_there(position, record.columns);
                 before + 1
             }
             Polled::Lost(Range { start, end }) => {
@@ -169,7 +169,7 @@ fn observe(log: &Fuzzed, observer: &mut Observer<Raw>) -> Vec<u64> {
         let passed = match observer.poll() {
             Polled::Entry { position, record } => {
                 assert_eq!(position, before);
-                log.assert_there(position, record);
+                log.assert_there(position, record.columns);
                 seen.push(position);
                 before + 1
             }
@@ -238,8 +238,9 @@ fn report(log: &Fuzzed, reader: Reader<Raw>, time: TimeFormat) {
     let options = RowOptions { time, ..RowOptions::default() };
     let (end, from) = (reader.attached().end, reader.position());
     let resumed = reader.attached().start == Start::Resume;
-    let (mut report, _) = Report::to_file(reader, &path, options, Duration::MAX).unwrap();
-    let begin = report.reader().position();
+    let rows = Rows::file(&path, reader.schema(), options);
+    let (mut report, _) = Report::new(reader, rows, Duration::MAX).unwrap();
+    let begin = report.source().position();
     // A file it had under this name is gone, and what it had is written again; no such thing
     // comes of beginning elsewhere.
     assert!(begin == from || resumed && begin < from);
@@ -253,11 +254,11 @@ fn report(log: &Fuzzed, reader: Reader<Raw>, time: TimeFormat) {
             true
         }
     });
-    report.carry_out().unwrap();
-    let (rows, last) = (report.rows(), report.reader().position());
-    assert_eq!(report.committed_rows(), rows);
-    assert_eq!(report.reader().committed().position, last);
-    let skipped = report.reader().attached().start != Start::Resume;
+    report.export().unwrap();
+    let (rows, last) = (report.entries(), report.source().position());
+    assert_eq!(report.committed_entries(), rows);
+    assert_eq!(report.source().committed().position, last);
+    let skipped = report.source().attached().start != Start::Resume;
     let first = if skipped { last - rows - lost } else { begin };
     assert!(first >= begin);
     assert_eq!(rows + lost, last - first, "rows and losses are what was passed");

@@ -4,14 +4,11 @@
 //! Input: a byte for the columns; the CSV.
 #![no_main]
 
-#[allow(dead_code)] // the writer's progress
-#[path = "../../src/bin/writer/rows.rs"]
-mod rows;
-
 use libfuzzer_sys::fuzz_target;
 use ringlog::Schema;
 use ringlog_fuzz::Bytes;
-use rows::Rows;
+use ringlog_rows::Value as _;
+use ringlog_tools::input::Rows;
 
 const SCHEMAS: [&str; 4] = [
     "a:u8",
@@ -47,7 +44,7 @@ fuzz_target!(|data: &[u8]| {
     bound.unwrap();
 
     for (line, fields) in naive {
-        let row = rows.next();
+        let row = rows.record();
         let expected = record(&schema, &found, &header, &fields);
         match (row, expected) {
             (Ok(Some(record)), Ok(expected)) => assert_eq!(record, expected, "line {line}"),
@@ -60,7 +57,7 @@ fuzz_target!(|data: &[u8]| {
             (row, expected) => panic!("line {line}: {row:?}, not {expected:?}"),
         }
     }
-    assert!(rows.next().unwrap().is_none());
+    assert!(rows.record().unwrap().is_none());
 });
 
 /// The record of a row, or how its refusal goes on behind the line.

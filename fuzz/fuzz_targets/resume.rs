@@ -9,9 +9,9 @@
 
 use libfuzzer_sys::fuzz_target;
 use ringlog::layout::Header;
-use ringlog::sink::{Format, RowOptions};
-use ringlog::{Error, Log, Raw, Report, Schema, Start, TimeFormat, Turn, Writer};
+use ringlog::{Error, Log, Raw, Report, Schema, Start, Turn, Writer};
 use ringlog_fuzz::{Bytes, Image, bounded, directory};
+use ringlog_rows::{Format, RowOptions, Rows, TimeFormat};
 use std::fs::{self, File};
 use std::io::Write;
 use std::mem::offset_of;
@@ -89,21 +89,21 @@ fn carry(
     limit: u64,
 ) -> ringlog::Result<Carried> {
     let reader = log.reader_from::<Raw>(0, start)?;
-    let options = RowOptions { format, time, sync: false };
-    let (mut report, _) = Report::to_file(reader, path, options, Duration::MAX)?;
-    let begun = report.reader().position();
-    let settles = matches!(report.reader().attached().start, Start::Oldest | Start::Last(_));
+    let rows = Rows::file(path, log.schema(), RowOptions { format, time, sync: false });
+    let (mut report, _) = Report::new(reader, rows, Duration::MAX)?;
+    let begun = report.source().position();
+    let settles = matches!(report.source().attached().start, Start::Oldest | Start::Last(_));
     let mut lost = Vec::<Range<u64>>::new();
-    bounded("report", 200, || match report.turn(limit - report.rows()).unwrap() {
+    bounded("report", 200, || match report.turn(limit - report.entries()).unwrap() {
         Turn::Idle => false,
-        Turn::Busy => report.rows() < limit,
+        Turn::Busy => report.entries() < limit,
         Turn::Lost(range) => {
             lost.push(range);
             true
         }
     });
-    report.carry_out().unwrap();
-    let (to, rows) = (report.reader().position(), report.rows());
+    report.export().unwrap();
+    let (to, rows) = (report.source().position(), report.entries());
     let passed = rows + lost.iter().map(|range| range.end - range.start).sum::<u64>();
     // One that begins at the oldest entry does so at what is the oldest in its first turn.
     let from = if settles { to - passed } else { begun };

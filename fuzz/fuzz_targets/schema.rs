@@ -6,8 +6,9 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use ringlog::{Kind, Schema, TimeFormat};
+use ringlog::{Kind, Schema};
 use ringlog_fuzz::{Bytes, is_schema};
+use ringlog_rows::{TimeFormat, Value as _};
 
 fuzz_target!(|data: &[u8]| {
     let mut data = Bytes(data);

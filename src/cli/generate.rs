@@ -17,7 +17,7 @@ pub fn if_asked(command: Command) {
     match generate(command, Path::new(&directory)) {
         Ok(()) => std::process::exit(0),
         Err(e) => {
-            super::tell(format_args!("{}: {e}", directory.display()));
+            super::words::tell(format_args!("{}: {e}", directory.display()));
             std::process::exit(1);
         }
     }

@@ -1,7 +1,6 @@
 //! `ringlog`: what an operator wants to know of logs and their readers. Looks only, but for the
 //! commands that say what they change.
 
-mod against;
 mod doctor;
 mod dump;
 mod entries;

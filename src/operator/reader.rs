@@ -1,6 +1,6 @@
 //! `ringlog reader N set`: puts a reader elsewhere. Takes that reader's claim, and stores.
 
-use crate::operator::entries::{entries, place};
+use crate::cli::{entries, place};
 use crate::operator::screen::print;
 use crate::operator::which::OneLog;
 use ringlog::{Raw, ReaderState, Start};

@@ -1,7 +1,6 @@
 //! `ringlog rm`: removes logs, but none that anybody has a claim on. Asks nothing.
 
-use crate::cli::{Failed, tell};
-use crate::operator::entries::entries;
+use crate::cli::{Exit, Failed, entries, tell};
 use crate::operator::screen::print;
 use crate::operator::which::{Owner, explain, name};
 use ringlog::{Error, Log, Name, Presence, Snapshot};
@@ -47,7 +46,7 @@ fn remove(name: &Name, args: &Args) -> anyhow::Result<()> {
         Err(e @ (Error::Version { .. } | Error::Geometry { .. } | Error::Schema { .. })) => {
             if !args.force {
                 let why = format!("{e}; who has a claim on it cannot be told, --force removes it");
-                return Err(Failed(6, why).into());
+                return Err(Failed(Exit::Unusable, why).into());
             }
             None
         }
@@ -60,14 +59,18 @@ fn remove(name: &Name, args: &Args) -> anyhow::Result<()> {
         if !holders.is_empty() && !args.force {
             let them = holders.join(", ");
             return Err(Failed(
-                4,
+                Exit::Claimed,
                 format!("{name}: in use: {them}; stop them first, or use --force"),
             )
             .into());
         }
         said = what_goes(&snapshot, &holders);
         if log.presence() != Presence::Here {
-            return Err(Failed(5, format!("{name}: another file has its name by now")).into());
+            return Err(Failed(
+                Exit::NotFound,
+                format!("{name}: another file has its name by now"),
+            )
+            .into());
         }
     }
     Log::remove(name)?;

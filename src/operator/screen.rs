@@ -65,9 +65,10 @@ impl Cell {
     /// As it is written, at least so wide.
     pub fn padded(&self, width: usize, colour: bool) -> String {
         let room = " ".repeat(width.saturating_sub(self.text.chars().count()));
-        let text = match colour && self.look != Look::Plain {
-            true => format!("\x1b[{}m{}\x1b[0m", self.look.code(), self.text),
-            false => self.text.clone(),
+        let text = if colour && self.look != Look::Plain {
+            format!("\x1b[{}m{}\x1b[0m", self.look.code(), self.text)
+        } else {
+            self.text.clone()
         };
         if self.right { room + &text } else { text + &room }
     }
@@ -111,9 +112,10 @@ pub fn seconds(seconds: f64) -> String {
     let sign = if seconds < 0.0 { "-" } else { "" };
     let in_two = |big: f64, big_unit: &str, small_unit: &str, ratio: f64| {
         let (whole, rest) = (big.floor(), (big.fract() * ratio).floor());
-        match rest > 0.0 {
-            true => format!("{whole} {big_unit} {rest} {small_unit}"),
-            false => format!("{whole} {big_unit}"),
+        if rest > 0.0 {
+            format!("{whole} {big_unit} {rest} {small_unit}")
+        } else {
+            format!("{whole} {big_unit}")
         }
     };
     let text = match s {
@@ -132,10 +134,7 @@ pub fn seconds(seconds: f64) -> String {
 
 /// Two digits, where there are not more before the point.
 fn rounded(number: f64, unit: &str) -> String {
-    match number < 9.95 {
-        true => format!("{number:.1} {unit}"),
-        false => format!("{number:.0} {unit}"),
-    }
+    if number < 9.95 { format!("{number:.1} {unit}") } else { format!("{number:.0} {unit}") }
 }
 
 /// A number of bytes: `680 B`, `68 KiB`, `1.5 GiB`.
@@ -146,9 +145,10 @@ pub fn bytes(bytes: u64) -> String {
         number /= 1024.0;
         unit += 1;
     }
-    match bytes < 1024 || number.fract() == 0.0 || number >= 9.95 {
-        true => format!("{number:.0} {}", units[unit]),
-        false => format!("{number:.1} {}", units[unit]),
+    if bytes < 1024 || number.fract() == 0.0 || number >= 9.95 {
+        format!("{number:.0} {}", units[unit])
+    } else {
+        format!("{number:.1} {}", units[unit])
     }
 }
 

@@ -1,6 +1,6 @@
 //! `ringlog stat`: a log, its writer and its readers; who is behind, since when, and what was lost.
 
-use crate::cli::{Stop, grouped, one_line, tell};
+use crate::cli::{Stop, grouped, interval, one_line, tell};
 use crate::operator::screen::{Cell, Look, bytes, has_colour, moment, print, seconds, table};
 use crate::operator::view::{Reader, State, View, Watchlist, Writer, exit_on_fault};
 use crate::operator::which::{Logs, explain};
@@ -80,15 +80,6 @@ pub struct Args {
     json: bool,
 }
 
-/// `1s`, `200ms`: not so short that to look is all there is time for.
-pub fn interval(text: &str) -> Result<Duration, String> {
-    match humantime::parse_duration(text) {
-        Ok(time) if time >= Duration::from_millis(10) => Ok(time),
-        Ok(_) => Err("at least 10ms".to_owned()),
-        Err(e) => Err(format!("{e}, as in 1s or 200ms")),
-    }
-}
-
 pub fn run(args: Args) -> anyhow::Result<()> {
     let stop = Stop::on_signals()?;
     exit_on_fault()?;
@@ -138,9 +129,10 @@ pub fn run(args: Args) -> anyhow::Result<()> {
 
 /// A log, for a person.
 fn show(view: &View, colour: bool) -> String {
-    let where_ = match view.log[1..].contains('/') || !view.log.starts_with('/') {
-        true => "a file",
-        false => "shared memory",
+    let where_ = if view.log[1..].contains('/') || !view.log.starts_with('/') {
+        "a file"
+    } else {
+        "shared memory"
     };
     let age = |ns: u64| seconds(view.now_ns.saturating_sub(ns) as f64 / 1e9);
     let per_second = |rate: Option<f64>| rate.map(|rate| format!("{}/s", grouped(rate as u64)));

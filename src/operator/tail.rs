@@ -1,7 +1,7 @@
 //! `ringlog tail`: the last entries of a log, to the very end, and those that come.
 
-use crate::cli::{self, Stop, tell};
-use crate::operator::entries::{Printer, Shown, place, take};
+use crate::cli::{self, Stop, place, tell};
+use crate::operator::entries::{Printer, Shown, take};
 use crate::operator::which::OneLog;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use ringlog::{Log, Observer, Presence, Raw, Role, Start};
@@ -82,12 +82,11 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             show(&mut observer, end, || stop.requested(), &mut printer)?;
         }
     }
-    match args.follow {
-        true => follow(&log, &mut observer, &stop, &mut printer),
-        false => {
-            printer.finish()?;
-            show_unfinished(&log, &mut observer, &mut printer).map(drop)
-        }
+    if args.follow {
+        follow(&log, &mut observer, &stop, &mut printer)
+    } else {
+        printer.finish()?;
+        show_unfinished(&log, &mut observer, &mut printer).map(drop)
     }
 }
 
@@ -97,9 +96,8 @@ fn show(
     enough: impl Fn() -> bool,
     printer: &mut Printer,
 ) -> anyhow::Result<()> {
-    take(observer, to, enough, |position, record| match printer.wants(position, record) {
-        true => printer.entry(position, record),
-        false => Ok(()),
+    take(observer, to, enough, |position, record| {
+        if printer.wants(position, record) { printer.entry(position, record) } else { Ok(()) }
     })
 }
 

@@ -1,6 +1,6 @@
 //! Which log a command is about.
 
-use crate::cli::{Failed, believing};
+use crate::cli::{Exit, Failed, believing};
 use clap::Args;
 use ringlog::{DEFAULT_SHM, Error, Log, Name, Options};
 use std::path::{Path, PathBuf};
@@ -60,10 +60,7 @@ impl Logs {
     /// What they are called.
     pub fn names(&self) -> anyhow::Result<Vec<Name>> {
         let all = self.logs.iter().map(|log| name(log)).collect::<Vec<_>>();
-        match all.is_empty() {
-            false => Ok(all),
-            true => Ok(Log::all()?),
-        }
+        if !all.is_empty() { Ok(all) } else { Ok(Log::all()?) }
     }
 
     /// Nobody said which.
@@ -74,9 +71,10 @@ impl Logs {
 
 /// `/engine` and `engine` are shared memory, `./engine` and `/var/lib/engine` files.
 pub fn name(text: &str) -> Name {
-    match text.strip_prefix('/').unwrap_or(text).contains('/') {
-        true => Name::File(PathBuf::from(text)),
-        false => Name::Shm(text.to_owned()),
+    if text.strip_prefix('/').unwrap_or(text).contains('/') {
+        Name::File(PathBuf::from(text))
+    } else {
+        Name::Shm(text.to_owned())
     }
 }
 
@@ -87,7 +85,7 @@ pub fn explain(error: Error) -> anyhow::Error {
         && Path::new(bare).is_file()
     {
         let why = format!("{log}: no such log in shared memory; for the file here say ./{bare}");
-        return Failed(5, why).into();
+        return Failed(Exit::NotFound, why).into();
     }
     error.into()
 }

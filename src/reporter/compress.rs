@@ -17,20 +17,20 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{Builder, JoinHandle};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum How {
+pub enum Codec {
     /// To FILE.zst
     Zstd,
     /// To FILE.gz
     Gz,
 }
 
-impl How {
-    const ALL: [How; 2] = [How::Zstd, How::Gz];
+impl Codec {
+    const ALL: [Codec; 2] = [Codec::Zstd, Codec::Gz];
 
     fn name(self, part: &Path) -> PathBuf {
         let extension = match self {
-            How::Zstd => "zst",
-            How::Gz => "gz",
+            Codec::Zstd => "zst",
+            Codec::Gz => "gz",
         };
         part.with_added_extension(extension)
     }
@@ -41,13 +41,13 @@ impl How {
 
     fn write(self, mut part: &File, to: &File) -> io::Result<()> {
         match self {
-            How::Zstd => {
+            Codec::Zstd => {
                 let mut encoder = zstd::Encoder::new(to, 0)?;
                 encoder.include_checksum(true)?;
                 io::copy(&mut part, &mut encoder)?;
                 encoder.finish()?;
             }
-            How::Gz => {
+            Codec::Gz => {
                 let mut encoder = GzEncoder::new(to, flate2::Compression::default());
                 io::copy(&mut part, &mut encoder)?;
                 encoder.finish()?;
@@ -59,8 +59,8 @@ impl How {
     /// Whether a compressed file is this part.
     fn is_of(self, compressed: &File, part: &File) -> io::Result<bool> {
         match self {
-            How::Zstd => holds_the_same(zstd::Decoder::new(compressed)?, part),
-            How::Gz => holds_the_same(MultiGzDecoder::new(BufReader::new(compressed)), part),
+            Codec::Zstd => holds_the_same(zstd::Decoder::new(compressed)?, part),
+            Codec::Gz => holds_the_same(MultiGzDecoder::new(BufReader::new(compressed)), part),
         }
     }
 }
@@ -86,7 +86,7 @@ pub struct Worker {
 }
 
 impl Worker {
-    pub fn start(reader: u8, how: How) -> io::Result<Worker> {
+    pub fn start(reader: u8, how: Codec) -> io::Result<Worker> {
         let (parts, queue) = channel();
         let left = Arc::<AtomicUsize>::default();
         let counter = Arc::clone(&left);
@@ -111,7 +111,7 @@ impl Worker {
     }
 }
 
-fn work(reader: u8, how: How, queue: &Receiver<PathBuf>, left: &AtomicUsize) {
+fn work(reader: u8, how: Codec, queue: &Receiver<PathBuf>, left: &AtomicUsize) {
     // On Linux this is the thread alone. That it is refused is no reason not to work.
     let _ = rustix::process::setpriority_process(None, 19);
     let mut parts = VecDeque::new();
@@ -131,12 +131,12 @@ fn work(reader: u8, how: How, queue: &Receiver<PathBuf>, left: &AtomicUsize) {
     }
 }
 
-fn compress(part: &Path, how: How) -> io::Result<()> {
+fn compress(part: &Path, how: Codec) -> io::Result<()> {
     let file = match File::open(part) {
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()), // it has been done before
         opened => opened?,
     };
-    for other in How::ALL {
+    for other in Codec::ALL {
         remove(&other.provisional(part))?;
         let name = other.name(part);
         match File::open(&name) {
@@ -158,7 +158,7 @@ fn compress(part: &Path, how: How) -> io::Result<()> {
     remove(part)
 }
 
-fn make(part: &File, how: How, provisional: &Path) -> io::Result<()> {
+fn make(part: &File, how: Codec, provisional: &Path) -> io::Result<()> {
     let to = OpenOptions::new().write(true).create_new(true).open(provisional)?;
     to.set_permissions(part.metadata()?.permissions())?;
     how.write(part, &to)

@@ -56,7 +56,7 @@ impl<R: Read> Rows<R> {
     }
 
     /// The next row as a record, whole; `None` at the end.
-    pub fn next(&mut self) -> anyhow::Result<Option<&[u8]>> {
+    pub fn record(&mut self) -> anyhow::Result<Option<&[u8]>> {
         let Rows { csv, name, width, columns, row, record } = self;
         if !csv.read_byte_record(row).with_context(|| name.clone())? {
             return Ok(None);

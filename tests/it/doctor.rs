@@ -256,7 +256,7 @@ fn limits_that_a_log_exceeds_are_worse_than_limits() {
         ),
         ("sys/fs/cgroup/memory.max", (48 << 20).to_string(), "memory limit", "warn", "48 MiB"),
         ("sys/fs/cgroup/user.slice/memory.max", "1000".to_owned(), "memory limit", "bad", "/user"),
-        ("proc/self/mountinfo", MOUNTS.replace(",huge=advise", ""), "huge pages", "note", "8,193"),
+        ("proc/self/mountinfo", MOUNTS.replace(",huge=advise", ""), "huge pages", "note", "8,194"),
         (SHMEM, "[deny]".to_owned(), "huge pages", "note", "shmem_enabled"),
         (SHMEM, "[force]".to_owned(), "huge pages", "ok", "always"),
         ("proc/swaps", "F T S U P\n/s file 1024 0 -2\n".to_owned(), "swap", "note", "--lock"),

@@ -76,14 +76,14 @@ fn an_entry_that_was_begun_is_seen_and_one_that_is_whole_is_not() {
     assert_eq!(observer.unfinished(), None);
     // Half of the entry at 6, over the one at 2.
     let file = OpenOptions::new().write(true).open(place.shm_file()).unwrap();
-    file.write_all_at(&(WRITING | 6).to_le_bytes(), 0x1000 + 2 * 32).unwrap();
-    file.write_all_at(&77u64.to_le_bytes(), 0x1000 + 2 * 32 + 16).unwrap();
+    file.write_all_at(&(WRITING | 6).to_le_bytes(), 0x2000 + 2 * 32).unwrap();
+    file.write_all_at(&77u64.to_le_bytes(), 0x2000 + 2 * 32 + 16).unwrap();
     let (position, record) = observer.unfinished().unwrap();
     assert_eq!((position, &record.columns[8..]), (6, &77u64.to_le_bytes()[..]));
     assert_eq!(record.columns.len(), 16);
     assert_eq!(observer.poll(), Polled::Empty);
     // A lap before, and left behind: no writer is there.
-    file.write_all_at(&(WRITING | 2).to_le_bytes(), 0x1000 + 2 * 32).unwrap();
+    file.write_all_at(&(WRITING | 2).to_le_bytes(), 0x2000 + 2 * 32).unwrap();
     assert_eq!(observer.unfinished(), None);
     feed.append(1);
     assert_eq!(observer.unfinished(), None);
@@ -566,7 +566,7 @@ fn what_was_begun_when_the_engine_was_killed_is_shown_once_to_who_follows() {
     drop(feed);
     let (tail, _out) = follow(&place, &[]);
     let file = OpenOptions::new().write(true).open(place.shm_file()).unwrap();
-    file.write_all_at(&(WRITING | 10).to_le_bytes(), 0x1000 + 10 * 32).unwrap();
+    file.write_all_at(&(WRITING | 10).to_le_bytes(), 0x2000 + 10 * 32).unwrap();
     tail.until_said("10 was being written when its writer was killed");
     let said = tail.said();
     // Another look or two, and no other word.
@@ -599,9 +599,9 @@ fn a_log_of_any_bytes_is_shown_or_refused_and_nothing_hangs() {
         for _ in 0..=random.u64(..12) {
             let word = match random.u8(..4) {
                 0 => random.u64(..words),
-                1 => 0x200 + 16 * random.u64(..64), // a stamp
+                1 => 0x400 + 16 * random.u64(..64), // a stamp
                 2 => random.u64(..0x50),
-                _ => random.u64(..0x200),
+                _ => random.u64(..0x400),
             };
             let value = match random.u8(..4) {
                 0 => random.u64(..),

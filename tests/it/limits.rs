@@ -205,7 +205,7 @@ fn a_log_that_does_not_fit_into_shared_memory_is_refused_and_leaves_nothing() {
         disk.also_at(Path::new("/dev/shm"));
         let place = Place::new();
         let ended = run(place.writer(&["--capacity", "64k", "--count", "1"]));
-        let says = "no room for 4198400 bytes in /dev/shm: No space left";
+        let says = "no room for 4202496 bytes in /dev/shm: No space left";
         ended.assert_refused(1, &[&place.shm, says]);
         assert_eq!(fs::read_dir(disk.path()).unwrap().count(), 0);
         assert_eq!(run(place.writer(&["--capacity", "512", "--count", "1"])).code(), 0);
@@ -219,10 +219,10 @@ fn a_log_beyond_the_file_size_limit_is_refused_and_leaves_nothing() {
     for home in homes(&place) {
         let writer = place.writer(&[home.args, &["--count", "1"]].concat());
         let ended = run(after("ulimit -f 8", &writer));
-        ended.assert_refused(1, &[&home.shown, "no room for 69632 bytes", "File too large"]);
+        ended.assert_refused(1, &[&home.shown, "no room for 73728 bytes", "File too large"]);
         assert!(!home.path.exists());
         // Blocks of 512 bytes: exactly as many.
-        assert_eq!(run(after("ulimit -f 136", &writer)).code(), 0);
+        assert_eq!(run(after("ulimit -f 144", &writer)).code(), 0);
         fs::remove_file(&home.path).unwrap();
     }
     assert_eq!(fs::read_dir(place.dir.path()).unwrap().count(), 0);

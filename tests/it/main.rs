@@ -23,6 +23,7 @@ mod resume;
 mod rotate;
 mod start;
 mod stat;
+mod tidy;
 mod top;
 mod verify;
 mod wait;

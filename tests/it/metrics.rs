@@ -137,7 +137,7 @@ fn what_is_told_of_a_log_its_writer_and_its_readers_is_so() {
     let of_log = |name: &str| samples.get(&format!("ringlog_{name}{{log=\"{log}\"}}"));
     assert_eq!(of_log("log_usable"), 1.0);
     assert_eq!(of_log("log_capacity_entries"), 64.0);
-    assert_eq!(of_log("log_size_bytes"), 4096.0 + 64.0 * 32.0);
+    assert_eq!(of_log("log_size_bytes"), 8192.0 + 64.0 * 32.0);
     assert_eq!(of_log("log_record_bytes"), 16.0);
     assert_eq!(of_log("entries_total"), 140.0);
     assert_eq!(of_log("writer_up"), 1.0);

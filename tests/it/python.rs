@@ -2,7 +2,7 @@
 //! written from it alone.
 
 use ringlog::bytemuck::{self, Pod, Zeroable};
-use ringlog::layout::{CheckpointLine, HEADER_SIZE, Header, ReaderLine, WRITING};
+use ringlog::layout::{CheckpointLine, HEADER_SIZE, Header, ReaderLine, ReaderNotes, WRITING};
 use ringlog::{Bool, Decimal, Log, Text, Timestamp, record};
 use ringlog_testkit::{Ended, PATIENCE, Place, program, run, skipped};
 use std::ffi::OsStr;
@@ -333,7 +333,7 @@ fn assert_rows(table: &[Row], fields: &[Row], end: usize) {
 #[test]
 fn the_tables_of_the_document_are_the_layout() {
     let tables = tables(&document());
-    let [header, reader, checkpoint] = tables.as_slice() else { panic!("{tables:?}") };
+    let [header, reader, notes, checkpoint] = tables.as_slice() else { panic!("{tables:?}") };
     let fields = [
         field!(Header, write_ptr),
         field!(Header, read_ptrs),
@@ -345,15 +345,30 @@ fn the_tables_of_the_document_are_the_layout() {
         field!(Header, log_id),
         field!(Header, created_ns),
         field!(Header, schema_len),
+        field!(Header, arena_size),
+        field!(Header, inline_size),
+        field!(Header, gates),
+        field!(Header, absent),
+        field!(Header, role),
+        field!(Header, members),
+        field!(Header, base),
+        field!(Header, source_id),
         field!(Header, writer.epoch),
         field!(Header, writer.state),
         field!(Header, writer.attached_ns),
         field!(Header, writer.pid),
         field!(Header, writer.boot_id),
         field!(Header, writer.heartbeat_ns),
+        field!(Header, writer.pid_ns),
+        field!(Header, writer.synced),
+        field!(Header, writer.waiting_for),
+        field!(Header, writer.waiting_since_ns),
         field!(Header, sleepers),
+        field!(Header, room),
+        field!(Header, horizon),
         field!(Header, readers),
         field!(Header, schema),
+        field!(Header, notes),
     ];
     assert_rows(header, &fields, HEADER_SIZE);
     let second = offset_of!(ReaderLine, checkpoints) + size_of::<CheckpointLine>();
@@ -361,6 +376,11 @@ fn the_tables_of_the_document_are_the_layout() {
         field!(ReaderLine, pid),
         field!(ReaderLine, attached_ns),
         field!(ReaderLine, commit_ns),
+        field!(ReaderLine, state),
+        field!(ReaderLine, pid_ns),
+        field!(ReaderLine, began),
+        field!(ReaderLine, missed),
+        field!(ReaderLine, waived),
         field!(ReaderLine, output.file),
         field!(ReaderLine, output.path),
         field!(ReaderLine, output.begin),
@@ -372,8 +392,25 @@ fn the_tables_of_the_document_are_the_layout() {
             "checkpoints[0]".into(),
         ),
         (second, size_of::<CheckpointLine>(), "checkpoints[1]".into()),
+        field!(ReaderLine, calls.taken),
+        field!(ReaderLine, calls.answered),
+        field!(ReaderLine, calls.served),
+        field!(ReaderLine, calls.expired),
+        field!(ReaderLine, calls.interrupted),
     ];
     assert_rows(reader, &fields, size_of::<ReaderLine>());
+    let fields = [
+        field!(ReaderNotes, lost_from),
+        field!(ReaderNotes, lost_to),
+        field!(ReaderNotes, lost_ns),
+        field!(ReaderNotes, acked),
+        field!(ReaderNotes, acks),
+        field!(ReaderNotes, reconnects),
+        field!(ReaderNotes, unacked_since_ns),
+        field!(ReaderNotes, path_len),
+        field!(ReaderNotes, path),
+    ];
+    assert_rows(notes, &fields, size_of::<ReaderNotes>());
     let fields = [
         field!(CheckpointLine, position),
         field!(CheckpointLine, lost),

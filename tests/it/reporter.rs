@@ -703,7 +703,7 @@ fn a_log_with_a_damaged_header_is_exit_6_and_says_where() {
     let number = u64::to_le_bytes;
     let damages: [(u64, &[u8], &str); 12] = [
         (0x80, b"RINGLOG2", "RINGLOG1"),
-        (0x88, &number(2), "version 2"),
+        (0x88, &number(1), "format version 1"),
         (0x90, &number(3), "power of two"),
         (0x90, &number(128), "128 slots"),
         (0x90, &number(1 << 63), "slots"),
@@ -712,8 +712,8 @@ fn a_log_with_a_damaged_header_is_exit_6_and_says_where() {
         (0xA0, &number(u64::MAX), "at most a megabyte"),
         (0xC0, &number(2561), "2561"),
         (0xC0, &number(0), "schema"),
-        (0x600, b"????????????", "schema"),
-        (0x600, &[0xFF; 8], "UTF-8"),
+        (0xC00, b"????????????", "schema"),
+        (0xC00, &[0xFF; 8], "UTF-8"),
     ];
     for (offset, bytes, said) in damages {
         let place = Place::new();
@@ -724,7 +724,7 @@ fn a_log_with_a_damaged_header_is_exit_6_and_says_where() {
         let ended = run(place.reporter(0, &["--path", "it.log", "--no-wait"]));
         ended.assert_refused(6, &["it.log", said]);
     }
-    for length in [4095, 4096, 4096 + 64 * 32 - 1, 4096 + 64 * 32 + 1] {
+    for length in [8191, 8192, 8192 + 64 * 32 - 1, 8192 + 64 * 32 + 1] {
         let place = Place::new();
         let path = place.file("it.log");
         Feed::new(path.clone(), 64).append(10);

@@ -206,7 +206,7 @@ fn who_may_not_lock_so_much_is_told_the_limit_and_the_cure_and_loses_nothing() {
     let Some(reporter) = confined(&nobody, &place.reporter(0, &["--once", "--lock"])) else {
         return skipped("cannot be another user here");
     };
-    let says = ["36 KiB of memory cannot be locked", "the limit of this process is 16 KiB"];
+    let says = ["40 KiB of memory cannot be locked", "the limit of this process is 16 KiB"];
     let cure = "ulimit -l, or LimitMEMLOCK=";
     run(reporter).assert_refused(1, &[&[place.shm.as_str(), cure], &says[..]].concat());
     assert_eq!(feed.reader(0).position, 0);
@@ -217,7 +217,7 @@ fn who_may_not_lock_so_much_is_told_the_limit_and_the_cure_and_loses_nothing() {
     // A writer makes the log, and goes on with it when it asks for less.
     let log = ["--path", "it.log", "--count", "1", "--quiet"];
     let writer = confined(&nobody, &place.writer(&[&log[..], &["--lock"]].concat())).unwrap();
-    run(writer).assert_refused(1, &["it.log: 68 KiB of memory cannot be locked", cure]);
+    run(writer).assert_refused(1, &["it.log: 72 KiB of memory cannot be locked", cure]);
     let state = Log::options().owner(Nobody::ID).open(place.file("it.log")).unwrap();
     assert_eq!((state.epoch(), state.snapshot().unwrap().end), (0, 0));
     let writer = confined(&nobody, &place.writer(&log)).unwrap();
@@ -310,7 +310,7 @@ fn a_log_for_which_a_tmpfs_with_huge_pages_has_no_room_is_refused_and_leaves_not
             let path = disk.path().join("it.log");
             let path = path.to_str().unwrap();
             let writer = place.writer(&["--path", path, "--capacity", "128k", "--count", "1"]);
-            run(writer).assert_refused(1, &["no room for 8392704 bytes in", "No space left"]);
+            run(writer).assert_refused(1, &["no room for 8396800 bytes in", "No space left"]);
             assert_eq!(fs::read_dir(disk.path()).unwrap().count(), 0);
             let writer = place.writer(&["--path", path, "--capacity", "64k", "--count", "1"]);
             assert_eq!(run(writer).code(), 0);
@@ -326,7 +326,7 @@ fn a_hugetlbfs_is_refused_by_name_with_the_cure_and_left_as_it_was() {
         let pages = disk.path().join("pages");
         fs::create_dir(&pages).unwrap();
         if let Err(e) = mount(Some("none"), &pages, Some("hugetlbfs"), MsFlags::empty(), none) {
-            return skipped(&format!("cannot mount a hugetlbfs here: {e}"));
+            return skipped(format!("cannot mount a hugetlbfs here: {e}"));
         }
         let (place, path) = (Place::new(), pages.join("it.log"));
         let shown = path.to_str().unwrap();

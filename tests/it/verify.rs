@@ -28,9 +28,12 @@ record!(Small { symbol, live, side });
 /// Slots, of 32 bytes: the stamp, 12 of the record, 12 that are zero.
 const CAPACITY: u64 = 8;
 
+/// Where the slots begin.
+const SLOTS: u64 = 0x2000;
+
 /// Where the slot of `position` is, and so its stamp.
 fn stamp_of(position: u64) -> u64 {
-    0x1000 + position % CAPACITY * 32
+    SLOTS + position % CAPACITY * 32
 }
 
 /// Where its record is.
@@ -103,7 +106,7 @@ const fn header(severity: Severity, offset: u64) -> Due {
 
 /// In the slot of a position that should be there.
 fn at(severity: Severity, offset: u64, position: u64) -> Due {
-    (severity, offset, Some((offset - 0x1000) / 32), Some(position))
+    (severity, offset, Some((offset - SLOTS) / 32), Some(position))
 }
 
 #[test]
@@ -122,40 +125,59 @@ fn a_log_at_rest_has_no_findings_however_far_it_has_come() {
 #[test]
 fn each_word_that_is_wrong_is_found_where_it_is() {
     const NO_TIME: u64 = 1 << 63;
-    let line = |reader: u64, field: u64| 0x200 + 0x80 * reader + field;
+    let line = |reader: u64, field: u64| 0x400 + 0x100 * reader + field;
+    let note = |reader: u64, field: u64| 0x1600 + 320 * reader + field;
     let found = |due: Due, says: &'static str| vec![(due, says)];
     let missing = |position, says| found(at(Damage, stamp_of(position), position), says);
     let place = Place::new();
     let pristine = place.file("pristine.log");
     drop(log(&pristine, 20));
-    let schema_end = 0x600 + "symbol text6 0\nlive bool 6\nside u8 7\n".len() as u64;
-    let file_end = 0x1000 + CAPACITY * 32;
+    let schema_end = 0xC00 + "symbol text6 0\nlive bool 6\nside u8 7\n".len() as u64;
+    let file_end = SLOTS + CAPACITY * 32;
     let none = u64::MAX;
 
     let words: Vec<(u64, u64, Dues)> = vec![
         // Words that are zero.
         (0x048, 1, found(header(Oddity, 0x048), "0x1 in a word")),
         (0x078, 1, found(header(Oddity, 0x078), "zero")),
-        (0x0c8, 1, found(header(Oddity, 0x0c8), "zero")),
-        (0x0f8, 1, found(header(Oddity, 0x0f8), "zero")),
-        (0x138, 1, found(header(Oddity, 0x138), "zero")),
+        (0x110, 1, found(header(Oddity, 0x110), "zero")),
         (0x178, 1, found(header(Oddity, 0x178), "zero")),
-        (0x188, 1, found(header(Oddity, 0x188), "zero")),
+        (0x1d8, 1, found(header(Oddity, 0x1d8), "zero")),
         (0x1f8, 1, found(header(Oddity, 0x1f8), "zero")),
+        (0x208, 1, found(header(Oddity, 0x208), "zero")),
+        (0x288, 1, found(header(Oddity, 0x288), "zero")),
+        (0x308, 1, found(header(Oddity, 0x308), "zero")),
+        (0x3f8, 1, found(header(Oddity, 0x3f8), "zero")),
+        (line(0, 0x68), 1, found(header(Oddity, line(0, 0x68)), "zero")),
+        (line(0, 0xf8), 1, found(header(Oddity, line(0, 0xf8)), "zero")),
+        (note(0, 0x18), 1, found(header(Oddity, note(0, 0x18)), "zero")),
+        // Words of what this log has none of.
+        (0x0e0, 1, found(header(Oddity, 0x0e0), "waits for nobody")),
+        (0x0f0, 4, found(header(Oddity, 0x0f0), "no lanes")),
+        (0x300, 64, found(header(Oddity, 0x300), "no arena")),
+        (0x1c8, 1, found(header(Oddity, 0x1c8), "waits for nobody")),
+        (line(0, 0xc0), 3, found(header(Oddity, line(0, 0xc0)), "no lane")),
+        (line(0, 0xe0), 1, found(header(Oddity, line(0, 0xe0)), "no lane")),
         (0x0b8, NO_TIME, found(header(Oddity, 0x0b8), "created_ns")),
-        (0x180, 77, vec![]),
+        (0x100, 77, vec![]), // whose mirror it is
+        (0x200, 77, vec![]),
+        (0x280, 77, vec![]),
         // The writer.
         (0x000, 21, found(header(Damage, 0x000), "the entries end at 20")),
         (0x000, none, found(header(Damage, 0x000), "no position")),
         (0x000, 0, found(header(Damage, 0x000), "entries up to 20")),
         (0x000, 15, found(header(Damage, 0x000), "entries up to 20")),
         (0x000, 16, vec![]), // a batch that was killed
-        (0x100, 0, found(header(Oddity, 0x100), "no writers")),
-        (0x108, 1, vec![]), // killed
-        (0x108, 2, found(header(Oddity, 0x108), "neither open nor closed")),
-        (0x110, NO_TIME, found(header(Oddity, 0x110), "attached_ns")),
-        (0x118, 1 << 31, found(header(Oddity, 0x118), "no process id")),
-        (0x130, NO_TIME, found(header(Oddity, 0x130), "heartbeat_ns")),
+        (0x180, 0, found(header(Oddity, 0x180), "no writers")),
+        (0x188, 1, vec![]), // killed
+        (0x188, 2, found(header(Oddity, 0x188), "neither open nor closed")),
+        (0x190, NO_TIME, found(header(Oddity, 0x190), "attached_ns")),
+        (0x198, 1 << 31, found(header(Oddity, 0x198), "no process id")),
+        (0x1b0, NO_TIME, found(header(Oddity, 0x1b0), "heartbeat_ns")),
+        (0x1b8, 77, vec![]),
+        (0x1c0, 20, vec![]),
+        (0x1c0, 21, found(header(Damage, 0x1c0), "entries up to 20")),
+        (0x1d0, NO_TIME, found(header(Oddity, 0x1d0), "waiting_since_ns")),
         // Readers.
         (0x008, 19, found(header(Damage, 0x008), "reader 0 is 19, and its checkpoints are of")),
         (0x008, 21, found(header(Damage, 0x008), "the log ends at 20")),
@@ -165,15 +187,29 @@ fn each_word_that_is_wrong_is_found_where_it_is() {
         (line(0, 0x08), NO_TIME, found(header(Oddity, line(0, 0x08)), "attached_ns")),
         (line(0, 0x08), 0, found(header(Oddity, line(0, 0x10)), "nobody has been reader 0")),
         (line(0, 0x10), NO_TIME, found(header(Oddity, line(0, 0x10)), "commit_ns")),
-        (line(0, 0x28), none, vec![]), // of no file
-        (line(0, 0x40), 19, found(header(Damage, 0x008), "are of 19 and none")),
-        (line(0, 0x60), 3, vec![]), // does not count
-        (line(0, 0x48), POSITION_LIMIT, found(header(Damage, line(0, 0x48)), "has lost")),
-        (line(0, 0x48), 1000, vec![]), // who goes back loses again
-        (line(0, 0x50), 0, found(header(Damage, line(0, 0x48)), "10 entries, 0 times")),
-        (line(0, 0x50), POSITION_LIMIT, found(header(Damage, line(0, 0x50)), "10 entries")),
-        (line(0, 0x58), NO_TIME, found(header(Damage, line(0, 0x58)), "bytes")),
-        (line(7, 0x78), 1, found(header(Oddity, line(7, 0x78)), "nobody has been reader 7")),
+        (line(0, 0x50), none, vec![]), // of no file
+        (line(0, 0x80), 19, found(header(Damage, 0x008), "are of 19 and none")),
+        (line(0, 0xa0), 3, vec![]), // does not count
+        (line(0, 0x88), POSITION_LIMIT, found(header(Damage, line(0, 0x88)), "has lost")),
+        (line(0, 0x88), 1000, vec![]), // who goes back loses again
+        (line(0, 0x90), 0, found(header(Damage, line(0, 0x88)), "10 entries, 0 times")),
+        (line(0, 0x90), POSITION_LIMIT, found(header(Damage, line(0, 0x90)), "10 entries")),
+        (line(0, 0x98), NO_TIME, found(header(Damage, line(0, 0x98)), "bytes")),
+        (line(7, 0xb8), 1, found(header(Oddity, line(7, 0xb8)), "nobody has been reader 7")),
+        (line(0, 0x18), 1, vec![]), // killed
+        (line(0, 0x18), 2, found(header(Oddity, line(0, 0x18)), "neither 0 nor 1")),
+        (line(0, 0x28), 20, vec![]),
+        (line(0, 0x28), 21, found(header(Oddity, line(0, 0x28)), "the log ends at 20")),
+        (line(0, 0x30), 1, found(header(Oddity, line(0, 0x30)), "missed 1 before")),
+        (line(0, 0x38), 2, found(header(Oddity, line(0, 0x38)), "neither 0 nor 1")),
+        (note(0, 0x00), 1, found(header(Oddity, note(0, 0x00)), "1..0")),
+        (note(0, 0x08), 20, vec![]),
+        (note(0, 0x08), 21, found(header(Oddity, note(0, 0x00)), "0..21")),
+        (note(0, 0x10), NO_TIME, found(header(Oddity, note(0, 0x10)), "lost_ns")),
+        (note(7, 0x20), 21, found(header(Oddity, note(7, 0x20)), "which is not there")),
+        (note(7, 0x28), 77, vec![]),
+        (note(7, 0x38), NO_TIME, found(header(Oddity, note(7, 0x38)), "unacked_since_ns")),
+        (note(7, 0x48), 77, found(header(Oddity, note(7, 0x40)), "behind the path of reader 7")),
         (line(7, 0x00), 1, vec![]), // killed while it attached
         // Stamps.
         (stamp_of(14), 0, missing(14, "nothing was ever written here; the entry at 14 is not")),
@@ -202,7 +238,7 @@ fn each_word_that_is_wrong_is_found_where_it_is() {
     ];
     let bytes: Vec<(u64, u8, Dues)> = vec![
         (schema_end, b'x', found(header(Oddity, schema_end), "behind the schema text")),
-        (0xfff, 1, found(header(Oddity, 0xfff), "behind the schema text")),
+        (0x15ff, 1, found(header(Oddity, 0x15ff), "behind the schema text")),
         (record_of(14), 0xff, found(at(Damage, record_of(14), 14), "column symbol: not UTF-8")),
         (record_of(14) + 2, 0xc3, found(at(Damage, record_of(14) + 2, 14), "not UTF-8")),
         (record_of(14) + 5, b'x', found(at(Oddity, record_of(14) + 5, 14), "behind the NUL")),
@@ -220,7 +256,7 @@ fn each_word_that_is_wrong_is_found_where_it_is() {
         plant(&path, offset, &bytes);
         let what = format!("{bytes:x?} at {offset:#x}");
         let verified = assert_finds(&Log::open(path.as_path()).unwrap(), &due, &what);
-        let lost = offset >= 0x1000 && bytes.len() == 8 && (offset - 0x1000) % 32 == 0;
+        let lost = offset >= SLOTS && bytes.len() == 8 && (offset - SLOTS).is_multiple_of(32);
         assert_eq!(verified.entries, CAPACITY - u64::from(lost), "{what}");
         let (held, unfinished) = match due.len() {
             0 if lost => (13..20, Some(20)),
@@ -236,13 +272,13 @@ fn the_words_of_an_output_are_looked_at_if_there_is_one() {
     let place = Place::new();
     let path = place.file("a.log");
     let log = log(&path, 20);
-    plant(&path, 0x218, &1u64.to_le_bytes());
+    plant(&path, 0x440, &1u64.to_le_bytes());
     assert_finds(&log, &[], "an output that begins at 0");
-    plant(&path, 0x228, &21u64.to_le_bytes());
-    let begin = (header(Damage, 0x228), "output of reader 0 begins at 21, and the log ends at 20");
+    plant(&path, 0x450, &21u64.to_le_bytes());
+    let begin = (header(Damage, 0x450), "output of reader 0 begins at 21, and the log ends at 20");
     assert_finds(&log, &[begin], "an output that begins behind the end");
-    plant(&path, 0x230, &POSITION_LIMIT.to_le_bytes());
-    let lost = (header(Damage, 0x230), "before its output");
+    plant(&path, 0x458, &POSITION_LIMIT.to_le_bytes());
+    let lost = (header(Damage, 0x458), "before its output");
     assert_finds(&log, &[begin, lost], "and that has lost what cannot be");
 }
 
@@ -251,7 +287,7 @@ fn in_slots_that_were_never_written_nothing_is_expected() {
     let place = Place::new();
     let path = place.file("a.log");
     let log = log(&path, 3);
-    let slot = |severity, offset: u64| (severity, offset, Some((offset - 0x1000) / 32), None);
+    let slot = |severity, offset: u64| (severity, offset, Some((offset - SLOTS) / 32), None);
     plant(&path, stamp_of(5), &77u64.to_le_bytes());
     plant(&path, record_of(6) + 1, b"x");
     let due = [
@@ -268,8 +304,8 @@ fn in_slots_that_were_never_written_nothing_is_expected() {
 #[test]
 fn what_the_creator_said_and_somebody_changed_since_is_found() {
     let place = Place::new();
-    let words = [0x080, 0x088, 0x090, 0x098, 0x0a0, 0x0a8, 0x0b0, 0x0b8, 0x0c0];
-    for offset in words.into_iter().chain([0x600]) {
+    let words = [0x080, 0x088, 0x090, 0x098, 0x0a0, 0x0a8, 0x0b0, 0x0b8, 0x0c0, 0x0c8, 0x0d0];
+    for offset in words.into_iter().chain([0x0d8, 0x0e8, 0x0f8, 0xC00]) {
         let path = place.file(&format!("{offset}.log"));
         let log = log(&path, 20);
         plant(&path, offset, b"z");
@@ -282,7 +318,7 @@ fn a_log_of_another_boot_ends_where_any_pointer_says_and_what_is_not_there_is_fo
     let place = Place::new();
     let path = place.file("a.log");
     drop(log(&path, 20));
-    plant(&path, 0x120, &[7; 16]);
+    plant(&path, 0x1A0, &[7; 16]);
     assert_finds(&Log::open(path.as_path()).unwrap(), &[], "all was written back");
     plant(&path, 0x000, &2u64.to_le_bytes());
     assert_finds(&Log::open(path.as_path()).unwrap(), &[], "all but the write pointer was");
@@ -366,7 +402,7 @@ fn however_many_words_are_wrong_each_is_found() {
     (0..6_000).for_each(|position| _ = writer.append(&small(position)));
     // All but some near the end claim to be two laps further, the next to be written too.
     for position in (6_000 - 4_096)..5_900 {
-        let offset = 0x1000 + position % 4_096 * 32;
+        let offset = SLOTS + position % 4_096 * 32;
         plant(&path, offset, &(position + 2 * 4_096 + 1).to_le_bytes());
     }
     let (verified, findings) = verify(&log);
@@ -391,17 +427,17 @@ fn whatever_the_bytes_are_the_look_ends() {
         for _ in 0..random.u64(1..words) / 8 {
             // Stamps above all, and words that could be meant.
             let word = match random.u8(..8) {
-                0 => random.u64(..0x200 / 8),
+                0 => random.u64(..0x400 / 8),
                 1 => random.u64(..words),
-                _ => 0x200 + 4 * random.u64(..1 << 12),
+                _ => SLOTS / 8 + 4 * random.u64(..1 << 12),
             };
             let value = match random.u8(..4) {
                 0 => random.u64(..),
                 1 => WRITING | random.u64(..1 << 15),
-                _ => (word - word.min(0x200)) / 4 + 1 + (random.u64(..16) << 12),
+                _ => word.saturating_sub(SLOTS / 8) / 4 + 1 + (random.u64(..16) << 12),
             };
             // What was checked at opening is left alone: it is another test's.
-            if !(0x80..0xc8).contains(&(word * 8)) && !(0x600..0x1000).contains(&(word * 8)) {
+            if !(0x80..0x110).contains(&(word * 8)) && !(0xC00..0x1600).contains(&(word * 8)) {
                 file.write_all_at(&value.to_le_bytes(), word * 8).unwrap();
             }
         }
@@ -450,8 +486,8 @@ fn a_log_is_said_to_be_good_in_a_line_and_damage_where_it_is_with_its_exit_code(
     assert_eq!(
         stdout,
         "\
-damage at 0x10a0, slot 5, position 13: the stamp 0xffffffffffffffff is none of this slot; the entry at 13 is not there
-damage at 0x10c0, slot 6, position 14: the stamp 0xffffffffffffffff is none of this slot; the entry at 14 is not there
+damage at 0x20a0, slot 5, position 13: the stamp 0xffffffffffffffff is none of this slot; the entry at 13 is not there
+damage at 0x20c0, slot 6, position 14: the stamp 0xffffffffffffffff is none of this slot; the entry at 14 is not there
 and 1 more, see --limit
 damaged in 3 places: 8 slots, 4 entries 13..20, 20 being written
 "

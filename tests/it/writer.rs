@@ -417,7 +417,7 @@ fn a_log_that_does_not_fit_is_refused_at_once_and_leaves_nothing() {
         let path = disk.path().join("ticks.log");
         let path = path.to_str().unwrap();
         let ended = run(bare(&["--path", path, "--capacity", "64k", "--count", "1"]));
-        assert_ended(&ended, 1, "no room for 4198400 bytes in ");
+        assert_ended(&ended, 1, "no room for 4202496 bytes in ");
         assert_eq!(fs::read_dir(disk.path()).unwrap().count(), 0);
         assert_ended(&run(bare(&["--path", path, "--capacity", "512", "--count", "1"])), 0, "1 ");
     });

@@ -169,10 +169,7 @@ impl Rows {
     /// # Errors
     /// As [`Report::new`].
     pub fn mend<F: Source>(report: &mut Report<F, Rows>) -> Result<Vec<String>> {
-        match report.sink().is_intact() {
-            true => Ok(Vec::new()),
-            false => report.look_again(),
-        }
+        if report.sink().is_intact() { Ok(Vec::new()) } else { report.look_again() }
     }
 
     fn disk(&self) -> Option<&Disk> {
@@ -251,7 +248,7 @@ impl fmt::Display for Changed {
 impl std::error::Error for Changed {}
 
 impl Sink for Rows {
-    /// Opens the file, and goes on behind its last whole row; see [`file::open`].
+    /// Opens the file, and goes on behind its last whole row; see `file::open`.
     fn resume(&mut self, left: &LeftOff, disown: &mut dyn FnMut()) -> Result<Option<Resume>> {
         let Some(path) = self.path.clone() else { return Ok(None) };
         if let Some(old) = self.disk() {
@@ -337,10 +334,10 @@ impl Sink for Rows {
         if !disk.is_intact() {
             return Err(io::Error::other(Changed));
         }
-        let result = disk.file.write_all(&self.buffer).and_then(|()| match self.options.sync {
-            true => disk.file.sync_data(),
-            false => Ok(()),
-        });
+        let result = disk
+            .file
+            .write_all(&self.buffer)
+            .and_then(|()| if self.options.sync { disk.file.sync_data() } else { Ok(()) });
         if let Err(e) = result {
             // Whole rows only, also while nothing can be written; the buffer still has them all.
             self.torn = disk.file.set_len(disk.length).is_err();

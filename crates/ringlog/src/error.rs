@@ -137,8 +137,8 @@ impl fmt::Display for Error {
             Error::NotALog { log, why } => write!(f, "{log}: not a log that can be used: {why}"),
             Error::Version { log, found } => write!(
                 f,
-                "{log}: format version {found}, this program knows version {}; use the program \
-                 that made it, or remove it",
+                "{log}: format version {found}, and this program knows version {}; export what is \
+                 in it with the program that made it, then remove it",
                 crate::layout::VERSION
             ),
             Error::Geometry { log, why } => write!(f, "{log}: sizes that do not fit: {why}"),

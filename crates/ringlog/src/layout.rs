@@ -2,13 +2,17 @@
 //!
 //! ```text
 //! 0x0000  write_ptr | read_ptr 0..7 | zero     the pointers: one cache line and a word
-//! 0x0080  magic, version, capacity, slot_size, entry_size, log_id, created_ns, schema_len
-//! 0x0100  writer line: epoch, state, attached_ns, pid, boot_id, heartbeat_ns
-//! 0x0180  sleepers | zero                      a word with two cache lines for itself
-//! 0x0200  reader line 0 .. 7, 128 bytes each: owner, output file, two checkpoints
-//! 0x0600  schema text
-//! 0x1000  slot 0 | slot 1 | ...                a slot: stamp, then the record's words
+//! 0x0080  magic, version, sizes, log_id, ...   what the creator said
+//! 0x0180  writer line                          what the writer says of itself
+//! 0x0200  sleepers | room | horizon            three words with two cache lines each
+//! 0x0400  reader line 0 .. 7, 256 bytes each: owner, output file, two checkpoints, calls
+//! 0x0C00  schema text
+//! 0x1600  reader notes 0 .. 7, 320 bytes each: the last loss, the far end, the output's path
+//! 0x2000  slot 0 | slot 1 | ...                a slot: stamp, then the record's words
 //! ```
+//!
+//! What a place in the log is made of lies in the first page, which a disk takes at once; the second
+//! one is for people.
 //!
 //! Everything is an aligned, little-endian 8-byte word, accessed atomically, and every word has
 //! one owner who stores it: the creator (before the log has a name), the writer, or reader `i`.
@@ -16,21 +20,20 @@
 //! `docs/format.md` says the same for those who come without Rust.
 
 use crate::sync::AtomicU64;
-use std::ops::Range;
 
 #[cfg(not(all(target_pointer_width = "64", target_endian = "little")))]
-compile_error!("format 1 is for 64-bit little-endian machines");
+compile_error!("the format is for 64-bit little-endian machines");
 
 /// The bytes `RINGLOG1` at 0x80, as the little-endian word they are.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"RINGLOG1");
 /// The format this crate reads and writes.
-pub const VERSION: u64 = 1;
+pub const VERSION: u64 = 2;
 /// How many durable readers a log has.
 pub const READERS: usize = 8;
 /// Slots of a log that nobody asked to be larger.
 pub const DEFAULT_CAPACITY: u64 = 1024;
 /// Bytes before the first slot.
-pub const HEADER_SIZE: usize = 0x1000;
+pub const HEADER_SIZE: usize = 0x2000;
 /// Bytes a record may take.
 pub const ENTRY_MAX: usize = 1 << 20;
 /// What a slot does not lie across, if it fits into one: a page of memory, as written to a disk.
@@ -45,7 +48,10 @@ pub const POSITION_LIMIT: u64 = 1 << 62;
 /// `WriterLine::state` of a writer that is, or was killed while, attached; 0 is closed.
 pub const STATE_OPEN: u64 = 1;
 
-/// The first 4096 bytes of a log.
+/// Bytes of a path that a log remembers.
+pub const PATH_MAX: usize = 248;
+
+/// The first 8192 bytes of a log.
 #[repr(C)]
 pub struct Header {
     /// Writer: every position below it is published.
@@ -69,16 +75,40 @@ pub struct Header {
     pub created_ns: AtomicU64,
     /// Creator: bytes of schema text.
     pub schema_len: AtomicU64,
-    _zero_0c8: [AtomicU64; 7],
+    /// Creator: bytes of the arena behind the slots, a power of two; 0: none.
+    pub arena_size: AtomicU64,
+    /// Creator: bytes of a body that a slot holds itself.
+    pub inline_size: AtomicU64,
+    /// Creator: bit `i`: the writer waits for reader `i`. 0: it waits for nobody.
+    pub gates: AtomicU64,
+    /// Creator: what the writer does about a gate whose reader is gone: 0 it waits, 1 it goes on.
+    pub absent: AtomicU64,
+    /// Creator: what the log is for: 0 a log, 1 a service, 2 a lane, 3 a topic.
+    pub role: AtomicU64,
+    /// Creator: how many lanes a service, or logs a topic, has.
+    pub members: AtomicU64,
+    /// Creator: the first position there can ever be; below it nothing was ever here.
+    pub base: AtomicU64,
+    /// Creator: the `log_id` of the log that this one mirrors; 0: none.
+    pub source_id: [AtomicU64; 2],
+    _zero_110: [AtomicU64; 14],
     /// Writer.
     pub writer: WriterLine,
     /// Readers make it odd before they sleep, the writer even before it wakes them: a futex.
     pub sleepers: AtomicU64,
-    _zero_188: [AtomicU64; 15],
+    _zero_208: [AtomicU64; 15],
+    /// The writer makes it odd before it sleeps for room, gates even before they wake it: a futex.
+    pub room: AtomicU64,
+    _zero_288: [AtomicU64; 15],
+    /// Writer: bytes of the arena below this may have been overwritten.
+    pub horizon: AtomicU64,
+    _zero_308: [AtomicU64; 31],
     /// Reader `i`.
     pub readers: [ReaderLine; READERS],
     /// Creator: UTF-8, one column a line.
     pub schema: [AtomicU64; SCHEMA_MAX / 8],
+    /// Reader `i`: for people.
+    pub notes: [ReaderNotes; READERS],
 }
 
 /// What the writer says about itself. For people, but for `boot_id`.
@@ -96,10 +126,19 @@ pub struct WriterLine {
     pub boot_id: [AtomicU64; 2],
     /// When the engine last called `heartbeat`, ns since the Unix epoch; 0 if it never does.
     pub heartbeat_ns: AtomicU64,
-    _zero: [AtomicU64; 9],
+    /// The pid namespace that `pid` is of: the inode of `/proc/self/ns/pid`; 0: not known.
+    pub pid_ns: AtomicU64,
+    /// Positions below it, with their bodies, are on the disk: `Writer::sync` has returned.
+    pub synced: AtomicU64,
+    /// 1 + the reader that the writer waits for; 0: it does not wait.
+    pub waiting_for: AtomicU64,
+    /// Since when, ns since the Unix epoch.
+    pub waiting_since_ns: AtomicU64,
+    _zero: [AtomicU64; 5],
 }
 
 /// What reader `i` says about itself, its output file, and what it has committed.
+#[cfg_attr(test, derive(Default))]
 #[repr(C)]
 pub struct ReaderLine {
     /// Its process id.
@@ -108,14 +147,27 @@ pub struct ReaderLine {
     pub attached_ns: AtomicU64,
     /// When it last committed, ns since the Unix epoch; 0: nobody has committed as this reader yet.
     pub commit_ns: AtomicU64,
+    /// 0 closed, 1 open.
+    pub state: AtomicU64,
+    /// The pid namespace that `pid` is of, as the writer's.
+    pub pid_ns: AtomicU64,
+    /// The first position that this reader ever wanted.
+    pub began: AtomicU64,
+    /// Entries that were overwritten before that, and before this reader existed.
+    pub missed: AtomicU64,
+    /// 1: the writer does not wait for it any more, though it is a gate.
+    pub waived: AtomicU64,
     /// The [`Output`] it leaves off in; `file` is stored last, 0 while there is none.
     pub output: OutputLine,
     /// Two [`Checkpoint`]s, stored in turn; the one whose `position` is the read pointer counts.
     /// A position of `u64::MAX` belongs to no read pointer.
     pub checkpoints: [CheckpointLine; 2],
+    /// What a server has done with the requests it reads.
+    pub calls: CallLine,
 }
 
 /// The words of an [`Output`].
+#[cfg_attr(test, derive(Default))]
 #[repr(C)]
 pub struct OutputLine {
     /// FNV-1a of inode number and birth time, 0 while there is no file.
@@ -128,9 +180,52 @@ pub struct OutputLine {
     pub lost: AtomicU64,
     /// FNV-1a of how it begins, 0 while it has no row.
     pub head: AtomicU64,
+    _zero: [AtomicU64; 3],
+}
+
+/// What the server of a lane says, which is reader `i` of its requests.
+#[cfg_attr(test, derive(Default))]
+#[repr(C)]
+pub struct CallLine {
+    /// All requests below it have been taken: they run, or have run.
+    pub taken: AtomicU64,
+    /// Bit `p mod 64`: the request at position `p`, of the 64 from the read pointer on, is answered.
+    pub answered: AtomicU64,
+    /// Requests answered, in all.
+    pub served: AtomicU64,
+    /// Requests that came too late to be run, in all.
+    pub expired: AtomicU64,
+    /// Requests that a server died over, in all.
+    pub interrupted: AtomicU64,
+    _zero: [AtomicU64; 3],
+}
+
+/// What reader `i` leaves for people: nothing is decided by it.
+#[repr(C)]
+pub struct ReaderNotes {
+    /// The last loss: from this position
+    pub lost_from: AtomicU64,
+    /// to below this one; the same: there was none.
+    pub lost_to: AtomicU64,
+    /// When it was told, ns since the Unix epoch.
+    pub lost_ns: AtomicU64,
+    _zero: AtomicU64,
+    /// Where the sink is a broker: all below this position it has acknowledged.
+    pub acked: AtomicU64,
+    /// How many acknowledgements there were.
+    pub acks: AtomicU64,
+    /// How many times the connection was made anew.
+    pub reconnects: AtomicU64,
+    /// Since when the oldest entry that is not acknowledged waits, ns since the Unix epoch; 0: none.
+    pub unacked_since_ns: AtomicU64,
+    /// Bytes of the output's path; more than [`PATH_MAX`]: its end alone is kept.
+    pub path_len: AtomicU64,
+    /// The path, absolute, then zeros.
+    pub path: [AtomicU64; PATH_MAX / 8],
 }
 
 /// The words of a [`Checkpoint`].
+#[cfg_attr(test, derive(Default))]
 #[repr(C)]
 pub struct CheckpointLine {
     /// The read pointer this belongs to.
@@ -188,10 +283,21 @@ const _: () = {
     assert!(offset_of!(Header, log_id) == 0x0A8);
     assert!(offset_of!(Header, created_ns) == 0x0B8);
     assert!(offset_of!(Header, schema_len) == 0x0C0);
-    assert!(offset_of!(Header, writer) == 0x100);
-    assert!(offset_of!(Header, sleepers) == 0x180);
-    assert!(offset_of!(Header, readers) == 0x200);
-    assert!(offset_of!(Header, schema) == 0x600);
+    assert!(offset_of!(Header, arena_size) == 0x0C8);
+    assert!(offset_of!(Header, inline_size) == 0x0D0);
+    assert!(offset_of!(Header, gates) == 0x0D8);
+    assert!(offset_of!(Header, absent) == 0x0E0);
+    assert!(offset_of!(Header, role) == 0x0E8);
+    assert!(offset_of!(Header, members) == 0x0F0);
+    assert!(offset_of!(Header, base) == 0x0F8);
+    assert!(offset_of!(Header, source_id) == 0x100);
+    assert!(offset_of!(Header, writer) == 0x180);
+    assert!(offset_of!(Header, sleepers) == 0x200);
+    assert!(offset_of!(Header, room) == 0x280);
+    assert!(offset_of!(Header, horizon) == 0x300);
+    assert!(offset_of!(Header, readers) == 0x400);
+    assert!(offset_of!(Header, schema) == 0xC00);
+    assert!(offset_of!(Header, notes) == 0x1600);
     assert!(size_of::<WriterLine>() == 128);
     assert!(offset_of!(WriterLine, epoch) == 0x00);
     assert!(offset_of!(WriterLine, state) == 0x08);
@@ -199,12 +305,26 @@ const _: () = {
     assert!(offset_of!(WriterLine, pid) == 0x18);
     assert!(offset_of!(WriterLine, boot_id) == 0x20);
     assert!(offset_of!(WriterLine, heartbeat_ns) == 0x30);
-    assert!(size_of::<ReaderLine>() == 128);
+    assert!(offset_of!(WriterLine, pid_ns) == 0x38);
+    assert!(offset_of!(WriterLine, synced) == 0x40);
+    assert!(offset_of!(WriterLine, waiting_for) == 0x48);
+    assert!(offset_of!(WriterLine, waiting_since_ns) == 0x50);
+    assert!(size_of::<ReaderLine>() == 256);
     assert!(offset_of!(ReaderLine, pid) == 0x00);
     assert!(offset_of!(ReaderLine, attached_ns) == 0x08);
     assert!(offset_of!(ReaderLine, commit_ns) == 0x10);
-    assert!(offset_of!(ReaderLine, output) == 0x18);
-    assert!(offset_of!(ReaderLine, checkpoints) == 0x40);
+    assert!(offset_of!(ReaderLine, state) == 0x18);
+    assert!(offset_of!(ReaderLine, pid_ns) == 0x20);
+    assert!(offset_of!(ReaderLine, began) == 0x28);
+    assert!(offset_of!(ReaderLine, missed) == 0x30);
+    assert!(offset_of!(ReaderLine, waived) == 0x38);
+    assert!(offset_of!(ReaderLine, output) == 0x40);
+    assert!(offset_of!(ReaderLine, checkpoints) == 0x80);
+    assert!(offset_of!(ReaderLine, calls) == 0xC0);
+    assert!(size_of::<ReaderNotes>() == 320);
+    assert!(offset_of!(ReaderNotes, acked) == 0x20);
+    assert!(offset_of!(ReaderNotes, path_len) == 0x40);
+    assert!(offset_of!(ReaderNotes, path) == 0x48);
 };
 
 /// The sizes of a log, checked once: from here on they fit each other and the machine.
@@ -263,19 +383,6 @@ impl Geometry {
     /// Bytes of all slots.
     pub const fn slots_size(&self) -> u64 {
         self.capacity * self.slot_size as u64
-    }
-
-    /// The words of the slot of `position`, counted from slot 0: as many as a stamp and the record
-    /// take.
-    ///
-    /// The caller says the entry's size once more because it may know it from the record's type:
-    /// then the stride is a constant too, and an append neither multiplies nor asks more than once
-    /// whether its slot is there.
-    #[inline]
-    pub(crate) const fn slot(&self, position: u64, entry_size: usize) -> Range<usize> {
-        debug_assert!(entry_size == self.entry_size);
-        let at = (position & (self.capacity - 1)) as usize * (slot_size(entry_size) / 8);
-        at..at + slot_words(entry_size)
     }
 }
 
@@ -338,18 +445,8 @@ mod tests {
                 if let Ok(g) = Geometry::new(capacity, entry) {
                     prop_assert!(g.slot_size() >= 8 + entry);
                     prop_assert_eq!(g.file_size(), HEADER_SIZE as u64 + capacity * g.slot_size() as u64);
-                    let last = g.slot(u64::MAX, entry);
-                    prop_assert!(last.end as u64 * 8 <= g.slots_size());
                 }
             }
-        }
-
-        #[test]
-        fn slots_of_one_lap_do_not_overlap(power in 1u32..12, entry in 1usize..300, p in 0u64..1 << 60) {
-            let g = Geometry::new(1 << power, entry).unwrap();
-            let (a, b) = (g.slot(p, entry), g.slot(p + 1, entry));
-            prop_assert!(a.end <= b.start || b.end <= a.start);
-            prop_assert_eq!(g.slot(p + g.capacity(), entry), a);
         }
     }
 }

@@ -81,6 +81,7 @@ mod sync;
 mod sys;
 mapped! {
     mod name;
+    mod check;
     mod claims;
     mod segment;
     mod writer;

@@ -127,9 +127,18 @@ pub(crate) fn open_file(name: &Name, path: &Path, write: bool) -> Result<File> {
 
 /// Whether a file begins as a log does.
 fn is_log(file: &File) -> bool {
-    let mut magic = [0; 8];
-    let read = file.read_exact_at(&mut magic, offset_of!(Header, magic) as u64);
-    read.is_ok() && u64::from_le_bytes(magic) == MAGIC
+    word_at(file, offset_of!(Header, magic)) == Some(MAGIC)
+}
+
+/// The format version of a file that begins as a log does.
+pub(crate) fn version_of(file: &File) -> Option<u64> {
+    word_at(file, offset_of!(Header, version)).filter(|_| is_log(file))
+}
+
+fn word_at(file: &File, offset: usize) -> Option<u64> {
+    let mut word = [0; 8];
+    file.read_exact_at(&mut word, offset as u64).ok()?;
+    Some(u64::from_le_bytes(word))
 }
 
 /// Removes the name of a log, and of nothing else.

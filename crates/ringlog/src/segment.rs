@@ -3,9 +3,10 @@
 //! Nothing of a log is trusted: whoever opens one checks the file's type, owner and length, and each
 //! word of the header, before believing any of it, reads each word once, and keeps its own copy.
 
+use crate::check::{ON_HUGETLBFS, Terms, check_file, check_header, check_size};
 use crate::claims::Claims;
 use crate::error::{Error, Result, Role, invalid};
-use crate::layout::{Geometry, HEADER_SIZE, Header, MAGIC, POSITION_LIMIT, SCHEMA_MAX, VERSION};
+use crate::layout::{Geometry, HEADER_SIZE, Header, MAGIC, POSITION_LIMIT, VERSION};
 use crate::name::{Name, open_file};
 use crate::ring::{self, Ring};
 use crate::schema::Schema;
@@ -14,10 +15,11 @@ use crate::sys::clock::{boot_id, now_ns};
 use crate::sys::file::{self, Medium, Unnamed};
 use crate::sys::futex;
 use crate::sys::map::{MappedHeader, Words, ask_for_huge_pages};
+use crate::sys::slots::Slots;
 use crate::sys::memory::{self, Bytes, Memory};
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::{MetadataExt};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -40,14 +42,10 @@ fn is_prefaulted(access: Access, medium: Medium, size: u64) -> bool {
     access == Access::Write && medium == Medium::Memory && size <= 1 << 30
 }
 
-/// Why a log is not made or opened there.
-const ON_HUGETLBFS: &str = "it is on a hugetlbfs, where a header cannot be mapped by itself; a \
-                            tmpfs mounted with huge=advise has huge pages for a log";
-
 /// An open log: its header and slots as words, and what its header said when it was checked.
 pub(crate) struct Segment {
     header: MappedHeader,
-    slots: Words,
+    slots: Slots,
     pub geometry: Geometry,
     pub schema: Schema,
     pub log_id: u128,
@@ -60,17 +58,6 @@ pub(crate) struct Segment {
     identity: (u64, u64),
     name: Name,
     path: PathBuf,
-}
-
-/// How a log is made, whose logs are believed, and how the memory of who attaches is made ready.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Terms {
-    pub capacity: Option<u64>,
-    pub mode: u32,
-    pub owner: Option<u32>,
-    /// `None`: as suits.
-    pub prefault: Option<bool>,
-    pub lock: bool,
 }
 
 impl Segment {
@@ -160,6 +147,7 @@ impl Segment {
         let slots_size = checked.geometry.slots_size() as usize;
         let slots =
             Words::map(&file, HEADER_SIZE, slots_size, access == Access::Write).map_err(cannot())?;
+        let slots = Slots::mapped(slots, checked.geometry);
         Ok(Segment {
             header,
             slots,
@@ -192,11 +180,11 @@ impl Segment {
         let size = self.geometry.slots_size();
         if self.terms.prefault.unwrap_or(is_prefaulted(self.access, self.medium, size)) {
             let stores = self.access == Access::Write && self.medium != Medium::Memory;
-            let done = self.slots.prefault(stores);
+            let done = self.slots.words().prefault(stores);
             done.map_err(Error::io(format!("{}: its memory cannot be prefaulted", self.name)))?;
         }
         if self.terms.lock {
-            let lock = || self.header.words.map.lock().and_then(|()| self.slots.map.lock());
+            let lock = || self.header.words.map.lock().and_then(|()| self.slots.words().map.lock());
             lock().map_err(|e| {
                 let limit = memory::lock_limit();
                 let limit = limit.map_or("none".to_owned(), |limit| Bytes(limit).to_string());
@@ -213,8 +201,8 @@ impl Segment {
 
     /// What the slots are in this process's memory now.
     pub fn memory(&self) -> Result<Memory> {
-        let from = self.slots.map.as_ptr() as usize;
-        let memory = memory::memory(from..from + self.slots.map.len());
+        let from = self.slots.words().map.as_ptr() as usize;
+        let memory = memory::memory(from..from + self.slots.words().map.len());
         memory.map_err(Error::io(format!("{}: nobody tells of its memory", self.name)))
     }
 
@@ -236,7 +224,7 @@ impl Segment {
     /// The slots.
     #[inline]
     pub fn ring(&self) -> Ring<'_> {
-        Ring { geometry: &self.geometry, slots: &self.slots }
+        Ring::of(&self.slots)
     }
 
     /// The position after the newest entry.
@@ -341,7 +329,7 @@ impl Segment {
 
     /// Writes what is mapped back to the file system, if that keeps it anywhere.
     pub fn sync(&self) -> io::Result<()> {
-        self.slots.map.flush()?;
+        self.slots.words().map.flush()?;
         self.header.words.map.flush()
     }
 }
@@ -355,104 +343,6 @@ pub enum Presence {
     Deleted,
     /// Another file: it was deleted, and the name given anew.
     Replaced,
-}
-
-/// Type, owner and least length.
-fn check_file(name: &Name, file: &File, terms: &Terms) -> Result<std::fs::Metadata> {
-    let bad = |why: String| Error::NotALog { log: name.to_string(), why };
-    let meta = file.metadata().map_err(Error::io(format!("{name}: cannot be opened")))?;
-    let kind = meta.file_type();
-    if !kind.is_file() {
-        let what = match kind {
-            kind if kind.is_dir() => "a directory",
-            kind if kind.is_fifo() => "a pipe",
-            _ => "a device",
-        };
-        return Err(bad(format!("it is {what}")));
-    }
-    if file::medium_of(file) == Medium::HugePages {
-        return Err(bad(ON_HUGETLBFS.to_owned()));
-    }
-    let trusted = [nix::unistd::geteuid().as_raw(), 0];
-    if !trusted.contains(&meta.uid()) && terms.owner != Some(meta.uid()) {
-        return Err(bad(format!(
-            "it belongs to user {}, who is neither you nor root; if you trust them, name them as \
-             the owner",
-            meta.uid()
-        )));
-    }
-    if meta.len() < HEADER_SIZE as u64 {
-        return Err(bad(format!("it has {} bytes, less than a header", meta.len())));
-    }
-    Ok(meta)
-}
-
-struct Checked {
-    geometry: Geometry,
-    schema: Schema,
-    log_id: u128,
-    created_ns: u64,
-}
-
-/// Every word of the header that others rely on; each is loaded once.
-fn check_header(name: &Name, header: &Header, file_size: u64) -> Result<Checked> {
-    let log = || name.to_string();
-    if header.magic.load(Acquire) != MAGIC {
-        // with the Release in `create`
-        let why = "it does not begin as a log does (no RINGLOG1 at 0x80)".to_owned();
-        return Err(Error::NotALog { log: log(), why });
-    }
-    let found = header.version.load(Relaxed);
-    if found != VERSION {
-        return Err(Error::Version { log: log(), found });
-    }
-    let fits = |why: String| Error::Geometry { log: log(), why };
-    let capacity = header.capacity.load(Relaxed);
-    let slot_size = header.slot_size.load(Relaxed);
-    let entry_size = header.entry_size.load(Relaxed);
-    let entry_size = usize::try_from(entry_size).unwrap_or(usize::MAX);
-    let geometry = Geometry::new(capacity, entry_size).map_err(|why| {
-        fits(format!("{capacity} slots for records of {entry_size} bytes: {why}"))
-    })?;
-    if geometry.slot_size() as u64 != slot_size {
-        return Err(fits(format!(
-            "a record of {entry_size} bytes takes slots of {}, and the header says {slot_size}",
-            geometry.slot_size()
-        )));
-    }
-    check_size(name, &geometry, file_size)?;
-    let unreadable = |why: String| Error::Schema { log: log(), why };
-    let length = header.schema_len.load(Relaxed);
-    let length = usize::try_from(length)
-        .ok()
-        .filter(|&length| length <= SCHEMA_MAX)
-        .ok_or_else(|| unreadable(format!("its text of {length} bytes does not fit the header")))?;
-    let mut text: Vec<u8> =
-        header.schema.iter().flat_map(|word| word.load(Relaxed).to_le_bytes()).collect();
-    text.truncate(length);
-    let text =
-        String::from_utf8(text).map_err(|_| unreadable("its text is not UTF-8".to_owned()))?;
-    let schema = Schema::from_text(&text, entry_size).map_err(|e| unreadable(e.to_string()))?;
-    let [high, low] = [&header.log_id[0], &header.log_id[1]].map(|word| word.load(Relaxed));
-    Ok(Checked {
-        geometry,
-        schema,
-        log_id: (high as u128) << 64 | low as u128,
-        created_ns: header.created_ns.load(Relaxed),
-    })
-}
-
-/// A file that is shorter than this is one whose memory is not there.
-fn check_size(name: &Name, geometry: &Geometry, file_size: u64) -> Result<()> {
-    let (capacity, slot_size, size) =
-        (geometry.capacity(), geometry.slot_size(), geometry.file_size());
-    if size == file_size {
-        return Ok(());
-    }
-    let why = format!(
-        "{capacity} slots of {slot_size} bytes make {size} bytes, and the file has {file_size}"
-    );
-    Err(Error::Geometry { log: name.to_string(), why })
 }
 
 #[cfg(test)]
@@ -491,7 +381,7 @@ mod tests {
         let (_directory, name) = log();
         for access in [Access::Observe, Access::Read, Access::Write] {
             let segment = Segment::open(&name, access, &TERMS).unwrap();
-            assert_eq!(segment.ring().slots.len(), 8 * 16 / 8, "{access:?}");
+            assert_eq!(segment.slots.words().len(), 8 * 16 / 8, "{access:?}");
         }
     }
 

@@ -43,6 +43,7 @@ mod mortal {
         })
     }
 
+    #[derive(Default)]
     #[repr(transparent)]
     pub struct AtomicU64(atomic::AtomicU64);
 

@@ -1,7 +1,7 @@
 //! Serves the metrics over HTTP to whoever asks, however they ask: a bounded number of
 //! connections, each for a bounded time, one request of a bounded size each.
 
-use super::Exporter;
+use super::exporter::Exporter;
 use crate::cli::{Stop, tell};
 use anyhow::Context as _;
 use http_body_util::Full;

@@ -1,10 +1,12 @@
 //! The page: what happened in words, a table, plots. One file without scripts that loads nothing;
-//! also well-formed XML. Stands on `words`, `plot`, `recording`.
+//! also well-formed XML.
 
-use super::plot::{Axis, Lane, Line, Mark, Times, lanes, plot};
+use super::html::escape;
+use super::plot::{Axis, Lane, Line, Mark, lanes, plot};
 use super::recording::{Recording, Series, Track};
+use super::scene::{Ending, Scene};
+use super::times::Times;
 use super::words;
-use super::{Ending, Scene};
 use crate::cli::grouped;
 use crate::operator::screen::{bytes, moment, seconds};
 use crate::operator::view::State;
@@ -13,7 +15,7 @@ use crate::operator::view::State;
 pub fn page(scene: &Scene, recording: &Recording) -> String {
     let view = &recording.last;
     let times = Times { began_ns: recording.first.now_ns, length: recording.length };
-    let title = format!("ringlog report: {}", view.log);
+    let title = format!("ringlog page: {}", view.log);
     let (class, headline) = words::headline(recording);
     let mut sentences = words::sentences(scene, recording, &times);
     sentences.retain(|sentence| !sentence.is_empty());
@@ -54,27 +56,6 @@ pub fn page(scene: &Scene, recording: &Recording) -> String {
          <style>\n{STYLE}</style></head>\n<body>\n{body}</body></html>\n",
         escape(&title)
     )
-}
-
-/// Text as it is, whatever is in it: also in an attribute. What XML cannot hold, or what would turn
-/// the text after it around, becomes U+FFFD.
-pub fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for char in text.chars() {
-        match char {
-            '&' => escaped += "&amp;",
-            '<' => escaped += "&lt;",
-            '>' => escaped += "&gt;",
-            '"' => escaped += "&quot;",
-            '\'' => escaped += "&#39;",
-            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{fffe}' | '\u{ffff}' => {
-                escaped.push('\u{fffd}');
-            }
-            char if char.is_control() => escaped.push('\u{fffd}'),
-            char => escaped.push(char),
-        }
-    }
-    escaped
 }
 
 /// A table, its first `words` columns of words, the others of numbers; a cell is HTML already.

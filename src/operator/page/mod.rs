@@ -2,17 +2,20 @@
 //! who was not there.
 
 mod document;
+mod html;
 mod plot;
 mod recording;
+mod scene;
+mod times;
 mod words;
 
-use crate::cli::{Failed, Stop, say_if_cut_short};
+use crate::cli::{Exit, Failed, Stop, interval, say_if_cut_short};
 use crate::operator::screen::{bytes, print, seconds};
-use crate::operator::stat::interval;
 use crate::operator::view::{View, Watched};
 use crate::operator::which::{OneLog, explain};
 use recording::Recording;
 use ringlog::{Error, Kind, Log};
+use scene::{Ending, Scene};
 use std::fs::{self, File};
 use std::io::{self, IsTerminal as _, Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -43,35 +46,6 @@ pub struct Args {
     /// The page, `-` for stdout; one that is there already is replaced when the watch is over
     #[arg(short, long, value_name = "FILE", default_value = "page.html")]
     output: PathBuf,
-}
-
-/// What the page says besides what was recorded.
-pub struct Scene {
-    host: String,
-    kernel: String,
-    asked: Duration,
-    every: Duration,
-    /// The columns, and the first one of them that is a timestamp.
-    columns: String,
-    time: Option<String>,
-    ending: Ending,
-}
-
-impl Scene {
-    /// Whether ages are known, and mean something.
-    fn has_times(&self, recording: &Recording) -> bool {
-        self.time.is_some() && recording.has_sound_times()
-    }
-}
-
-/// How the watch ended, and when the log did.
-pub enum Ending {
-    Complete,
-    /// By a signal.
-    Early,
-    Deleted(f64),
-    Replaced(f64),
-    Failed(f64, String),
 }
 
 pub fn run(args: Args) -> anyhow::Result<()> {
@@ -200,7 +174,10 @@ impl Output {
                 let file = fs::canonicalize(path).map_err(cannot)?;
                 is_page(&file).map_err(cannot)?.then_some(file).ok_or_else(|| {
                     let path = path.display();
-                    Failed(7, format!("{path}: is there, and is no page that could be replaced"))
+                    Failed(
+                        Exit::Output,
+                        format!("{path}: is there, and is no page that could be replaced"),
+                    )
                 })?
             }
             Ok(_) => {
@@ -238,7 +215,7 @@ impl Output {
 }
 
 fn failed(path: &Path, why: &io::Error) -> Failed {
-    Failed(7, format!("{}: the page cannot be written: {why}", path.display()))
+    Failed(Exit::Output, format!("{}: the page cannot be written: {why}", path.display()))
 }
 
 /// A name of our own in the same directory.

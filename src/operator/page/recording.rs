@@ -1,5 +1,6 @@
 //! What was seen, look after look, in memory that does not grow with the time: series of at most
-//! 2,000 points, lists of a few hundred spans. Stands on `view`.
+//! 2,000 points, lists of a few hundred spans. Long, for its tests are
+//! a fifth of it.
 
 use crate::operator::view::{Reader, State, View};
 use std::collections::VecDeque;

@@ -1,9 +1,9 @@
-//! What happened, in sentences. Stands on `recording`.
+//! What happened, in sentences.
 
-use super::plot::Times;
 use super::recording::{Loss, Recording, Span, Spans, Track};
-use super::{Ending, Scene};
-use crate::cli::grouped;
+use super::scene::{Ending, Scene};
+use super::times::Times;
+use crate::cli::{entries, grouped};
 use crate::operator::screen::{moment, seconds};
 use crate::operator::view::State;
 use std::cmp::Reverse;
@@ -223,9 +223,10 @@ fn places(losses: &[Loss], times: &Times) -> String {
         1 => String::new(),
         count => format!(" at {count} times"),
     };
-    match from == to {
-        true => format!("{several}, at {from}"),
-        false => format!("{several}, from {from} to {to}"),
+    if from == to {
+        format!("{several}, at {from}")
+    } else {
+        format!("{several}, from {from} to {to}")
     }
 }
 
@@ -240,10 +241,6 @@ fn has_trouble(track: &Track) -> bool {
 
 fn least(track: &Track) -> f64 {
     track.headroom.least().map_or(1.0, |least| least.1)
-}
-
-fn entries(count: u64) -> String {
-    if count == 1 { "1 entry".to_owned() } else { format!("{} entries", grouped(count)) }
 }
 
 fn times_of(count: u64) -> String {

@@ -114,9 +114,10 @@ fn keys(top: &Top, inks: &Inks, width: u16, shown: std::ops::Range<usize>, count
     let pause = if top.paused { "go on" } else { "pause" };
     let every = humantime::format_duration(top.every);
     let keys = format!("? help  q quit  p {pause}  s sort: {}  +/- every {every}", top.sort.name());
-    let lines = match shown.len() < count {
-        true => format!("{}-{} of {count}", shown.start + 1, shown.end),
-        false => String::new(),
+    let lines = if shown.len() < count {
+        format!("{}-{} of {count}", shown.start + 1, shown.end)
+    } else {
+        String::new()
     };
     ends(inks.text(keys, Look::Dim), lines.into(), width)
 }
@@ -150,10 +151,7 @@ fn tables(top: &Top, inks: &Inks, width: u16) -> (Row, Vec<Row>) {
     let log_table = Table::new(&of_log, &logs, width);
     let reader_table = Table::new(&of_reader, &readers, width);
 
-    let heads = match readers.is_empty() {
-        true => Row::new(),
-        false => reader_table.heads(top.sort, inks),
-    };
+    let heads = if readers.is_empty() { Row::new() } else { reader_table.heads(top.sort, inks) };
 
     let mut rows = Vec::new();
     let (mut logs, mut readers) = (logs.iter(), readers.iter());
@@ -252,9 +250,10 @@ impl<T> Column<T> {
 /// A text without its beginning, if it is too long: the end of a path is the file.
 fn cut(text: String, width: u16) -> String {
     let (count, width) = (text.chars().count(), usize::from(width));
-    match count > width {
-        true => "…".chars().chain(text.chars().skip(count + 1 - width)).collect(),
-        false => text,
+    if count > width {
+        "…".chars().chain(text.chars().skip(count + 1 - width)).collect()
+    } else {
+        text
     }
 }
 

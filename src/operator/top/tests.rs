@@ -482,8 +482,7 @@ fn victim() {
 #[track_caller]
 fn assert_restored(order: &str, says: &str, code: &str) {
     let this = std::env::current_exe().unwrap();
-    let (_, module) = module_path!().split_once("::").unwrap();
-    let victim = format!("{} --exact {module}::victim --nocapture", this.display());
+    let victim = format!("{} --exact operator::top::tests::victim --nocapture", this.display());
     let line = format!("stty -g; {victim}; echo code $?; stty -g");
     // A terminal of its own.
     let mut script = Command::new("script");

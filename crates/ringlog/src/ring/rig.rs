@@ -10,26 +10,24 @@ use crate::layout::{
 };
 use crate::sync::AtomicU64;
 use crate::sync::Ordering::Relaxed;
+use crate::sys::slots::Slots;
 use bytemuck::Pod;
 use std::ops::Range;
 
 /// A ring with its write pointer.
 pub struct Heap {
-    geometry: Geometry,
-    slots: Vec<AtomicU64>,
+    slots: Slots,
     pub write_ptr: AtomicU64,
 }
 
 impl Heap {
     pub fn new(capacity: u64, entry_size: usize) -> Heap {
         let geometry = Geometry::new(capacity, entry_size).expect("a geometry");
-        let words = geometry.slots_size() / 8;
-        let slots = (0..words).map(|_| AtomicU64::new(0)).collect();
-        Heap { geometry, slots, write_ptr: AtomicU64::new(0) }
+        Heap { slots: Slots::on_heap(geometry), write_ptr: AtomicU64::new(0) }
     }
 
     pub fn ring(&self) -> Ring<'_> {
-        Ring { geometry: &self.geometry, slots: &self.slots }
+        Ring::of(&self.slots)
     }
 
     pub fn stamp(&self, position: u64) -> &AtomicU64 {
@@ -37,7 +35,7 @@ impl Heap {
     }
 
     pub fn entry(&self, position: u64) -> Vec<u8> {
-        entry(position, self.geometry.entry_size())
+        entry(position, self.slots.geometry().entry_size())
     }
 
     pub fn append(&self, position: u64) {
@@ -53,7 +51,7 @@ impl Heap {
 
     /// Asks for the entry of `position`; if there is one, it is the one asked for, and whole.
     pub fn read(&self, position: u64) -> Seen {
-        let mut record = vec![0xEE; self.geometry.entry_size()];
+        let mut record = vec![0xEE; self.slots.geometry().entry_size()];
         let seen = self.ring().read(position, &mut record);
         if seen == Seen::Entry {
             assert_eq!(record, self.entry(position), "torn, or not the entry at {position}");
@@ -63,7 +61,7 @@ impl Heap {
 
     /// Asks for an entry that has been published: if it is still there, it is whole.
     pub fn read_published(&self, position: u64) -> bool {
-        let mut record = vec![0xEE; self.geometry.entry_size()];
+        let mut record = vec![0xEE; self.slots.geometry().entry_size()];
         let there = self.ring().read_published::<true>(position, &mut record);
         assert!(!there || record == self.entry(position), "torn, or not the entry at {position}");
         there
@@ -72,9 +70,9 @@ impl Heap {
     /// Copies the slot of `position` as it is: each word is of the entry that its stamp stands for,
     /// or, if that is being written, of the one before it in this slot.
     pub fn picture(&self, position: u64) -> Option<u64> {
-        let mut words = vec![0xEE; self.geometry.slot_size() / 8 - 1];
+        let mut words = vec![0xEE; self.slots.geometry().slot_size() / 8 - 1];
         let stamp = self.ring().picture(position, &mut words)?;
-        let (writing, capacity) = (stamp & WRITING != 0, self.geometry.capacity());
+        let (writing, capacity) = (stamp & WRITING != 0, self.slots.geometry().capacity());
         let holder = if writing { stamp & !WRITING } else { stamp.wrapping_sub(1) };
         let before = holder.checked_sub(capacity).filter(|_| writing);
         let entries = [Some(holder).filter(|_| stamp != 0), before];
@@ -163,8 +161,7 @@ impl Desk {
         };
         let [pid, attached_ns, commit_ns] = [0; 3].map(AtomicU64::new);
         let checkpoints = [checkpoint(a), checkpoint([b0, b1, b2, b3])];
-        let line =
-            ReaderLine { pid, attached_ns, commit_ns, output: output_line([0; 5]), checkpoints };
+        let line = ReaderLine { pid, attached_ns, commit_ns, checkpoints, ..ReaderLine::default() };
         Desk { read_ptr, line }
     }
 
@@ -188,8 +185,9 @@ impl Desk {
 }
 
 pub fn output_line(words: OutputWords) -> OutputLine {
-    let [file, path, begin, lost, head] = words.map(AtomicU64::new);
-    OutputLine { file, path, begin, lost, head }
+    let mut line = OutputLine::default();
+    [line.file, line.path, line.begin, line.lost, line.head] = words.map(AtomicU64::new);
+    line
 }
 
 pub fn to_output([file, path, begin, lost, head]: OutputWords) -> Output {

@@ -1,10 +1,15 @@
-//! The protocol on heap memory. What needs another order of loads and stores is in `model`.
+//! The protocol on heap memory: long, because each sentence of it is a test here. What needs another order
+//! of loads and stores is in `model`.
 
 #![allow(clippy::unwrap_used)]
 
+use super::checkpoint::DISOWNED;
 use super::rig::{Desk, Follower, Heap, OutputWords, Words, output_line, to_output};
 use super::*;
+use crate::layout::{Checkpoint, OutputLine};
+use crate::sync::Ordering::Relaxed;
 use crate::sync::killed_after;
+use bytemuck::Pod;
 use proptest::prelude::*;
 use std::ops::Range;
 use std::sync::atomic::AtomicBool;
@@ -614,7 +619,7 @@ fn kills_of_set_output(old: OutputWords, new: OutputWords) -> Vec<OutputWords> {
         let line = output_line(old);
         let ended = killed_after(stores, || set_output(&line, &to_output(new)));
         assert!(!ended || output(&line) == Some(to_output(new)));
-        let OutputLine { file, path, begin, lost, head } = &line;
+        let OutputLine { file, path, begin, lost, head, .. } = &line;
         ([file, path, begin, lost, head].map(|word| word.load(Relaxed)), ended)
     })
 }

@@ -15,10 +15,8 @@ use std::path::{Path, PathBuf};
 /// Elsewhere than on Linux it is an ordinary file in the temporary directory: the same bytes,
 /// but written back to a disk now and then.
 pub fn shm_path(name: &str) -> PathBuf {
-    let directory = match cfg!(target_os = "linux") {
-        true => PathBuf::from("/dev/shm"),
-        false => std::env::temp_dir(),
-    };
+    let directory =
+        if cfg!(target_os = "linux") { PathBuf::from("/dev/shm") } else { std::env::temp_dir() };
     directory.join(name.trim_start_matches('/'))
 }
 

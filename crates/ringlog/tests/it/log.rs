@@ -323,7 +323,8 @@ fn a_log_for_which_there_is_no_room_is_refused_and_leaves_nothing() {
     on_a_small_disk(64, |disk| {
         let path = disk.path().join("a.log");
         let large = Log::options().capacity(1 << 16).create::<Sample>(path.as_path());
-        let says = format!("no room for 2101248 bytes in {}", disk.path().display());
+        let size = HEADER_SIZE + (1 << 16) * 32;
+        let says = format!("no room for {size} bytes in {}", disk.path().display());
         let kind = match &large {
             Err(Error::Io { source, .. }) => Some(source.kind()),
             _ => None,
@@ -526,7 +527,17 @@ fn every_field_of_the_header_that_is_wrong_is_refused_by_name() {
     let others = |field: usize| [bytes.get(field) - 1, bytes.get(field) + 1, u64::MAX, 1 << 63];
     let magics = [0, 1, MAGIC.swap_bytes(), u64::from_le_bytes(*b"RINGLOG2")];
     check(offset_of!(Header, magic), &magics, "NotALog");
-    check(offset_of!(Header, version), &[0, 2, u64::MAX], "Version");
+    check(offset_of!(Header, version), &[0, 1, 3, u64::MAX], "Version");
+    // Words of capabilities that are settled and not built.
+    for field in [
+        offset_of!(Header, arena_size),
+        offset_of!(Header, inline_size),
+        offset_of!(Header, gates),
+        offset_of!(Header, role),
+        offset_of!(Header, base),
+    ] {
+        check(field, &[1, 1 << 20, u64::MAX], "NotALog");
+    }
     let capacities = [0, 1, 3, 4, 16, 1 << 40, 1 << 52, 1 << 58, 1 << 63, u64::MAX];
     check(offset_of!(Header, capacity), &capacities, "Geometry");
     check(offset_of!(Header, slot_size), &[0, 8, 16, 64], "Geometry");
@@ -560,6 +571,24 @@ fn every_field_of_the_header_that_is_wrong_is_refused_by_name() {
 
     bytes.put(0, &pristine);
     Log::open(path.as_path()).unwrap();
+}
+
+/// The smallest log of format 1 is shorter than a header of today.
+#[test]
+fn a_log_of_an_older_format_is_refused_by_its_version_with_the_cure() {
+    let place = Place::new();
+    let path = place.file("old.log");
+    let mut old = vec![0; 4096 + 2 * 16];
+    old[offset_of!(Header, magic)..][..8].copy_from_slice(&MAGIC.to_le_bytes());
+    old[offset_of!(Header, version)] = 1;
+    fs::write(&path, &old).unwrap();
+    let says = "format version 1, and this program knows version 2; export what is in it with the \
+                program that made it, then remove it";
+    assert_refused!(Log::open(path.as_path()), Error::Version { found: 1, .. }, says);
+    assert_refused!(Log::open_or_create::<Sample>(path.as_path()), Error::Version { .. }, says);
+    assert_eq!(fs::read(&path).unwrap(), old);
+    Log::remove(path.as_path()).unwrap();
+    Log::open_or_create::<Sample>(path.as_path()).unwrap();
 }
 
 #[test]
@@ -682,7 +711,7 @@ fn what_is_not_a_regular_file_is_refused_by_what_it_is() {
     nix::unistd::mkfifo(&place.file("pipe"), owner_only).unwrap();
     let _socket = UnixListener::bind(place.file("socket")).unwrap();
     File::create(place.file("empty")).unwrap();
-    File::create(place.file("text")).unwrap().write_all(&[b'x'; 5000]).unwrap();
+    File::create(place.file("text")).unwrap().write_all(&[b'x'; 9000]).unwrap();
     for (name, says) in [
         ("link", "it is a symbolic link"),
         ("directory", "it is a directory"),

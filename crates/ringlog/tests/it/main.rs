@@ -6,3 +6,4 @@ mod boot;
 mod hostile;
 mod log;
 mod pages;
+mod report;

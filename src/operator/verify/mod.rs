@@ -1,11 +1,15 @@
 //! `ringlog verify`: what is wrong with a log, and with files that its entries were carried out to.
 
-use crate::cli::{self, Failed, grouped, tell};
-use crate::operator::against::{Against, Outcome};
-use crate::operator::entries::entries;
+mod against;
+mod file;
+mod findings;
+mod row;
+
+use crate::cli::{self, Exit, Failed, entries, grouped, tell};
 use crate::operator::screen::print;
 use crate::operator::which::OneLog;
-use std::fmt::Display;
+use against::{Against, Outcome};
+use findings::Findings;
 use std::path::{Path, PathBuf};
 
 /// Look at every word of a log, and at files of its rows, and say what is wrong where
@@ -58,11 +62,10 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         count => format!("damaged in {} places: ", grouped(count)),
     };
     line += &format!("{} slots, ", grouped(verified.slots));
-    line += &match verified.held.is_empty() {
-        true => "no entry yet".to_owned(),
-        false => {
-            format!("{} {}..{}", entries(verified.entries), verified.held.start, verified.held.end)
-        }
+    line += &if verified.held.is_empty() {
+        "no entry yet".to_owned()
+    } else {
+        format!("{} {}..{}", entries(verified.entries), verified.held.start, verified.held.end)
     };
     match verified.oddities {
         0 => {}
@@ -85,9 +88,13 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     }
     match (verified.damage, damage, gaps) {
         (0, 0, false) => Ok(()),
-        (0, 0, true) => Err(Failed(3, "entries are missing in the files".to_owned()).into()),
-        (0, ..) => Err(Failed(6, "the files hold rows that are wrong".to_owned()).into()),
-        _ => Err(Failed(6, format!("{} is damaged", log.name())).into()),
+        (0, 0, true) => {
+            Err(Failed(Exit::Lost, "entries are missing in the files".to_owned()).into())
+        }
+        (0, ..) => {
+            Err(Failed(Exit::Unusable, "the files hold rows that are wrong".to_owned()).into())
+        }
+        _ => Err(Failed(Exit::Unusable, format!("{} is damaged", log.name())).into()),
     }
 }
 
@@ -99,9 +106,10 @@ fn of_one_output(files: Vec<PathBuf>) -> Vec<PathBuf> {
         !is_half_made(file) && !is_aside(file).is_some_and(|of| files.contains(&of))
     });
     for file in left {
-        let why = match is_half_made(&file) {
-            true => "is half compressed",
-            false => "was set aside by a reporter; give it alone to look at it",
+        let why = if is_half_made(&file) {
+            "is half compressed"
+        } else {
+            "was set aside by a reporter; give it alone to look at it"
         };
         tell(format_args!("ringlog: {}: left out, for it {why}", file.display()));
     }
@@ -118,36 +126,4 @@ fn is_aside(file: &Path) -> Option<PathBuf> {
     let is_number = number.len() < 15 && number.bytes().all(|byte| byte.is_ascii_digit());
     let of = file.with_file_name(format!("{rest}.{}", file.extension()?.to_str()?));
     (is_number && !number.is_empty()).then_some(of)
-}
-
-/// Says what was found, up to a limit.
-pub struct Findings {
-    left: u64,
-    untold: u64,
-}
-
-impl Findings {
-    fn new(limit: u64) -> Findings {
-        Findings { left: limit, untold: 0 }
-    }
-
-    /// One more.
-    pub fn tell(&mut self, finding: &dyn Display) -> anyhow::Result<()> {
-        match self.left.checked_sub(1) {
-            Some(left) => {
-                self.left = left;
-                print(&format!("{finding}\n"))?;
-            }
-            None => self.untold += 1,
-        }
-        Ok(())
-    }
-
-    /// How many were not told.
-    pub fn close(&mut self) -> anyhow::Result<()> {
-        if self.untold > 0 {
-            print(&format!("and {} more, see --limit\n", grouped(self.untold)))?;
-        }
-        Ok(())
-    }
 }

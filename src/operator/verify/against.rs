@@ -1,26 +1,20 @@
 //! `ringlog verify --against`: whether files of rows hold each position once, in order, and as the
 //! log has it. A row at a time, so that files may be of any length.
 
-use crate::cli::grouped;
-use crate::operator::entries::{entries, harmless};
+use super::file::{End, FileRow, RowFile};
+use super::findings::Findings;
+use super::row::{Spelling, is_row, position_of, shorten};
+use crate::cli::{entries, grouped};
 use crate::operator::screen::print;
-use crate::operator::verify::Findings;
 use anyhow::Context as _;
-use ringlog::{Entry, Kind, Log, Observer, Polled, Raw, ReaderState, Schema, Start};
-use ringlog_rows::{Format, RowFormat, TimeFormat, Value, is_output_of};
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read as _};
+use ringlog::{Log, Observer, Polled, Raw, ReaderState, Start};
+use ringlog_rows::{Format, RowFormat, TimeFormat, is_output_of};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Files with so many wrong rows are no files of this log.
 const TOO_MANY: u64 = 10_000;
-/// How much of a file is read at once.
-const CHUNK: usize = 128 << 10;
-/// How much of a row is shown.
-const SHOWN: usize = 160;
-
 /// What came of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
@@ -55,17 +49,9 @@ pub struct Against<'a> {
 /// A file whose rows are to be read.
 struct Part {
     path: PathBuf,
-    rows: Rows,
+    rows: RowFile,
     /// Its first row, or what stands there.
-    first: Row,
-}
-
-/// One way to write a row, or two, of which the file's has to be found out.
-struct Forms {
-    forms: Vec<RowFormat>,
-    /// Which it is.
-    known: bool,
-    expected: Vec<u8>,
+    first: FileRow,
 }
 
 impl<'a> Against<'a> {
@@ -138,7 +124,7 @@ impl<'a> Against<'a> {
     fn open(&mut self, path: &Path, tell: &mut Findings) -> anyhow::Result<Option<Part>> {
         let shown = path.display();
         let cannot = || format!("{shown}: cannot be read");
-        let mut rows = Rows::new(open(path).with_context(cannot)?, self.log);
+        let mut rows = RowFile::open(path, self.log).with_context(cannot)?;
         let first = rows.next().with_context(cannot)?;
         if rows.format == Format::Jsonl {
             return Ok(first.map(|first| Part { path: path.to_owned(), rows, first }));
@@ -159,11 +145,11 @@ impl<'a> Against<'a> {
 
     fn part(&mut self, part: Part, is_last: bool, tell: &mut Findings) -> anyhow::Result<()> {
         let Part { path, mut rows, first } = part;
-        let mut forms = Forms::new(self.log.schema(), rows.format);
+        let mut spelling = Spelling::new(self.log.schema(), rows.format);
         let mut row = Some(first);
-        while let Some(Row { bytes, line, end }) = row {
+        while let Some(FileRow { bytes, line, end }) = row {
             let what = match end {
-                End::Line => self.row(&path, line, &bytes, rows.format, &mut forms, tell)?,
+                End::Line => self.row(&path, line, &bytes, rows.format, &mut spelling, tell)?,
                 End::Overlong => Some("no row is so long".to_owned()),
                 // A reporter is at work, or was killed and drops it when it goes on.
                 End::File if is_last => None,
@@ -189,7 +175,7 @@ impl<'a> Against<'a> {
         line: u64,
         row: &[u8],
         format: Format,
-        forms: &mut Forms,
+        spelling: &mut Spelling,
         tell: &mut Findings,
     ) -> anyhow::Result<Option<String>> {
         let Some(position) = position_of(row) else {
@@ -203,11 +189,11 @@ impl<'a> Against<'a> {
             }
         }
         let is_due = self.first.is_none() || position == self.next;
-        let same = self.compare(position, row, forms)?;
+        let same = self.compare(position, row, spelling)?;
         let what = match &same {
             Some(false) => Some(format!(
                 "position {position} is in the log `{}`, and here",
-                shorten(forms.expected.as_slice())
+                shorten(spelling.expected.as_slice())
             )),
             None if !is_row(row, format, self.log.schema()) => {
                 Some("not a row of this log".to_owned())
@@ -236,7 +222,7 @@ impl<'a> Against<'a> {
         &mut self,
         position: u64,
         row: &[u8],
-        forms: &mut Forms,
+        spelling: &mut Spelling,
     ) -> anyhow::Result<Option<bool>> {
         if position < self.oldest {
             return Ok(None);
@@ -246,7 +232,7 @@ impl<'a> Against<'a> {
             return Ok(None); // a log that lies about its end
         }
         Ok(match self.observer.poll() {
-            Polled::Entry { record, .. } => Some(forms.are(position, record, row)),
+            Polled::Entry { record, .. } => Some(spelling.is_of(position, record, row)),
             Polled::Lost(range) => {
                 self.oldest = range.end;
                 None
@@ -340,209 +326,5 @@ impl<'a> Against<'a> {
                 grouped(self.missing - lost)
             ),
         })
-    }
-}
-
-impl Forms {
-    fn new(schema: &Schema, format: Format) -> Forms {
-        let times = [TimeFormat::Nanos, TimeFormat::Rfc3339];
-        let forms = times.map(|time| RowFormat::new(schema, format, time)).into();
-        Forms { forms, known: false, expected: Vec::new() }
-    }
-
-    /// Whether this is the row of an entry, which then is in `expected`.
-    fn are(&mut self, position: u64, entry: Entry<'_>, row: &[u8]) -> bool {
-        for (i, form) in self.forms.iter().enumerate().rev() {
-            self.expected.clear();
-            form.row(position, entry, &mut self.expected);
-            if self.expected == row {
-                if !self.known {
-                    (self.forms, self.known) = (vec![self.forms.swap_remove(i)], true);
-                }
-                return true;
-            }
-        }
-        false
-    }
-}
-
-/// The position that a row begins with.
-fn position_of(row: &[u8]) -> Option<u64> {
-    let digits = row.strip_prefix(b"{\"seq\":").unwrap_or(row);
-    let digits = &digits[..digits.iter().position(|&byte| byte == b',')?];
-    let text = str::from_utf8(digits).ok()?;
-    text.parse().ok().filter(|position: &u64| position.to_string() == text)
-}
-
-/// Whether a row has all the columns and nothing else, as far as can be told without the entry.
-fn is_row(row: &[u8], format: Format, schema: &Schema) -> bool {
-    let Some(row) = row.strip_suffix(b"\n") else { return false };
-    match format {
-        Format::Csv => is_csv(row, schema),
-        // What is in a string cannot look like a key: its quotes are escaped.
-        Format::Jsonl => {
-            let mut rest = Some(row);
-            for column in schema.columns() {
-                let key = format!(",\"{}\":", column.name());
-                rest = rest.and_then(|rest| {
-                    let at = rest.windows(key.len()).position(|window| window == key.as_bytes())?;
-                    Some(&rest[at + key.len()..])
-                });
-            }
-            rest.is_some_and(|rest| rest.len() > 1) && row.ends_with(b"}")
-        }
-    }
-}
-
-fn is_csv(row: &[u8], schema: &Schema) -> bool {
-    let Some(at) = row.iter().position(|&byte| byte == b',') else { return false };
-    let (mut rest, mut value) = (&row[at..], Vec::new());
-    for column in schema.columns() {
-        let Some(field) = rest.strip_prefix(b",") else { return false };
-        let length = match field.strip_prefix(b"\"") {
-            Some(quoted) => match end_of_quotes(quoted) {
-                Some(end) => end + 2,
-                None => return false,
-            },
-            None => field.iter().position(|&byte| byte == b',').unwrap_or(field.len()),
-        };
-        let (field, behind) = field.split_at(length);
-        rest = behind;
-        // A text may have been longer in the log: what is no UTF-8 is replaced in a row.
-        if !matches!(column.kind(), Kind::Text(_)) {
-            value.resize(column.kind().size(), 0);
-            let text = str::from_utf8(field).ok();
-            if text.is_none_or(|text| column.kind().parse(text, &mut value).is_err()) {
-                return false;
-            }
-        }
-    }
-    rest.is_empty()
-}
-
-/// Where the quote is that ends a quoted field.
-fn end_of_quotes(field: &[u8]) -> Option<usize> {
-    let mut at = 0;
-    loop {
-        at += field[at..].iter().position(|&byte| byte == b'"')?;
-        if field.get(at + 1) != Some(&b'"') {
-            return Some(at);
-        }
-        at += 2;
-    }
-}
-
-/// So much of a row that a line can be made of it.
-fn shorten(row: &[u8]) -> String {
-    let text = String::from_utf8_lossy(row);
-    let text = text.trim_end_matches('\n');
-    let mut shown = harmless(&text[..text.floor_char_boundary(SHOWN)]);
-    if text.len() > SHOWN {
-        shown += "...";
-    }
-    shown
-}
-
-/// What a file holds, or what was compressed into it. Of one that grows, what is there by now: its
-/// reporter may be as fast as we are.
-fn open(path: &Path) -> anyhow::Result<Box<dyn BufRead>> {
-    let file = File::open(path)?;
-    let meta = file.metadata()?;
-    let length = if meta.is_file() { meta.len() } else { u64::MAX };
-    let mut file = BufReader::with_capacity(CHUNK, file.take(length));
-    Ok(match file.fill_buf()? {
-        #[cfg(feature = "compress")]
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => {
-            Box::new(BufReader::with_capacity(CHUNK, zstd::Decoder::with_buffer(file)?))
-        }
-        #[cfg(feature = "compress")]
-        [0x1f, 0x8b, ..] => {
-            Box::new(BufReader::with_capacity(CHUNK, flate2::bufread::MultiGzDecoder::new(file)))
-        }
-        #[cfg(not(feature = "compress"))]
-        [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x1f, 0x8b, ..] => {
-            anyhow::bail!("it is compressed, and this program was built without `compress`")
-        }
-        _ => Box::new(file),
-    })
-}
-
-/// The rows of a file.
-struct Rows {
-    input: Box<dyn BufRead>,
-    format: Format,
-    line: u64,
-    longest: usize,
-}
-
-struct Row {
-    bytes: Vec<u8>,
-    /// The line it begins in.
-    line: u64,
-    end: End,
-}
-
-/// What a row ends with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum End {
-    Line,
-    /// It has no line end.
-    File,
-    /// It is longer than any row.
-    Overlong,
-}
-
-impl Rows {
-    fn new(input: Box<dyn BufRead>, log: &Log) -> Rows {
-        // Every byte of a text as `\u0000` at worst; a number has less than 48.
-        let columns = log.schema().columns().iter();
-        let longest = columns.map(|it| it.name().len() + 48 + 6 * it.kind().size()).sum::<usize>();
-        Rows { input, format: Format::Csv, line: 1, longest: longest + 64 }
-    }
-
-    fn next(&mut self) -> io::Result<Option<Row>> {
-        let (mut bytes, line) = (Vec::new(), self.line);
-        if line == 1 && self.input.fill_buf()?.first() == Some(&b'{') {
-            self.format = Format::Jsonl;
-        }
-        let mut quotes = 0;
-        loop {
-            let from = bytes.len();
-            let room = (self.longest - from) as u64;
-            self.input.by_ref().take(room).read_until(b'\n', &mut bytes)?;
-            let ended = bytes.last() == Some(&b'\n') && bytes.len() > from;
-            let full = bytes.len() == self.longest;
-            self.line += u64::from(ended);
-            if bytes.is_empty() {
-                return Ok(None);
-            }
-            // A line end within quotes ends no row.
-            quotes += bytes[from..].iter().filter(|&&byte| byte == b'"').count();
-            let whole = self.format == Format::Jsonl || quotes % 2 == 0;
-            let end = match (ended, whole) {
-                (true, true) => End::Line,
-                _ if full => {
-                    if !ended {
-                        self.line += u64::from(skip_line(&mut self.input)?);
-                    }
-                    End::Overlong
-                }
-                (false, _) => End::File,
-                (true, false) => continue,
-            };
-            return Ok(Some(Row { bytes, line, end }));
-        }
-    }
-}
-
-/// Goes behind the next line end, and says whether there was one.
-fn skip_line(input: &mut dyn BufRead) -> io::Result<bool> {
-    loop {
-        let buffer = input.fill_buf()?;
-        let (length, at) = (buffer.len(), buffer.iter().position(|&byte| byte == b'\n'));
-        input.consume(at.map_or(length, |at| at + 1));
-        if at.is_some() || length == 0 {
-            return Ok(at.is_some());
-        }
     }
 }

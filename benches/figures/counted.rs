@@ -1,28 +1,18 @@
 //! One work done N times, for scripts/instructions to count the instructions of.
 //!
 //! ```text
-//! counted WORK N
+//! figures counted WORK N
 //! ```
 //!
 //! Nothing here looks at a clock. What comes before a work and after it is the same for any N, so
 //! that the difference of two runs is the work alone. Every payload is in what is checked: of what
 //! was polled the sum, of what was appended and reported the last thousand.
 
-#![forbid(unsafe_code)]
-#![allow(missing_docs)]
-
-#[allow(dead_code)] // it is for the figures
-#[path = "figures/common.rs"]
-mod common;
-#[allow(dead_code)]
-#[path = "figures/report.rs"]
-mod report;
-
-use common::{Result, Sample, Scratch};
-use report::Tick;
+use crate::common::{Result, Sample, Scratch};
+use crate::report::Tick;
 use ringlog::layout::DEFAULT_CAPACITY;
-use ringlog::sink::RowOptions;
 use ringlog::{Polled, Raw, Reader, Report, Start, Turn, Writer};
+use ringlog_rows::{RowOptions, Rows};
 use std::fs;
 use std::time::Duration;
 
@@ -44,12 +34,12 @@ const WORKS: [(&str, Work); 9] = [
     ("report", reported),
 ];
 
-fn main() -> Result<()> {
-    // `cargo test --all-targets` and `cargo bench` run this too, and know of no work.
-    let args: Vec<String> = std::env::args().skip(1).collect();
-    if let [name, count] = &args[..]
-        && let Some((_, work)) = WORKS.iter().find(|(known, _)| known == name)
-    {
+/// The role of a process that does one of these works.
+pub const COUNTED: &str = "counted";
+
+pub fn run(args: &[String]) -> Result<()> {
+    let [name, count] = args else { return Err("counted WORK N".into()) };
+    if let Some((_, work)) = WORKS.iter().find(|(known, _)| known == name) {
         work(count.parse()?)?;
         println!("{name} {count}");
     }
@@ -165,7 +155,7 @@ fn poll_empty(reader: &mut Reader<Sample>, count: u64) -> u64 {
     (0..count).map(|_| u64::from(reader.poll() == Polled::Empty)).sum()
 }
 
-// --- carried out --------------------------------------------------------------------------------
+// --- exported -----------------------------------------------------------------------------------
 
 fn reported(count: u64) -> Result<()> {
     let scratch = Scratch::of::<Tick>("counted", HELD)?;
@@ -178,10 +168,11 @@ fn reported(count: u64) -> Result<()> {
     let reader = scratch.log.reader_from::<Raw>(0, Start::Last(count))?;
     // It writes when it has enough, however long that takes.
     let flush = Duration::MAX;
-    let (mut report, _) = Report::to_file(reader, &path, RowOptions::default(), flush)?;
+    let rows = Rows::file(&path, scratch.log.schema(), RowOptions::default());
+    let (mut report, _) = Report::new(reader, rows, flush)?;
     while report.turn(u64::MAX)? == Turn::Busy {}
-    report.carry_out()?;
-    assert_eq!((report.rows(), report.lost()), (count, 0));
+    report.export()?;
+    assert_eq!((report.entries(), report.lost()), (count, 0));
     let mut rows = Vec::new();
     for position in HELD - DEFAULT_CAPACITY..HELD {
         Tick::of(position).format(position, &mut rows);

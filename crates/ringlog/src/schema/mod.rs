@@ -23,14 +23,18 @@
 //! # Ok::<(), ringlog::Error>(())
 //! ```
 
-use crate::error::{Error, Result, invalid};
+mod column;
+
+mod types;
+
+pub use column::{Column, Field, Kind};
+pub use types::{Bool, Decimal, Text, Timestamp, parse_decimal, until_nul};
+
+use crate::error::{Result, invalid};
 use crate::layout::SCHEMA_MAX;
-use crate::sys::clock::now_ns;
-use bytemuck::{Pod, Zeroable};
+use bytemuck::Pod;
+use column::is_column_name;
 use std::borrow::Cow;
-use std::fmt;
-use std::ops::{Add, Mul, Neg, Sub};
-use std::str::FromStr;
 
 /// A plain-old-data struct that can be an entry. [`record!`](crate::record) implements it.
 pub trait Record: Pod {
@@ -104,12 +108,6 @@ mod sealed {
     impl Sealed for super::Raw {}
 }
 
-/// A type that can be a column.
-pub trait Field: Pod {
-    /// Its name in the schema.
-    const KIND: Kind;
-}
-
 /// Makes a struct a [`Record`] by naming the fields that are its columns.
 ///
 /// Types and offsets are taken from the struct, so they cannot disagree with it. The struct must
@@ -157,187 +155,6 @@ macro_rules! record {
     };
 }
 
-/// The type of a column. These are all there are in this format: a sink may match them without a rest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// `u8`
-    U8,
-    /// `u16`
-    U16,
-    /// `u32`
-    U32,
-    /// `u64`
-    U64,
-    /// `i8`
-    I8,
-    /// `i16`
-    I16,
-    /// `i32`
-    I32,
-    /// `i64`
-    I64,
-    /// `f32`
-    F32,
-    /// `f64`
-    F64,
-    /// `bool`: a byte, anything but 0 is true.
-    Bool,
-    /// `timestamp`: `i64`, ns since the Unix epoch, UTC.
-    Timestamp,
-    /// `text8` and other lengths: UTF-8, padded with NUL.
-    Text(u16),
-    /// `decimal4` and other scales up to 18: `i64` in units of 10^-4.
-    Decimal(u8),
-}
-
-impl Kind {
-    /// Bytes of a value.
-    pub const fn size(self) -> usize {
-        match self {
-            Kind::U8 | Kind::I8 | Kind::Bool => 1,
-            Kind::U16 | Kind::I16 => 2,
-            Kind::U32 | Kind::I32 | Kind::F32 => 4,
-            Kind::U64 | Kind::I64 | Kind::F64 | Kind::Timestamp | Kind::Decimal(_) => 8,
-            Kind::Text(length) => length as usize,
-        }
-    }
-
-    /// Where C would put a value: at a multiple of this.
-    pub const fn align(self) -> usize {
-        match self {
-            Kind::Text(_) => 1,
-            other => other.size(),
-        }
-    }
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Kind::U8 => f.write_str("u8"),
-            Kind::U16 => f.write_str("u16"),
-            Kind::U32 => f.write_str("u32"),
-            Kind::U64 => f.write_str("u64"),
-            Kind::I8 => f.write_str("i8"),
-            Kind::I16 => f.write_str("i16"),
-            Kind::I32 => f.write_str("i32"),
-            Kind::I64 => f.write_str("i64"),
-            Kind::F32 => f.write_str("f32"),
-            Kind::F64 => f.write_str("f64"),
-            Kind::Bool => f.write_str("bool"),
-            Kind::Timestamp => f.write_str("timestamp"),
-            Kind::Text(length) => write!(f, "text{length}"),
-            Kind::Decimal(scale) => write!(f, "decimal{scale}"),
-        }
-    }
-}
-
-impl FromStr for Kind {
-    type Err = Error;
-
-    fn from_str(name: &str) -> Result<Kind> {
-        let plain = [
-            Kind::U8,
-            Kind::U16,
-            Kind::U32,
-            Kind::U64,
-            Kind::I8,
-            Kind::I16,
-            Kind::I32,
-            Kind::I64,
-            Kind::F32,
-            Kind::F64,
-            Kind::Bool,
-            Kind::Timestamp,
-        ];
-        if let Some(kind) = plain.into_iter().find(|kind| kind.to_string() == name) {
-            return Ok(kind);
-        }
-        let text = number_after(name, "text").filter(|&n| n > 0).map(Kind::Text);
-        let decimal = number_after(name, "decimal").filter(|&n| n <= MAX_SCALE as u16);
-        text.or(decimal.map(|scale| Kind::Decimal(scale as u8))).ok_or_else(|| {
-            invalid!(
-                "`{name}` is not a column type; they are u8..u64, i8..i64, f32, f64, bool, \
-                 timestamp, textN (N bytes) and decimalN (N digits after the point, up to 18)"
-            )
-        })
-    }
-}
-
-/// The `8` of `text8`, written as we would write it.
-fn number_after(name: &str, prefix: &str) -> Option<u16> {
-    let digits = name.strip_prefix(prefix)?;
-    let number: u16 = digits.parse().ok()?;
-    (number.to_string() == digits).then_some(number)
-}
-
-/// One column of a record.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Column {
-    name: Cow<'static, str>,
-    kind: Kind,
-    offset: usize,
-}
-
-impl Column {
-    /// The column of a field; `_field` is there for its type only.
-    #[doc(hidden)]
-    pub const fn of<R, T: Field>(
-        name: &'static str,
-        _field: fn(&R) -> &T,
-        offset: usize,
-    ) -> Column {
-        assert!(
-            is_column_name(name.as_bytes()),
-            "a column's name is ASCII letters, digits and _, does not begin with a digit, and is not `seq`"
-        );
-        Column { name: Cow::Borrowed(name), kind: T::KIND, offset }
-    }
-
-    /// Its name.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// Its type.
-    pub const fn kind(&self) -> Kind {
-        self.kind
-    }
-
-    /// Bytes from the start of the record.
-    pub const fn offset(&self) -> usize {
-        self.offset
-    }
-
-    /// Its value's bytes in `record`.
-    ///
-    /// # Panics
-    /// If `record` is shorter than the record of the schema this column is from.
-    pub fn bytes<'a>(&self, record: &'a [u8]) -> &'a [u8] {
-        &record[self.offset..self.offset + self.kind.size()]
-    }
-}
-
-impl fmt::Display for Column {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} {}", self.name, self.kind, self.offset)
-    }
-}
-
-const fn is_column_name(name: &[u8]) -> bool {
-    if name.is_empty() || name[0].is_ascii_digit() || matches!(name, b"seq") {
-        return false;
-    }
-    let mut i = 0;
-    while i < name.len() {
-        if !name[i].is_ascii_alphanumeric() && name[i] != b'_' {
-            return false;
-        }
-        i += 1;
-    }
-    true
-}
-
 /// The columns of a log's record, and the record's size.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Schema {
@@ -349,7 +166,7 @@ impl Schema {
     /// The schema of a record.
     ///
     /// # Errors
-    /// [`Error::Invalid`], if a column is named twice or the text is too long for the header.
+    /// [`Error::Invalid`](crate::Error::Invalid), if a column is named twice or the text is too long for the header.
     pub fn of<R: Record>() -> Result<Schema> {
         Schema::checked(R::COLUMNS.to_vec(), size_of::<R>())
     }
@@ -358,7 +175,7 @@ impl Schema {
     /// laid out as C would a struct of these fields.
     ///
     /// # Errors
-    /// [`Error::Invalid`], which names the column and what is the matter with it.
+    /// [`Error::Invalid`](crate::Error::Invalid), which names the column and what is the matter with it.
     pub fn declared(declaration: &str) -> Result<Schema> {
         let (mut columns, mut size, mut align) = (Vec::new(), 0usize, 1);
         for part in declaration.split(',') {
@@ -377,7 +194,7 @@ impl Schema {
     /// The schema that a log's header carries, for records of `entry_size` bytes.
     ///
     /// # Errors
-    /// [`Error::Invalid`], which names the line and what is the matter with it.
+    /// [`Error::Invalid`](crate::Error::Invalid), which names the line and what is the matter with it.
     pub fn from_text(text: &str, entry_size: usize) -> Result<Schema> {
         let columns = text
             .strip_suffix('\n')
@@ -469,286 +286,10 @@ impl Schema {
     }
 }
 
-macro_rules! fields {
-    ($($type:ty = $kind:ident),+) => { $(
-        impl Field for $type {
-            const KIND: Kind = Kind::$kind;
-        }
-    )+ };
-}
-fields!(u8 = U8, u16 = U16, u32 = U32, u64 = U64, i8 = I8, i16 = I16, i32 = I32, i64 = I64);
-fields!(f32 = F32, f64 = F64, Bool = Bool, Timestamp = Timestamp);
-
-impl<const N: usize> Field for Text<N> {
-    const KIND: Kind = {
-        assert!(N > 0 && N <= u16::MAX as usize, "a text has 1 to 65535 bytes");
-        Kind::Text(N as u16)
-    };
-}
-
-impl<const S: u8> Field for Decimal<S> {
-    const KIND: Kind = {
-        assert!(S <= MAX_SCALE, "a decimal has at most 18 digits after the point");
-        Kind::Decimal(S)
-    };
-}
-
-/// Nanoseconds since the Unix epoch, UTC.
-#[repr(transparent)]
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Pod, Zeroable)]
-pub struct Timestamp(i64);
-
-impl Timestamp {
-    /// This moment by the wall clock; the epoch, if the clock stands before it.
-    pub fn now() -> Timestamp {
-        Timestamp(now_ns() as i64)
-    }
-
-    /// The moment `ns` nanoseconds after the Unix epoch.
-    pub const fn from_nanos(ns: i64) -> Timestamp {
-        Timestamp(ns)
-    }
-
-    /// Nanoseconds since the Unix epoch.
-    pub const fn as_nanos(self) -> i64 {
-        self.0
-    }
-}
-
-/// True or false, in a byte that any value is allowed in: 0 is false.
-#[repr(transparent)]
-#[derive(Clone, Copy, Default, Pod, Zeroable)]
-pub struct Bool(u8);
-
-impl Bool {
-    /// The truth.
-    pub const fn get(self) -> bool {
-        self.0 != 0
-    }
-}
-
-impl From<bool> for Bool {
-    fn from(value: bool) -> Bool {
-        Bool(value as u8)
-    }
-}
-
-impl PartialEq for Bool {
-    fn eq(&self, other: &Bool) -> bool {
-        self.get() == other.get()
-    }
-}
-
-impl Eq for Bool {}
-
-impl fmt::Debug for Bool {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.get().fmt(f)
-    }
-}
-
-/// At most `N` bytes of UTF-8, padded with NUL.
-#[repr(transparent)]
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Pod, Zeroable)]
-pub struct Text<const N: usize>([u8; N]);
-
-impl<const N: usize> Text<N> {
-    /// The text, cut after the last whole character that fits.
-    pub fn new(text: &str) -> Text<N> {
-        let length = text.floor_char_boundary(N);
-        let mut bytes = [0; N];
-        bytes[..length].copy_from_slice(&text.as_bytes()[..length]);
-        Text(bytes)
-    }
-
-    /// The text up to the first NUL; what is not UTF-8 is replaced.
-    pub fn as_str(&self) -> Cow<'_, str> {
-        String::from_utf8_lossy(until_nul(&self.0))
-    }
-}
-
-/// What comes before the padding.
-#[doc(hidden)] // of `ringlog-rows`
-pub fn until_nul(bytes: &[u8]) -> &[u8] {
-    bytes.split(|&byte| byte == 0).next().unwrap_or_default()
-}
-
-impl<const N: usize> From<&str> for Text<N> {
-    fn from(text: &str) -> Text<N> {
-        Text::new(text)
-    }
-}
-
-impl<const N: usize> Default for Text<N> {
-    fn default() -> Text<N> {
-        Text([0; N])
-    }
-}
-
-impl<const N: usize> fmt::Display for Text<N> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.as_str())
-    }
-}
-
-impl<const N: usize> fmt::Debug for Text<N> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&*self.as_str(), f)
-    }
-}
-
-/// The most digits after the point: 10^18 still fits an `i64`.
-const MAX_SCALE: u8 = 18;
-
-/// An exact decimal with `S` digits after the point: an `i64` in units of 10^-S.
-///
-/// ```
-/// use ringlog::Decimal;
-///
-/// let price: Decimal<4> = "101.25".parse()?;
-/// assert_eq!(price.units(), 1_012_500);
-/// assert_eq!(price.to_string(), "101.2500");
-/// assert_eq!(price, Decimal::from_units(1_012_500));
-/// # Ok::<(), ringlog::Error>(())
-/// ```
-#[repr(transparent)]
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Pod, Zeroable)]
-pub struct Decimal<const S: u8>(i64);
-
-impl<const S: u8> Decimal<S> {
-    /// The decimal of so many units of 10^-S.
-    pub const fn from_units(units: i64) -> Decimal<S> {
-        Decimal(units)
-    }
-
-    /// How many units of 10^-S it is.
-    pub const fn units(self) -> i64 {
-        self.0
-    }
-}
-
-/// As integers: overflow panics in a debug build and wraps in a release build.
-impl<const S: u8> Add for Decimal<S> {
-    type Output = Decimal<S>;
-
-    fn add(self, other: Decimal<S>) -> Decimal<S> {
-        Decimal(self.0 + other.0)
-    }
-}
-
-/// As integers: overflow panics in a debug build and wraps in a release build.
-impl<const S: u8> Sub for Decimal<S> {
-    type Output = Decimal<S>;
-
-    fn sub(self, other: Decimal<S>) -> Decimal<S> {
-        Decimal(self.0 - other.0)
-    }
-}
-
-/// So many times: a price times a quantity. Overflow as for integers.
-impl<const S: u8> Mul<i64> for Decimal<S> {
-    type Output = Decimal<S>;
-
-    fn mul(self, times: i64) -> Decimal<S> {
-        Decimal(self.0 * times)
-    }
-}
-
-impl<const S: u8> Neg for Decimal<S> {
-    type Output = Decimal<S>;
-
-    fn neg(self) -> Decimal<S> {
-        Decimal(-self.0)
-    }
-}
-
-impl<const S: u8> FromStr for Decimal<S> {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Decimal<S>> {
-        parse_decimal(text, S).map(Decimal)
-    }
-}
-
-impl<const S: u8> fmt::Display for Decimal<S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let unit = 10u64.pow(S as u32);
-        let (whole, rest) = (self.0.unsigned_abs() / unit, self.0.unsigned_abs() % unit);
-        let digits = match S {
-            0 => whole.to_string(),
-            _ => format!("{whole}.{rest:0width$}", width = S as usize),
-        };
-        f.pad_integral(self.0 >= 0, "", &digits)
-    }
-}
-
-impl<const S: u8> fmt::Debug for Decimal<S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-/// `text` in units of 10^-scale, exactly or not at all.
-#[doc(hidden)] // of `ringlog-rows`
-pub fn parse_decimal(text: &str, scale: u8) -> Result<i64> {
-    let wrong = || invalid!("`{text}` is not a decimal number");
-    let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
-    let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, ""));
-    let all_digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
-    if whole.len() + fraction.len() == 0 || !all_digits(whole) || !all_digits(fraction) {
-        return Err(wrong());
-    }
-    let fraction = fraction.trim_end_matches('0');
-    let missing = (scale as usize).checked_sub(fraction.len()).ok_or_else(|| {
-        invalid!("`{text}` has more digits after the point than the column's {scale}")
-    })?;
-    let sign = if text.starts_with('-') { -1 } else { 1 };
-    let digits = whole.bytes().chain(fraction.bytes()).map(|byte| byte - b'0');
-    digits
-        .chain(std::iter::repeat_n(0, missing))
-        .try_fold(0i64, |units, digit| units.checked_mul(10)?.checked_add(sign * digit as i64))
-        .ok_or_else(|| {
-            invalid!(
-                "`{text}` does not fit: a column of {scale} digits after the point ends at {}",
-                i64::MAX / 10i64.pow(scale as u32)
-            )
-        })
-}
-
-#[cfg(feature = "serde")]
-mod serialize {
-    use super::{Bool, Decimal, Text, Timestamp};
-    use serde::{Serialize, Serializer};
-
-    impl Serialize for Timestamp {
-        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-            serializer.serialize_i64(self.0)
-        }
-    }
-
-    impl Serialize for Bool {
-        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-            serializer.serialize_bool(self.get())
-        }
-    }
-
-    impl<const N: usize> Serialize for Text<N> {
-        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-            serializer.serialize_str(&self.as_str())
-        }
-    }
-
-    /// As text: a number would go through a float in most formats.
-    impl<const D: u8> Serialize for Decimal<D> {
-        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-            serializer.collect_str(self)
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bytemuck::Zeroable;
     use proptest::prelude::*;
 
     #[repr(C)]

@@ -1,0 +1,140 @@
+//! What of a log's file and header is believed: its type, owner and length, and each word that others
+//! rely on.
+
+use crate::error::{Error, Result};
+use crate::layout::{Geometry, HEADER_SIZE, Header, MAGIC, SCHEMA_MAX, VERSION};
+use crate::name::{Name, version_of};
+use crate::schema::Schema;
+use crate::sync::Ordering::{Acquire, Relaxed};
+use crate::sys::file::{self, Medium};
+use std::fs::File;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+
+/// Why a log is not made or opened there.
+pub(crate) const ON_HUGETLBFS: &str = "it is on a hugetlbfs, where a header cannot be mapped by itself; a \
+                            tmpfs mounted with huge=advise has huge pages for a log";
+
+/// How a log is made, whose logs are believed, and how the memory of who attaches is made ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Terms {
+    pub capacity: Option<u64>,
+    pub mode: u32,
+    pub owner: Option<u32>,
+    /// `None`: as suits.
+    pub prefault: Option<bool>,
+    pub lock: bool,
+}
+
+/// Type, owner and least length.
+pub(crate) fn check_file(name: &Name, file: &File, terms: &Terms) -> Result<std::fs::Metadata> {
+    let bad = |why: String| Error::NotALog { log: name.to_string(), why };
+    let meta = file.metadata().map_err(Error::io(format!("{name}: cannot be opened")))?;
+    let kind = meta.file_type();
+    if !kind.is_file() {
+        let what = match kind {
+            kind if kind.is_dir() => "a directory",
+            kind if kind.is_fifo() => "a pipe",
+            _ => "a device",
+        };
+        return Err(bad(format!("it is {what}")));
+    }
+    if file::medium_of(file) == Medium::HugePages {
+        return Err(bad(ON_HUGETLBFS.to_owned()));
+    }
+    let trusted = [nix::unistd::geteuid().as_raw(), 0];
+    if !trusted.contains(&meta.uid()) && terms.owner != Some(meta.uid()) {
+        return Err(bad(format!(
+            "it belongs to user {}, who is neither you nor root; if you trust them, name them as \
+             the owner",
+            meta.uid()
+        )));
+    }
+    // A log of an earlier format can be shorter than a header of this one.
+    if let Some(found) = version_of(file).filter(|&found| found != VERSION) {
+        return Err(Error::Version { log: name.to_string(), found });
+    }
+    if meta.len() < HEADER_SIZE as u64 {
+        return Err(bad(format!("it has {} bytes, less than a header", meta.len())));
+    }
+    Ok(meta)
+}
+
+pub(crate) struct Checked {
+    pub geometry: Geometry,
+    pub schema: Schema,
+    pub log_id: u128,
+    pub created_ns: u64,
+}
+
+/// Every word of the header that others rely on; each is loaded once.
+pub(crate) fn check_header(name: &Name, header: &Header, file_size: u64) -> Result<Checked> {
+    let log = || name.to_string();
+    if header.magic.load(Acquire) != MAGIC {
+        // with the Release in `create`
+        let why = "it does not begin as a log does (no RINGLOG1 at 0x80)".to_owned();
+        return Err(Error::NotALog { log: log(), why });
+    }
+    let found = header.version.load(Relaxed);
+    if found != VERSION {
+        return Err(Error::Version { log: log(), found }); // it changed since `check_file`
+    }
+    for (word, what) in [
+        (&header.arena_size, "an arena for bodies"),
+        (&header.inline_size, "bodies in its slots"),
+        (&header.gates, "readers that its writer must wait for"),
+        (&header.role, "a part in a service or a topic"),
+        (&header.base, "a beginning above position 0"),
+    ] {
+        if word.load(Relaxed) != 0 {
+            let why = format!("it has {what}, which this version of ringlog does not know; use the one that made it");
+            return Err(Error::NotALog { log: log(), why });
+        }
+    }
+    let fits = |why: String| Error::Geometry { log: log(), why };
+    let capacity = header.capacity.load(Relaxed);
+    let slot_size = header.slot_size.load(Relaxed);
+    let entry_size = header.entry_size.load(Relaxed);
+    let entry_size = usize::try_from(entry_size).unwrap_or(usize::MAX);
+    let geometry = Geometry::new(capacity, entry_size).map_err(|why| {
+        fits(format!("{capacity} slots for records of {entry_size} bytes: {why}"))
+    })?;
+    if geometry.slot_size() as u64 != slot_size {
+        return Err(fits(format!(
+            "a record of {entry_size} bytes takes slots of {}, and the header says {slot_size}",
+            geometry.slot_size()
+        )));
+    }
+    check_size(name, &geometry, file_size)?;
+    let unreadable = |why: String| Error::Schema { log: log(), why };
+    let length = header.schema_len.load(Relaxed);
+    let length = usize::try_from(length)
+        .ok()
+        .filter(|&length| length <= SCHEMA_MAX)
+        .ok_or_else(|| unreadable(format!("its text of {length} bytes does not fit the header")))?;
+    let mut text: Vec<u8> =
+        header.schema.iter().flat_map(|word| word.load(Relaxed).to_le_bytes()).collect();
+    text.truncate(length);
+    let text =
+        String::from_utf8(text).map_err(|_| unreadable("its text is not UTF-8".to_owned()))?;
+    let schema = Schema::from_text(&text, entry_size).map_err(|e| unreadable(e.to_string()))?;
+    let [high, low] = [&header.log_id[0], &header.log_id[1]].map(|word| word.load(Relaxed));
+    Ok(Checked {
+        geometry,
+        schema,
+        log_id: (high as u128) << 64 | low as u128,
+        created_ns: header.created_ns.load(Relaxed),
+    })
+}
+
+/// A file that is shorter than this is one whose memory is not there.
+pub(crate) fn check_size(name: &Name, geometry: &Geometry, file_size: u64) -> Result<()> {
+    let (capacity, slot_size, size) =
+        (geometry.capacity(), geometry.slot_size(), geometry.file_size());
+    if size == file_size {
+        return Ok(());
+    }
+    let why = format!(
+        "{capacity} slots of {slot_size} bytes make {size} bytes, and the file has {file_size}"
+    );
+    Err(Error::Geometry { log: name.to_string(), why })
+}

@@ -1,0 +1,119 @@
+//! What a reader commits, all at once: its place, its losses, and where its sink stands.
+
+use crate::layout::{Checkpoint, Output, OutputLine, ReaderLine};
+use crate::sync::{AtomicU64, Ordering, fence};
+
+use Ordering::{Acquire, Relaxed, Release};
+
+/// Stores a checkpoint of reader `i` so that a kill between any two stores leaves the old one or
+/// the new one: it goes beside the one that counts, and the read pointer's store makes it count.
+pub(crate) fn commit(read_ptr: &AtomicU64, line: &ReaderLine, checkpoint: &Checkpoint) {
+    // Only this reader stores these words, so its own loads need no partner.
+    let positions = line.checkpoints.each_ref().map(|c| c.position.load(Relaxed));
+    let (counts, _) = counting(read_ptr.load(Relaxed), positions);
+    let (old, new) = (&line.checkpoints[counts], &line.checkpoints[1 - counts]);
+    // Each store is Release so that none moves before an earlier one: program order is all that
+    // a kill respects. A checkpoint is disowned before it changes, and the old one at the end, so
+    // that never two of them answer to one position.
+    new.position.store(DISOWNED, Release);
+    new.lost.store(checkpoint.lost, Release);
+    new.laps.store(checkpoint.laps, Release);
+    new.mark.store(checkpoint.mark, Release);
+    new.position.store(checkpoint.position, Release);
+    read_ptr.store(checkpoint.position, Release); // with the fence(Acquire) in `checkpoint`
+    old.position.store(DISOWNED, Release);
+}
+
+/// Stores when reader `i` committed, which is also what says that it ever did. Comes after
+/// [`commit`], so that a kill in the first of them leaves a reader that has not.
+pub(crate) fn committed_at(line: &ReaderLine, ns: u64) {
+    line.commit_ns.store(ns.max(1), Release);
+}
+
+/// The position of a checkpoint that belongs to no read pointer.
+pub(super) const DISOWNED: u64 = u64::MAX;
+
+/// Which of the checkpoints at these positions counts, and whether the read pointer says so. If
+/// it does not, whatever it says, it is the further of those that are not disowned: `commit`
+/// spares the very one that `checkpoint` believes.
+pub(super) fn counting(pointer: u64, positions: [u64; 2]) -> (usize, bool) {
+    match positions.iter().position(|&position| position == pointer) {
+        Some(counts) if pointer != DISOWNED => (counts, true),
+        _ => {
+            let [a, b] = positions.map(|position| position.wrapping_add(1)); // disowned: 0
+            (usize::from(b > a), false)
+        }
+    }
+}
+
+/// What a reader finds of the one before it.
+pub(crate) struct Committed {
+    /// What it committed last.
+    pub checkpoint: Checkpoint,
+    /// Nobody has committed anything yet.
+    pub fresh: bool,
+    /// A read pointer that no checkpoint belongs to, and that is not believed.
+    pub foreign: Option<u64>,
+}
+
+/// What reader `i` committed last: the checkpoint that belongs to the read pointer.
+///
+/// If none does, something other than a reader has stored one of these words; the checkpoint
+/// that is not disowned is then believed.
+pub(crate) fn checkpoint(read_ptr: &AtomicU64, line: &ReaderLine) -> Committed {
+    let look = || {
+        let pointer = read_ptr.load(Relaxed); // the fence below orders it before the next look
+        let checkpoints = line.checkpoints.each_ref().map(|c| Checkpoint {
+            position: c.position.load(Acquire), // with its store in `commit`
+            lost: c.lost.load(Relaxed),
+            laps: c.laps.load(Relaxed),
+            mark: c.mark.load(Relaxed),
+        });
+        let (counts, believed) = counting(pointer, checkpoints.map(|c| c.position));
+        fence(Acquire); // with all stores in `commit`: a newer word shows a newer position
+        let again = line.checkpoints[counts].position.load(Relaxed); // the fence above orders it
+        (pointer, checkpoints[counts], believed && again == pointer)
+    };
+    // A reader that lives may commit under the look; what is really wrong stays wrong.
+    let mut looks = std::iter::repeat_with(look).take(16);
+    let (pointer, mut checkpoint, believed) =
+        looks.find(|&(.., believed)| believed).unwrap_or_else(look);
+    // The checkpoints do not tell: a commit that was killed can leave any of their words at 0.
+    // Only the next owner asks, and its claim orders the load.
+    let fresh = pointer == 0 && line.commit_ns.load(Relaxed) == 0;
+    if checkpoint.position == DISOWNED {
+        // Not even that, though no kill leaves it so.
+        checkpoint = Checkpoint { position: pointer, ..Checkpoint::default() };
+    }
+    Committed { checkpoint, fresh, foreign: (!believed).then_some(pointer) }
+}
+
+/// Stores which file reader `i` writes. Another file is disowned first and owned last, so that a
+/// kill in between leaves no file that is half one and half the other.
+pub(crate) fn set_output(line: &OutputLine, output: &Output) {
+    if line.file.load(Relaxed) != output.file {
+        line.file.store(0, Release);
+    }
+    line.path.store(output.path, Release);
+    line.begin.store(output.begin, Release);
+    line.lost.store(output.lost, Release);
+    line.head.store(output.head, Release);
+    line.file.store(output.file, Release);
+}
+
+/// Stores that reader `i` writes no file.
+pub(crate) fn disown_output(line: &OutputLine) {
+    line.file.store(0, Release); // as in `set_output`
+}
+
+/// Which file reader `i` writes, if it has said so.
+pub(crate) fn output(line: &OutputLine) -> Option<Output> {
+    let output = Output {
+        file: line.file.load(Relaxed), // for its owner, whom the claim orders; else for people
+        path: line.path.load(Relaxed),
+        begin: line.begin.load(Relaxed),
+        lost: line.lost.load(Relaxed),
+        head: line.head.load(Relaxed),
+    };
+    (output.file != 0).then_some(output)
+}

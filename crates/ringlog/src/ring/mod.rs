@@ -1,0 +1,126 @@
+//! The protocol: publish, read, commit, recover. Every memory ordering of the data path is in
+//! this folder, each with its partner. Knows neither files nor time.
+//!
+//! The writer puts the position into the slot itself, around the record:
+//!
+//! ```text
+//! append at p                              a reader that wants p
+//!   stamp = WRITING | p     Release (L)      s = stamp                 Acquire (A, L)
+//!   fence                   Release (F)      s == p + 1 ? else empty, or lost: s tells
+//!   words = record          Relaxed          copy the words            Relaxed
+//!   stamp = p + 1           Release (A)      fence                     Acquire (F)
+//!   write_ptr = p + 1       Release (W)      stamp still s             Relaxed ? entry : lost
+//!                                            if lost: fence            Acquire (L)
+//! ```
+//!
+//! (A): whoever sees `p + 1` sees the record of `p`, or a newer one. (F): whoever copied a single
+//! word of a newer record sees a newer stamp at the second look. So what passes both looks is the
+//! record of `p`, whole. (W): whoever sees the write pointer sees every stamp below it. (L): so
+//! does whoever was lapped, of all stamps below the one it found: it may take them for published,
+//! and report what is not there as lost.
+//!
+//! Of an entry that is known to have been published, the second look is enough.
+//!
+//! A reader that keeps up polls the very line the entry will arrive in, and never touches a line
+//! that the writer owns but for its own read pointer, once per commit, and, if it takes many at a
+//! time, the write pointer: only when it found an entry and knows of no more. In a stream it stays
+//! away from slots that are being filled: what is published it knows by the write pointer, or by the
+//! stamp of an entry farther on.
+
+mod words;
+
+mod checkpoint;
+mod end;
+mod entry;
+mod sleep;
+
+#[cfg(all(test, loom))]
+mod model;
+#[cfg(test)]
+mod rig;
+#[cfg(all(test, not(loom)))]
+mod tests;
+
+#[cfg(not(loom))]
+pub(crate) use checkpoint::{Committed, disown_output};
+pub(crate) use checkpoint::{checkpoint, commit, committed_at, output, set_output};
+pub(crate) use sleep::{fall_asleep, has_any_sleepers, has_sleepers};
+
+use crate::layout::{Geometry, POSITION_LIMIT, WRITING, slot_words};
+use crate::sync::{AtomicU64, Ordering};
+use crate::sys::slots::{Cut, Slots};
+
+use Ordering::Acquire;
+
+/// The slots, and how they are cut.
+#[derive(Clone, Copy)]
+pub(crate) struct Ring<'a> {
+    geometry: &'a Geometry,
+    slots: Cut<'a>,
+}
+
+/// What a reader that wants one position finds in its slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Seen {
+    /// The entry, whole; the record has been copied out.
+    Entry,
+    /// Not published yet, as far as this slot tells.
+    Empty,
+    /// Overwritten, or being overwritten, by this later position.
+    Passed(u64),
+    /// A stamp that no writer puts into this slot.
+    Damaged,
+}
+
+impl<'a> Ring<'a> {
+    /// The ring that these slots are.
+    #[inline(always)]
+    pub fn of(slots: &'a Slots) -> Ring<'a> {
+        Ring { geometry: slots.geometry(), slots: slots.cut() }
+    }
+
+    /// How the slots are cut.
+    #[inline(always)]
+    pub fn geometry(&self) -> &'a Geometry {
+        self.geometry
+    }
+
+    /// The words of the slot of `position`: as many as a stamp and the record take. Where the slot is
+    /// the geometry says; how many words there are to copy, the record, whose type may be known.
+    #[inline(always)] // or the record's size, where the caller knows it, would not be known here
+    pub(super) fn slot(&self, position: u64, record_size: usize) -> &'a [AtomicU64] {
+        &self.slots.slot(position)[..slot_words(record_size)]
+    }
+
+    #[inline]
+    pub(super) fn stamp(&self, position: u64) -> &'a AtomicU64 {
+        &self.slots.slot(position)[0]
+    }
+
+    /// What the slot of `position` holds, without its record.
+    pub fn look(&self, position: u64) -> Seen {
+        match self.stamp(position).load(Acquire) {
+            stamp if stamp == position + 1 => Seen::Entry,
+            stamp => self.tell(stamp, position),
+        }
+    }
+
+    /// Empty, passed or damaged: told by the stamp alone, so that an empty poll reads one word.
+    #[inline]
+    pub(super) fn tell(&self, stamp: u64, position: u64) -> Seen {
+        match self.holder(stamp, position) {
+            _ if stamp == 0 => Seen::Empty,
+            Some(holder) if holder > position => Seen::Passed(holder),
+            Some(_) => Seen::Empty,
+            None => Seen::Damaged,
+        }
+    }
+
+    /// The position that a stamp in the slot of `position` stands for, written or being written.
+    #[inline]
+    pub fn holder(&self, stamp: u64, position: u64) -> Option<u64> {
+        let holder = if stamp & WRITING != 0 { stamp & !WRITING } else { stamp.wrapping_sub(1) };
+        let here = (holder ^ position) & (self.geometry().capacity() - 1) == 0;
+        (here && stamp & !WRITING < POSITION_LIMIT).then_some(holder)
+    }
+}

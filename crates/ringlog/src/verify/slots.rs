@@ -1,0 +1,119 @@
+//! The slots: their stamps, and what is behind them.
+
+use super::{Finding, LOOKS, Severity, Verifier};
+use crate::layout::{HEADER_SIZE, WRITING};
+use crate::schema::Kind;
+
+impl Verifier<'_> {
+    pub(super) fn slots(&mut self) {
+        let slot_size = self.segment.geometry.slot_size();
+        let mut words = vec![0; slot_size / 8 - 1];
+        for slot in 0..self.segment.geometry.capacity() {
+            for _ in 0..LOOKS {
+                let before = self.end;
+                let Some(stamp) = self.segment.ring().picture(slot, &mut words) else { continue };
+                let mut judged = self.stamp(slot, stamp, before, Some(before));
+                if judged.is_err() {
+                    let after = self.end_by_now();
+                    judged = self.stamp(slot, stamp, before, after);
+                }
+                let offset = HEADER_SIZE as u64 + slot * slot_size as u64;
+                match judged {
+                    Err((position, what)) => {
+                        let (severity, slot) = (Severity::Damage, Some(slot));
+                        self.finding(Finding { severity, offset, slot, position, what });
+                    }
+                    Ok(held) => {
+                        self.entries += u64::from(held.is_some());
+                        self.bytes(slot, offset + 8, stamp, held, bytemuck::cast_slice(&words));
+                    }
+                }
+                break;
+            }
+        }
+    }
+
+    /// Whether a slot can have this stamp while the log ends somewhere from `before` to `after`
+    /// (`None`: anywhere further): the position of the entry that it holds, or the one that it
+    /// should hold, and what is the matter.
+    fn stamp(
+        &self,
+        slot: u64,
+        stamp: u64,
+        before: u64,
+        after: Option<u64>,
+    ) -> Result<Option<u64>, (Option<u64>, String)> {
+        let capacity = self.segment.geometry.capacity();
+        let oldest = before.saturating_sub(capacity);
+        // The one position of this slot from the oldest to the end, or the first that it will have.
+        let due = oldest + (slot.wrapping_sub(oldest) & (capacity - 1));
+        let is_due = due < before;
+        let after = after.unwrap_or(u64::MAX);
+        let bad = |what: String| {
+            let missing = format!("; the entry at {due} is not there");
+            let missing = if is_due { missing.as_str() } else { "" };
+            Err((is_due.then_some(due), format!("{what}{missing}")))
+        };
+        if stamp == 0 {
+            return if is_due { bad("nothing was ever written here".to_owned()) } else { Ok(None) };
+        }
+        let Some(holder) = self.segment.ring().holder(stamp, slot) else {
+            return bad(format!("the stamp {stamp:#x} is none of this slot"));
+        };
+        let writing = stamp & WRITING != 0;
+        match holder {
+            _ if writing && holder < before => {
+                bad(format!("the entry at {holder} was begun, and the log ends at {before}"))
+            }
+            _ if writing && holder > after => {
+                bad(format!("the entry at {holder} has begun, and the log ends at {after}"))
+            }
+            _ if writing => Ok(None),
+            _ if holder < oldest => {
+                bad(format!("it holds the entry at {holder}, of an earlier lap"))
+            }
+            _ if holder >= after => {
+                bad(format!("it holds an entry at {holder}, and the log ends at {after}"))
+            }
+            _ => Ok(Some(holder)),
+        }
+    }
+
+    /// What is behind the stamp.
+    fn bytes(&mut self, slot: u64, offset: u64, stamp: u64, held: Option<u64>, bytes: &[u8]) {
+        let size = self.segment.geometry.entry_size();
+        let mut findings = Vec::new();
+        if let (Some(at), 0) = (bytes.iter().position(|&byte| byte != 0), stamp) {
+            let what = format!("{:#04x} in a slot that was never written", bytes[at]);
+            findings.push((Severity::Oddity, at, what));
+        } else if let Some(at) = bytes[size..].iter().position(|&byte| byte != 0) {
+            let what = format!("{:#04x} behind the record, where zeros are", bytes[size + at]);
+            findings.push((Severity::Oddity, size + at, what));
+        }
+        for column in self.checked.iter().filter(|_| held.is_some()) {
+            let (name, value) = (column.name(), column.bytes(bytes));
+            let (severity, at, what) = match column.kind() {
+                Kind::Bool if value[0] > 1 => {
+                    let what = format!("{:#04x}, which is neither 0 nor 1", value[0]);
+                    (Severity::Oddity, 0, what)
+                }
+                Kind::Text(_) => {
+                    let text = crate::schema::until_nul(value);
+                    if let Err(e) = str::from_utf8(text) {
+                        (Severity::Damage, e.valid_up_to(), "not UTF-8".to_owned())
+                    } else if let Some(at) = value[text.len()..].iter().position(|&b| b != 0) {
+                        (Severity::Oddity, text.len() + at, "bytes behind the NUL".to_owned())
+                    } else {
+                        continue;
+                    }
+                }
+                _ => continue,
+            };
+            findings.push((severity, column.offset() + at, format!("column {name}: {what}")));
+        }
+        for (severity, at, what) in findings {
+            let offset = offset + at as u64;
+            self.finding(Finding { severity, offset, slot: Some(slot), position: held, what });
+        }
+    }
+}

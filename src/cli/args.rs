@@ -1,0 +1,62 @@
+//! Arguments that programs have in common: which log.
+
+use super::exit::{Exit, Failed};
+use clap::Args;
+use ringlog::{DEFAULT_SHM, Log, Name, Options};
+use std::path::PathBuf;
+
+/// Which log.
+#[derive(Args, Debug)]
+pub struct LogArgs {
+    /// The log is the POSIX shared memory of this name
+    #[arg(long, value_name = "NAME", default_value = DEFAULT_SHM, conflicts_with = "path")]
+    shm: String,
+    /// The log is this file
+    #[arg(long, value_name = "FILE")]
+    path: Option<PathBuf>,
+    /// Believe a log that belongs to this user (name or id), not only yours and root's
+    #[arg(long, value_name = "USER")]
+    owner: Option<String>,
+    /// Take the page faults of the first lap at the start (what a writer does anyway in shared
+    /// memory, up to a gigabyte)
+    #[arg(long, conflicts_with = "no_prefault")]
+    pub prefault: bool,
+    /// Leave the page faults to the first lap, and start at once
+    #[arg(long)]
+    no_prefault: bool,
+    /// Lock the log in memory (mlock): it is never swapped out
+    #[arg(long)]
+    pub lock: bool,
+}
+
+impl LogArgs {
+    /// Its name.
+    pub fn name(&self) -> Name {
+        match &self.path {
+            Some(path) => path.as_path().into(),
+            None => self.shm.as_str().into(),
+        }
+    }
+
+    /// What it is opened with.
+    pub fn options(&self) -> anyhow::Result<Options> {
+        let mut options = Log::options().lock(self.lock);
+        if self.prefault || self.no_prefault {
+            options = options.prefault(self.prefault);
+        }
+        believing(options, self.owner.as_deref())
+    }
+}
+
+/// The options, which believe a log that belongs to `owner` too.
+pub fn believing(options: Options, owner: Option<&str>) -> anyhow::Result<Options> {
+    let Some(owner) = owner else { return Ok(options) };
+    let uid = match owner.parse() {
+        Ok(uid) => uid,
+        Err(_) => nix::unistd::User::from_name(owner)?
+            .ok_or_else(|| Failed(Exit::Usage, format!("--owner {owner}: no such user")))?
+            .uid
+            .as_raw(),
+    };
+    Ok(options.owner(uid))
+}

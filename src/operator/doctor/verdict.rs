@@ -1,0 +1,58 @@
+//! What is found of one thing, how bad it is, and what to do about it.
+
+use crate::cli::grouped;
+use crate::operator::screen::{Cell, Look};
+use serde::Serialize;
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    Ok,
+    Note,
+    Warn,
+    Bad,
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Serialize)]
+pub struct Verdict {
+    pub level: Level,
+    pub what: &'static str,
+    pub found: String,
+    pub cure: Option<String>,
+}
+
+impl Verdict {
+    pub fn ok(what: &'static str, found: impl Into<String>) -> Verdict {
+        Verdict { level: Level::Ok, what, found: found.into(), cure: None }
+    }
+
+    /// What nobody here can tell.
+    pub fn unknown(what: &'static str, why: impl Into<String>) -> Verdict {
+        Verdict { level: Level::Note, ..Verdict::ok(what, why) }
+    }
+
+    /// The same, not so good.
+    pub fn but(self, level: Level, cure: impl Into<String>) -> Verdict {
+        Verdict { level, cure: Some(cure.into()), ..self }
+    }
+
+    pub fn row(&self) -> Vec<Cell> {
+        let (level, look) = match self.level {
+            Level::Ok => ("ok", Look::Green),
+            Level::Note => ("note", Look::Plain),
+            Level::Warn => ("warn", Look::Yellow),
+            Level::Bad => ("bad", Look::Red),
+        };
+        let cure = self.cure.as_ref().map(|cure| format!("; cure: {cure}")).unwrap_or_default();
+        let text = format!("{}{cure}", self.found);
+        vec![Cell::text(level).look(look), Cell::text(self.what).look(Look::Bold), Cell::text(text)]
+    }
+}
+
+/// `1 log`, `3 logs`.
+pub fn several(count: usize, noun: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{} {noun}{plural}", grouped(count as u64))
+}

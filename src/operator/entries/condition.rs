@@ -1,0 +1,150 @@
+//! `--where`: which entries are wanted.
+
+use ringlog::{Column, Entry, Kind, Schema, until_nul};
+use ringlog_rows::Value as _;
+use std::cmp::Ordering;
+
+pub fn column<'a>(schema: &'a Schema, name: &str) -> Result<&'a Column, String> {
+    let columns = schema.columns();
+    columns.iter().find(|column| column.name() == name).ok_or_else(|| {
+        let names: Vec<_> = columns.iter().map(Column::name).collect();
+        format!("no column is named `{name}`; they are seq,{}", names.join(","))
+    })
+}
+
+/// `symbol=AAPL`
+#[derive(Debug)]
+pub struct Condition {
+    /// `None` is the position.
+    column: Option<Column>,
+    operator: Operator,
+    value: Comparable,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Operator {
+    Is,
+    IsNot,
+    Less,
+    LessOrIs,
+    More,
+    MoreOrIs,
+    Contains,
+}
+
+/// A value as it is compared: a number as a number, a decimal in its units, a text by its bytes.
+#[derive(Debug, PartialEq, PartialOrd)]
+enum Comparable {
+    Integer(i128),
+    Float(f64),
+    Text(Vec<u8>),
+}
+
+impl Condition {
+    pub fn parse(text: &str, schema: &Schema) -> Result<Condition, String> {
+        let name_ends = |c: char| !c.is_ascii_alphanumeric() && c != '_';
+        let (name, rest) = text.split_at(text.find(name_ends).unwrap_or(text.len()));
+        let operators = [
+            ("!=", Operator::IsNot),
+            ("<=", Operator::LessOrIs),
+            (">=", Operator::MoreOrIs),
+            ("==", Operator::Is),
+            ("=", Operator::Is),
+            ("<", Operator::Less),
+            (">", Operator::More),
+            ("~", Operator::Contains),
+        ];
+        let rest = rest.trim_start();
+        let found = operators.iter().find_map(|(sign, operator)| {
+            rest.strip_prefix(sign).map(|value| (*operator, value.trim()))
+        });
+        let Some((operator, value)) = found.filter(|_| !name.is_empty()) else {
+            return Err(format!(
+                "`{text}` is not a column, one of = != < <= > >= ~, and a value, as in symbol=AAPL"
+            ));
+        };
+        if name == "seq" && operator != Operator::Contains {
+            let position: u64 = value.parse().map_err(|_| format!("`{value}` is no position"))?;
+            let value = Comparable::Integer(position.into());
+            return Ok(Condition { column: None, operator, value });
+        }
+        let column = column(schema, name)?;
+        let kind = column.kind();
+        let value = match (operator, kind) {
+            (Operator::Contains, Kind::Text(_)) => Comparable::Text(value.into()),
+            (Operator::Contains, _) => {
+                return Err(format!(
+                    "`{text}`: only a text can contain another, {name} is a {kind}"
+                ));
+            }
+            _ => {
+                let mut bytes = vec![0; kind.size()];
+                let parsed = match kind {
+                    Kind::Timestamp => ago(value).map(|ns| bytes = ns.to_le_bytes().to_vec()),
+                    _ => None,
+                };
+                if parsed.is_none() {
+                    kind.parse(value, &mut bytes).map_err(|e| format!("{name}: {e}"))?;
+                }
+                Comparable::of(kind, &bytes)
+            }
+        };
+        Ok(Condition { column: Some(column.clone()), operator, value })
+    }
+
+    pub fn holds(&self, position: u64, entry: Entry<'_>) -> bool {
+        let value = match &self.column {
+            None => Comparable::Integer(position.into()),
+            Some(column) => Comparable::of(column.kind(), column.bytes(entry.columns)),
+        };
+        // A NaN is neither less nor more nor the same.
+        let order = value.partial_cmp(&self.value);
+        match self.operator {
+            Operator::Is => order == Some(Ordering::Equal),
+            Operator::IsNot => order != Some(Ordering::Equal),
+            Operator::Less => order == Some(Ordering::Less),
+            Operator::LessOrIs => order.is_some_and(Ordering::is_le),
+            Operator::More => order == Some(Ordering::Greater),
+            Operator::MoreOrIs => order.is_some_and(Ordering::is_ge),
+            Operator::Contains => match (&value, &self.value) {
+                (Comparable::Text(text), Comparable::Text(part)) => {
+                    part.is_empty() || text.windows(part.len()).any(|window| window == part)
+                }
+                _ => false,
+            },
+        }
+    }
+}
+
+impl Comparable {
+    pub fn of(kind: Kind, bytes: &[u8]) -> Comparable {
+        let mut eight = [0; 8];
+        let bits = match kind {
+            Kind::Text(_) => 0,
+            _ => {
+                eight[..bytes.len()].copy_from_slice(bytes);
+                u64::from_le_bytes(eight)
+            }
+        };
+        match kind {
+            Kind::F32 => Comparable::Float(f32::from_bits(bits as u32).into()),
+            Kind::F64 => Comparable::Float(f64::from_bits(bits)),
+            Kind::Bool => Comparable::Integer((bits != 0).into()),
+            Kind::I8 => Comparable::Integer((bits as i8).into()),
+            Kind::I16 => Comparable::Integer((bits as i16).into()),
+            Kind::I32 => Comparable::Integer((bits as i32).into()),
+            Kind::I64 | Kind::Timestamp | Kind::Decimal(_) => {
+                Comparable::Integer((bits as i64).into())
+            }
+            Kind::Text(_) => Comparable::Text(until_nul(bytes).to_vec()),
+            _ => Comparable::Integer(bits.into()),
+        }
+    }
+}
+
+/// `-5m`: the time that long ago, ns since the Unix epoch.
+fn ago(text: &str) -> Option<i64> {
+    let time = humantime::parse_duration(text.strip_prefix('-')?).ok()?;
+    let now = i64::try_from(crate::operator::view::now_ns()).unwrap_or(i64::MAX);
+    Some(now.saturating_sub(i64::try_from(time.as_nanos()).unwrap_or(i64::MAX)))
+}

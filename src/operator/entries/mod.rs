@@ -1,0 +1,223 @@
+//! What `tail` and `dump` have in common: which entries are shown, and how; reading them, and what
+//! is said of those that are gone.
+
+mod condition;
+mod table;
+
+use crate::cli::{Exit, Failed, Time, entries, tell};
+use clap::ValueEnum;
+use condition::{Condition, column};
+use ringlog::{Entry, Log, Observer, Polled, Raw, Role, Schema};
+use ringlog_rows::{Format, RowFormat, TimeFormat};
+use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
+use std::ops::Range;
+use table::{PAGE, Table};
+
+/// Bytes that are written at once.
+const CHUNK: usize = 64 << 10;
+
+/// Which entries to show, and how.
+#[derive(clap::Args, Debug)]
+pub struct Shown {
+    /// How to show them [default: table on a terminal, csv elsewhere]
+    #[arg(long, short, value_name = "FORM")]
+    output: Option<Form>,
+    /// Only those with this: symbol=AAPL, size>=1000, time>-5m (in the last five minutes). = != < <=
+    /// > >=, and ~ for a text that contains; of more than one, all must hold
+    #[arg(long = "where", value_name = "CONDITION")]
+    conditions: Vec<String>,
+    /// Only these columns, in this order; the position comes first in any case
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    columns: Vec<String>,
+    /// How timestamps are written [default: ns; in a table the time of day, UTC, under its date]
+    #[arg(long, value_name = "FORM")]
+    time: Option<Time>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Form {
+    /// Aligned, for the eye
+    Table,
+    /// As `reporter` writes it
+    Csv,
+    /// One JSON object a line
+    Jsonl,
+}
+
+/// Writes entries to stdout.
+pub struct Printer {
+    conditions: Vec<Condition>,
+    rows: Rows,
+    /// To say on stderr what is no data.
+    aside: RowFormat,
+    /// What has not been written yet.
+    out: Vec<u8>,
+    begun: bool,
+}
+
+enum Rows {
+    Table(Table),
+    Text(RowFormat),
+}
+
+impl Shown {
+    /// Ready to show entries of this schema.
+    pub fn printer(&self, schema: &Schema) -> anyhow::Result<Printer> {
+        let conditions = self.conditions.iter().map(|text| Condition::parse(text, schema));
+        let conditions = conditions.collect::<Result<_, _>>().map_err(usage("--where"))?;
+        let picked = self.picked(schema).map_err(usage("--columns"))?;
+        let form =
+            self.output.unwrap_or(if io::stdout().is_terminal() { Form::Table } else { Form::Csv });
+        let time = match self.time {
+            Some(Time::Rfc3339) => TimeFormat::Rfc3339,
+            _ => TimeFormat::Nanos,
+        };
+        let rows = match form {
+            Form::Csv => Rows::Text(RowFormat::new(&picked, Format::Csv, time)),
+            Form::Jsonl => Rows::Text(RowFormat::new(&picked, Format::Jsonl, time)),
+            Form::Table => Rows::Table(Table::new(&picked, self.time)),
+        };
+        let aside = RowFormat::new(&picked, Format::Jsonl, TimeFormat::Rfc3339);
+        Ok(Printer { conditions, rows, aside, out: Vec::new(), begun: false })
+    }
+
+    /// The columns that were asked for.
+    fn picked(&self, schema: &Schema) -> Result<Schema, String> {
+        let names = self.columns.iter().filter(|name| *name != "seq");
+        let picked = names.map(|name| column(schema, name)).collect::<Result<Vec<_>, _>>()?;
+        if picked.is_empty() {
+            return Ok(schema.clone());
+        }
+        let text: String = picked.iter().map(|column| format!("{column}\n")).collect();
+        Schema::from_text(&text, schema.entry_size()).map_err(|e| e.to_string())
+    }
+}
+
+fn usage(option: &str) -> impl Fn(String) -> Failed {
+    move |why| Failed(Exit::Usage, format!("{option}: {why}"))
+}
+
+impl Printer {
+    /// Whether not every entry is shown.
+    pub fn is_picky(&self) -> bool {
+        !self.conditions.is_empty()
+    }
+
+    /// Whether an entry is one to show.
+    pub fn wants(&self, position: u64, entry: Entry<'_>) -> bool {
+        self.conditions.iter().all(|condition| condition.holds(position, entry))
+    }
+
+    /// Shows an entry.
+    pub fn entry(&mut self, position: u64, entry: Entry<'_>) -> anyhow::Result<()> {
+        match &mut self.rows {
+            Rows::Table(table) => {
+                let row = table.row(position, entry);
+                if self.begun {
+                    table.show(row, &mut self.out)
+                } else {
+                    table.page.push(row)
+                }
+                if table.page.len() >= PAGE {
+                    self.begin();
+                }
+            }
+            Rows::Text(format) => {
+                if !self.begun {
+                    self.out.extend_from_slice(format.header());
+                    self.begun = true;
+                }
+                format.row(position, entry, &mut self.out);
+            }
+        }
+        if self.out.len() >= CHUNK { self.write() } else { Ok(()) }
+    }
+
+    /// What is shown before the first entry, if that has not been shown yet.
+    fn begin(&mut self) {
+        if std::mem::replace(&mut self.begun, true) {
+            return;
+        }
+        match &mut self.rows {
+            Rows::Table(table) => table.begin(&mut self.out),
+            Rows::Text(format) => self.out.extend_from_slice(format.header()),
+        }
+    }
+
+    /// Writes all that has been shown.
+    pub fn flush(&mut self) -> anyhow::Result<()> {
+        let waits = matches!(&self.rows, Rows::Table(table) if !table.page.is_empty());
+        if waits {
+            self.begin();
+        }
+        self.write()
+    }
+
+    /// The same in the end, also of nothing.
+    pub fn finish(&mut self) -> anyhow::Result<()> {
+        self.begin();
+        self.write()
+    }
+
+    fn write(&mut self) -> anyhow::Result<()> {
+        let out = std::mem::take(&mut self.out);
+        let mut stdout = io::stdout().lock();
+        match stdout.write_all(&out).and_then(|()| stdout.flush()) {
+            Err(e) if e.kind() != ErrorKind::BrokenPipe => {
+                Err(Failed(Exit::Output, format!("stdout cannot be written: {e}")).into())
+            }
+            outcome => Ok(outcome?),
+        }
+    }
+
+    /// Shows the entry that is being written, or was when the writer was killed, marked: as the last
+    /// line of a table, or on stderr.
+    pub fn unfinished(&mut self, log: &Log, position: u64, entry: Entry<'_>) -> anyhow::Result<()> {
+        if let Rows::Table(table) = &mut self.rows {
+            let row = table.row(position, entry);
+            if self.begun {
+                table.unfinished(row, &mut self.out)
+            } else {
+                table.page.push(row);
+                let at = table.page.len() - 1;
+                table.mark = Some(at);
+                self.begin();
+            }
+            return self.write();
+        }
+        let mut row = Vec::new();
+        self.aside.row(position, entry, &mut row);
+        let row = String::from_utf8_lossy(&row);
+        let when = match log.is_claimed(Role::Writer) {
+            Ok(false) => "was being written when its writer was killed",
+            _ => "is being written",
+        };
+        tell(format_args!(
+            "ringlog: {position} {when}, and is not published; each 8 bytes in its slot are of it \
+             or of an entry a lap before: {}",
+            row.trim_end()
+        ));
+        Ok(())
+    }
+}
+
+/// Takes the entries below `to` that are there, and says which are gone.
+pub fn take(
+    observer: &mut Observer<Raw>,
+    to: u64,
+    enough: impl Fn() -> bool,
+    mut each: impl FnMut(u64, Entry<'_>) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    while observer.position() < to && !enough() {
+        match observer.poll() {
+            Polled::Entry { position, record } => each(position, record)?,
+            Polled::Lost(range) => tell_lost(range.start..range.end.min(to)),
+            Polled::Empty => break,
+        }
+    }
+    Ok(())
+}
+
+fn tell_lost(Range { start, end }: Range<u64>) {
+    tell(format_args!("ringlog: lost {start}..{end}, {}", entries(end - start)));
+}

@@ -1,0 +1,162 @@
+//! Entries as a table on a terminal, a page at a time.
+
+use crate::cli::{Time, one_line};
+use crate::operator::screen::{Cell, Look, has_colour};
+use ringlog::{Column, Entry, Kind, Schema};
+use ringlog_rows::{TimeFormat, Value as _};
+
+/// Rows that a table's columns are made wide enough for before the first is shown.
+pub const PAGE: usize = 100;
+
+/// Entries for the eye.
+pub struct Table {
+    pub columns: Vec<Column>,
+    /// `None`: the time of day, and the date in the head of the column.
+    pub time: Option<TimeFormat>,
+    pub widths: Vec<usize>,
+    /// Of each column of times, the date in its head.
+    pub dates: Vec<Option<String>>,
+    /// Rows that wait until it is known how wide they will be.
+    pub page: Vec<Vec<Field>>,
+    /// The one of these that is being written.
+    pub mark: Option<usize>,
+    /// Rows since the last head.
+    pub rows: usize,
+    pub colour: bool,
+}
+
+/// A cell before it is known under which date it comes.
+pub enum Field {
+    Text(Cell),
+    Time { date: String, time: String },
+}
+
+impl Table {
+    pub fn new(schema: &Schema, time: Option<Time>) -> Table {
+        let columns = schema.columns().to_vec();
+        let time = time.map(TimeFormat::from);
+        Table {
+            widths: vec![0; columns.len() + 1],
+            dates: vec![None; columns.len() + 1],
+            columns,
+            time,
+            page: Vec::new(),
+            mark: None,
+            rows: 0,
+            colour: has_colour(),
+        }
+    }
+
+    pub fn row(&self, position: u64, entry: Entry<'_>) -> Vec<Field> {
+        let cells = self.columns.iter().map(|column| {
+            let kind = column.kind();
+            let mut text = Vec::new();
+            kind.format(
+                column.bytes(entry.columns),
+                self.time.unwrap_or(TimeFormat::Rfc3339),
+                &mut text,
+            );
+            let text = String::from_utf8_lossy(&text);
+            match kind {
+                Kind::Timestamp if self.time.is_none() => {
+                    let (date, time) = text.split_once('T').unwrap_or((&text, ""));
+                    let time = time.trim_end_matches('Z');
+                    Field::Time { date: date.to_owned(), time: time.to_owned() }
+                }
+                Kind::Text(_) => Field::Text(Cell::text(one_line(&text))),
+                Kind::Bool => Field::Text(Cell::text(text)),
+                _ => Field::Text(Cell::number(text)),
+            }
+        });
+        std::iter::once(Field::Text(Cell::number(position))).chain(cells).collect()
+    }
+
+    /// Shows the first page, under the head.
+    pub fn begin(&mut self, out: &mut Vec<u8>) {
+        let page = std::mem::take(&mut self.page);
+        // One date on all of the page is put into the head.
+        for (column, head) in self.dates.iter_mut().enumerate() {
+            let mut dates = page.iter().filter_map(|row| match row.get(column) {
+                Some(Field::Time { date, .. }) => Some(date),
+                _ => None,
+            });
+            let first = dates.next();
+            *head = first.filter(|first| dates.all(|date| date == *first)).cloned();
+        }
+        for row in &page {
+            let cells = self.cells(row);
+            self.widen(&cells);
+        }
+        self.head(out);
+        for (i, row) in page.into_iter().enumerate() {
+            if self.mark == Some(i) { self.unfinished(row, out) } else { self.show(row, out) }
+        }
+    }
+
+    pub fn head(&mut self, out: &mut Vec<u8>) {
+        self.rows = 0;
+        let names = self.columns.iter().map(|column| (column.name(), is_right(column.kind())));
+        let cells = std::iter::once(("seq", true)).chain(names).zip(&self.dates);
+        let cells: Vec<Cell> = cells
+            .map(|((name, right), date)| {
+                let date = date.as_ref().map(|date| format!(" {date}Z")).unwrap_or_default();
+                Cell { right, ..Cell::text(format!("{name}{date}")) }.look(Look::Dim)
+            })
+            .collect();
+        self.widen(&cells);
+        self.line(&cells, out);
+    }
+
+    pub fn show(&mut self, row: Vec<Field>, out: &mut Vec<u8>) {
+        let head = self.dates.iter_mut().zip(&row).fold(false, |new, (head, value)| match value {
+            // Another day; of dates that change all the time each row has its own.
+            Field::Time { date, .. } if head.as_ref().is_some_and(|head| head != date) => {
+                *head = (self.rows >= PAGE / 5).then(|| date.clone());
+                true
+            }
+            _ => new,
+        });
+        let cells = self.cells(&row);
+        self.widen(&cells);
+        if head {
+            self.head(out);
+        }
+        self.line(&cells, out);
+        self.rows += 1;
+    }
+
+    pub fn unfinished(&mut self, row: Vec<Field>, out: &mut Vec<u8>) {
+        let mut cells = self.cells(&row);
+        self.widen(&cells);
+        cells.push(Cell::text("(being written)"));
+        let cells: Vec<Cell> = cells.into_iter().map(|cell| cell.look(Look::Dim)).collect();
+        self.line(&cells, out);
+    }
+
+    pub fn cells(&self, row: &[Field]) -> Vec<Cell> {
+        let cell = |(value, head): (&Field, &Option<String>)| match value {
+            Field::Text(cell) => cell.clone(),
+            Field::Time { date, time } if head.as_ref() == Some(date) => Cell::text(time),
+            Field::Time { date, time } => Cell::text(format!("{date}T{time}Z")),
+        };
+        row.iter().zip(&self.dates).map(cell).collect()
+    }
+
+    pub fn widen(&mut self, cells: &[Cell]) {
+        for (width, cell) in self.widths.iter_mut().zip(cells) {
+            *width = (*width).max(cell.text.chars().count());
+        }
+    }
+
+    pub fn line(&self, cells: &[Cell], out: &mut Vec<u8>) {
+        let widths = self.widths.iter().copied().chain([0]);
+        let cells = cells.iter().zip(widths).map(|(cell, width)| cell.padded(width, self.colour));
+        let line = cells.collect::<Vec<_>>().join("  ");
+        out.extend_from_slice(line.trim_end().as_bytes());
+        out.push(b'\n');
+    }
+}
+
+fn is_right(kind: Kind) -> bool {
+    !matches!(kind, Kind::Text(_) | Kind::Bool | Kind::Timestamp)
+}

@@ -1,0 +1,118 @@
+//! A file of rows, compressed or not, a row at a time: it may be of any length.
+
+use ringlog::Log;
+use ringlog_rows::Format;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read as _};
+use std::path::Path;
+
+/// How much of a file is read at once.
+const CHUNK: usize = 128 << 10;
+
+/// What a file holds, or what was compressed into it. Of one that grows, what is there by now: its
+/// reporter may be as fast as we are.
+fn input(path: &Path) -> anyhow::Result<Box<dyn BufRead>> {
+    let file = File::open(path)?;
+    let meta = file.metadata()?;
+    let length = if meta.is_file() { meta.len() } else { u64::MAX };
+    let mut file = BufReader::with_capacity(CHUNK, file.take(length));
+    Ok(match file.fill_buf()? {
+        #[cfg(feature = "compress")]
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => {
+            Box::new(BufReader::with_capacity(CHUNK, zstd::Decoder::with_buffer(file)?))
+        }
+        #[cfg(feature = "compress")]
+        [0x1f, 0x8b, ..] => {
+            Box::new(BufReader::with_capacity(CHUNK, flate2::bufread::MultiGzDecoder::new(file)))
+        }
+        #[cfg(not(feature = "compress"))]
+        [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x1f, 0x8b, ..] => {
+            anyhow::bail!("it is compressed, and this program was built without `compress`")
+        }
+        _ => Box::new(file),
+    })
+}
+
+/// The rows of a file.
+pub struct RowFile {
+    input: Box<dyn BufRead>,
+    pub format: Format,
+    line: u64,
+    longest: usize,
+}
+
+/// A row as it stands there.
+pub struct FileRow {
+    pub bytes: Vec<u8>,
+    /// The line it begins in.
+    pub line: u64,
+    pub end: End,
+}
+
+/// What a row ends with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    Line,
+    /// It has no line end.
+    File,
+    /// It is longer than any row.
+    Overlong,
+}
+
+impl RowFile {
+    /// Nothing is read yet but its beginning.
+    pub fn open(path: &Path, log: &Log) -> anyhow::Result<RowFile> {
+        let input = input(path)?;
+        // Every byte of a text as `\u0000` at worst; a number has less than 48.
+        let columns = log.schema().columns().iter();
+        let longest = columns.map(|it| it.name().len() + 48 + 6 * it.kind().size()).sum::<usize>();
+        Ok(RowFile { input, format: Format::Csv, line: 1, longest: longest + 64 })
+    }
+
+    /// The next row; `None` behind the last.
+    pub fn next(&mut self) -> io::Result<Option<FileRow>> {
+        let (mut bytes, line) = (Vec::new(), self.line);
+        if line == 1 && self.input.fill_buf()?.first() == Some(&b'{') {
+            self.format = Format::Jsonl;
+        }
+        let mut quotes = 0;
+        loop {
+            let from = bytes.len();
+            let room = (self.longest - from) as u64;
+            self.input.by_ref().take(room).read_until(b'\n', &mut bytes)?;
+            let ended = bytes.last() == Some(&b'\n') && bytes.len() > from;
+            let full = bytes.len() == self.longest;
+            self.line += u64::from(ended);
+            if bytes.is_empty() {
+                return Ok(None);
+            }
+            // A line end within quotes ends no row.
+            quotes += bytes[from..].iter().filter(|&&byte| byte == b'"').count();
+            let whole = self.format == Format::Jsonl || quotes % 2 == 0;
+            let end = match (ended, whole) {
+                (true, true) => End::Line,
+                _ if full => {
+                    if !ended {
+                        self.line += u64::from(skip_line(&mut self.input)?);
+                    }
+                    End::Overlong
+                }
+                (false, _) => End::File,
+                (true, false) => continue,
+            };
+            return Ok(Some(FileRow { bytes, line, end }));
+        }
+    }
+}
+
+/// Goes behind the next line end, and says whether there was one.
+fn skip_line(input: &mut dyn BufRead) -> io::Result<bool> {
+    loop {
+        let buffer = input.fill_buf()?;
+        let (length, at) = (buffer.len(), buffer.iter().position(|&byte| byte == b'\n'));
+        input.consume(at.map_or(length, |at| at + 1));
+        if at.is_some() || length == 0 {
+            return Ok(at.is_some());
+        }
+    }
+}

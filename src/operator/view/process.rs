@@ -1,0 +1,50 @@
+//! What the system says of processes, and of the files they have open.
+
+use crate::cli::{Exit, one_line};
+use ringlog::ReaderState;
+use ringlog_rows::is_output_of;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// From here on, a log whose memory is gone in the middle of a look is a line and exit code 6. One
+/// that was cut short before is refused by the look.
+pub fn exit_on_fault() -> anyhow::Result<()> {
+    let line = "ringlog: a log's file was cut short, or its disk failed, while it was looked at";
+    Ok(ringlog::exit_on_fault(line, Exit::Unusable as i32)?)
+}
+
+/// What the system says of a process; for people, for a pid can be another's by now.
+pub struct Process {
+    pub name: String,
+    pub stopped: bool,
+}
+
+impl Process {
+    /// `None` where there is no such process, or nobody tells.
+    pub fn of(pid: u64) -> Option<Process> {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        // `1234 (a name) S ...`, where the name can hold anything.
+        let (start, rest) = stat.rsplit_once(')')?;
+        let (_, name) = start.split_once('(')?;
+        let stopped = matches!(rest.trim_start().chars().next(), Some('T' | 't'));
+        // A terminal would obey what is in it.
+        Some(Process { name: one_line(name), stopped })
+    }
+}
+
+/// The file that a reader writes: the log knows its inode, and not its name.
+pub fn find_output(reader: &ReaderState) -> Option<PathBuf> {
+    reader.output?;
+    let names = ["csv", "jsonl"].map(|kind| PathBuf::from(format!("output_{}.{kind}", reader.id)));
+    let process = Path::new("/proc").join(reader.pid.to_string());
+    let open = fs::read_dir(process.join("fd")).into_iter().flatten().flatten();
+    let open = open.filter_map(|entry| fs::read_link(entry.path()).ok());
+    open.chain(names).find(|path| is_output_of(reader, path))
+}
+
+/// This moment by the wall clock, ns since the Unix epoch.
+pub fn now_ns() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}

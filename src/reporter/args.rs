@@ -1,0 +1,176 @@
+//! The arguments of the reporter.
+
+#[cfg(feature = "compress")]
+use super::compress;
+use crate::cli::{EXIT_CODES, Exit, Failed, LogArgs, Time, duration, number, place_or_resume};
+use clap::Parser;
+use ringlog::{Start, Wait};
+use ringlog_rows::Rotation;
+use std::path::PathBuf;
+use std::time::Duration;
+
+const EXAMPLES: &str = "\
+Examples:
+  reporter 0                                follow /rpt_sys_shm into output_0.csv
+  reporter 3 --shm /engine --output t.csv   another log, another file
+  reporter 1 --once                         carry out what is new since last time, then stop
+  reporter 2 --from -100 --output -         the last 100 entries and all that follow, to stdout
+  reporter 4 --path /var/lib/engine.log --fsync --strict
+  reporter 5 --format jsonl                 JSON Lines, into output_5.jsonl
+  reporter 6 --rotate 1G,1h                 a new file at each gigabyte, and at least each hour
+";
+const COMPRESSED: &str = if cfg!(feature = "compress") {
+    "  reporter 7 --rotate 1d --compress zstd    a new file each day, the finished ones compressed\n"
+} else {
+    ""
+};
+
+/// Carry a ring log out to CSV or JSON Lines, each entry exactly once, across any number of kills.
+///
+/// Reader N keeps its place in the log. What is in the output file is never written again, and
+/// what the writer overwrote first is reported as lost, with its range. A full disk is waited for.
+#[derive(Parser, Debug)]
+#[command(name = "reporter", version, after_help = format!("{EXAMPLES}{COMPRESSED}\n{EXIT_CODES}"))]
+pub struct Args {
+    /// Which of the eight readers to be
+    #[arg(value_name = "N", value_parser = reader)]
+    pub reader: u8,
+    #[command(flatten)]
+    pub log: LogArgs,
+    /// The file to write, `-` for stdout [default: output_N.csv or output_N.jsonl]
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// What a row looks like
+    #[arg(long, value_name = "FORMAT", default_value = "csv")]
+    pub format: RowsAs,
+    /// Finish the file when it is so large (100M, 1G; a bare number is bytes) or so old (10m, 1h,
+    /// 1d), and begin the next; both may be given. A finished one has its first position in its
+    /// name: output_N.000000000012345.csv
+    #[arg(long, value_name = "SIZE|TIME", value_delimiter = ',', value_parser = limit)]
+    pub rotate: Vec<Limit>,
+    /// Compress the files that --rotate has finished, while it goes on
+    #[cfg(feature = "compress")]
+    #[arg(long, value_name = "HOW", requires = "rotate")]
+    pub compress: Option<compress::Codec>,
+    /// What to do while there is nothing new
+    #[arg(long, value_name = "HOW", default_value = "sleep")]
+    pub idle: IdleAs,
+    /// How long to sleep at most when there is nothing new: 1ms, 50us; a bare number is
+    /// milliseconds [default: 1ms; 10ms with --idle block]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub poll: Option<Duration>,
+    /// The same as --idle spin
+    #[arg(long, conflicts_with_all = ["poll", "idle"])]
+    pub spin: bool,
+    /// Carry out what this reader has not had yet, then stop (implies --no-wait)
+    #[arg(long)]
+    pub once: bool,
+    /// Stop after so many rows: 5000, 64k, 1M
+    #[arg(long, value_name = "ROWS", value_parser = number)]
+    pub count: Option<u64>,
+    /// Where to begin: resume, oldest, newest, a position, or -N for the last N entries
+    #[arg(long, value_name = "WHERE", default_value = "resume", value_parser = place_or_resume, allow_hyphen_values = true)]
+    pub from: Start,
+    /// How timestamps are written
+    #[arg(long, value_name = "FORM", default_value = "ns")]
+    pub time: Time,
+    /// How long a row may wait to be written: 10, 250ms; a bare number is milliseconds
+    #[arg(long, value_name = "MS", default_value = "10", value_parser = duration)]
+    pub flush: Duration,
+    /// Sync the output before the read pointer moves, so that it survives the machine
+    #[arg(long)]
+    pub fsync: bool,
+    /// Exit with 3 if entries were lost
+    #[arg(long)]
+    pub strict: bool,
+    /// Fail if the log is not there yet, instead of waiting for it
+    #[arg(long)]
+    pub no_wait: bool,
+    /// Say nothing but losses and errors
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
+/// Until when a file is added to.
+#[derive(Debug, Clone, Copy)]
+pub enum Limit {
+    Size(u64),
+    Age(Duration),
+}
+
+/// `1G`, `1h`; `m` is minutes and `M` is 2^20.
+fn limit(text: &str) -> Result<Limit, String> {
+    let limit = match text.trim_end_matches(['k', 'K', 'M', 'g', 'G']).parse::<u64>() {
+        Ok(_) => number(text).ok().map(Limit::Size),
+        Err(_) => humantime::parse_duration(text).ok().map(Limit::Age),
+    };
+    match limit {
+        None => Err("a size such as 100M or 1G, or a time such as 10m, 1h or 1d".to_owned()),
+        Some(Limit::Size(0) | Limit::Age(Duration::ZERO)) => Err("more than nothing".to_owned()),
+        Some(limit) => Ok(limit),
+    }
+}
+
+/// The first limit of each kind that is reached.
+pub fn rotation(limits: &[Limit]) -> Option<Rotation> {
+    let sizes = limits.iter().filter_map(|limit| match limit {
+        Limit::Size(size) => Some(*size),
+        Limit::Age(_) => None,
+    });
+    let ages = limits.iter().filter_map(|limit| match limit {
+        Limit::Age(age) => Some(*age),
+        Limit::Size(_) => None,
+    });
+    let rotation = Rotation { size: sizes.min(), age: ages.min() };
+    (rotation != Rotation::default()).then_some(rotation)
+}
+
+fn reader(text: &str) -> Result<u8, String> {
+    text.parse().ok().filter(|&id| id < 8).ok_or_else(|| "readers are 0 to 7".to_owned())
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum IdleAs {
+    /// Look without a pause: one core for the lowest latency
+    Spin,
+    /// Spin for a moment, then let others run first
+    Yield,
+    /// Spin, then yield, then sleep, each time twice as long, up to --poll
+    Adaptive,
+    /// Sleep for --poll
+    Sleep,
+    /// Spin for a moment, then sleep until the writer wakes it (the program `writer` does; an
+    /// engine has to call `wake`), at most for --poll
+    Block,
+}
+
+impl IdleAs {
+    pub fn wait(self, poll: Option<Duration>) -> Result<Wait, Failed> {
+        let usage = |why: &str| {
+            Err(Failed(Exit::Usage, format!("--poll says how long to sleep, and {why}")))
+        };
+        let or = |ms| poll.unwrap_or(Duration::from_millis(ms));
+        match self {
+            _ if poll == Some(Duration::ZERO) => usage("0 is not at all; use --idle spin instead"),
+            IdleAs::Spin if poll.is_some() => {
+                usage("--idle spin does not sleep; leave one of them out")
+            }
+            IdleAs::Yield if poll.is_some() => {
+                usage("--idle yield does not sleep; leave one of them out")
+            }
+            IdleAs::Spin => Ok(Wait::Spin),
+            IdleAs::Yield => Ok(Wait::Yield),
+            IdleAs::Adaptive => Ok(Wait::Adaptive(or(1))),
+            IdleAs::Sleep => Ok(Wait::Sleep(or(1))),
+            IdleAs::Block => Ok(Wait::Block(or(10))),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub enum RowsAs {
+    /// A header `seq,<columns>`, then a line an entry
+    Csv,
+    /// JSON Lines: an object an entry, {"seq":12,"price":189.4500}
+    Jsonl,
+}

@@ -1,0 +1,188 @@
+//! The loop and its patience: entries are exported until there is a reason to stop.
+
+use super::setup::{Export, Reporter, output_failed};
+use super::watch::{LOOK, Watch};
+use crate::cli::{Exit, Failed, grouped};
+use ringlog::{Idle, Log, Turn};
+use ringlog_rows::{Rotated, Rows};
+use std::io;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+/// How long until a file that could not be finished is tried again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Why a log is no longer followed.
+#[derive(PartialEq, Eq)]
+pub enum Ending {
+    /// Asked to stop, or all that was asked for is done.
+    Done,
+    /// The log was deleted, and all of it is carried out.
+    Gone,
+}
+
+impl Reporter {
+    /// Carries entries out until there is a reason to stop, and then what is left.
+    pub fn carry(&self, log: &Log, report: &mut Export) -> anyhow::Result<Ending> {
+        let mut watch = Watch::new(log);
+        loop {
+            let left = self.take(log, report, &mut watch)?;
+            let position = report.source().position();
+            let rest = report.export().map(|()| Turn::Idle);
+            self.insist(report, rest)?;
+            if report.source().position() < position {
+                continue; // another file meanwhile, and what was taken is to be taken again
+            }
+            if left == Ending::Gone {
+                let alive = if report.source().has_writer() {
+                    ", though its writer lives and has been silent for a second"
+                } else {
+                    ""
+                };
+                self.say(format_args!(
+                    "{} was deleted; it is carried out to its end, {position}{alive}",
+                    log.name()
+                ));
+            }
+            return Ok(left);
+        }
+    }
+
+    /// Takes entries until there is a reason to stop.
+    fn take(&self, log: &Log, report: &mut Export, watch: &mut Watch) -> anyhow::Result<Ending> {
+        let end = report.source().attached().end;
+        let mut pause = Idle::new(self.wait);
+        loop {
+            let wanted = self.args.count.map_or(u64::MAX, |count| count.saturating_sub(self.rows));
+            if self.stop.requested() || report.entries() >= wanted {
+                return Ok(Ending::Done);
+            }
+            self.rotate(report)?;
+            let turn = report.turn(wanted.saturating_sub(report.entries()));
+            let turn = self.insist(report, turn)?;
+            if let Turn::Lost(range) = &turn {
+                let count = range.end - range.start;
+                let (count, s) = (grouped(count), if count == 1 { "y" } else { "ies" });
+                self.warn(format_args!("lost {}..{}, {count} entr{s}", range.start, range.end));
+            }
+            let idle = turn == Turn::Idle;
+            if self.args.once && (idle || report.source().position() >= end) {
+                return Ok(Ending::Done);
+            }
+            if watch.is_due() {
+                report.refresh();
+                let position = report.source().position();
+                self.look_after_output(report)?;
+                let idle = idle && report.source().position() == position;
+                if let Some(pid) = watch.new_writer(log) {
+                    self.say(format_args!("{} has another writer, process {pid}", log.name()));
+                }
+                if watch.is_over(log, report, idle) {
+                    return Ok(Ending::Gone);
+                }
+            }
+            if idle {
+                pause.wait_at_most(report.source(), report.due().min(LOOK))
+            } else {
+                pause.reset()
+            }
+        }
+    }
+
+    /// An output that takes no more is tried again and again; meanwhile nothing is committed.
+    fn insist(&self, report: &mut Export, turn: io::Result<Turn>) -> anyhow::Result<Turn> {
+        let Err(mut error) = turn else { return Ok(turn?) };
+        let mut said = false;
+        while report.sink().is_temporary(&error) && !self.stop.requested() {
+            // A pipe that is not read has waited already, and is nothing to speak of.
+            if error.kind() != io::ErrorKind::WouldBlock {
+                if !std::mem::replace(&mut said, true) {
+                    let output = self.output_name();
+                    let remedy = match error.kind() {
+                        io::ErrorKind::Other => "looking at it anew",
+                        _ => "trying again until there is room",
+                    };
+                    self.warn(format_args!("{output}: {error}; {remedy}"));
+                }
+                std::thread::sleep(Duration::from_millis(50));
+                self.look_after_output(report)?; // to move it away may be the way out
+            }
+            match report.export() {
+                Ok(()) => {
+                    if said {
+                        self.say(format_args!("{}: going on", self.output_name()));
+                    }
+                    return Ok(Turn::Busy);
+                }
+                Err(e) => error = e,
+            }
+        }
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            return Err(error.into());
+        }
+        let position = report.source().committed().position;
+        Err(Failed(
+            Exit::Output,
+            format!(
+                "{} cannot be written: {error}; all below position {position} is \
+                 committed, and the next run goes on from there",
+                self.output_name()
+            ),
+        )
+        .into())
+    }
+
+    /// Finishes the file if it is time to.
+    fn rotate(&self, report: &mut Export) -> anyhow::Result<()> {
+        let Some(rotation) = &self.rotation else { return Ok(()) };
+        let kept = self.kept.get();
+        if !report.sink().is_due(rotation) || kept.is_some_and(|then| then.elapsed() < RETRY) {
+            return Ok(());
+        }
+        let rest = report.export().map(|()| Turn::Idle);
+        self.insist(report, rest)?;
+        match Rows::rotate(report).map_err(output_failed)? {
+            Rotated::Finished(part, notes) => {
+                self.kept.set(None);
+                self.warn_all(&notes);
+                self.say(format_args!(
+                    "{} is finished as {}, and begun anew, from {}",
+                    self.output_name(),
+                    part.display(),
+                    report.source().position()
+                ));
+                #[cfg(feature = "compress")]
+                self.compress.iter().for_each(|worker| worker.take(part.clone()));
+            }
+            Rotated::Kept(e) => {
+                if self.kept.replace(Some(Instant::now())).is_none() {
+                    self.warn(format_args!(
+                        "{} cannot be finished: {e}; going on with it, and trying again",
+                        self.output_name()
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// HUP, and what others have done to the file.
+    fn look_after_output(&self, report: &mut Export) -> anyhow::Result<()> {
+        let hangup = self.hangup.swap(false, Ordering::Relaxed);
+        let Some(path) = &self.output else { return Ok(()) };
+        if !hangup {
+            self.warn_all(&Rows::mend(report).map_err(output_failed)?);
+            return Ok(());
+        }
+        let shown = path.display();
+        match Rows::reopen(report).map_err(output_failed)? {
+            None => self.say(format_args!("{shown} has its name, and is gone on with")),
+            Some(notes) => {
+                self.warn_all(&notes);
+                let position = report.source().position();
+                self.say(format_args!("{shown} begun anew, from {position}"));
+            }
+        }
+        Ok(())
+    }
+}

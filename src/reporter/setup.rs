@@ -1,0 +1,122 @@
+//! The arguments made ready, and what a run of the reporter has done so far.
+
+use super::args::{Args, RowsAs, rotation};
+#[cfg(feature = "compress")]
+use super::compress;
+use crate::cli::{self, Exit, Failed, Stop, put_up, tell};
+use ringlog::{Error, Name, Options, Raw, Reader, Wait};
+use ringlog_rows::{Format, Rotation, RowOptions, Rows};
+use std::cell::Cell;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+/// The loop: a durable reader, and rows in a file or a stream.
+pub type Export = ringlog::Report<Reader<Raw>, Rows>;
+
+/// The arguments made ready, and what has been done so far over all logs.
+pub struct Reporter {
+    pub args: Args,
+    pub name: Name,
+    pub options: Options,
+    /// `None` is stdout.
+    pub output: Option<PathBuf>,
+    pub rows_as: RowOptions,
+    pub rotation: Option<Rotation>,
+    /// When a file could not be finished.
+    pub kept: Cell<Option<Instant>>,
+    #[cfg(feature = "compress")]
+    pub compress: Option<compress::Worker>,
+    pub wait: Wait,
+    pub stop: Stop,
+    pub hangup: Arc<AtomicBool>,
+    pub began: Instant,
+    pub rows: u64,
+    pub lost: u64,
+}
+
+impl Reporter {
+    pub fn new(args: Args) -> anyhow::Result<Reporter> {
+        let hangup = Arc::<AtomicBool>::default();
+        put_up(&hangup, signal_hook::consts::SIGHUP)?;
+        // A file size limit is then an error of the write, and not the end of the process.
+        put_up(&Arc::default(), signal_hook::consts::SIGXFSZ)?;
+        cli::say_if_cut_short(&format!("reporter {}", args.reader), &args.log.name())?;
+        let output = match &args.output {
+            Some(path) if path.as_os_str() == "-" => None,
+            Some(path) => Some(path.clone()),
+            None => Some(PathBuf::from(match args.format {
+                RowsAs::Csv => format!("output_{}.csv", args.reader),
+                RowsAs::Jsonl => format!("output_{}.jsonl", args.reader),
+            })),
+        };
+        let rotation = rotation(&args.rotate);
+        let is_stream =
+            |path| std::fs::metadata(path).is_ok_and(|it| !it.is_file() && !it.is_dir());
+        if rotation.is_some() && output.as_ref().is_none_or(is_stream) {
+            return Err(Failed(
+                Exit::Usage,
+                "--rotate is for a file, and the output is none".into(),
+            )
+            .into());
+        }
+        let format = match args.format {
+            RowsAs::Csv => Format::Csv,
+            RowsAs::Jsonl => Format::Jsonl,
+        };
+        let time = args.time.into();
+        Ok(Reporter {
+            name: args.log.name(),
+            options: args.log.options()?,
+            output,
+            rows_as: RowOptions { format, time, sync: args.fsync },
+            rotation,
+            kept: Cell::default(),
+            #[cfg(feature = "compress")]
+            compress: args
+                .compress
+                .map(|how| compress::Worker::start(args.reader, how))
+                .transpose()?,
+            wait: if args.spin { Wait::Spin } else { args.idle.wait(args.poll)? },
+            stop: Stop::on_signals()?,
+            hangup,
+            began: Instant::now(),
+            rows: 0,
+            lost: 0,
+            args,
+        })
+    }
+
+    pub fn waits(&self) -> bool {
+        !self.args.once && !self.args.no_wait
+    }
+
+    pub fn say(&self, what: std::fmt::Arguments<'_>) {
+        if !self.args.quiet {
+            self.warn(what);
+        }
+    }
+
+    pub fn warn(&self, what: std::fmt::Arguments<'_>) {
+        tell(format_args!("reporter {}: {what}", self.args.reader));
+    }
+
+    pub fn warn_all(&self, notes: &[String]) {
+        for note in notes {
+            self.warn(format_args!("{note}"));
+        }
+    }
+
+    pub fn output_name(&self) -> String {
+        self.output.as_ref().map_or("stdout".to_owned(), |path| path.display().to_string())
+    }
+}
+
+/// The output could not be used, or the log could not.
+pub fn output_failed(error: Error) -> anyhow::Error {
+    match error {
+        Error::Io { .. } => Failed(Exit::Output, error.to_string()).into(),
+        other => other.into(),
+    }
+}

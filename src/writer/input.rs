@@ -1,0 +1,45 @@
+//! The input, also while it is slow: a signal ends it.
+
+use crate::cli::Stop;
+use anyhow::Context as _;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::AsFd;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+/// A file that is at its end once a signal has come, also while it waits for a slow pipe.
+pub struct Input<'a> {
+    file: File,
+    stop: &'a Stop,
+}
+
+impl<'a> Input<'a> {
+    /// What it is called, and itself.
+    pub fn open(path: &Path, stop: &'a Stop) -> anyhow::Result<(String, Input<'a>)> {
+        let (name, file) = if path.as_os_str() == "-" {
+            ("stdin".to_owned(), io::stdin().as_fd().try_clone_to_owned().map(File::from))
+        } else {
+            (
+                path.display().to_string(),
+                File::options().read(true).custom_flags(nix::libc::O_NONBLOCK).open(path),
+            )
+        };
+        let file = file.with_context(|| format!("{name}: cannot be read"))?;
+        Ok((name, Input { file, stop }))
+    }
+}
+
+impl Read for Input<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        use nix::poll::{PollFd, PollFlags, poll};
+        while !self.stop.requested() {
+            let mut input = [PollFd::new(self.file.as_fd(), PollFlags::POLLIN)];
+            match poll(&mut input, 50u8) {
+                Ok(0) | Err(nix::Error::EINTR) => {}
+                _ => return self.file.read(buffer),
+            }
+        }
+        Ok(0)
+    }
+}
