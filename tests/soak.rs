@@ -3,7 +3,8 @@
 //! them. Each row of each file is checked against what belongs to its position, and each position
 //! that is in no file against what the reporter told of and what the log counts.
 //!
-//! `scripts/soak SECONDS [SEED]` runs it for long; a plain `cargo test` for a few seconds.
+//! `scripts/soak SECONDS [SEED]` runs it for long; a plain `cargo test` for a few seconds. It
+//! stands alone because that is how it is called, and because it wants the machine for itself.
 
 #![allow(clippy::unwrap_used)] // a panic is how a test fails
 

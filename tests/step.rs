@@ -14,6 +14,9 @@
 //!
 //! The victim is this test binary itself, run again with the one test that is not a test: a
 //! program of its own would have to be installed, or be missing where only this test is built.
+//!
+//! It stands alone because no process may be begun in it while a test has a claim, which a child
+//! has too until its exec (`no_claims`), and because it is built and run optimized for itself.
 
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used)] // a panic is how a test fails

@@ -111,7 +111,7 @@ fn a_loser_of_the_race_for_a_reader_can_be_another_reader() {
     feed.append(10);
     let first = start(place.reporter(0, &[]));
     until("reader 0 is there", || feed.reader(0).alive.then_some(()));
-    assert_eq!(run(place.reporter(0, &["--once"])).code(), 4);
-    assert_eq!(run(place.reporter(1, &["--once"])).summary(), (10, 0));
+    assert_eq!(place.run_reporter(0, &["--once"]).code(), 4);
+    assert_eq!(place.run_reporter(1, &["--once"]).summary(), (10, 0));
     first.stop();
 }

@@ -3,7 +3,7 @@
 use ringlog::layout::HEADER_SIZE;
 use ringlog::{Log, Pod, Polled, Raw, Report, Turn, Zeroable, record};
 use ringlog_rows::{RowOptions, Rows};
-use ringlog_testkit::{Place, positions, run};
+use ringlog_testkit::{Place, positions};
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::time::Duration;
@@ -25,7 +25,7 @@ fn a_file_does_not_pass_over_what_another_program_took_as_its_reader() {
     let place = Place::new();
     let log = Log::create::<Sample>(place.shm.as_str()).unwrap();
     append(&log, 4);
-    assert_eq!(run(place.reporter(0, &["--once"])).code(), 0);
+    assert_eq!(place.run_reporter(0, &["--once"]).code(), 0);
     append(&log, 4);
     let mut reader = log.reader::<Sample>(0).unwrap();
     while let Polled::Entry { .. } = reader.poll() {}
@@ -34,7 +34,7 @@ fn a_file_does_not_pass_over_what_another_program_took_as_its_reader() {
     drop(reader);
     append(&log, 4);
 
-    let ended = run(place.reporter(0, &["--once"]));
+    let ended = place.run_reporter(0, &["--once"]);
     assert_eq!(ended.code(), 0);
     assert!(ended.stderr.contains("is set aside as output_0.1.csv"), "{}", ended.stderr);
     assert_eq!(positions(&place.file("output_0.1.csv")), [0, 1, 2, 3]);

@@ -77,8 +77,7 @@ fn reporters_that_stay_attached_miss_nothing_while_the_writer_is_killed_and_star
     for (id, reporter) in reporters.into_iter().enumerate() {
         until_lines(&place.output(id), end() as usize + 1);
         reporter.until_said("has another writer, process ");
-        let ended = reporter.stop();
-        assert_eq!((ended.code(), ended.summary()), (0, (end(), 0)), "{ended:?}");
+        reporter.stop().assert_summary(end(), 0);
         assert_complete(&place.output(id), 0..end(), &[]);
     }
 }

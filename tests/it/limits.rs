@@ -15,7 +15,7 @@ use ringlog_testkit::disk::on_a_small_disk;
 use ringlog_testkit::{
     Ended, Feed, Nobody, PATIENCE, Place, Running, Sample, after, assert_complete, assert_holds,
     figure, loss, positions, run, skipped, start, until, until_holds, until_lines, until_longer,
-    victim_process,
+    victim_process, works,
 };
 use std::fs::{self, File};
 use std::io::Read as _;
@@ -190,9 +190,9 @@ fn a_copy_with_holes_is_as_good_as_the_log() {
     let mut feed = Feed::new(path.as_path(), SLOTS);
     feed.append(10);
     // A file that has all its bytes allocated, and none of them on the disk: a copy has holes.
-    let copy =
-        Command::new("cp").arg("--sparse=always").args([&path, &place.file("copy")]).status();
-    assert!(copy.unwrap().success());
+    let mut copy = Command::new("cp");
+    copy.arg("--sparse=always").args([&path, &place.file("copy")]);
+    assert!(works(copy));
     place.carry(0, &["--path", "copy"]);
     assert_holds(&place.output(0), &feed.csv(0..10));
 }
@@ -218,8 +218,8 @@ fn a_log_beyond_the_file_size_limit_is_refused_and_leaves_nothing() {
     let place = Place::new();
     for home in homes(&place) {
         let writer = place.writer(&[home.args, &["--count", "1"]].concat());
-        let ended = run(after("ulimit -f 8", &writer));
-        ended.assert_refused(1, &[&home.shown, "no room for 73728 bytes", "File too large"]);
+        run(after("ulimit -f 8", &writer))
+            .assert_refused(1, &[&home.shown, "no room for 73728 bytes", "File too large"]);
         assert!(!home.path.exists());
         // Blocks of 512 bytes: exactly as many.
         assert_eq!(run(after("ulimit -f 144", &writer)).code(), 0);
@@ -505,7 +505,8 @@ fn clock(place: &Place) -> Option<impl Fn(Command) -> Command> {
     let so = place.file("clock.so");
     let mut cc = Command::new("cc");
     cc.current_dir(place.dir.path()).args(["-shared", "-fPIC", "-o"]).arg(&so);
-    if !cc.args(["clock.c", "-ldl"]).status().is_ok_and(|status| status.success()) {
+    cc.args(["clock.c", "-ldl"]);
+    if !works(cc) {
         skipped("there is no C compiler");
         return None;
     }
@@ -665,8 +666,8 @@ fn a_log_that_the_address_space_has_no_room_for_is_refused_by_name() {
     let args = ["--capacity", "4M", "--rate", "max", "--count", "1"];
     assert_eq!(run(place.writer(&args)).code(), 0); // 256 MiB
     for command in [place.reporter(0, &["--once"]), place.writer(&args)] {
-        let ended = run(after("ulimit -v 200000", &command));
-        ended.assert_refused(1, &[&place.shm, "cannot be opened: Cannot allocate memory"]);
+        run(after("ulimit -v 200000", &command))
+            .assert_refused(1, &[&place.shm, "cannot be opened: Cannot allocate memory"]);
         assert_eq!(run(after("ulimit -l 0", &command)).code(), 0);
     }
 }
@@ -682,10 +683,9 @@ fn a_file_system_that_is_read_only_is_named_with_what_could_not_be_made_there() 
         drop(Feed::new(Path::new(&old), 64));
         disk.make_read_only();
         let says = "Read-only file system";
-        let ended = run(place.reporter(0, &["--output", &out]));
-        ended.assert_refused(7, &[&out, says]);
+        place.run_reporter(0, &["--output", &out]).assert_refused(7, &[&out, says]);
         assert_eq!(feed.reader(0).position, 0);
-        run(place.reporter(0, &["--path", &old])).assert_refused(1, &[&old, says]);
+        place.run_reporter(0, &["--path", &old]).assert_refused(1, &[&old, says]);
         for log in [&old, &new] {
             let args = [
                 "--path",
@@ -717,8 +717,7 @@ fn another_user_is_refused_by_name_or_may_what_the_mode_of_the_log_says() {
         fs::set_permissions(place.shm_file(), fs::Permissions::from_mode(mode)).unwrap();
     };
     let nobody = Nobody::new();
-    if !nix::unistd::geteuid().is_root()
-        || nobody.runs(&place.reporter(0, &["--version"])).output().is_err()
+    if !nix::unistd::geteuid().is_root() || !works(nobody.runs(&place.reporter(0, &["--version"])))
     {
         return skipped("cannot be another user here");
     }
@@ -747,13 +746,13 @@ fn another_user_is_refused_by_name_or_may_what_the_mode_of_the_log_says() {
     fs::create_dir(place.file("closed")).unwrap();
     for output in ["closed/out.csv", "output_0.csv"] {
         let args = ["--once", "--output", output];
-        let ended = run(nobody.runs(&place.reporter(0, &args)));
-        ended.assert_refused(7, &[output, "Permission denied"]);
+        run(nobody.runs(&place.reporter(0, &args)))
+            .assert_refused(7, &[output, "Permission denied"]);
         assert_eq!(feed.reader(0).position, 3);
     }
     let args = ["--path", "closed/it.log", "--count", "1"];
-    let ended = run(nobody.runs(&place.writer(&args)));
-    ended.assert_refused(1, &["closed/it.log: cannot be made: Permission denied"]);
+    run(nobody.runs(&place.writer(&args)))
+        .assert_refused(1, &["closed/it.log: cannot be made: Permission denied"]);
     assert_eq!(fs::read_dir(place.file("closed")).unwrap().count(), 0);
 }
 
@@ -773,12 +772,12 @@ fn a_claim_holds_against_another_pid_namespace() {
     until("it appends", || {
         (Log::open(place.shm.as_str()).ok()?.snapshot().ok()?.end > 0).then_some(())
     });
-    let ended = run(place.writer(&["--count", "1"]));
-    ended.assert_refused(4, &[&place.shm, "the writer is already running as process 1"]);
+    run(place.writer(&["--count", "1"]))
+        .assert_refused(4, &[&place.shm, "the writer is already running as process 1"]);
     let reporter = start(place.reporter(0, &[]));
     until_longer(&place.output(0), 50);
-    let ended = run(elsewhere(&place.reporter(0, &["--output", "other.csv"])));
-    ended.assert_refused(4, &[&format!("process {}", reporter.pid())]);
+    run(elsewhere(&place.reporter(0, &["--output", "other.csv"])))
+        .assert_refused(4, &[&format!("process {}", reporter.pid())]);
     assert_eq!(reporter.stop().code(), 0);
     writer.kill(); // with all that it has begun
     until("nobody is the writer", || {
@@ -795,8 +794,9 @@ fn what_is_neither_file_nor_pipe_is_refused_by_name_at_either_end() {
     let mut feed = place.feed(64);
     feed.append(3);
     let _socket = UnixListener::bind(place.file("socket")).unwrap();
-    let ended = run(place.reporter(0, &["--output", "socket"]));
-    ended.assert_refused(7, &["socket: cannot be written"]);
+    place
+        .run_reporter(0, &["--output", "socket"])
+        .assert_refused(7, &["socket: cannot be written"]);
     assert_eq!(feed.reader(0).position, 0);
     for (path, says) in [("socket", "it is a socket"), ("/dev/null", "it is a device")] {
         for command in [place.reporter(0, &["--path", path]), place.writer(&["--path", path])] {
@@ -804,8 +804,9 @@ fn what_is_neither_file_nor_pipe_is_refused_by_name_at_either_end() {
         }
     }
     symlink("loop", place.file("loop")).unwrap();
-    let ended = run(place.reporter(0, &["--output", "loop"]));
-    ended.assert_refused(7, &["loop", "Too many levels of symbolic links"]);
+    place
+        .run_reporter(0, &["--output", "loop"])
+        .assert_refused(7, &["loop", "Too many levels of symbolic links"]);
     assert_eq!(feed.reader(0).position, 0);
 }
 
@@ -819,8 +820,7 @@ fn a_pipe_that_nobody_reads_is_waited_for_until_a_signal_and_then_gets_every_row
     for args in [&["--output", "pipe"][..], &["--output", "pipe", "--once"]] {
         let waiting = start(place.reporter(0, args));
         waiting.until_said("reporter 0: pipe has no reader yet, waiting");
-        let ended = waiting.stop();
-        assert_eq!((ended.code(), ended.summary()), (0, (0, 0)), "{ended:?}");
+        waiting.stop().assert_summary(0, 0);
         assert_eq!(feed.reader(0).position, 0);
     }
     let reporter = start(place.reporter(0, &["--output", "pipe", "--once"]));

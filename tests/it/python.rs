@@ -4,7 +4,7 @@
 use ringlog::bytemuck::{self, Pod, Zeroable};
 use ringlog::layout::{CheckpointLine, HEADER_SIZE, Header, ReaderLine, ReaderNotes, WRITING};
 use ringlog::{Bool, Decimal, Log, Text, Timestamp, record};
-use ringlog_testkit::{Ended, PATIENCE, Place, program, run, skipped};
+use ringlog_testkit::{Ended, PATIENCE, Place, program, run, skipped, works};
 use std::ffi::OsStr;
 use std::fs::{self, OpenOptions};
 use std::mem::offset_of;
@@ -31,8 +31,8 @@ fn read_log(log: impl AsRef<OsStr>) -> Option<Ended> {
 
 fn python() -> Option<Command> {
     let mut version = Command::new("python3");
-    version.arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    if !version.status().is_ok_and(|status| status.success()) {
+    version.arg("--version");
+    if !works(version) {
         skipped("python3 is not installed, so examples/read_log.py is not checked");
         return None;
     }
@@ -44,7 +44,7 @@ fn python() -> Option<Command> {
 /// What the stock reporter carries out, and what the script does.
 fn assert_same_text(place: &Place, rows: usize) {
     let Some(script) = read_log(&place.shm) else { return };
-    let reporter = run(place.reporter(0, &["--once", "--output", "-"]));
+    let reporter = place.run_reporter(0, &["--once", "--output", "-"]);
     assert_eq!(reporter.code(), 0, "{reporter:?}");
     assert_eq!(script.code(), 0, "{script:?}");
     assert_eq!(csv::Reader::from_reader(reporter.stdout.as_bytes()).records().count(), rows);

@@ -23,8 +23,7 @@ fn eight_reporters_at_once_each_carry_out_every_entry() {
     let writer = run(place.writer(&["--capacity", "64k", "--rate", "20000", "--count", "20000"]));
     assert_eq!(writer.code(), 0, "{writer:?}");
     for (id, reporter) in reporters.into_iter().enumerate() {
-        let ended = reporter.end();
-        assert_eq!((ended.code(), ended.summary()), (0, (20_000, 0)), "{ended:?}");
+        reporter.end().assert_summary(20_000, 0);
         assert_complete(&place.output(id), 0..20_000, &[]);
     }
 }
@@ -75,8 +74,7 @@ fn a_position_that_the_log_no_longer_holds_is_lost_from_there_on() {
 fn a_position_that_is_not_there_yet_is_a_usage_error() {
     let place = Place::new();
     place.feed(64).append(100);
-    let ended = run(place.reporter(0, &["--from", "101"]));
-    ended.assert_refused(2, &[&place.shm, "101", "100"]);
+    place.run_reporter(0, &["--from", "101"]).assert_refused(2, &[&place.shm, "101", "100"]);
     assert!(!place.output(0).exists());
 }
 
@@ -86,8 +84,7 @@ fn count_ends_after_so_many_rows_and_the_next_run_goes_on_behind_them() {
     let mut feed = place.feed(1024);
     feed.append(100);
     for end in [30, 60, 90] {
-        let ended = run(place.reporter(0, &["--count", "30"]));
-        assert_eq!((ended.code(), ended.summary()), (0, (30, 0)), "{ended:?}");
+        place.run_reporter(0, &["--count", "30"]).assert_summary(30, 0);
         assert_holds(&place.output(0), &feed.csv(0..end));
         assert_eq!(feed.reader(0).position, end);
     }
@@ -125,7 +122,7 @@ fn a_reader_is_one_process_and_the_second_changes_nothing() {
     until_lines(&place.output(0), 101);
     let before = feed.reader(0);
 
-    let second = run(place.reporter(0, &["--output", "second.csv"]));
+    let second = place.run_reporter(0, &["--output", "second.csv"]);
     let pid = format!("process {}", first.pid());
     second.assert_refused(4, &[&place.shm, "reader 0", &pid]);
     assert!(!place.file("second.csv").exists());
@@ -136,7 +133,7 @@ fn a_reader_is_one_process_and_the_second_changes_nothing() {
     // The moment it is dead, the next gets in.
     feed.append(50);
     first.kill();
-    let next = run(place.reporter(0, &["--once"]));
+    let next = place.run_reporter(0, &["--once"]);
     assert_eq!(next.code(), 0, "{next:?}");
     assert_holds(&place.output(0), &feed.csv(0..150));
 }
@@ -149,7 +146,7 @@ fn a_reporter_that_is_only_stopped_is_not_robbed() {
     let first = start(place.reporter(0, &[]));
     until_lines(&place.output(0), 101);
     first.freeze();
-    let second = run(place.reporter(0, &["--output", "second.csv"]));
+    let second = place.run_reporter(0, &["--output", "second.csv"]);
     second.assert_refused(4, &[&format!("process {}", first.pid())]);
     feed.append(50);
     first.signal(Signal::SIGCONT);
@@ -165,7 +162,7 @@ fn two_reporters_do_not_write_one_file() {
     feed.append(100);
     let first = start(place.reporter(0, &["--output", "out.csv"]));
     until_lines(&place.file("out.csv"), 101);
-    let second = run(place.reporter(1, &["--output", "out.csv"]));
+    let second = place.run_reporter(1, &["--output", "out.csv"]);
     second.assert_refused(7, &["out.csv", "another process"]);
     assert_eq!(feed.reader(1).position, 0, "nothing was carried out");
     feed.append(50);
@@ -187,7 +184,7 @@ fn a_gap_is_told_once_with_its_range_counted_for_good_and_an_error_only_under_st
         feed.append(200);
         let mut args = vec!["--once"];
         args.extend(strict);
-        let ended = run(place.reporter(0, &args));
+        let ended = place.run_reporter(0, &args);
         assert_eq!(ended.code(), code, "{ended:?}");
         assert!(ended.stderr.contains("lost 10..146, 136 entries\n"), "{ended:?}");
         assert_eq!(loss(&ended.stderr), 10..146);
@@ -263,7 +260,7 @@ fn an_entry_whose_stamp_is_damaged_before_it_is_read_is_lost_alone_and_without_a
         until_holds(&place.output(0), &feed.csv((36..105).chain(106..130)));
         let ended = reporter.stop();
         assert_eq!(loss(&ended.stderr), 105..106, "{ended:?}");
-        assert_eq!((ended.code(), ended.summary()), (0, (93, 1)), "{ended:?}");
+        ended.assert_summary(93, 1);
         assert_eq!(feed.reader(0).lost, 1);
     }
 }
@@ -278,8 +275,7 @@ fn a_reporter_waits_for_its_log_and_says_so() {
     let mut feed = place.feed(64);
     feed.append(10);
     until_holds(&place.output(0), &feed.csv(0..10));
-    let ended = reporter.stop();
-    assert_eq!((ended.code(), ended.summary()), (0, (10, 0)), "{ended:?}");
+    reporter.stop().assert_summary(10, 0);
 }
 
 #[test]
@@ -287,8 +283,7 @@ fn a_reporter_that_waits_for_its_log_can_be_stopped() {
     let place = Place::new();
     let reporter = start(place.reporter(0, &[]));
     reporter.until_said("is not there yet");
-    let ended = reporter.stop();
-    assert_eq!((ended.code(), ended.summary()), (0, (0, 0)), "{ended:?}");
+    reporter.stop().assert_summary(0, 0);
     assert!(!place.output(0).exists());
 }
 
@@ -296,10 +291,9 @@ fn a_reporter_that_waits_for_its_log_can_be_stopped() {
 fn no_log_is_exit_5_for_those_who_do_not_wait() {
     let place = Place::new();
     for flag in ["--no-wait", "--once"] {
-        run(place.reporter(0, &[flag])).assert_refused(5, &[&place.shm, "no such log"]);
+        place.run_reporter(0, &[flag]).assert_refused(5, &[&place.shm, "no such log"]);
     }
-    let ended = run(place.reporter(0, &["--no-wait", "--path", "none.log"]));
-    ended.assert_refused(5, &["none.log"]);
+    place.run_reporter(0, &["--no-wait", "--path", "none.log"]).assert_refused(5, &["none.log"]);
 }
 
 #[test]
@@ -342,7 +336,7 @@ fn a_log_made_again_is_finished_told_of_and_begun_in_a_file_of_its_own() {
     until_holds(&place.output(0), &new.csv(0..25));
     assert_holds(&place.file("output_0.1.csv"), &old_rows);
     let ended = reporter.stop();
-    assert_eq!((ended.code(), ended.summary()), (0, (65, 0)), "{ended:?}");
+    ended.assert_summary(65, 0);
     assert!(ended.stderr.contains("was deleted; it is carried out to its end, 40\n"), "{ended:?}");
     assert!(ended.stderr.contains("output_0.csv is set aside as output_0.1.csv: "), "{ended:?}");
 }
@@ -372,8 +366,7 @@ fn a_log_deleted_while_its_writer_lives_is_followed_to_its_end() {
     assert_eq!(writer.end().code(), 0);
     reporter.until_said("was deleted; it is carried out to its end, 1000");
     reporter.until_said("is not there yet");
-    let ended = reporter.stop();
-    assert_eq!((ended.code(), ended.summary()), (0, (1000, 0)), "{ended:?}");
+    reporter.stop().assert_summary(1000, 0);
     assert_complete(&place.output(0), 0..1000, &[]);
 }
 
@@ -408,8 +401,7 @@ fn a_signal_ends_a_reporter_that_sleeps_for_long() {
         reporter.until_said(", from ");
         until_holds(&place.output(0), &feed.csv(0..10));
         reporter.signal(signal);
-        let ended = reporter.end();
-        assert_eq!((ended.code(), ended.summary()), (0, (rows, 0)), "{ended:?}");
+        reporter.end().assert_summary(rows, 0);
     }
 }
 
@@ -484,7 +476,7 @@ fn a_closed_pipe_is_a_quiet_end_and_commits_nothing_that_was_not_delivered() {
     reporter.until_unread();
     feed.append(50);
     let ended = reporter.end();
-    assert_eq!((ended.code(), ended.summary()), (0, (100, 0)), "{ended:?}");
+    ended.assert_summary(100, 0);
     assert_eq!(ended.stderr.lines().count(), 1, "{ended:?}");
     assert_eq!(feed.reader(0).position, 100);
 
@@ -510,7 +502,7 @@ fn a_device_that_takes_nothing_is_exit_7_and_moves_nothing() {
     let place = Place::new();
     let mut feed = place.feed(1024);
     feed.append(100);
-    let ended = run(place.reporter(0, &["--output", "/dev/full"]));
+    let ended = place.run_reporter(0, &["--output", "/dev/full"]);
     assert_eq!(ended.code(), 7, "{ended:?}");
     assert_eq!(feed.reader(0).position, 0);
     place.carry(0, &[]);
@@ -656,20 +648,19 @@ fn arguments_that_cannot_be_meant_are_exit_2_and_named() {
         assert!(ended.stderr.contains(named), "{args:?}: {ended:?}");
     }
     for name in ["", "/", "a/b"] {
-        let ended = run(place.reporter(0, &["--shm", name]));
-        ended.assert_refused(2, &[name, "shared memory"]);
+        place.run_reporter(0, &["--shm", name]).assert_refused(2, &[name, "shared memory"]);
     }
 }
 
 #[test]
 fn help_and_version_are_not_errors() {
     let place = Place::new();
-    let help = run(place.reporter(0, &["--help"]));
+    let help = place.run_reporter(0, &["--help"]);
     assert_eq!((help.code(), help.stderr.as_str()), (0, ""));
     for word in ["Examples:", "Exit codes:", "7  the output could not be written"] {
         assert!(help.stdout.contains(word), "no {word:?} in {}", help.stdout);
     }
-    assert_eq!(run(place.reporter(0, &["--version"])).code(), 0);
+    assert_eq!(place.run_reporter(0, &["--version"]).code(), 0);
 }
 
 #[test]
@@ -677,8 +668,9 @@ fn what_is_no_log_is_exit_6_and_says_what_it_is() {
     let place = Place::new();
     let file = place.file("it");
     let attempt = |words: &[&str]| {
-        let ended = run(place.reporter(0, &["--path", "it", "--no-wait"]));
-        ended.assert_refused(6, &[&["it: "], words].concat());
+        place
+            .run_reporter(0, &["--path", "it", "--no-wait"])
+            .assert_refused(6, &[&["it: "], words].concat());
         assert!(!place.output(0).exists());
     };
     fs::write(&file, "").unwrap();
@@ -721,16 +713,18 @@ fn a_log_with_a_damaged_header_is_exit_6_and_says_where() {
         Feed::new(path.clone(), 64).append(10);
         let file = File::options().write(true).open(&path).unwrap();
         file.write_all_at(bytes, offset).unwrap();
-        let ended = run(place.reporter(0, &["--path", "it.log", "--no-wait"]));
-        ended.assert_refused(6, &["it.log", said]);
+        place
+            .run_reporter(0, &["--path", "it.log", "--no-wait"])
+            .assert_refused(6, &["it.log", said]);
     }
     for length in [8191, 8192, 8192 + 64 * 32 - 1, 8192 + 64 * 32 + 1] {
         let place = Place::new();
         let path = place.file("it.log");
         Feed::new(path.clone(), 64).append(10);
         File::options().write(true).open(&path).unwrap().set_len(length).unwrap();
-        let ended = run(place.reporter(0, &["--path", "it.log", "--no-wait"]));
-        ended.assert_refused(6, &["it.log", &length.to_string()]);
+        place
+            .run_reporter(0, &["--path", "it.log", "--no-wait"])
+            .assert_refused(6, &["it.log", &length.to_string()]);
     }
 }
 
@@ -745,8 +739,7 @@ fn a_log_of_another_user_is_exit_6_unless_its_owner_is_named() {
     let mut feed = place.feed(64);
     feed.append(10);
     chown(place.shm_file(), Some(12_345), None).unwrap();
-    let ended = run(place.reporter(0, &["--no-wait"]));
-    ended.assert_refused(6, &[&place.shm, "user 12345"]);
+    place.run_reporter(0, &["--no-wait"]).assert_refused(6, &[&place.shm, "user 12345"]);
     place.carry(0, &["--owner", "12345"]);
     assert_holds(&place.output(0), &feed.csv(0..10));
 }
@@ -775,7 +768,7 @@ fn a_log_is_not_taken_for_an_output() {
         ["--path", "t.log", "--output", "twin"],
         ["--shm", &place.shm, "--output", "t.log"],
     ] {
-        let ended = run(place.reporter(0, &[&args[..], &["--no-wait"]].concat()));
+        let ended = place.run_reporter(0, &[&args[..], &["--no-wait"]].concat());
         ended.assert_refused(
             2,
             &["t.log: is a log"].map(|said| match args[3] {
@@ -798,8 +791,7 @@ fn an_output_that_cannot_be_opened_is_exit_7_and_moves_nothing() {
     let mut feed = place.feed(64);
     feed.append(10);
     for output in ["missing/out.csv", "."] {
-        let ended = run(place.reporter(0, &["--output", output]));
-        ended.assert_refused(7, &[output]);
+        place.run_reporter(0, &["--output", output]).assert_refused(7, &[output]);
         assert_eq!(feed.reader(0).position, 0);
     }
 }
@@ -811,7 +803,7 @@ fn a_reader_that_begins_beside_a_running_writer_has_lost_nothing() {
     let writer = start(place.writer(&["--rate", "100"]));
     until("it goes on", || (place.log().snapshot().unwrap().end > 1500).then_some(()));
     for id in 0..8 {
-        let ended = run(place.reporter(id, &["--once", "--strict"]));
+        let ended = place.run_reporter(id, &["--once", "--strict"]);
         assert_eq!(ended.code(), 0, "{ended:?}");
         let rows = positions(&place.output(id));
         assert!(rows.len() > 500, "only {} of the ring's 1024", rows.len());
@@ -825,7 +817,7 @@ fn a_file_that_no_reporter_can_have_written_is_left_alone() {
     let place = Place::new();
     place.feed(64).append(3);
     fs::write(place.file("passwd"), "root:x:0:0:root\n").unwrap();
-    let ended = run(place.reporter(0, &["--once", "--output", "passwd"]));
+    let ended = place.run_reporter(0, &["--once", "--output", "passwd"]);
     assert_eq!(ended.code(), 2, "{ended:?}");
     assert!(ended.stderr.contains("passwd: is neither CSV nor JSON Lines"), "{ended:?}");
     assert_eq!(fs::read_to_string(place.file("passwd")).unwrap(), "root:x:0:0:root\n");

@@ -316,7 +316,7 @@ fn a_directory_under_the_name_is_exit_7_and_called_so() {
     let (place, feed) = carried(Format::Csv, 1024, 100);
     fs::remove_file(place.output(0)).unwrap();
     fs::create_dir(place.output(0)).unwrap();
-    let ended = run(place.reporter(0, &["--once"]));
+    let ended = place.run_reporter(0, &["--once"]);
     assert_eq!(ended.code(), 7, "{ended:?}");
     assert!(ended.stderr.contains("output_0.csv: cannot be written: Is a directory"), "{ended:?}");
     assert_eq!(feed.reader(0).position, 100);
@@ -530,7 +530,7 @@ fn a_file_whose_name_is_too_long_for_a_number_stays_and_is_exit_7() {
     let (place, feed) = carried(Format::Csv, 1024, 100);
     let name = "x".repeat(251) + ".csv";
     fs::write(place.file(&name), "somebody's").unwrap();
-    let ended = run(place.reporter(0, &["--once", "--output", &name]));
+    let ended = place.run_reporter(0, &["--once", "--output", &name]);
     assert_eq!(ended.code(), 7, "{ended:?}");
     assert!(ended.stderr.contains("File name too long"), "{ended:?}");
     assert_holds(&place.file(&name), "somebody's");
@@ -709,8 +709,7 @@ fn rows_that_were_cut_away_do_not_count_towards_the_rows_asked_for() {
         cut(&place.output(0), 0);
         until_holds(&place.output(0), &feed.text(0..100));
         feed.append(100);
-        let ended = reporter.end();
-        assert_eq!((ended.code(), ended.summary()), (0, (150, 0)), "{ended:?}");
+        reporter.end().assert_summary(150, 0);
         assert_holds(&place.output(0), &feed.text(0..150));
     }
 }
@@ -777,7 +776,7 @@ fn hup_after_the_file_was_moved_splits_the_rows_and_loses_none() {
             (place.log().snapshot().unwrap().readers[0].position == end).then_some(())
         });
         let ended = reporter.stop();
-        assert_eq!((ended.code(), ended.summary()), (0, (end, 0)), "{ended:?}");
+        ended.assert_summary(end, 0);
         assert_eq!(ended.stderr.matches(" begun anew, from ").count(), 3, "{ended:?}");
         let files = parts.into_iter().chain([place.output(0)]);
         let rows: Vec<u64> = files.flat_map(|file| positions(&file)).collect();
@@ -873,7 +872,7 @@ fn a_reporter_on_a_full_disk_goes_on_when_there_is_room_and_has_lost_nothing() {
             disk.resize(4096);
             until_holds(output, &feed.text(0..5500));
             let ended = reporter.stop();
-            assert_eq!((ended.code(), ended.summary()), (0, (5500, 0)), "{ended:?}");
+            ended.assert_summary(5500, 0);
             assert!(ended.stderr.contains("out.csv: going on\n"), "{ended:?}");
             assert_eq!(ended.stderr.matches("trying again").count(), 1, "{ended:?}");
         });
@@ -926,8 +925,8 @@ fn move_off_a_full_disk(kilobytes: usize, first: u64, all: u64, args: &[&str]) {
         reporter.signal(Signal::SIGHUP);
         reporter.signal(Signal::SIGCONT);
         until("the new file is complete", || (feed.reader(0).position == all).then_some(()));
-        let ended = if args[0] == "--once" { reporter.end() } else { reporter.stop() };
-        assert_eq!((ended.code(), ended.summary()), (0, (all - first, 0)), "{ended:?}");
+        if args[0] == "--once" { reporter.end() } else { reporter.stop() }
+            .assert_summary(all - first, 0);
         assert_holds(&place.file("moved.csv"), &whole);
         assert_holds(&output, &feed.text(moved..all));
     });
@@ -965,7 +964,7 @@ fn deleting_the_file_on_a_full_disk_makes_room_for_what_the_log_still_holds() {
         until_holds(&output, &feed.text(1976..3000));
         let ended = reporter.stop();
         assert_eq!(loss(&ended.stderr), 0..1976, "{ended:?}");
-        assert_eq!((ended.code(), ended.summary()), (0, (1024, 1976)), "{ended:?}");
+        ended.assert_summary(1024, 1976);
         assert_eq!((feed.reader(0).position, feed.reader(0).lost), (3000, 1976));
     });
 }

@@ -8,7 +8,7 @@ use nix::sys::signal::Signal;
 use ringlog_rows::{Format, parts};
 use ringlog_testkit::disk::on_a_small_disk;
 use ringlog_testkit::{
-    FORMATS, Feed, Place, assert_holds, assert_parts, positions, run, start, until, until_holds,
+    FORMATS, Feed, Place, assert_holds, assert_parts, positions, start, until, until_holds,
 };
 use std::fs::{self, File};
 use std::io::Read;
@@ -367,7 +367,7 @@ fn what_cannot_be_meant_by_rotate_and_compress_is_exit_2() {
         (&["--format", "xml"], "csv, jsonl"),
     ];
     for (args, says) in cases {
-        let ended = run(place.reporter(0, &[&["--once"], args].concat()));
+        let ended = place.run_reporter(0, &[&["--once"], args].concat());
         assert_eq!(ended.code(), 2, "{args:?}: {ended:?}");
         assert!(ended.stderr.contains(says), "{args:?}: {ended:?}");
     }

@@ -9,7 +9,7 @@ use ringlog::layout::HEADER_SIZE;
 use ringlog::{Error, Log, Memory, Name, Options, Start, Writer, Zeroable as _};
 use ringlog_testkit::disk::on_a_small_disk;
 use ringlog_testkit::{
-    Feed, Nobody, Place, Sample, after, assert_holds, run, skipped, start, until,
+    Feed, Nobody, Place, Sample, after, assert_holds, run, skipped, start, until, works,
 };
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt as _;
@@ -190,11 +190,7 @@ fn confined(nobody: &Nobody, command: &Command) -> Option<Command> {
     let confined = |command| Nobody::becomes(after("ulimit -l 16", command));
     let mut version = Command::new(command.get_program());
     version.arg("--version").current_dir(command.get_current_dir().unwrap());
-    run_quietly(confined(&version)).then(|| confined(&command))
-}
-
-fn run_quietly(mut command: Command) -> bool {
-    command.output().is_ok_and(|output| output.status.success())
+    works(confined(&version)).then(|| confined(&command))
 }
 
 #[test]
@@ -331,13 +327,14 @@ fn a_hugetlbfs_is_refused_by_name_with_the_cure_and_left_as_it_was() {
         let (place, path) = (Place::new(), pages.join("it.log"));
         let shown = path.to_str().unwrap();
         let cure = "mounted with huge=advise";
-        let ended = run(place.writer(&["--path", shown, "--count", "1"]));
-        ended.assert_refused(2, &[shown, "it is on a hugetlbfs", cure]);
+        run(place.writer(&["--path", shown, "--count", "1"]))
+            .assert_refused(2, &[shown, "it is on a hugetlbfs", cure]);
         assert_eq!(fs::read_dir(&pages).unwrap().count(), 0);
 
         File::create(&path).unwrap().set_len(2 << 20).unwrap();
-        let ended = run(place.reporter(0, &["--path", shown, "--once"]));
-        ended.assert_refused(6, &[shown, "it is on a hugetlbfs", cure]);
+        place
+            .run_reporter(0, &["--path", shown, "--once"])
+            .assert_refused(6, &[shown, "it is on a hugetlbfs", cure]);
         assert!(matches!(Log::open(path), Err(Error::NotALog { .. })));
     });
 }

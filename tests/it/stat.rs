@@ -273,7 +273,7 @@ fn a_reader_that_never_began_has_lost_nothing_and_one_that_is_put_elsewhere_has_
     feed.append(10);
     // It dies before it has a place: its output cannot be made.
     let nowhere = place.file("nowhere/a.csv");
-    let ended = run(place.reporter(3, &["--once", "--output", nowhere.to_str().unwrap()]));
+    let ended = place.run_reporter(3, &["--once", "--output", nowhere.to_str().unwrap()]);
     assert_eq!(ended.code(), 7, "{ended:?}");
     feed.append(1000);
     assert_eq!(stat(&place.shm)["readers"], serde_json::json!([]));

@@ -4,7 +4,7 @@
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use ringlog::Log;
-use ringlog_testkit::{Place, program, run, skipped, start, until};
+use ringlog_testkit::{Place, program, run, skipped, start, until, works};
 use std::fs::{self, File};
 use std::process::Command;
 
@@ -16,8 +16,10 @@ struct Tmux<'a> {
 impl<'a> Tmux<'a> {
     /// `None`, and a line that says so, where there is no tmux.
     fn new(place: &'a Place) -> Option<Tmux<'a>> {
-        if let Err(e) = Command::new("tmux").arg("-V").output() {
-            skipped(format_args!("no tmux here: {e}"));
+        let mut version = Command::new("tmux");
+        version.arg("-V");
+        if !works(version) {
+            skipped("no tmux here");
             return None;
         }
         fs::write(place.file("tmux.conf"), "set -g status off\n").unwrap();
@@ -37,9 +39,9 @@ impl<'a> Tmux<'a> {
         tmux.arg("-f").arg(self.place.file("tmux.conf")).arg("-u").args(args);
         tmux.env("PATH", path).env("LC_ALL", "C.UTF-8");
         tmux.env_remove("TMUX").env_remove("NO_COLOR").current_dir(self.place.dir.path());
-        let output = tmux.output().unwrap();
-        assert!(output.status.success(), "{args:?}: {output:?}");
-        String::from_utf8(output.stdout).unwrap()
+        let ended = run(tmux);
+        assert_eq!(ended.code(), 0, "{args:?}: {ended:?}");
+        ended.stdout
     }
 
     fn press(&self, key: &str) {
@@ -120,7 +122,9 @@ impl<'a> Tmux<'a> {
 impl Drop for Tmux<'_> {
     fn drop(&mut self) {
         let socket = self.place.file("tmux.sock");
-        let _ = Command::new("tmux").arg("-S").arg(socket).arg("kill-server").output();
+        let mut tmux = Command::new("tmux");
+        tmux.arg("-S").arg(socket).arg("kill-server");
+        works(tmux);
     }
 }
 

@@ -557,7 +557,7 @@ fn ways_to_wait_that_contradict_each_other_are_exit_2_and_named() {
         (&["--spin", "--idle", "spin"], "'--spin'"),
         (&["--idle", "futex"], "'futex'"),
     ] {
-        let ended = run(place.reporter(0, args));
+        let ended = place.run_reporter(0, args);
         assert_eq!((ended.code(), ended.stdout.as_str()), (2, ""), "{args:?}: {ended:?}");
         assert!(ended.stderr.contains(named), "{args:?}: {ended:?}");
     }

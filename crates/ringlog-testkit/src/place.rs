@@ -82,9 +82,14 @@ impl Place {
         feed
     }
 
-    /// Carries out what there is, which must succeed.
+    /// `reporter N --shm NAME ...`, to its end.
+    pub fn run_reporter(&self, id: usize, args: &[&str]) -> Ended {
+        run(self.reporter(id, args))
+    }
+
+    /// Exports what there is, which must succeed.
     pub fn carry(&self, id: usize, args: &[&str]) -> Ended {
-        let ended = run(self.reporter(id, &[args, &["--once"]].concat()));
+        let ended = self.run_reporter(id, &[args, &["--once"]].concat());
         assert_eq!(ended.code(), 0, "{ended:?}");
         ended
     }

@@ -144,6 +144,14 @@ pub fn run(command: Command) -> Ended {
     start(command).end()
 }
 
+/// Runs a program to its end, unheard; whether it could be run, and succeeded.
+pub fn works(mut command: Command) -> bool {
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let Ok(child) = command.spawn() else { return false };
+    let running = Running { child, stderr: tempfile::tempfile().unwrap() };
+    running.end().status.success()
+}
+
 impl Running {
     /// Its process id.
     pub fn pid(&self) -> u32 {
@@ -236,7 +244,10 @@ impl Running {
             })
         });
         let status = until("the process ends", || self.child.try_wait().unwrap());
-        let stdout = stdout.map_or(String::new(), |thread| thread.join().unwrap());
+        let stdout = stdout.map_or(String::new(), |thread| {
+            until("nobody has its stdout any more", || thread.is_finished().then_some(()));
+            thread.join().unwrap()
+        });
         Ended { status, stdout, stderr: self.said() }
     }
 }

@@ -233,22 +233,6 @@ fn a_record_of_more_than_a_megabyte_is_refused_and_leaves_nothing() {
 }
 
 #[test]
-fn the_mode_is_exactly_what_was_asked_whatever_the_umask() {
-    use nix::sys::stat::{Mode, umask};
-    let place = Place::new();
-    let before = umask(Mode::from_bits_truncate(0o077)); // the other tests' files are their own
-    let modes = [0o666, 0o640, 0o604, 0o600].map(|mode| {
-        let path = place.file(&format!("{mode:o}.log"));
-        Log::options().mode(mode).create::<Sample>(path.as_path()).unwrap();
-        (mode, fs::metadata(path).unwrap().permissions().mode() & 0o7777)
-    });
-    umask(before);
-    for (asked, found) in modes {
-        assert_eq!(found, asked, "{found:o}");
-    }
-}
-
-#[test]
 fn nothing_that_has_the_name_is_ever_replaced() {
     let place = Place::new();
     let path = place.file("name");
