@@ -4,7 +4,7 @@
 //! entries to it, and whatever is killed, and when, the next row in the file is the one after its
 //! last. [`RowFormat`] is the rows alone, and [`Value`] one column's bytes as text, and back.
 
-// In reading order: each stands only on those above it.
+// The reading order is in CONTRIBUTING.md, and a test holds it.
 mod file;
 mod format;
 mod hash;

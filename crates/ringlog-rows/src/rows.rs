@@ -1,4 +1,4 @@
-//! Rows of text, to a file that is gone on with, or to a stream: the sink.
+//! The sink that writes rows of text to a file, which it resumes, or to a stream.
 
 use crate::file;
 use crate::format::{Format, RowFormat};
@@ -37,9 +37,9 @@ pub struct RowOptions {
 /// When a file is finished and the next one begun; whichever comes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Rotation {
-    /// At so many bytes, and what a checkpoint adds to them.
+    /// At this size in bytes; the last checkpoint may exceed it.
     pub size: Option<u64>,
-    /// So long after its first row; for a file that is gone on with, after it was made.
+    /// At this age, counted from its first row; for a resumed file, from its birth.
     pub age: Option<Duration>,
 }
 
@@ -83,7 +83,7 @@ pub enum Rotated {
     /// It is finished, under this name, and the next one is begun. Second come sentences that the
     /// user should see.
     Finished(PathBuf, Vec<String>),
-    /// It could not be written to or renamed, and is gone on with.
+    /// It could not be written to or renamed; the report continues with it.
     Kept(io::Error),
 }
 
@@ -196,7 +196,7 @@ impl Rows {
         }
     }
 
-    /// Whether it is a file with rows in it that has become so large or so old.
+    /// Returns true if the output is a file with rows that has reached the rotation's size or age.
     pub fn is_due(&self, rotation: &Rotation) -> bool {
         let Some(disk) = self.disk().filter(|disk| disk.output.head != 0) else {
             return false;

@@ -71,8 +71,7 @@ macro_rules! mapped {
     ($($item:item)*) => { $(#[cfg(not(loom))] $item)* };
 }
 
-// In reading order: each stands only on those above it, and on nothing else. `layout` and `ring`
-// are the heart. tests/it/tidy.rs of the root package holds it.
+// `layout` and `ring` are the heart. The reading order is in CONTRIBUTING.md, and a test holds it.
 mod error;
 pub mod layout;
 mod ring;

@@ -1,4 +1,4 @@
-//! What happened, in sentences.
+//! What happened, in sentences. Long, for its tests are nearly half of it.
 
 use super::recording::{Loss, Recording, Span, Spans, Track};
 use super::scene::{Ending, Scene};

@@ -1,4 +1,4 @@
-//! Screens of every size, keys, and the terminal after what nobody planned.
+//! Screens of every size, keys, and the terminal after what nobody planned: long, for each is shown.
 
 use super::draw::draw;
 use super::keys::{Key, keys};

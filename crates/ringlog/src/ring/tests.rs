@@ -1,5 +1,5 @@
-//! The protocol on heap memory: long, because each sentence of it is a test here. What needs another order
-//! of loads and stores is in `model`.
+//! The protocol on heap memory: long, because each sentence of it is a test here. What needs another
+//! order of loads and stores is in `model`.
 
 #![allow(clippy::unwrap_used)]
 
