@@ -26,7 +26,7 @@ impl<'a> Ring<'a> {
         // A live writer may lap the look; a pointer that is really wrong stays wrong.
         for _ in 0..16 {
             pointer = write_ptr.load(Acquire); // with the store in `advance`
-            if let Some(end) = self.rolled_forward(pointer) {
+            if let Some(end) = self.rolled_forward(write_ptr, pointer) {
                 return end;
             }
         }
@@ -39,27 +39,25 @@ impl<'a> Ring<'a> {
     }
 
     /// `pointer`, moved over entries that are published above it; `None` if the slots deny it.
-    fn rolled_forward(&self, pointer: u64) -> Option<u64> {
-        if pointer >= POSITION_LIMIT {
-            return None;
-        }
-        if self.stamp(pointer).load(Relaxed) == WRITING | pointer {
+    pub(super) fn rolled_forward(&self, write_ptr: &AtomicU64, pointer: u64) -> Option<u64> {
+        if pointer < POSITION_LIMIT && self.stamp(pointer).load(Relaxed) == WRITING | pointer {
             return Some(pointer); // its append has begun; the pointer was loaded with Acquire
         }
-        let below = |back| pointer.checked_sub(back).map(|position| self.look(position));
-        let believable = match below(1) {
-            None | Some(Seen::Entry) => true,
-            Some(Seen::Empty) => false,
-            // With the entry before it still there the pointer is right, and the stamp is not.
-            Some(Seen::Passed(_) | Seen::Damaged) => below(2) == Some(Seen::Entry),
-        };
-        if !believable {
+        if !self.is_borne_out(pointer) {
             return None;
         }
         let mut end = pointer;
         for _ in 0..self.geometry().capacity() {
             match self.look(end) {
-                Seen::Entry => end += 1,
+                Seen::Entry => {
+                    // One that moves has a writer at work, whom nobody catches up with by a look at
+                    // each slot: each takes a line away from it, for as long as it goes on.
+                    let moved = write_ptr.load(Relaxed); // the looks below it order it
+                    if moved > end && self.is_borne_out(moved) {
+                        return Some(moved);
+                    }
+                    end += 1;
+                }
                 Seen::Empty => return Some(end),
                 // With its entry below still there the pointer is right, and the stamp is not.
                 Seen::Passed(_) | Seen::Damaged => {
@@ -68,6 +66,18 @@ impl<'a> Ring<'a> {
             }
         }
         None
+    }
+
+    /// Whether the slots below `pointer` say that it is one.
+    fn is_borne_out(&self, pointer: u64) -> bool {
+        let below = |back| pointer.checked_sub(back).map(|position| self.look(position));
+        pointer < POSITION_LIMIT
+            && match below(1) {
+                None | Some(Seen::Entry) => true,
+                Some(Seen::Empty) => false,
+                // With the entry before it still there the pointer is right, and the stamp is not.
+                Some(Seen::Passed(_) | Seen::Damaged) => below(2) == Some(Seen::Entry),
+            }
     }
 
     /// Where a reader goes on that wanted `position` and found `holder` in its slot: at the oldest

@@ -122,6 +122,22 @@ fn a_write_pointer_that_no_entry_bears_out_says_nothing() {
     assert_eq!(Heap::new(8, 8).ring().written(&Heap::new(8, 8).write_ptr), 0);
 }
 
+/// Looks at each entry of a writer that goes on are never done, and slow it down by as much.
+#[test]
+fn a_look_for_the_end_that_the_writer_overtakes_does_not_follow_it_entry_by_entry() {
+    // Published up to 700 of a batch that the pointer says nothing of yet.
+    let heap = Heap::filled(1024, 700, false);
+    let looked = |pointer, moved| {
+        heap.write_ptr.store(moved, Relaxed);
+        heap.ring().rolled_forward(&heap.write_ptr, pointer)
+    };
+    assert_eq!(looked(10, 600), Some(600), "a writer at work");
+    assert_eq!(looked(10, 10), Some(700), "a writer that died");
+    for moved in [0, 9, 702, 5000, u64::MAX] {
+        assert_eq!(looked(10, moved), Some(700), "a pointer that {moved} was scribbled over");
+    }
+}
+
 #[test]
 fn a_stamp_tells_empty_from_passed_from_damaged() {
     let (heap, p) = (Heap::new(8, 8), 21);
