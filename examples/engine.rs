@@ -16,16 +16,15 @@
 //! and cash go on where the last fill left them. `rm /dev/shm/ringlog_engine` to begin anew.
 
 use anyhow::{Context, Result};
-use bytemuck::{Pod, Zeroable}; // the feature `derive` makes them
-use ringlog::{Decimal, Log, Text, Timestamp, record};
+use ringlog::{Decimal, Log, Record, Text, Timestamp};
 use signal_hook::consts::SIGINT;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// 56 bytes: with its stamp, an entry is one cache line.
+#[derive(Clone, Copy, Default, Record)]
 #[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
 struct Fill {
     time: Timestamp,
     symbol: Text<8>,
@@ -37,7 +36,6 @@ struct Fill {
     inventory: i64,
     cash: Decimal<4>,
 }
-record!(Fill { time, symbol, order, price, quantity, side, inventory, cash });
 
 /// Prices move in cents, which are 100 units of a `Decimal<4>`; money is never a float.
 const TICK: i64 = 100;
@@ -96,7 +94,7 @@ fn main() -> Result<()> {
     let log = Log::options().capacity(CAPACITY).open_or_create::<Fill>(name.as_str())?;
     let mut writer = log.writer::<Fill>()?;
     // All that the engine has to remember is in its last fill.
-    let nothing = Fill { price: Decimal::from_units(10_000 * TICK), ..Fill::zeroed() };
+    let nothing = Fill { price: Decimal::from_units(10_000 * TICK), ..Fill::default() };
     let mut last = writer.last().unwrap_or(nothing);
     let fair = last.price.units() / TICK;
     let mut market = Market { fair, chance: Timestamp::now().as_nanos() as u64 | 1 };

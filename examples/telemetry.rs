@@ -15,8 +15,7 @@
 //! `rm /dev/shm/ringlog_telemetry` to begin anew.
 
 use anyhow::{Context, Result, ensure};
-use bytemuck::{Pod, Zeroable}; // the feature `derive` makes them
-use ringlog::{Log, Timestamp, record};
+use ringlog::{Log, Record, Timestamp};
 use signal_hook::consts::SIGINT;
 use std::fs::File;
 use std::io::{Read, Seek};
@@ -26,8 +25,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// 56 bytes: with its stamp, an entry is one cache line.
+#[derive(Clone, Copy, Record)]
 #[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
 struct Sample {
     time: Timestamp,
     /// Jiffies of all processors, and context switches, since the machine started.
@@ -41,7 +40,6 @@ struct Sample {
     /// How long after its deadline the sample was taken.
     late_us: u32,
 }
-record!(Sample { time, user, system, idle, switches, load, available_mb, late_us });
 
 const PERIOD: Duration = Duration::from_millis(1);
 /// Samples that a reader may be behind before it loses one: a minute.

@@ -26,8 +26,8 @@ use nix::sys::signal::{Signal, raise};
 use nix::unistd::{Pid, alarm, gettid};
 use ringlog::layout::{Checkpoint, HEADER_SIZE, Header, ReaderLine, WRITING, WriterLine};
 use ringlog::{
-    Error, Log, Observer, Pod, Polled, Raw, Reader, Recovered, Report, Role, Start, Turn, Writer,
-    Zeroable, record,
+    Error, Log, Observer, Polled, Raw, Reader, Record, Recovered, Report, Role, Start, Turn,
+    Writer, Zeroable,
 };
 use ringlog_rows::{Format, RowOptions, Rows, TimeFormat};
 use ringlog_testkit::trace::{Stop, Traced};
@@ -61,8 +61,8 @@ const STATES: [u64; 3] = [0, 2, 11];
 // Entries.
 
 /// Two words and a half, each known from the position.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Record)]
 #[repr(C)]
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Pod, Zeroable)]
 struct Entry {
     a: u32,
     b: u32,
@@ -70,7 +70,6 @@ struct Entry {
     d: u32,
     e: u32,
 }
-record!(Entry { a, b, c, d, e });
 
 impl Entry {
     fn at(position: u64) -> Entry {

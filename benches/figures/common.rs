@@ -4,7 +4,7 @@ use hdrhistogram::Histogram;
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
 use ringlog::layout::WRITING;
-use ringlog::{Log, Pod, Record, Zeroable, record};
+use ringlog::{Log, Record};
 use std::fmt::Display;
 use std::hint::spin_loop;
 use std::process::{Child, Command, Stdio};
@@ -21,8 +21,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 // --- what goes in -------------------------------------------------------------------------------
 
 /// Seven words that differ from each other and from those of every other position.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Record)]
 #[repr(C)]
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Pod, Zeroable)]
 pub struct Sample {
     a: u64,
     b: u64,
@@ -32,7 +32,6 @@ pub struct Sample {
     f: u64,
     g: u64,
 }
-record!(Sample { a, b, c, d, e, f, g });
 
 impl Sample {
     #[inline]
@@ -43,7 +42,7 @@ impl Sample {
 
     #[inline]
     fn words(&self) -> [u64; 7] {
-        bytemuck::cast(*self)
+        ringlog::bytemuck::cast(*self)
     }
 }
 
@@ -140,7 +139,7 @@ impl<const SLOTS: usize> BareRing<SLOTS> {
         let Slot([stamp, words @ ..]) = &self.slots[position as usize % SLOTS];
         let stamp = stamp.load(Acquire);
         let words = words.each_ref().map(|word| word.load(Relaxed));
-        (stamp, bytemuck::cast(words))
+        (stamp, ringlog::bytemuck::cast(words))
     }
 }
 

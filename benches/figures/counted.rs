@@ -103,7 +103,7 @@ fn polled(count: u64, work: fn(&mut Reader<Sample>) -> u64) -> Result<()> {
 }
 
 fn sum_of(sample: &Sample) -> u64 {
-    bytemuck::cast_ref::<Sample, [u64; 7]>(sample).iter().sum()
+    ringlog::bytemuck::cast_ref::<Sample, [u64; 7]>(sample).iter().sum()
 }
 
 #[inline(never)]

@@ -17,7 +17,7 @@
 
 use super::common::{Figure, Result, Scratch, note, per_operation};
 use ringlog::{
-    Decimal, Log, Pod, Polled, Raw, Reader, Report, Start, Text, Timestamp, Turn, Zeroable, record,
+    Decimal, Log, Polled, Raw, Reader, Record, Report, Start, Text, Timestamp, Turn, Zeroable,
 };
 use ringlog_rows::{RowOptions, Rows};
 use serde::Serialize;
@@ -33,8 +33,8 @@ const TURNS: usize = 9;
 const CHUNK: usize = 128 << 10;
 
 /// What the program `writer` appends when it makes ticks up.
+#[derive(Clone, Copy, Record)]
 #[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
 pub struct Tick {
     time: Timestamp,
     symbol: Text<8>,
@@ -43,7 +43,6 @@ pub struct Tick {
     bid_size: u32,
     ask_size: u32,
 }
-record!(Tick { time, symbol, bid, ask, bid_size, ask_size });
 
 impl Tick {
     pub fn of(position: u64) -> Tick {
@@ -68,7 +67,7 @@ impl Tick {
         out.push(b',');
         out.extend_from_slice(digits.format(self.time.as_nanos()).as_bytes());
         out.push(b',');
-        let symbol = bytemuck::bytes_of(&self.symbol);
+        let symbol = ringlog::bytemuck::bytes_of(&self.symbol);
         let length = symbol.iter().position(|&byte| byte == 0).unwrap_or(symbol.len());
         out.extend_from_slice(&symbol[..length]);
         for price in [self.bid, self.ask] {
@@ -275,7 +274,10 @@ fn input(path: &Path) -> Result<()> {
         let mut observer = log.observe::<Tick>(Start::Last(1)).expect("the log");
         let Polled::Entry { position, record } = observer.poll() else { panic!("no entry") };
         assert_eq!(position, ROWS - 1);
-        assert!(bytemuck::bytes_of(&record) == bytemuck::bytes_of(&Tick::of(position)));
+        assert!(
+            ringlog::bytemuck::bytes_of(&record)
+                == ringlog::bytemuck::bytes_of(&Tick::of(position))
+        );
         Log::remove(&*name).expect("the log");
         time
     };

@@ -10,8 +10,8 @@
 use libfuzzer_sys::fuzz_target;
 use ringlog::layout::{HEADER_SIZE, Header, READERS, ReaderLine};
 use ringlog::{
-    Decimal, Log, Observer, Pod, Polled, Raw, Reader, Report, Schema, Start, Timestamp, Turn,
-    Writer, Zeroable, record,
+    Decimal, Log, Observer, Polled, Raw, Reader, Record, Report, Schema, Start, Timestamp, Turn,
+    Writer, Zeroable,
 };
 use ringlog_fuzz::{Bytes, Image, bounded, directory, reader_word, slot_size};
 use ringlog_rows::{RowOptions, Rows, TimeFormat};
@@ -31,13 +31,12 @@ const SCHEMAS: [&str; 5] = [
 const LIMIT: u64 = 1 << 62;
 
 /// The third of them, as a type.
+#[derive(Debug, Clone, Copy, PartialEq, Record)]
 #[repr(C)]
-#[derive(Debug, Clone, Copy, PartialEq, Pod, Zeroable)]
 struct Quote {
     time: Timestamp,
     price: Decimal<4>,
 }
-record!(Quote { time, price });
 
 impl Quote {
     fn at(position: u64) -> Quote {

@@ -106,8 +106,8 @@ fn declaration(schema: &Schema) -> Result<String, String> {
     let text = text.join(",");
     match Schema::declared(&text) {
         Ok(declared) if declared == *schema => Ok(text + "\n"),
-        _ => Err("a declaration cannot say where its columns are: they leave gaps, or stand in \
-                  another order; --rust can"
+        _ => Err("a declaration cannot say where its columns are: they leave gaps, which --rust \
+                  can say, or stand in another order"
             .to_owned()),
     }
 }
@@ -115,14 +115,19 @@ fn declaration(schema: &Schema) -> Result<String, String> {
 /// A struct whose record is this one.
 fn rust(log: &Log) -> Result<String, String> {
     let schema = log.schema();
-    let mut fields: Vec<&Column> = schema.columns().iter().collect();
-    fields.sort_by_key(|column| column.offset());
+    let fields = schema.columns();
+    if !fields.is_sorted_by_key(Column::offset) {
+        return Err(
+            "its columns stand in another order than in the record, as no fields of a struct do"
+                .to_owned(),
+        );
+    }
     let (mut text, mut imports, mut end, mut align, mut gaps) = (String::new(), vec![], 0, 1, 0);
     let mut gap = |text: &mut String, from: usize, to: usize| {
         while schema.columns().iter().any(|column| column.name() == format!("_gap{gaps}")) {
             gaps += 1;
         }
-        *text += &format!("    _gap{gaps}: [u8; {}],\n", to - from);
+        *text += &format!("    #[record(skip)]\n    pub _gap{gaps}: [u8; {}],\n", to - from);
         gaps += 1;
     };
     for column in fields {
@@ -147,6 +152,9 @@ fn rust(log: &Log) -> Result<String, String> {
             kind => (None, kind.to_string()),
         };
         imports.extend(import);
+        if name.starts_with('_') {
+            text += &format!("    #[record(name = \"{name}\")]\n");
+        }
         text += &format!("    pub {name}: {shown},\n");
         (end, align) = (offset + kind.size(), align.max(kind.align()));
     }
@@ -160,17 +168,17 @@ fn rust(log: &Log) -> Result<String, String> {
     if end < schema.entry_size() {
         gap(&mut text, end, schema.entry_size());
     }
-    imports.extend(["Pod", "Zeroable", "record"]);
-    // As rustfmt sorts them: types first.
-    imports.sort_by_key(|name| (name.starts_with(char::is_lowercase), *name));
+    imports.push("Record");
+    imports.sort_unstable();
     imports.dedup();
-    let names: Vec<_> = schema.columns().iter().map(Column::name).collect();
+    let imports = match imports.as_slice() {
+        [only] => (*only).to_owned(),
+        several => format!("{{{}}}", several.join(", ")),
+    };
     Ok(format!(
-        "use ringlog::{{{}}};\n\n/// An entry of {}.\n#[repr(C)]\n#[derive(Clone, Copy, Pod, \
-         Zeroable)]\npub struct Entry {{\n{text}}}\nrecord!(Entry {{ {} }});\n",
-        imports.join(", "),
+        "use ringlog::{imports};\n\n/// An entry of {}.\n#[derive(Clone, Copy, Record)]\n#[repr(C)]\n\
+         pub struct Entry {{\n{text}}}\n",
         log.name(),
-        names.join(", ")
     ))
 }
 

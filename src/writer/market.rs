@@ -1,10 +1,10 @@
 //! A made-up market.
 
-use ringlog::{Decimal, Pod, Text, Timestamp, Zeroable, record};
+use ringlog::{Decimal, Record, Text, Timestamp};
 
 /// A made-up quote.
+#[derive(Clone, Copy, Record)]
 #[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
 pub struct Tick {
     time: Timestamp,
     symbol: Text<8>,
@@ -13,7 +13,6 @@ pub struct Tick {
     bid_size: u32,
     ask_size: u32,
 }
-record!(Tick { time, symbol, bid, ask, bid_size, ask_size });
 
 /// A random walk over some symbols.
 pub struct Market {

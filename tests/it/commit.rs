@@ -1,19 +1,18 @@
 //! Commits through the library: between two runs of the reporter, and by its loop.
 
 use ringlog::layout::HEADER_SIZE;
-use ringlog::{Log, Pod, Polled, Raw, Report, Turn, Zeroable, record};
+use ringlog::{Log, Polled, Raw, Record, Report, Turn};
 use ringlog_rows::{RowOptions, Rows};
 use ringlog_testkit::{Place, positions};
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
+#[derive(Clone, Copy, Record)]
 #[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
 struct Sample {
     value: u64,
 }
-record!(Sample { value });
 
 fn append(log: &Log, entries: u64) {
     let mut writer = log.writer::<Sample>().unwrap();

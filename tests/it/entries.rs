@@ -4,10 +4,7 @@
 use fastrand::Rng;
 use nix::sys::signal::Signal;
 use ringlog::layout::WRITING;
-use ringlog::{
-    Bool, Decimal, Log, Pod, Polled, Presence, Raw, Schema, Start, Text, Timestamp, Zeroable,
-    record,
-};
+use ringlog::{Bool, Decimal, Log, Polled, Presence, Raw, Record, Schema, Start, Text, Timestamp};
 use ringlog_rows::{Format, RowFormat, TimeFormat};
 use ringlog_testkit::{Ended, PATIENCE, Place, Running, run, start, until, victim_process};
 use std::fs::{self, OpenOptions};
@@ -249,8 +246,8 @@ fn nothing_is_stored_by_those_that_look() {
 }
 
 /// Of each kind of value.
+#[derive(Clone, Copy, Record)]
 #[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
 struct Row {
     time: Timestamp,
     price: Decimal<4>,
@@ -263,7 +260,6 @@ struct Row {
     short: u16,
     symbol: Text<8>,
 }
-record!(Row { time, price, big, signed, float, single, small, live, short, symbol });
 
 const DAY: i64 = 86_400 * 1_000_000_000;
 /// 2026-01-31T00:00:00Z

@@ -3,7 +3,7 @@
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use ringlog::{Decimal, Log, Pod, Text, Timestamp, Writer, Zeroable, record};
+use ringlog::{Decimal, Log, Record, Text, Timestamp, Writer};
 use ringlog_testkit::{Place, program, run, skipped, until};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -133,8 +133,8 @@ fn each_example_in_any_help_works() {
 }
 
 /// What examples are about.
+#[derive(Clone, Copy, Record)]
 #[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
 struct Trade {
     time: Timestamp,
     symbol: Text<8>,
@@ -143,7 +143,6 @@ struct Trade {
     price: Decimal<4>,
     size: u64,
 }
-record!(Trade { time, symbol, bid, ask, price, size });
 
 impl Trade {
     fn at(position: u64) -> Trade {

@@ -1,9 +1,9 @@
 //! The format as others see it: `docs/format.md` against `layout.rs`, and against a script that was
 //! written from it alone.
 
-use ringlog::bytemuck::{self, Pod, Zeroable};
+use ringlog::bytemuck::{self, Zeroable};
 use ringlog::layout::{CheckpointLine, HEADER_SIZE, Header, ReaderLine, ReaderNotes, WRITING};
-use ringlog::{Bool, Decimal, Log, Text, Timestamp, record};
+use ringlog::{Bool, Decimal, Log, Record, Text, Timestamp};
 use ringlog_testkit::{Ended, PATIENCE, Place, program, run, skipped, works};
 use std::ffi::OsStr;
 use std::fs::{self, OpenOptions};
@@ -51,8 +51,8 @@ fn assert_same_text(place: &Place, rows: usize) {
     assert!(script.stdout == reporter.stdout, "{}\n{}", script.stdout, reporter.stdout);
 }
 
+#[derive(Clone, Copy, Record)]
 #[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
 struct Everything {
     a: u64,
     b: i64,
@@ -72,7 +72,6 @@ struct Everything {
     name: Text<12>,
     letter: Text<1>,
 }
-record!(Everything { letter, a, b, c, time, whole, price, ratio, d, e, f, g, h, i, j, flag, name });
 
 /// Any bytes are a record: numbers of all sizes, floats that are none, text that is not UTF-8.
 fn any_records() -> impl Iterator<Item = Everything> {
@@ -158,14 +157,14 @@ fn the_script_goes_by_the_stamps_alone() {
 }
 
 /// Large, so that a copy of it takes long.
+#[derive(Clone, Copy, Record)]
 #[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
 struct Alike {
     a: u64,
+    #[record(skip)]
     b: [u64; 8192],
     c: u64,
 }
-record!(Alike { a, c });
 
 #[test]
 fn the_script_never_shows_a_torn_entry() {

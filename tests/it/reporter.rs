@@ -2,7 +2,7 @@
 
 use nix::sys::signal::Signal;
 use ringlog::layout::{HEADER_SIZE, Header, ReaderLine};
-use ringlog::{Log, Pod, Text, Zeroable, record};
+use ringlog::{Log, Record, Text};
 use ringlog_testkit::{
     Feed, Place, Running, after, assert_complete, assert_holds, loss, losses, positions, program,
     run, skipped, start, until, until_holds, until_lines,
@@ -538,13 +538,12 @@ fn times_are_written_as_nanoseconds_or_as_rfc_3339() {
 
 #[test]
 fn text_that_csv_could_misread_comes_back_as_it_was_appended() {
+    #[derive(Clone, Copy, Record)]
     #[repr(C)]
-    #[derive(Clone, Copy, Pod, Zeroable)]
     struct Note {
         text: Text<16>,
         number: u64,
     }
-    record!(Note { text, number });
 
     let texts =
         ["plain", "a,b", "say \"hi\"", "two\nlines", "\r\n", "\"", "", " äöü€ ", "''", ",,"];

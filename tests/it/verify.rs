@@ -4,7 +4,7 @@
 use fastrand::Rng;
 use ringlog::Severity::{Damage, Oddity};
 use ringlog::layout::{POSITION_LIMIT, WRITING};
-use ringlog::{Bool, Finding, Log, Pod, Polled, Severity, Text, Verified, Zeroable, record};
+use ringlog::{Bool, Finding, Log, Polled, Record, Severity, Text, Verified};
 use ringlog_testkit::{Ended, Feed, PATIENCE, Place, run, start, until, until_lines};
 use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
@@ -15,15 +15,15 @@ use std::time::Instant;
 
 /// With columns that have values no writer stores, bytes that are nobody's column, and a last word
 /// that is half full.
+#[derive(Clone, Copy, Record)]
 #[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
 struct Small {
     symbol: Text<6>,
     live: Bool,
     side: u8,
+    #[record(skip)]
     flags: [u8; 4],
 }
-record!(Small { symbol, live, side });
 
 /// Slots, of 32 bytes: the stamp, 12 of the record, 12 that are zero.
 const CAPACITY: u64 = 8;
@@ -660,13 +660,12 @@ fn rows_that_are_wrong_or_there_twice_are_said_with_their_line() {
 
 #[test]
 fn texts_with_quotes_and_line_ends_are_rows_too() {
+    #[derive(Clone, Copy, Record)]
     #[repr(C)]
-    #[derive(Clone, Copy, Pod, Zeroable)]
     struct Note {
         text: Text<16>,
         live: Bool,
     }
-    record!(Note { text, live });
     let place = Place::new();
     let log = Log::options().capacity(8).create::<Note>(place.shm.as_str()).unwrap();
     let mut writer = log.writer::<Note>().unwrap();

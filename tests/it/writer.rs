@@ -1,7 +1,7 @@
 //! The writer as its users run it: a process, its log, its exit codes and what it says.
 
 use nix::sys::signal::Signal;
-use ringlog::{Decimal, Log, Pod, Polled, Raw, Schema, Start, Text, Timestamp, Zeroable, record};
+use ringlog::{Decimal, Log, Polled, Raw, Record, Schema, Start, Text, Timestamp};
 use ringlog_rows::{TimeFormat, Value as _};
 use ringlog_testkit::disk::on_a_small_disk;
 use ringlog_testkit::{Ended, Place, Running, after, program, run, start, until};
@@ -19,16 +19,16 @@ const TICK: &str =
 /// The columns that the quotes of these tests have.
 const QUOTE: &str = "time:timestamp,symbol:text8,price:decimal4,size:u32";
 
+#[derive(Debug, Clone, Copy, PartialEq, Record)]
 #[repr(C)]
-#[derive(Debug, Clone, Copy, PartialEq, Pod, Zeroable)]
 struct Quote {
     time: Timestamp,
     symbol: Text<8>,
     price: Decimal<4>,
     size: u32,
+    #[record(skip)]
     _pad: u32,
 }
-record!(Quote { time, symbol, price, size });
 
 impl Quote {
     fn new(ns: i64, symbol: &str, units: i64, size: u32) -> Quote {

@@ -1,9 +1,8 @@
 //! What the works ask of every system: an entry, a way to send it and a way to receive it.
 //! Stands on nothing.
 
-use bytemuck::Pod;
 use iceoryx2::prelude::ZeroCopySend;
-use ringlog::{Record, Zeroable, record};
+use ringlog::Record;
 use std::fmt::Debug;
 
 /// Entries that a batch hands over at once.
@@ -17,13 +16,13 @@ pub trait Entry: Record + ZeroCopySend + Debug + PartialEq + Default + Send + Sy
 
 macro_rules! entry {
     ($name:ident, $rest:literal) => {
+        #[derive(Clone, Copy, Debug, Default, Record, ZeroCopySend)]
         #[repr(C)]
-        #[derive(Clone, Copy, Debug, Default, Pod, Zeroable, ZeroCopySend)]
         pub struct $name {
             position: u64,
+            #[record(skip)]
             rest: [u64; $rest],
         }
-        record!($name { position });
 
         /// All words at once: to stop at the first that differs takes longer than most systems take
         /// for the entry.

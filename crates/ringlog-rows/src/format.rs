@@ -25,16 +25,15 @@ pub enum Format {
 /// Turns records into rows.
 ///
 /// ```
-/// use ringlog::{Decimal, Pod, Schema, Text, Zeroable, bytemuck, record};
+/// use ringlog::{Decimal, Record, Schema, Text, bytemuck};
 /// use ringlog_rows::{Format, RowFormat, TimeFormat};
 ///
+/// #[derive(Clone, Copy, Record)]
 /// #[repr(C)]
-/// #[derive(Clone, Copy, Pod, Zeroable)]
 /// struct Trade {
 ///     symbol: Text<8>,
 ///     price: Decimal<4>,
 /// }
-/// record!(Trade { symbol, price });
 ///
 /// let schema = Schema::of::<Trade>()?; // or `Log::schema`
 /// let trade = Trade { symbol: "A \"B\"".into(), price: "189.45".parse()? };

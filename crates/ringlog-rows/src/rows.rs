@@ -93,13 +93,12 @@ impl Rows {
     /// stream.
     ///
     /// ```
-    /// use ringlog::{Log, Pod, Report, Turn, Zeroable, record};
+    /// use ringlog::{Log, Record, Report, Turn};
     /// use ringlog_rows::{RowOptions, Rows};
     /// use std::time::Duration;
+    /// # #[derive(Clone, Copy, Record)]
     /// # #[repr(C)]
-    /// # #[derive(Clone, Copy, Pod, Zeroable)]
     /// # struct Sample { value: f64 }
-    /// # record!(Sample { value });
     /// # let directory = std::env::temp_dir().join(format!("ringlog-doc-{}", std::process::id()));
     /// # std::fs::create_dir_all(&directory).unwrap();
     /// # let (name, path) = (directory.join("a.log"), directory.join("a.csv"));

@@ -1,19 +1,18 @@
 //! A log whose every row the test knows.
 
-use ringlog::{Log, Name, Pod, ReaderState, Timestamp, Writer, Zeroable, record};
+use ringlog::{Log, Name, ReaderState, Record, Timestamp, Writer};
 use ringlog_rows::Format;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// An entry whose every row is known from its position.
+#[derive(Clone, Copy, Record)]
 #[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
 pub struct Sample {
     /// A second and a nanosecond for each position.
     pub time: Timestamp,
     /// The square of the position.
     pub value: u64,
 }
-record!(Sample { time, value });
 
 impl Sample {
     fn at(position: u64, salt: u64) -> Sample {

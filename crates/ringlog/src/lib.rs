@@ -5,17 +5,16 @@
 //! their own pace, keep their position in the log, and after a crash go on where they were.
 //!
 //! ```
-//! use ringlog::{Decimal, Log, Pod, Polled, Text, Timestamp, Zeroable, record};
+//! use ringlog::{Decimal, Log, Pod, Polled, Record, Text, Timestamp, Zeroable};
 //!
+//! #[derive(Clone, Copy, Record)]
 //! #[repr(C)]
-//! #[derive(Clone, Copy, Pod, Zeroable)] // `bytemuck` is a dependency of yours too
 //! struct Trade {
 //!     time: Timestamp,
 //!     symbol: Text<8>,
 //!     price: Decimal<4>,
 //!     size: u64,
 //! }
-//! record!(Trade { time, symbol, price, size });
 //!
 //! # let name = format!("/ringlog-doc-lib-{}", std::process::id());
 //! # let name = name.as_str();
@@ -66,6 +65,9 @@
 // A model sees the ring alone: nobody is there to use the rest.
 #![cfg_attr(loom, allow(dead_code))]
 
+// The derives name the crate so; records of its own tests need it too.
+extern crate self as ringlog;
+
 /// What stands on mapped memory, which a model has not.
 macro_rules! mapped {
     ($($item:item)*) => { $(#[cfg(not(loom))] $item)* };
@@ -113,8 +115,10 @@ mapped! {
     pub use wait::{Idle, Wait};
     pub use writer::{Recovered, Writer};
 }
+pub use ringlog_derive::{Field, Record, Variants};
 pub use schema::{
-    Bool, Column, Decimal, Entry, Field, Form, Kind, Raw, Record, Schema, Text, Timestamp,
+    Bool, Column, Decimal, Entry, Enum, Field, Form, Kind, Raw, Record, Schema, Text, Timestamp,
+    Variants,
 };
 #[doc(hidden)] // of `ringlog-rows`
 pub use schema::{parse_decimal, until_nul};

@@ -27,14 +27,13 @@ pub const DEFAULT_SHM: &str = "/rpt_sys_shm";
 /// open the log anew. (One made by a bare `clone`, behind the C library's back, must touch nothing.)
 ///
 /// ```
-/// use ringlog::{Log, Pod, Polled, Zeroable, record};
+/// use ringlog::{Log, Pod, Polled, Record, Zeroable};
 ///
+/// #[derive(Clone, Copy, Record)]
 /// #[repr(C)]
-/// #[derive(Clone, Copy, Pod, Zeroable)]
 /// struct Sample {
 ///     value: f64,
 /// }
-/// record!(Sample { value });
 ///
 /// # let name = format!("/ringlog-doc-log-{}", std::process::id());
 /// # let name = name.as_str();
@@ -93,11 +92,10 @@ impl Options {
     /// store to a page faults again whenever the kernel has written the page back.
     ///
     /// ```
-    /// # use ringlog::{Log, Pod, Zeroable, record};
+    /// # use ringlog::{Log, Pod, Record, Zeroable};
+    /// # #[derive(Clone, Copy, Record)]
     /// # #[repr(C)]
-    /// # #[derive(Clone, Copy, Pod, Zeroable)]
     /// # struct Sample { value: f64 }
-    /// # record!(Sample { value });
     /// # let name = format!("/ringlog-doc-prefault-{}", std::process::id());
     /// # let name = name.as_str();
     /// let log = Log::options().capacity(1 << 16).create::<Sample>(name)?;
@@ -118,11 +116,10 @@ impl Options {
     /// not lock so much is refused, and nothing has happened. A child that is forked has no lock.
     ///
     /// ```
-    /// # use ringlog::{Log, Pod, Zeroable, record};
+    /// # use ringlog::{Log, Pod, Record, Zeroable};
+    /// # #[derive(Clone, Copy, Record)]
     /// # #[repr(C)]
-    /// # #[derive(Clone, Copy, Pod, Zeroable)]
     /// # struct Sample { value: f64 }
-    /// # record!(Sample { value });
     /// # let name = format!("/ringlog-doc-lock-{}", std::process::id());
     /// # let name = name.as_str();
     /// let log = Log::options().capacity(1 << 10).lock(true).create::<Sample>(name)?;
@@ -337,11 +334,10 @@ impl Log {
     /// There is no checksum: a value that some writer could have stored is not found.
     ///
     /// ```
-    /// # use ringlog::{Log, Pod, Zeroable, record};
+    /// # use ringlog::{Log, Pod, Record, Zeroable};
+    /// # #[derive(Clone, Copy, Record)]
     /// # #[repr(C)]
-    /// # #[derive(Clone, Copy, Pod, Zeroable)]
     /// # struct Sample { value: f64 }
-    /// # record!(Sample { value });
     /// # let name = format!("/ringlog-doc-verify-{}", std::process::id());
     /// let log = Log::create::<Sample>(name.as_str())?;
     /// log.writer::<Sample>()?.append(&Sample { value: 1.5 });

@@ -36,11 +36,10 @@ pub struct Attached {
 /// For each reader, at any time: entries delivered + entries lost = positions passed.
 ///
 /// ```
-/// # use ringlog::{Log, Pod, Polled, Record, Zeroable, record};
+/// # use ringlog::{Log, Pod, Polled, Record, Zeroable};
+/// # #[derive(Clone, Copy, Record)]
 /// # #[repr(C)]
-/// # #[derive(Clone, Copy, Pod, Zeroable)]
 /// # struct Sample { value: f64 }
-/// # record!(Sample { value });
 /// # let name = format!("/ringlog-doc-reader-{}", std::process::id());
 /// # let log = Log::create::<Sample>(name.as_str())?;
 /// # log.writer::<Sample>()?.append(&Sample { value: 1.5 });
@@ -218,11 +217,10 @@ impl<R: Record> Reader<R> {
     /// means nothing afterwards.
     ///
     /// ```
-    /// # use ringlog::{Log, Pod, Polled, Zeroable, record};
+    /// # use ringlog::{Log, Pod, Polled, Record, Zeroable};
+    /// # #[derive(Clone, Copy, Record)]
     /// # #[repr(C)]
-    /// # #[derive(Clone, Copy, Pod, Zeroable)]
     /// # struct Sample { value: f64 }
-    /// # record!(Sample { value });
     /// # let name = format!("/ringlog-doc-poll-batch-{}", std::process::id());
     /// # let log = Log::create::<Sample>(name.as_str())?;
     /// # log.writer::<Sample>()?.append_batch(&[Sample { value: 1.5 }, Sample { value: 2.5 }]);
@@ -250,11 +248,10 @@ impl<R: Record> Reader<R> {
     /// if that panics.
     ///
     /// ```
-    /// # use ringlog::{Log, Pod, Zeroable, record};
+    /// # use ringlog::{Log, Pod, Record, Zeroable};
+    /// # #[derive(Clone, Copy, Record)]
     /// # #[repr(C)]
-    /// # #[derive(Clone, Copy, Pod, Zeroable)]
     /// # struct Sample { value: f64 }
-    /// # record!(Sample { value });
     /// # let name = format!("/ringlog-doc-poll-each-{}", std::process::id());
     /// # let log = Log::create::<Sample>(name.as_str())?;
     /// # log.writer::<Sample>()?.append_batch(&[Sample { value: 1.5 }, Sample { value: 2.5 }]);

@@ -16,12 +16,11 @@ use std::ops::Range;
 /// A sink that only counts, and resumes at the reader's last commit:
 ///
 /// ```
-/// # use ringlog::{Entry, Log, Mark, Pod, Report, Sink, Turn, Zeroable, record};
+/// # use ringlog::{Entry, Log, Mark, Record, Report, Sink, Turn};
 /// # use std::{io, ops::Range, time::Duration};
+/// # #[derive(Clone, Copy, Record)]
 /// # #[repr(C)]
-/// # #[derive(Clone, Copy, Pod, Zeroable)]
 /// # struct Sample { value: f64 }
-/// # record!(Sample { value });
 /// #[derive(Default)]
 /// struct Count {
 ///     entries: u64,

@@ -55,12 +55,11 @@ const LONGEST_BLOCK: Duration = Duration::from_secs(60);
 /// A [`Wait`], and how many polls have been empty so far.
 ///
 /// ```
-/// # use ringlog::{Idle, Log, Pod, Polled, Wait, Zeroable, record};
+/// # use ringlog::{Idle, Log, Polled, Record, Wait};
 /// # use std::time::Duration;
+/// # #[derive(Clone, Copy, Record)]
 /// # #[repr(C)]
-/// # #[derive(Clone, Copy, Pod, Zeroable)]
 /// # struct Sample { value: f64 }
-/// # record!(Sample { value });
 /// # let name = format!("/ringlog-doc-idle-{}", std::process::id());
 /// # let log = Log::create::<Sample>(name.as_str())?;
 /// # let mut writer = log.writer::<Sample>()?;

@@ -19,11 +19,10 @@ use std::ops::Range;
 /// the last published entry.
 ///
 /// ```
-/// # use ringlog::{Log, Pod, Raw, Record, Zeroable, record};
+/// # use ringlog::{Log, Pod, Raw, Record, Zeroable};
+/// # #[derive(Clone, Copy, Record)]
 /// # #[repr(C)]
-/// # #[derive(Clone, Copy, Pod, Zeroable)]
 /// # struct Sample { value: f64 }
-/// # record!(Sample { value });
 /// # let name = format!("/ringlog-doc-writer-{}", std::process::id());
 /// let log = Log::create::<Sample>(name.as_str())?;
 /// let mut writer = log.writer::<Sample>()?;
@@ -156,11 +155,10 @@ impl<R: Record> Writer<R> {
     /// every entry up to some one, and nothing of those behind it.
     ///
     /// ```
-    /// # use ringlog::{Log, Pod, Zeroable, record};
+    /// # use ringlog::{Log, Pod, Record, Zeroable};
+    /// # #[derive(Clone, Copy, Record)]
     /// # #[repr(C)]
-    /// # #[derive(Clone, Copy, Pod, Zeroable)]
     /// # struct Sample { value: f64 }
-    /// # record!(Sample { value });
     /// # let name = format!("/ringlog-doc-batch-{}", std::process::id());
     /// let log = Log::create::<Sample>(name.as_str())?;
     /// let mut writer = log.writer::<Sample>()?;

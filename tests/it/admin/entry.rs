@@ -1,20 +1,24 @@
-use ringlog::{Bool, Decimal, Pod, Text, Timestamp, Zeroable, record};
+use ringlog::{Bool, Decimal, Record, Text, Timestamp};
 
 /// An entry of /NAME.
+#[derive(Clone, Copy, Record)]
 #[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
 pub struct Entry {
-    _gap0: [u8; 8],
+    #[record(skip)]
+    pub _gap0: [u8; 8],
     pub time: Timestamp,
     pub price: Decimal<4>,
     pub symbol: Text<5>,
-    _gap2: [u8; 3],
+    #[record(skip)]
+    pub _gap2: [u8; 3],
     pub live: Bool,
     pub side: i8,
-    _gap3: [u8; 2],
+    #[record(skip)]
+    pub _gap3: [u8; 2],
     pub size: u32,
     pub load: f32,
+    #[record(name = "_gap1")]
     pub _gap1: u16,
-    _gap4: [u8; 2],
+    #[record(skip)]
+    pub _gap4: [u8; 2],
 }
-record!(Entry { price, time, symbol, live, side, size, load, _gap1 });

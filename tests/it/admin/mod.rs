@@ -38,8 +38,8 @@ mod generated {
     include!("entry.rs");
 }
 
-/// With gaps before, between and behind the columns, which stand in another order.
-const GAPS: &str = "price decimal4 16\ntime timestamp 8\nsymbol text5 24\nlive bool 32\n\
+/// With gaps before, between and behind the columns.
+const GAPS: &str = "time timestamp 8\nprice decimal4 16\nsymbol text5 24\nlive bool 32\n\
                     side i8 33\nsize u32 36\nload f32 40\n_gap1 u16 44\n";
 
 #[test]
@@ -89,8 +89,10 @@ fn a_struct_in_rust_is_made_of_a_schema_and_has_the_same() {
 fn what_no_declaration_or_struct_can_be_is_refused_by_why() {
     let place = Place::new();
     for (columns, size, option, says) in [
-        (GAPS, 48, "--declare", "they leave gaps, or stand in another order; --rust can"),
+        (GAPS, 48, "--declare", "they leave gaps, which --rust can say, or stand in another order"),
         ("a u8 0\nb u32 1\n", 8, "--rust", "`b` is not aligned"),
+        ("a u8 1\nb u8 0\n", 2, "--rust", "its columns stand in another order"),
+        ("a u8 1\nb u8 0\n", 2, "--declare", "or stand in another order"),
         ("a u32 0\nb u16 2\n", 4, "--rust", "`b` begins within another column"),
         ("a u8 0\ntype u8 1\n", 2, "--rust", "`type` cannot be the name of a field"),
         ("_ u8 0\n", 1, "--rust", "`_` cannot be the name of a field"),

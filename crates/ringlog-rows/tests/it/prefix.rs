@@ -2,7 +2,7 @@
 //! left in the file, and whatever was committed, the file is whole in the end.
 
 use proptest::prelude::*;
-use ringlog::{Log, Pod, Raw, Report, Text, Turn, Zeroable, record};
+use ringlog::{Log, Raw, Record, Report, Text, Turn};
 use ringlog_rows::{Format, RowOptions, Rows};
 use ringlog_testkit::Place;
 use std::fs;
@@ -10,13 +10,12 @@ use std::path::Path;
 use std::time::Duration;
 
 /// Rows with all that makes a line of a CSV no row.
+#[derive(Clone, Copy, Record)]
 #[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
 struct Note {
     number: u64,
     text: Text<16>,
 }
-record!(Note { number, text });
 
 const TEXTS: [&str; 6] = ["plain", "a,b", "say \"so\"", "two\nlines", "\"\n\"\n,", "6\" of \\"];
 

@@ -10,8 +10,28 @@ use std::str::FromStr;
 pub(super) const MAX_SCALE: u8 = 18;
 
 /// A type that can be a column.
+///
+/// `#[derive(Field)]` implements it for a newtype over one, which is then a column of that type:
+///
+/// ```
+/// use ringlog::{Field, Kind};
+///
+/// #[derive(Clone, Copy, Field)]
+/// #[repr(transparent)]
+/// struct OrderId(u64);
+///
+/// assert_eq!(OrderId::KIND, Kind::U64);
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a column",
+    label = "not the type of a column",
+    note = "columns are u8 to u64, i8 to i64, f32, f64, Bool, Timestamp, Text<N>, Decimal<S>, Enum<E>",
+    note = "for a newtype over one of these write #[derive(Clone, Copy, Field)] and #[repr(transparent)]",
+    note = "for an enum write #[derive(Clone, Copy, Variants)] and #[repr(u8)], and Enum<{Self}> here",
+    note = "for another struct write its fields here, one by one; for what nobody reads, #[record(skip)]"
+)]
 pub trait Field: Pod {
-    /// Its name in the schema.
+    /// Its type in the schema, of just as many bytes.
     const KIND: Kind;
 }
 
@@ -138,13 +158,13 @@ pub struct Column {
 }
 
 impl Column {
-    /// The column of a field; `_field` is there for its type only.
-    #[doc(hidden)]
-    pub const fn of<R, T: Field>(
-        name: &'static str,
-        _field: fn(&R) -> &T,
-        offset: usize,
-    ) -> Column {
+    /// The column of a field of type `T`.
+    #[doc(hidden)] // of the derive
+    pub const fn of<T: Field>(name: &'static str, offset: usize) -> Column {
+        assert!(
+            size_of::<T>() == T::KIND.size(),
+            "a column's type has another size than its `Field::KIND`"
+        );
         assert!(
             is_column_name(name.as_bytes()),
             "a column's name is ASCII letters, digits and _, does not begin with a digit, and is not `seq`"

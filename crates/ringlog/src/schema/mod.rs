@@ -2,10 +2,10 @@
 //! header.
 //!
 //! ```
-//! use ringlog::{Decimal, Pod, Schema, Text, Timestamp, Zeroable, record};
+//! use ringlog::{Decimal, Pod, Record, Schema, Text, Timestamp, Zeroable};
 //!
+//! #[derive(Clone, Copy, Record)]
 //! #[repr(C)]
-//! #[derive(Clone, Copy, Pod, Zeroable)]
 //! struct Trade {
 //!     time: Timestamp,
 //!     symbol: Text<8>,
@@ -13,7 +13,6 @@
 //!     size: u32,
 //!     venue: u32,
 //! }
-//! record!(Trade { time, symbol, price, size, venue });
 //!
 //! let schema = Schema::of::<Trade>()?;
 //! assert_eq!(
@@ -25,10 +24,14 @@
 
 mod column;
 
+mod decimal;
 mod types;
+mod variants;
 
 pub use column::{Column, Field, Kind};
-pub use types::{Bool, Decimal, Text, Timestamp, parse_decimal, until_nul};
+pub use decimal::{Decimal, parse_decimal};
+pub use types::{Bool, Text, Timestamp, until_nul};
+pub use variants::{Enum, Variants};
 
 use crate::error::{Result, invalid};
 use crate::layout::SCHEMA_MAX;
@@ -36,7 +39,38 @@ use bytemuck::Pod;
 use column::is_column_name;
 use std::borrow::Cow;
 
-/// A plain-old-data struct that can be an entry. [`record!`](crate::record) implements it.
+/// A struct that can be an entry: `#[derive(Record)]` implements it, and [`Pod`], which says that it is
+/// bytes and nothing else.
+///
+/// The struct is `#[repr(C)]`, `Clone` and `Copy`. Its fields are the columns, in order, with their
+/// names. What is to be stored and be no column, as padding has to be, has `#[record(skip)]`;
+/// `#[record(name = "...")]` gives a column another name. A crate that has `ringlog` under another name
+/// says so by `#[record(crate = "...")]` on the struct.
+///
+/// ```
+/// use ringlog::{Record, Schema};
+///
+/// #[derive(Clone, Copy, Record)]
+/// #[repr(C)]
+/// struct Sample {
+///     load: f64,
+///     #[record(name = "kind")]
+///     r#type: u32,
+///     #[record(skip)]
+///     _pad: [u8; 4],
+/// }
+///
+/// assert_eq!(Schema::of::<Sample>()?.to_text(), "load f64 0\nkind u32 8\n");
+/// # Ok::<(), ringlog::Error>(())
+/// ```
+///
+/// The compiler refuses what no log can hold, and says what to write instead: `bool`, `Option`,
+/// `String`, `usize`, arrays, tuples, other structs, padding, and a column named `seq`, which the
+/// position has.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no record",
+    note = "write #[derive(Clone, Copy, Record)] and #[repr(C)] on the struct"
+)]
 pub trait Record: Pod {
     /// Its columns, by name, type and offset.
     const COLUMNS: &'static [Column];
@@ -81,6 +115,10 @@ impl<'a> From<&'a Vec<u8>> for Entry<'a> {
 }
 
 /// What a writer, reader or observer can be of: a [`Record`], or [`Raw`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is neither a record nor `Raw`",
+    note = "write #[derive(Clone, Copy, Record)] and #[repr(C)] on the struct"
+)]
 pub trait Form: sealed::Sealed {
     /// What keeps it from this schema, if anything does.
     #[doc(hidden)]
@@ -106,53 +144,6 @@ mod sealed {
     pub trait Sealed {}
     impl<R: super::Record> Sealed for R {}
     impl Sealed for super::Raw {}
-}
-
-/// Makes a struct a [`Record`] by naming the fields that are its columns.
-///
-/// Types and offsets are taken from the struct, so they cannot disagree with it. The struct must
-/// be `#[repr(C)]` and derive [`Pod`]: that is what refuses references, padding and
-/// types with forbidden values. A field that is not named is stored, and is nobody's column.
-///
-/// ```
-/// use ringlog::{Pod, Zeroable, record};
-///
-/// #[repr(C)]
-/// #[derive(Clone, Copy, Pod, Zeroable)]
-/// struct Sample {
-///     load: f64,
-///     tasks: u32,
-///     _pad: u32,
-/// }
-/// record!(Sample { load, tasks });
-/// ```
-///
-/// A name that is not one is refused by the compiler, and so is `seq`, which the position has:
-///
-/// ```compile_fail
-/// # use ringlog::{Pod, Zeroable, record};
-/// #[repr(C)]
-/// #[derive(Clone, Copy, Pod, Zeroable)]
-/// struct Sample {
-///     seq: u64,
-/// }
-/// record!(Sample { seq });
-/// ```
-#[macro_export]
-macro_rules! record {
-    ($record:ident { $($field:ident),+ $(,)? }) => {
-        impl $crate::Record for $record {
-            const COLUMNS: &'static [$crate::Column] = &[$(
-                $crate::Column::of(
-                    stringify!($field),
-                    |record: &$record| &record.$field,
-                    ::core::mem::offset_of!($record, $field),
-                )
-            ),+];
-        }
-        // A constant nobody uses is a constant nobody checks.
-        const _: &[$crate::Column] = <$record as $crate::Record>::COLUMNS;
-    };
 }
 
 /// The columns of a log's record, and the record's size.
@@ -289,20 +280,20 @@ impl Schema {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bytemuck::Zeroable;
+    use crate::Record;
     use proptest::prelude::*;
 
+    #[derive(Clone, Copy, Record)]
     #[repr(C)]
-    #[derive(Clone, Copy, Pod, Zeroable)]
     struct Trade {
         time: Timestamp,
         symbol: Text<8>,
         price: Decimal<4>,
         size: u32,
         flag: Bool,
+        #[record(skip)]
         _pad: [u8; 3],
     }
-    record!(Trade { time, symbol, price, size, flag });
 
     #[test]
     fn a_declaration_is_laid_out_as_c_lays_out_the_struct() {

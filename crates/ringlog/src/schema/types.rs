@@ -1,13 +1,13 @@
-//! The types that a column can have besides the numbers of Rust.
+//! Moments, truths and texts as columns.
 
-use super::column::{Field, Kind, MAX_SCALE};
-use crate::error::{Error, Result, invalid};
-use crate::sys::clock::now_ns;
+use super::column::{Field, Kind};
 use bytemuck::{Pod, Zeroable};
 use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::fmt;
-use std::ops::{Add, Mul, Neg, Sub};
-use std::str::FromStr;
+use std::hash::{Hash, Hasher};
+use std::ops::Not;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 macro_rules! fields {
     ($($type:ty = $kind:ident),+) => { $(
@@ -26,22 +26,15 @@ impl<const N: usize> Field for Text<N> {
     };
 }
 
-impl<const S: u8> Field for Decimal<S> {
-    const KIND: Kind = {
-        assert!(S <= MAX_SCALE, "a decimal has at most 18 digits after the point");
-        Kind::Decimal(S)
-    };
-}
-
 /// Nanoseconds since the Unix epoch, UTC.
 #[repr(transparent)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Pod, Zeroable)]
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// This moment by the wall clock; the epoch, if the clock stands before it.
+    /// Returns this moment by the wall clock.
     pub fn now() -> Timestamp {
-        Timestamp(now_ns() as i64)
+        Timestamp::from(SystemTime::now())
     }
 
     /// The moment `ns` nanoseconds after the Unix epoch.
@@ -55,13 +48,60 @@ impl Timestamp {
     }
 }
 
-/// True or false, in a byte that any value is allowed in: 0 is false.
+/// A moment before 1677 or after 2262 becomes the nearest one that there is.
+impl From<SystemTime> for Timestamp {
+    fn from(time: SystemTime) -> Timestamp {
+        let nanos = |apart: Duration| i64::try_from(apart.as_nanos()).unwrap_or(i64::MAX);
+        Timestamp(match time.duration_since(UNIX_EPOCH) {
+            Ok(after) => nanos(after),
+            Err(before) => {
+                i64::try_from(-(before.duration().as_nanos() as i128)).unwrap_or(i64::MIN)
+            }
+        })
+    }
+}
+
+impl From<Timestamp> for SystemTime {
+    fn from(time: Timestamp) -> SystemTime {
+        let apart = Duration::from_nanos(time.0.unsigned_abs());
+        if time.0 < 0 { UNIX_EPOCH - apart } else { UNIX_EPOCH + apart }
+    }
+}
+
+#[cfg(feature = "chrono")]
+mod moments {
+    use super::Timestamp;
+    use crate::error::{Error, invalid};
+    use chrono::{DateTime, TimeZone, Utc};
+
+    impl From<Timestamp> for DateTime<Utc> {
+        fn from(time: Timestamp) -> DateTime<Utc> {
+            DateTime::from_timestamp_nanos(time.as_nanos())
+        }
+    }
+
+    impl<Z: TimeZone> TryFrom<DateTime<Z>> for Timestamp {
+        type Error = Error;
+
+        fn try_from(time: DateTime<Z>) -> Result<Timestamp, Error> {
+            let nanos = time.timestamp_nanos_opt().ok_or_else(|| {
+                invalid!(
+                    "{} is no timestamp: nanoseconds since 1970 in 64 bits go from 1677 to 2262",
+                    time.to_utc()
+                )
+            })?;
+            Ok(Timestamp::from_nanos(nanos))
+        }
+    }
+}
+
+/// True or false, in a byte that any value is allowed in: 0 is false, and all others are true.
 #[repr(transparent)]
 #[derive(Clone, Copy, Default, Pod, Zeroable)]
 pub struct Bool(u8);
 
 impl Bool {
-    /// The truth.
+    /// Returns it as `bool`.
     pub const fn get(self) -> bool {
         self.0 != 0
     }
@@ -73,6 +113,20 @@ impl From<bool> for Bool {
     }
 }
 
+impl From<Bool> for bool {
+    fn from(value: Bool) -> bool {
+        value.get()
+    }
+}
+
+impl Not for Bool {
+    type Output = bool;
+
+    fn not(self) -> bool {
+        !self.get()
+    }
+}
+
 impl PartialEq for Bool {
     fn eq(&self, other: &Bool) -> bool {
         self.get() == other.get()
@@ -80,6 +134,42 @@ impl PartialEq for Bool {
 }
 
 impl Eq for Bool {}
+
+impl PartialEq<bool> for Bool {
+    fn eq(&self, other: &bool) -> bool {
+        self.get() == *other
+    }
+}
+
+impl PartialEq<Bool> for bool {
+    fn eq(&self, other: &Bool) -> bool {
+        *self == other.get()
+    }
+}
+
+impl PartialOrd for Bool {
+    fn partial_cmp(&self, other: &Bool) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Bool {
+    fn cmp(&self, other: &Bool) -> Ordering {
+        self.get().cmp(&other.get())
+    }
+}
+
+impl Hash for Bool {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.get().hash(state);
+    }
+}
+
+impl fmt::Display for Bool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.get().fmt(f)
+    }
+}
 
 impl fmt::Debug for Bool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -119,6 +209,55 @@ impl<const N: usize> From<&str> for Text<N> {
     }
 }
 
+impl<const N: usize> From<String> for Text<N> {
+    fn from(text: String) -> Text<N> {
+        Text::new(&text)
+    }
+}
+
+impl<const N: usize> From<&String> for Text<N> {
+    fn from(text: &String) -> Text<N> {
+        Text::new(text)
+    }
+}
+
+impl<const N: usize> From<Text<N>> for String {
+    fn from(text: Text<N>) -> String {
+        text.as_str().into_owned()
+    }
+}
+
+/// Compares what comes before the padding.
+impl<const N: usize> PartialEq<str> for Text<N> {
+    fn eq(&self, other: &str) -> bool {
+        until_nul(&self.0) == other.as_bytes()
+    }
+}
+
+impl<const N: usize> PartialEq<&str> for Text<N> {
+    fn eq(&self, other: &&str) -> bool {
+        *self == **other
+    }
+}
+
+impl<const N: usize> PartialEq<String> for Text<N> {
+    fn eq(&self, other: &String) -> bool {
+        *self == **other
+    }
+}
+
+impl<const N: usize> PartialEq<Text<N>> for str {
+    fn eq(&self, other: &Text<N>) -> bool {
+        *other == *self
+    }
+}
+
+impl<const N: usize> PartialEq<Text<N>> for &str {
+    fn eq(&self, other: &Text<N>) -> bool {
+        *other == **self
+    }
+}
+
 impl<const N: usize> Default for Text<N> {
     fn default() -> Text<N> {
         Text([0; N])
@@ -137,124 +276,9 @@ impl<const N: usize> fmt::Debug for Text<N> {
     }
 }
 
-/// An exact decimal with `S` digits after the point: an `i64` in units of 10^-S.
-///
-/// ```
-/// use ringlog::Decimal;
-///
-/// let price: Decimal<4> = "101.25".parse()?;
-/// assert_eq!(price.units(), 1_012_500);
-/// assert_eq!(price.to_string(), "101.2500");
-/// assert_eq!(price, Decimal::from_units(1_012_500));
-/// # Ok::<(), ringlog::Error>(())
-/// ```
-#[repr(transparent)]
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Pod, Zeroable)]
-pub struct Decimal<const S: u8>(i64);
-
-impl<const S: u8> Decimal<S> {
-    /// The decimal of so many units of 10^-S.
-    pub const fn from_units(units: i64) -> Decimal<S> {
-        Decimal(units)
-    }
-
-    /// How many units of 10^-S it is.
-    pub const fn units(self) -> i64 {
-        self.0
-    }
-}
-
-/// As integers: overflow panics in a debug build and wraps in a release build.
-impl<const S: u8> Add for Decimal<S> {
-    type Output = Decimal<S>;
-
-    fn add(self, other: Decimal<S>) -> Decimal<S> {
-        Decimal(self.0 + other.0)
-    }
-}
-
-/// As integers: overflow panics in a debug build and wraps in a release build.
-impl<const S: u8> Sub for Decimal<S> {
-    type Output = Decimal<S>;
-
-    fn sub(self, other: Decimal<S>) -> Decimal<S> {
-        Decimal(self.0 - other.0)
-    }
-}
-
-/// So many times: a price times a quantity. Overflow as for integers.
-impl<const S: u8> Mul<i64> for Decimal<S> {
-    type Output = Decimal<S>;
-
-    fn mul(self, times: i64) -> Decimal<S> {
-        Decimal(self.0 * times)
-    }
-}
-
-impl<const S: u8> Neg for Decimal<S> {
-    type Output = Decimal<S>;
-
-    fn neg(self) -> Decimal<S> {
-        Decimal(-self.0)
-    }
-}
-
-impl<const S: u8> FromStr for Decimal<S> {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Decimal<S>> {
-        parse_decimal(text, S).map(Decimal)
-    }
-}
-
-impl<const S: u8> fmt::Display for Decimal<S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let unit = 10u64.pow(S as u32);
-        let (whole, rest) = (self.0.unsigned_abs() / unit, self.0.unsigned_abs() % unit);
-        let digits = match S {
-            0 => whole.to_string(),
-            _ => format!("{whole}.{rest:0width$}", width = S as usize),
-        };
-        f.pad_integral(self.0 >= 0, "", &digits)
-    }
-}
-
-impl<const S: u8> fmt::Debug for Decimal<S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-/// `text` in units of 10^-scale, exactly or not at all.
-#[doc(hidden)] // of `ringlog-rows`
-pub fn parse_decimal(text: &str, scale: u8) -> Result<i64> {
-    let wrong = || invalid!("`{text}` is not a decimal number");
-    let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
-    let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, ""));
-    let all_digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
-    if whole.len() + fraction.len() == 0 || !all_digits(whole) || !all_digits(fraction) {
-        return Err(wrong());
-    }
-    let fraction = fraction.trim_end_matches('0');
-    let missing = (scale as usize).checked_sub(fraction.len()).ok_or_else(|| {
-        invalid!("`{text}` has more digits after the point than the column's {scale}")
-    })?;
-    let sign = if text.starts_with('-') { -1 } else { 1 };
-    let digits = whole.bytes().chain(fraction.bytes()).map(|byte| byte - b'0');
-    digits
-        .chain(std::iter::repeat_n(0, missing))
-        .try_fold(0i64, |units, digit| units.checked_mul(10)?.checked_add(sign * digit as i64))
-        .ok_or_else(|| {
-            invalid!(
-                "`{text}` does not fit: a column of {scale} digits after the point ends at {}",
-                i64::MAX / 10i64.pow(scale as u32)
-            )
-        })
-}
-
 #[cfg(feature = "serde")]
 mod serialize {
-    use super::{Bool, Decimal, Text, Timestamp};
+    use super::{Bool, Text, Timestamp};
     use serde::{Serialize, Serializer};
 
     impl Serialize for Timestamp {
@@ -272,13 +296,6 @@ mod serialize {
     impl<const N: usize> Serialize for Text<N> {
         fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
             serializer.serialize_str(&self.as_str())
-        }
-    }
-
-    /// As text: a number would go through a float in most formats.
-    impl<const D: u8> Serialize for Decimal<D> {
-        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-            serializer.collect_str(self)
         }
     }
 }

@@ -12,6 +12,7 @@
 //! | `lock` | ranges of a file, locked by the kernel for a living process | |
 //! | `map` | a file as atomic words | a mapping is a pointer and a length |
 //! | `memory` | what a mapping is made of | |
+//! | `plain` | types that are bytes and nothing else | no derive can say it of a generic type |
 //! | `slots` | the words cut into slots | a slot is found without asking whether it is there |
 
 #![allow(unsafe_code)]
@@ -30,4 +31,5 @@ pub mod lock;
 pub mod map;
 #[cfg(not(loom))]
 pub mod memory;
+pub mod plain;
 pub mod slots;

@@ -1,19 +1,18 @@
 //! A log on a disk after the machine died: any page of it may be as it was before.
 
 use ringlog::layout::{HEADER_SIZE, Header, POSITION_LIMIT, READERS, WriterLine};
-use ringlog::{Log, Pod, Polled, Start, Zeroable, record};
+use ringlog::{Log, Polled, Record, Start};
 use std::fs::{self, OpenOptions};
 use std::mem::offset_of;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
+#[derive(Clone, Copy, Record)]
 #[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
 struct Sample {
     value: u64,
 }
-record!(Sample { value });
 
 /// A log of 1024 slots with 1000 entries, in a directory that goes with it.
 struct Disk {

@@ -3,7 +3,7 @@
 
 use fastrand::Rng;
 use ringlog::layout::{HEADER_SIZE, Header, POSITION_LIMIT, READERS, ReaderLine, WRITING};
-use ringlog::{Error, Log, Pod, Polled, Raw, Reader, Start, Zeroable, record};
+use ringlog::{Error, Log, Polled, Raw, Reader, Record, Start};
 use ringlog_testkit::{PATIENCE, Place, figure};
 use std::fs::{self, File, OpenOptions};
 use std::mem::offset_of;
@@ -16,13 +16,12 @@ use std::time::Instant;
 /// Slots of the ring.
 const D: u64 = 64;
 
+#[derive(Clone, Copy, PartialEq, Debug, Record)]
 #[repr(C)]
-#[derive(Clone, Copy, PartialEq, Debug, Pod, Zeroable)]
 struct Sample {
     position: u64,
     inverse: u64,
 }
-record!(Sample { position, inverse });
 
 impl Sample {
     fn at(position: u64) -> Sample {

@@ -6,8 +6,8 @@
 use proptest::prelude::*;
 use ringlog::layout::{CheckpointLine, HEADER_SIZE, Header, MAGIC, ReaderLine, WriterLine};
 use ringlog::{
-    Decimal, Entry, Error, Log, Name, Observer, Pod, Polled, Presence, Raw, Reader, Recovered,
-    Role, Schema, Start, Writer, Zeroable, record,
+    Decimal, Entry, Error, Log, Name, Observer, Polled, Presence, Raw, Reader, Record, Recovered,
+    Role, Schema, Start, Writer,
 };
 use ringlog_testkit::disk::on_a_small_disk;
 use ringlog_testkit::{PATIENCE, Place, figure, skipped, until};
@@ -23,14 +23,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// An entry that is known from its position, in every word of it.
+#[derive(Debug, Clone, Copy, PartialEq, Record)]
 #[repr(C)]
-#[derive(Debug, Clone, Copy, PartialEq, Pod, Zeroable)]
 struct Sample {
     value: u64,
     inverse: u64,
     price: Decimal<4>,
 }
-record!(Sample { value, inverse, price });
 
 impl Sample {
     fn at(position: u64) -> Sample {
@@ -39,14 +38,13 @@ impl Sample {
 }
 
 /// As `Sample`, but for its third column.
+#[derive(Debug, Clone, Copy, PartialEq, Record)]
 #[repr(C)]
-#[derive(Debug, Clone, Copy, PartialEq, Pod, Zeroable)]
 struct Other {
     value: u64,
     inverse: u64,
     price: f64,
 }
-record!(Other { value, inverse, price });
 
 /// That something was refused, with which error, and that the error says this.
 macro_rules! assert_refused {
@@ -1554,13 +1552,13 @@ fn words<const N: usize>(position: u64) -> [u32; N] {
 
 macro_rules! sized {
     ($($name:ident $words:literal),+) => {$(
+        #[derive(Clone, Copy, Debug, PartialEq, Record)]
         #[repr(C)]
-        #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
         struct $name {
             first: u32,
+            #[record(skip)]
             others: [u32; $words - 1],
         }
-        record!($name { first });
 
         impl $name {
             fn at(position: u64) -> $name {

@@ -6,4 +6,6 @@ mod boot;
 mod hostile;
 mod log;
 mod pages;
+mod records;
 mod report;
+mod values;

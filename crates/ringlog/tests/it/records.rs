@@ -1,0 +1,20 @@
+//! What a new user writes for a record: what is right compiles and runs, and what is wrong is refused
+//! with what to write instead.
+
+use std::process::Command;
+
+/// The compiler whose words the `.stderr` files have; another one says the same in other words.
+const COMPILER: &str = "rustc 1.95.";
+
+#[test]
+fn a_wrong_record_is_refused_with_what_to_write_instead() {
+    let compiler = Command::new("rustc").arg("--version").output().unwrap();
+    let compiler = String::from_utf8(compiler.stdout).unwrap();
+    let cases = trybuild::TestCases::new();
+    cases.pass("tests/records/good/*.rs");
+    if compiler.starts_with(COMPILER) {
+        cases.compile_fail("tests/records/*.rs");
+    } else {
+        eprintln!("skipped: tests/records has the words of {COMPILER}x, and this is {compiler}");
+    }
+}

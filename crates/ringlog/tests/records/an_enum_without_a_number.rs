@@ -1,0 +1,9 @@
+use ringlog::*;
+
+#[derive(Clone, Copy, Variants)]
+enum Side {
+    Buy,
+    Sell,
+}
+
+fn main() {}

@@ -1,0 +1,8 @@
+use ringlog::*;
+
+#[derive(Clone, Copy, Record)]
+struct Trade {
+    price: f64,
+}
+
+fn main() {}
