@@ -6,12 +6,14 @@ mod exit;
 mod generate;
 mod parse;
 mod signals;
+mod whole;
 mod words;
 
 pub use args::{LogArgs, believing};
 pub use exit::{EXIT_CODES, Exit, Failed, end};
 pub use parse::{Time, duration, interval, number, place, place_or_resume};
 pub use signals::{Stop, put_up};
+pub use whole::{put_whole, remove_if_there};
 pub use words::{entries, grouped, one_line, per_second, tell};
 
 use anyhow::Context as _;

@@ -9,7 +9,7 @@ mod scene;
 mod times;
 mod words;
 
-use crate::cli::{Exit, Failed, Stop, interval, say_if_cut_short};
+use crate::cli::{Exit, Failed, Stop, interval, put_whole, say_if_cut_short};
 use crate::operator::screen::{bytes, print, seconds};
 use crate::operator::view::{View, Watched};
 use crate::operator::which::{OneLog, explain};
@@ -201,14 +201,9 @@ impl Target {
                 Ok(file.write_all(page.as_bytes()).map_err(|why| failed(path, &why))?)
             }
             Target::File(path) => {
-                let new = beside(path);
-                let mut file = File::create_new(&new).map_err(|why| failed(path, &why))?;
-                let written =
-                    file.write_all(page.as_bytes()).and_then(|()| fs::rename(&new, &*path));
-                Ok(written.map_err(|why| {
-                    let _ = fs::remove_file(&new);
-                    failed(path, &why)
-                })?)
+                let fill = |mut file: &File| file.write_all(page.as_bytes());
+                let put = put_whole(path, &beside(path), None, fill);
+                Ok(put.map_err(|why| failed(path, &why))?)
             }
         }
     }
