@@ -1,8 +1,8 @@
 //! The logs themselves.
 
 use super::look::{Doctor, Looked};
-use super::verdict::{Level, Verdict, several};
-use crate::cli::grouped;
+use super::verdict::{Level, Verdict};
+use crate::cli::{grouped, several};
 use crate::operator::screen::bytes;
 use crate::operator::view::{ReaderView, State, View};
 use ringlog::Error;

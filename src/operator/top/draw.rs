@@ -3,7 +3,7 @@
 //! what room is left.
 
 use super::state::{Known, Sort, Top, Trend};
-use crate::cli::grouped;
+use crate::cli::{grouped, several};
 use crate::operator::screen::{Look, moment, seconds};
 use crate::operator::view::{ReaderView, State, View};
 use ratatui::Frame;
@@ -82,7 +82,7 @@ impl Inks {
 fn title(top: &Top, inks: &Inks, width: u16) -> Strip {
     let readers: usize =
         top.logs.iter().flat_map(|known| &known.now).map(|v| v.readers.len()).sum();
-    let counts = format!("{}, {}", counted(top.logs.len(), "log"), counted(readers, "reader"));
+    let counts = format!("{}, {}", several(top.logs.len(), "log"), several(readers, "reader"));
     let now = top.logs.iter().flat_map(|known| &known.now).map(|view| view.now_ns).max();
     let mut when =
         Line::from(Span::styled(now.map_or_else(String::new, moment), inks.of(Look::Dim)));
@@ -93,11 +93,6 @@ fn title(top: &Top, inks: &Inks, width: u16) -> Strip {
     let name = Span::styled("ringlog top", inks.of(Look::Bold));
     let left = Line::from(vec![name, format!("  {counts}").into()]);
     ends(left, when, width)
-}
-
-/// `1 log`, `2 logs`.
-fn counted(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 /// A text at the left, and one at the right if there is room for both.
