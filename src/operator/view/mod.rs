@@ -4,12 +4,14 @@
 
 mod process;
 
-pub use process::{exit_on_fault, now_ns};
+pub use process::exit_on_fault;
 
 use crate::operator::screen::Look;
 use crate::operator::which::Logs;
 use process::{Process, find_output};
-use ringlog::{Column, Error, Kind, Log, Name, Options, Polled, Raw, ReaderState, Start};
+use ringlog::{
+    Column, Error, Kind, Log, Name, Options, Polled, Raw, ReaderState, Start, Timestamp,
+};
 use ringlog_rows::is_output_of;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -265,7 +267,7 @@ impl Watched {
         // is mapped of it would fault.
         let log = &self.options.open(self.name.clone())?;
         let snapshot = log.snapshot()?;
-        let (when, now_ns) = (Instant::now(), now_ns());
+        let (when, now_ns) = (Instant::now(), Timestamp::now().as_nanos().cast_unsigned());
         let (geometry, end, capacity) = (log.geometry(), snapshot.end, snapshot.capacity);
         let oldest = end.saturating_sub(capacity);
 
