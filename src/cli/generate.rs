@@ -1,5 +1,7 @@
 //! Completions and man pages, out of the definitions of the arguments; `scripts/generate` asks.
 
+use super::exit::Exit;
+use super::words::tell;
 use clap::Command;
 use clap_complete::Shell;
 use clap_mangen::Man;
@@ -17,8 +19,8 @@ pub fn if_asked(command: Command) {
     match generate(command, Path::new(&directory)) {
         Ok(()) => std::process::exit(0),
         Err(e) => {
-            super::words::tell(format_args!("{}: {e}", directory.display()));
-            std::process::exit(1);
+            tell(format_args!("{}: {e}", directory.display()));
+            std::process::exit(Exit::Other as i32);
         }
     }
 }

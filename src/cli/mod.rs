@@ -6,13 +6,15 @@ mod exit;
 mod generate;
 mod parse;
 mod signals;
+mod whole;
 mod words;
 
 pub use args::{LogArgs, believing};
 pub use exit::{EXIT_CODES, Exit, Failed, end};
 pub use parse::{Time, duration, interval, number, place, place_or_resume};
 pub use signals::{Stop, put_up};
-pub use words::{entries, grouped, one_line, per_second, tell};
+pub use whole::{put_whole, remove_if_there};
+pub use words::{entries, grouped, one_line, per_second, several, tell};
 
 use anyhow::Context as _;
 use ringlog::Name;

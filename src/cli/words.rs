@@ -36,6 +36,11 @@ pub fn entries(count: u64) -> String {
     format!("{} entr{}", grouped(count), if count == 1 { "y" } else { "ies" })
 }
 
+/// `1 log`, `1,000 logs`.
+pub fn several(count: usize, noun: &str) -> String {
+    format!("{} {noun}{}", grouped(count as u64), if count == 1 { "" } else { "s" })
+}
+
 /// So many in so long, as a rate a second.
 pub fn per_second(count: u64, time: Duration) -> u64 {
     (count as f64 / time.as_secs_f64().max(1e-9)).round() as u64

@@ -2,7 +2,7 @@
 
 use crate::cli::{Stop, grouped, interval, one_line, tell};
 use crate::operator::screen::{Cell, Look, bytes, has_colour, moment, print, seconds, table};
-use crate::operator::view::{Reader, State, View, Watchlist, Writer, exit_on_fault};
+use crate::operator::view::{ReaderView, State, View, Watchlist, WriterView, exit_on_fault};
 use crate::operator::which::{Logs, explain};
 use std::io::{self, IsTerminal as _};
 use std::path::Path;
@@ -145,7 +145,7 @@ fn show(view: &View, colour: bool) -> String {
         age(view.created_ns),
     );
 
-    let Writer { state, epoch, pid, process, attached_ns, heartbeat_ns } = &view.writer;
+    let WriterView { state, epoch, pid, process, attached_ns, heartbeat_ns } = &view.writer;
     let name = process.as_ref().map(|name| format!(" ({name})")).unwrap_or_default();
     text +=
         &format!("  writer   {}", Cell::text(state.name()).look(state.look()).padded(0, colour));
@@ -201,7 +201,7 @@ fn show(view: &View, colour: bool) -> String {
 }
 
 /// A reader in numbers.
-fn row(reader: &Reader) -> Vec<Cell> {
+fn row(reader: &ReaderView) -> Vec<Cell> {
     let dash = || "-".to_owned();
     let lost = match reader.overwritten {
         0 => grouped(reader.lost),
@@ -227,7 +227,7 @@ fn row(reader: &Reader) -> Vec<Cell> {
 }
 
 /// Who a reader is, since when, and where its entries go.
-fn who(reader: &Reader, age: impl Fn(u64) -> String) -> Vec<String> {
+fn who(reader: &ReaderView, age: impl Fn(u64) -> String) -> Vec<String> {
     let name = reader.process.as_ref().map(|name| format!(" ({name})")).unwrap_or_default();
     let mut lines = vec![match reader.state {
         State::Gone => format!("its process was {}", reader.pid),

@@ -4,11 +4,11 @@
 //! `part.zst`, and only then `part` is deleted. So whatever is killed, nothing is missing, and the
 //! next run with `--compress` clears up.
 
-use crate::cli::tell;
+use crate::cli::{put_whole, remove_if_there, tell};
 use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
 use std::collections::VecDeque;
-use std::fs::{self, File, OpenOptions};
+use std::fs::File;
 use std::io::{self, BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -137,36 +137,19 @@ fn compress(part: &Path, how: Codec) -> io::Result<()> {
         opened => opened?,
     };
     for other in Codec::ALL {
-        remove(&other.provisional(part))?;
+        remove_if_there(&other.provisional(part))?;
         let name = other.name(part);
         match File::open(&name) {
-            Ok(compressed) if other.is_of(&compressed, &file)? => return remove(part),
+            Ok(compressed) if other.is_of(&compressed, &file)? => return remove_if_there(part),
             Ok(_) => return Err(io::Error::other(format!("{} is of another", name.display()))),
             Err(e) if e.kind() == ErrorKind::NotFound => {}
             Err(e) => return Err(e),
         }
     }
     let provisional = how.provisional(part);
-    let made = make(&file, how, &provisional);
-    if let Err(e) = made {
-        let _ = fs::remove_file(&provisional);
-        return Err(e);
-    }
-    fs::rename(&provisional, how.name(part))?;
+    let permissions = Some(file.metadata()?.permissions());
+    put_whole(&how.name(part), &provisional, permissions, |to| how.write(&file, to))?;
     let directory = part.parent().filter(|it| !it.as_os_str().is_empty());
     File::open(directory.unwrap_or(Path::new(".")))?.sync_all()?;
-    remove(part)
-}
-
-fn make(part: &File, how: Codec, provisional: &Path) -> io::Result<()> {
-    let to = OpenOptions::new().write(true).create_new(true).open(provisional)?;
-    to.set_permissions(part.metadata()?.permissions())?;
-    how.write(part, &to)
-}
-
-fn remove(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),
-        result => result,
-    }
+    remove_if_there(part)
 }

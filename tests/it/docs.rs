@@ -16,6 +16,18 @@ fn source(directory: &Path) -> String {
         .collect()
 }
 
+/// README's code is compiled; that of the crate an engine embeds is the same.
+#[test]
+fn the_readme_of_ringlog_shows_code_that_compiles() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |path: &str| fs::read_to_string(root.join(path)).expect("a README");
+    let of_crate = read("crates/ringlog/README.md");
+    let (_, after) = of_crate.split_once("```rust,no_run\n").expect("a program");
+    let (program, rest) = after.split_once("```\n").expect("its end");
+    assert!(read("README.md").contains(program), "another program:\n{program}");
+    assert!(!rest.contains("```"), "code that nobody compiles:\n{rest}");
+}
+
 #[test]
 fn each_test_that_the_documents_name_is_there() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -15,15 +15,18 @@ mod errors;
 mod examples;
 mod help;
 mod limits;
+#[cfg(feature = "serve")]
 mod metrics;
 mod page;
 mod python;
 mod reporter;
 mod resume;
+#[cfg(feature = "compress")]
 mod rotate;
 mod start;
 mod stat;
 mod tidy;
+#[cfg(feature = "top")]
 mod top;
 mod verify;
 mod wait;

@@ -1,8 +1,6 @@
 //! `ringlog metrics`: what it tells is so, and valid whatever a log says; those who scrape do not
 //! notice those who do worse; and the alerts and the dashboard ask for nothing else.
 
-#![cfg(feature = "serve")] // the program
-
 use fastrand::Rng;
 use nix::sys::signal::Signal;
 use ringlog::layout::{HEADER_SIZE, Header};

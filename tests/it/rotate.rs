@@ -1,8 +1,6 @@
 //! Finished files: when a file is, what becomes of it, and that each row is in one of them once,
 //! whoever is killed.
 
-#![cfg(feature = "compress")]
-
 use fastrand::Rng;
 use nix::sys::signal::Signal;
 use ringlog_rows::{Format, parts};

@@ -19,3 +19,8 @@ pub use format::{Format, RowFormat};
 pub use parts::parts;
 pub use rows::{Rotated, Rotation, RowOptions, Rows};
 pub use value::{TimeFormat, Value};
+
+/// README's code compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

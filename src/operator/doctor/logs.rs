@@ -1,10 +1,10 @@
 //! The logs themselves.
 
 use super::look::{Doctor, Looked};
-use super::verdict::{Level, Verdict, several};
-use crate::cli::grouped;
+use super::verdict::{Level, Verdict};
+use crate::cli::{grouped, several};
 use crate::operator::screen::bytes;
-use crate::operator::view::{Reader, State, View};
+use crate::operator::view::{ReaderView, State, View};
 use ringlog::Error;
 use std::fs;
 use std::io;
@@ -19,7 +19,7 @@ impl Doctor {
         };
         let mut all = vec![self.writer(log, view)];
         let behind = view.readers.iter().filter(|reader| reader.overwritten > 0);
-        all.extend(behind.map(|reader: &Reader| {
+        all.extend(behind.map(|reader: &ReaderView| {
             let found = format!(
                 "{}: reader {} is {}, and {} entries that it has not had are overwritten",
                 log.name,

@@ -2,8 +2,8 @@
 
 use super::look::{Doctor, Looked};
 use super::machine::{Machine, Mount};
-use super::verdict::{Level, Verdict, several};
-use crate::cli::grouped;
+use super::verdict::{Level, Verdict};
+use crate::cli::{grouped, several};
 use crate::operator::screen::bytes;
 use crate::operator::view::View;
 use nix::unistd::{AccessFlags, access};

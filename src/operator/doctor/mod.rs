@@ -10,10 +10,10 @@ mod verdict;
 
 pub use look::Args;
 
-use crate::cli::{Exit, Failed};
+use crate::cli::{Exit, Failed, several};
 use crate::operator::screen::{has_colour, print, table};
 use look::Doctor;
-use verdict::{Level, Verdict, several};
+use verdict::{Level, Verdict};
 
 pub fn run(args: Args) -> anyhow::Result<()> {
     let doctor = Doctor::new(&args)?;

@@ -1,6 +1,5 @@
 //! What is found of one thing, how bad it is, and what to do about it.
 
-use crate::cli::grouped;
 use crate::operator::screen::{Cell, Look};
 use serde::Serialize;
 
@@ -49,10 +48,4 @@ impl Verdict {
         let text = format!("{}{cure}", self.found);
         vec![Cell::text(level).look(look), Cell::text(self.what).look(Look::Bold), Cell::text(text)]
     }
-}
-
-/// `1 log`, `3 logs`.
-pub fn several(count: usize, noun: &str) -> String {
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{} {noun}{plural}", grouped(count as u64))
 }

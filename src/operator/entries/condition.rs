@@ -1,6 +1,6 @@
 //! `--where`: which entries are wanted.
 
-use ringlog::{Column, Entry, Kind, Schema, until_nul};
+use ringlog::{Column, Entry, Kind, Schema, Timestamp, until_nul};
 use ringlog_rows::Value as _;
 use std::cmp::Ordering;
 
@@ -145,6 +145,6 @@ impl Comparable {
 /// `-5m`: the time that long ago, ns since the Unix epoch.
 fn ago(text: &str) -> Option<i64> {
     let time = humantime::parse_duration(text.strip_prefix('-')?).ok()?;
-    let now = i64::try_from(crate::operator::view::now_ns()).unwrap_or(i64::MAX);
+    let now = Timestamp::now().as_nanos();
     Some(now.saturating_sub(i64::try_from(time.as_nanos()).unwrap_or(i64::MAX)))
 }

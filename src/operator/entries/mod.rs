@@ -21,7 +21,7 @@ const CHUNK: usize = 64 << 10;
 pub struct Shown {
     /// How to show them [default: table on a terminal, csv elsewhere]
     #[arg(long, short, value_name = "FORM")]
-    output: Option<Form>,
+    output: Option<Shape>,
     /// Only those with this: symbol=AAPL, size>=1000, time>-5m (in the last five minutes). = != < <=
     /// > >=, and ~ for a text that contains; of more than one, all must hold
     #[arg(long = "where", value_name = "CONDITION")]
@@ -35,7 +35,7 @@ pub struct Shown {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Form {
+enum Shape {
     /// Aligned, for the eye
     Table,
     /// As `reporter` writes it
@@ -47,7 +47,7 @@ enum Form {
 /// Writes entries to stdout.
 pub struct Printer {
     conditions: Vec<Condition>,
-    rows: Rows,
+    body: Body,
     /// To say on stderr what is no data.
     aside: RowFormat,
     /// What has not been written yet.
@@ -55,7 +55,7 @@ pub struct Printer {
     begun: bool,
 }
 
-enum Rows {
+enum Body {
     Table(Table),
     Text(RowFormat),
 }
@@ -66,19 +66,22 @@ impl Shown {
         let conditions = self.conditions.iter().map(|text| Condition::parse(text, schema));
         let conditions = conditions.collect::<Result<_, _>>().map_err(usage("--where"))?;
         let picked = self.picked(schema).map_err(usage("--columns"))?;
-        let form =
-            self.output.unwrap_or(if io::stdout().is_terminal() { Form::Table } else { Form::Csv });
+        let shape = self.output.unwrap_or(if io::stdout().is_terminal() {
+            Shape::Table
+        } else {
+            Shape::Csv
+        });
         let time = match self.time {
             Some(Time::Rfc3339) => TimeFormat::Rfc3339,
             _ => TimeFormat::Nanos,
         };
-        let rows = match form {
-            Form::Csv => Rows::Text(RowFormat::new(&picked, Format::Csv, time)),
-            Form::Jsonl => Rows::Text(RowFormat::new(&picked, Format::Jsonl, time)),
-            Form::Table => Rows::Table(Table::new(&picked, self.time)),
+        let body = match shape {
+            Shape::Csv => Body::Text(RowFormat::new(&picked, Format::Csv, time)),
+            Shape::Jsonl => Body::Text(RowFormat::new(&picked, Format::Jsonl, time)),
+            Shape::Table => Body::Table(Table::new(&picked, self.time)),
         };
         let aside = RowFormat::new(&picked, Format::Jsonl, TimeFormat::Rfc3339);
-        Ok(Printer { conditions, rows, aside, out: Vec::new(), begun: false })
+        Ok(Printer { conditions, body, aside, out: Vec::new(), begun: false })
     }
 
     /// The columns that were asked for.
@@ -110,8 +113,8 @@ impl Printer {
 
     /// Shows an entry.
     pub fn entry(&mut self, position: u64, entry: Entry<'_>) -> anyhow::Result<()> {
-        match &mut self.rows {
-            Rows::Table(table) => {
+        match &mut self.body {
+            Body::Table(table) => {
                 let row = table.row(position, entry);
                 if self.begun {
                     table.show(row, &mut self.out)
@@ -122,7 +125,7 @@ impl Printer {
                     self.begin();
                 }
             }
-            Rows::Text(format) => {
+            Body::Text(format) => {
                 if !self.begun {
                     self.out.extend_from_slice(format.header());
                     self.begun = true;
@@ -138,15 +141,15 @@ impl Printer {
         if std::mem::replace(&mut self.begun, true) {
             return;
         }
-        match &mut self.rows {
-            Rows::Table(table) => table.begin(&mut self.out),
-            Rows::Text(format) => self.out.extend_from_slice(format.header()),
+        match &mut self.body {
+            Body::Table(table) => table.begin(&mut self.out),
+            Body::Text(format) => self.out.extend_from_slice(format.header()),
         }
     }
 
     /// Writes all that has been shown.
     pub fn flush(&mut self) -> anyhow::Result<()> {
-        let waits = matches!(&self.rows, Rows::Table(table) if !table.page.is_empty());
+        let waits = matches!(&self.body, Body::Table(table) if !table.page.is_empty());
         if waits {
             self.begin();
         }
@@ -173,7 +176,7 @@ impl Printer {
     /// Shows the entry that is being written, or was when the writer was killed, marked: as the last
     /// line of a table, or on stderr.
     pub fn unfinished(&mut self, log: &Log, position: u64, entry: Entry<'_>) -> anyhow::Result<()> {
-        if let Rows::Table(table) = &mut self.rows {
+        if let Body::Table(table) = &mut self.body {
             let row = table.row(position, entry);
             if self.begun {
                 table.unfinished(row, &mut self.out)

@@ -17,7 +17,7 @@ pub struct Table {
     /// Of each column of times, the date in its head.
     pub dates: Vec<Option<String>>,
     /// Rows that wait until it is known how wide they will be.
-    pub page: Vec<Vec<Field>>,
+    pub page: Vec<Vec<Undated>>,
     /// The one of these that is being written.
     pub mark: Option<usize>,
     /// Rows since the last head.
@@ -26,7 +26,7 @@ pub struct Table {
 }
 
 /// A cell before it is known under which date it comes.
-pub enum Field {
+pub enum Undated {
     Text(Cell),
     Time { date: String, time: String },
 }
@@ -47,7 +47,7 @@ impl Table {
         }
     }
 
-    pub fn row(&self, position: u64, entry: Entry<'_>) -> Vec<Field> {
+    pub fn row(&self, position: u64, entry: Entry<'_>) -> Vec<Undated> {
         let cells = self.columns.iter().map(|column| {
             let kind = column.kind();
             let mut text = Vec::new();
@@ -61,14 +61,14 @@ impl Table {
                 Kind::Timestamp if self.time.is_none() => {
                     let (date, time) = text.split_once('T').unwrap_or((&text, ""));
                     let time = time.trim_end_matches('Z');
-                    Field::Time { date: date.to_owned(), time: time.to_owned() }
+                    Undated::Time { date: date.to_owned(), time: time.to_owned() }
                 }
-                Kind::Text(_) => Field::Text(Cell::text(one_line(&text))),
-                Kind::Bool => Field::Text(Cell::text(text)),
-                _ => Field::Text(Cell::number(text)),
+                Kind::Text(_) => Undated::Text(Cell::text(one_line(&text))),
+                Kind::Bool => Undated::Text(Cell::text(text)),
+                _ => Undated::Text(Cell::number(text)),
             }
         });
-        std::iter::once(Field::Text(Cell::number(position))).chain(cells).collect()
+        std::iter::once(Undated::Text(Cell::number(position))).chain(cells).collect()
     }
 
     /// Shows the first page, under the head.
@@ -77,7 +77,7 @@ impl Table {
         // One date on all of the page is put into the head.
         for (column, head) in self.dates.iter_mut().enumerate() {
             let mut dates = page.iter().filter_map(|row| match row.get(column) {
-                Some(Field::Time { date, .. }) => Some(date),
+                Some(Undated::Time { date, .. }) => Some(date),
                 _ => None,
             });
             let first = dates.next();
@@ -107,10 +107,10 @@ impl Table {
         self.line(&cells, out);
     }
 
-    pub fn show(&mut self, row: Vec<Field>, out: &mut Vec<u8>) {
+    pub fn show(&mut self, row: Vec<Undated>, out: &mut Vec<u8>) {
         let head = self.dates.iter_mut().zip(&row).fold(false, |new, (head, value)| match value {
             // Another day; of dates that change all the time each row has its own.
-            Field::Time { date, .. } if head.as_ref().is_some_and(|head| head != date) => {
+            Undated::Time { date, .. } if head.as_ref().is_some_and(|head| head != date) => {
                 *head = (self.rows >= PAGE / 5).then(|| date.clone());
                 true
             }
@@ -125,7 +125,7 @@ impl Table {
         self.rows += 1;
     }
 
-    pub fn unfinished(&mut self, row: Vec<Field>, out: &mut Vec<u8>) {
+    pub fn unfinished(&mut self, row: Vec<Undated>, out: &mut Vec<u8>) {
         let mut cells = self.cells(&row);
         self.widen(&cells);
         cells.push(Cell::text("(being written)"));
@@ -133,11 +133,11 @@ impl Table {
         self.line(&cells, out);
     }
 
-    pub fn cells(&self, row: &[Field]) -> Vec<Cell> {
-        let cell = |(value, head): (&Field, &Option<String>)| match value {
-            Field::Text(cell) => cell.clone(),
-            Field::Time { date, time } if head.as_ref() == Some(date) => Cell::text(time),
-            Field::Time { date, time } => Cell::text(format!("{date}T{time}Z")),
+    pub fn cells(&self, row: &[Undated]) -> Vec<Cell> {
+        let cell = |(value, head): (&Undated, &Option<String>)| match value {
+            Undated::Text(cell) => cell.clone(),
+            Undated::Time { date, time } if head.as_ref() == Some(date) => Cell::text(time),
+            Undated::Time { date, time } => Cell::text(format!("{date}T{time}Z")),
         };
         row.iter().zip(&self.dates).map(cell).collect()
     }

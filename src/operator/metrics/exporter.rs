@@ -1,7 +1,7 @@
 //! What is told of all logs, as text that Prometheus reads.
 
 use crate::cli::tell;
-use crate::operator::view::{Reader, State, View, Watched};
+use crate::operator::view::{ReaderView, State, View, Watched};
 use crate::operator::which::{Logs, explain};
 use std::collections::BTreeMap;
 
@@ -91,7 +91,7 @@ const OF_LOG: [Metric<View>; 10] = [
 
 const WRITER: [State; 5] = [State::Alive, State::Stopped, State::Closed, State::Dead, State::Never];
 
-const OF_READER: [Metric<Reader>; 12] = [
+const OF_READER: [Metric<ReaderView>; 12] = [
     ("reader_up", "Whether a living process is this reader.", |r| {
         Some(f64::from(r.state != State::Gone))
     }),
@@ -146,13 +146,14 @@ fn text(usable: BTreeMap<String, f64>, views: &[(String, View)]) -> String {
     let writers = views.iter().flat_map(|(log, view)| states(log, &WRITER, view.writer.state));
     family(&mut text, "writer_state", "1 for the state that the writer is in.", writers);
 
-    let readers: Vec<(String, &Reader)> = views
+    let readers: Vec<(String, &ReaderView)> = views
         .iter()
         .flat_map(|(log, view)| view.readers.iter().map(move |reader| (log, reader)))
         .map(|(log, reader)| (format!("{log},{}", label("reader", &reader.id.to_string())), reader))
         .collect();
     for (name, help, value) in OF_READER {
-        let sample = |(labels, reader): &(String, &Reader)| Some((labels.clone(), value(reader)?));
+        let sample =
+            |(labels, reader): &(String, &ReaderView)| Some((labels.clone(), value(reader)?));
         family(&mut text, name, help, readers.iter().filter_map(sample));
     }
     let readers = readers.iter().flat_map(|(labels, reader)| states(labels, &READER, reader.state));

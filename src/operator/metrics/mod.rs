@@ -5,14 +5,14 @@ mod exporter;
 #[cfg(feature = "serve")]
 mod serve;
 
-use crate::cli::{Exit, Failed, Stop, interval, tell};
+use crate::cli::{Exit, Failed, Stop, interval, put_whole, remove_if_there, tell};
 use crate::operator::screen::print;
 use crate::operator::view::exit_on_fault;
 use crate::operator::which::Logs;
 use exporter::Exporter;
-use std::fs::{self, OpenOptions, Permissions};
+use std::fs::{self, Permissions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -88,18 +88,8 @@ fn replace(path: &Path, text: &str) -> Result<(), Failed> {
     // In the same directory, and without the ending that the node exporter looks for.
     let mut beside = path.as_os_str().to_owned();
     beside.push(".tmp");
-    let write = || {
-        match fs::remove_file(&beside) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-            _ => {} // left by one that was killed, or not there
-        }
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o644).open(&beside)?;
-        file.set_permissions(Permissions::from_mode(0o644))?; // whatever the umask
-        file.write_all(text.as_bytes())?;
-        fs::rename(&beside, path)
-    };
-    write().map_err(|e| {
-        let _ = fs::remove_file(&beside);
-        failed(e)
-    })
+    let beside = Path::new(&beside);
+    remove_if_there(beside).map_err(failed)?; // left by one that was killed
+    let everybody = Some(Permissions::from_mode(0o644)); // the node exporter is another user
+    put_whole(path, beside, everybody, |mut file| file.write_all(text.as_bytes())).map_err(failed)
 }

@@ -44,13 +44,13 @@ pub fn run(address: SocketAddr, exporter: Exporter, stop: &Stop) -> anyhow::Resu
             ));
         }
         tell(format_args!("ringlog: serving http://{bound}/metrics"));
-        let page = Arc::new(Page { exporter: Mutex::new((exporter, None)) });
-        accept(&listener, &page, stop).await;
+        let served = Arc::new(Served { exporter: Mutex::new((exporter, None)) });
+        accept(&listener, &served, stop).await;
         Ok(())
     })
 }
 
-async fn accept(listener: &TcpListener, page: &Arc<Page>, stop: &Stop) {
+async fn accept(listener: &TcpListener, served: &Arc<Served>, stop: &Stop) {
     let mut open: VecDeque<AbortHandle> = VecDeque::new();
     while !stop.requested() {
         let stream = match timeout(SIGNALS, listener.accept()).await {
@@ -67,9 +67,9 @@ async fn accept(listener: &TcpListener, page: &Arc<Page>, stop: &Stop) {
         {
             oldest.abort();
         }
-        let page = Arc::clone(page);
+        let served = Arc::clone(served);
         let answer = service_fn(move |request| {
-            let response = page.answer(&request);
+            let response = served.answer(&request);
             async { Ok::<_, Infallible>(response) }
         });
         let connection = http1::Builder::new()
@@ -84,12 +84,12 @@ async fn accept(listener: &TcpListener, page: &Arc<Page>, stop: &Stop) {
 }
 
 /// What there is to see.
-struct Page {
+struct Served {
     /// And the last look.
     exporter: Mutex<(Exporter, Option<(Instant, Bytes)>)>,
 }
 
-impl Page {
+impl Served {
     fn answer(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
         let is_get = matches!(*request.method(), Method::GET | Method::HEAD);
         let (status, kind, body) = match request.uri().path() {
@@ -119,8 +119,8 @@ impl Page {
 
     /// The text as it is now, or was just now.
     fn metrics(&self) -> anyhow::Result<Bytes> {
-        let mut page = self.exporter.lock().unwrap_or_else(PoisonError::into_inner);
-        let (exporter, last) = &mut *page;
+        let mut served = self.exporter.lock().unwrap_or_else(PoisonError::into_inner);
+        let (exporter, last) = &mut *served;
         match last {
             Some((when, text)) if when.elapsed() < FRESH => Ok(text.clone()),
             _ => {

@@ -2,7 +2,7 @@
 //! also well-formed XML.
 
 use super::html::escape;
-use super::plot::{Axis, Lane, Line, Mark, lanes, plot};
+use super::plot::{Axis, Guide, Lane, Line, lanes, plot};
 use super::recording::{Recording, Series, Track};
 use super::scene::{Ending, Scene};
 use super::times::Times;
@@ -90,7 +90,7 @@ fn percent(ratio: f64) -> String {
     format!("{:.0} %", 100.0 * ratio)
 }
 
-/// The class of what is left of the capacity: as `Reader::look`.
+/// The class of what is left of the capacity: as `ReaderView::look`.
 fn headroom_class(ratio: f64) -> &'static str {
     match ratio {
         ratio if ratio < 0.1 => "bad",
@@ -202,9 +202,9 @@ fn plots(scene: &Scene, recording: &Recording, times: &Times) -> String {
         let most = greatest(|track| &track.lag).max(1.1 * capacity);
         let typical = readers().filter_map(|track| track.lag.typical());
         let axis = Axis::counts("entries", most, typical.fold(most, f64::min));
-        let marks = [
-            Mark::Band { class: "losing", from: capacity, to: f64::INFINITY },
-            Mark::Rule {
+        let guides = [
+            Guide::Band { class: "losing", from: capacity, to: f64::INFINITY },
+            Guide::Rule {
                 value: capacity,
                 text: format!("capacity {}: above it entries are lost", grouped(view.capacity)),
             },
@@ -214,7 +214,7 @@ fn plots(scene: &Scene, recording: &Recording, times: &Times) -> String {
             self::line(track, &track.lag, format!("reader {}: lag at most {most}", track.id))
         };
         let lines: Vec<Line> = readers().map(line).collect();
-        let svg = plot("Lag of each reader over time", times, &axis, &marks, &lines);
+        let svg = plot("Lag of each reader over time", times, &axis, &guides, &lines);
         let mut caption = "Entries that a reader has not committed yet.".to_owned();
         if recording.rate.looks() > 1 {
             let looks = grouped(recording.rate.looks());
@@ -222,9 +222,9 @@ fn plots(scene: &Scene, recording: &Recording, times: &Times) -> String {
         }
         html += &figure("Lag", &caption, &svg);
 
-        let marks = [
-            Mark::Band { class: "losing", from: 0.0, to: 0.1 },
-            Mark::Band { class: "close", from: 0.1, to: 0.5 },
+        let guides = [
+            Guide::Band { class: "losing", from: 0.0, to: 0.1 },
+            Guide::Band { class: "close", from: 0.1, to: 0.5 },
         ];
         let line = |track: &Track| {
             let least = at(track.headroom.least(), |ratio| percent(words::at_least(ratio)));
@@ -232,7 +232,7 @@ fn plots(scene: &Scene, recording: &Recording, times: &Times) -> String {
         };
         let lines: Vec<Line> = readers().map(line).collect();
         let axis = Axis::ratio("of the capacity");
-        let svg = plot("Headroom of each reader over time", times, &axis, &marks, &lines);
+        let svg = plot("Headroom of each reader over time", times, &axis, &guides, &lines);
         let caption = "What the writer can still append before a reader loses an entry; at 0 % \
                        entries are being lost.";
         html += &figure("Headroom", caption, &svg);

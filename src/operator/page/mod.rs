@@ -9,7 +9,7 @@ mod scene;
 mod times;
 mod words;
 
-use crate::cli::{Exit, Failed, Stop, interval, say_if_cut_short};
+use crate::cli::{Exit, Failed, Stop, interval, put_whole, say_if_cut_short};
 use crate::operator::screen::{bytes, print, seconds};
 use crate::operator::view::{View, Watched};
 use crate::operator::which::{OneLog, explain};
@@ -53,7 +53,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let name = args.log.name();
     say_if_cut_short("ringlog", &name)?;
     let log = args.log.open()?;
-    let mut output = Output::open(&args.output)?;
+    let mut target = Target::open(&args.output)?;
     let mut watched = Watched::new(name, args.log.owner.options()?);
     let first = watched.look().map_err(explain)?;
     let (recording, ending) = watch(&args, &stop, &mut watched, first);
@@ -71,7 +71,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         ending,
     };
     let page = document::page(&scene, &recording);
-    output.write(&page)?;
+    target.write(&page)?;
     if io::stderr().is_terminal() && args.output.as_os_str() != "-" {
         let size = bytes(page.len() as u64);
         eprintln!("{}: {size}; {}", args.output.display(), words::headline(&recording).1);
@@ -153,7 +153,7 @@ impl Drop for Progress {
 }
 
 /// Where the page goes.
-enum Output {
+enum Target {
     Stdout,
     /// What is no file: a pipe, a device.
     Open(PathBuf, File),
@@ -161,12 +161,12 @@ enum Output {
     File(PathBuf),
 }
 
-impl Output {
+impl Target {
     /// Finds out now whether the page can be written later.
-    fn open(path: &Path) -> Result<Output, Failed> {
+    fn open(path: &Path) -> Result<Target, Failed> {
         let cannot = |why: io::Error| failed(path, &why);
         if path.as_os_str() == "-" {
-            return Ok(Output::Stdout);
+            return Ok(Target::Stdout);
         }
         let file = match fs::metadata(path) {
             // Where a link leads to.
@@ -182,33 +182,28 @@ impl Output {
             }
             Ok(_) => {
                 let file = File::options().write(true).open(path).map_err(cannot)?;
-                return Ok(Output::Open(path.to_owned(), file));
+                return Ok(Target::Open(path.to_owned(), file));
             }
             Err(_) => path.to_owned(),
         };
         let trial = beside(&file);
         File::create_new(&trial).and_then(|_| fs::remove_file(&trial)).map_err(cannot)?;
-        Ok(Output::File(file))
+        Ok(Target::File(file))
     }
 
     fn write(&mut self, page: &str) -> anyhow::Result<()> {
         match self {
-            Output::Stdout => print(page).map_err(|why| match why.kind() {
+            Target::Stdout => print(page).map_err(|why| match why.kind() {
                 io::ErrorKind::BrokenPipe => why.into(),
                 _ => failed(Path::new("stdout"), &why).into(),
             }),
-            Output::Open(path, file) => {
+            Target::Open(path, file) => {
                 Ok(file.write_all(page.as_bytes()).map_err(|why| failed(path, &why))?)
             }
-            Output::File(path) => {
-                let new = beside(path);
-                let mut file = File::create_new(&new).map_err(|why| failed(path, &why))?;
-                let written =
-                    file.write_all(page.as_bytes()).and_then(|()| fs::rename(&new, &*path));
-                Ok(written.map_err(|why| {
-                    let _ = fs::remove_file(&new);
-                    failed(path, &why)
-                })?)
+            Target::File(path) => {
+                let fill = |mut file: &File| file.write_all(page.as_bytes());
+                let put = put_whole(path, &beside(path), None, fill);
+                Ok(put.map_err(|why| failed(path, &why))?)
             }
         }
     }

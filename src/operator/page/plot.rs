@@ -85,7 +85,7 @@ pub struct Line {
 }
 
 /// What is not a line.
-pub enum Mark {
+pub enum Guide {
     /// From one value to another.
     Band { class: &'static str, from: f64, to: f64 },
     /// At a value.
@@ -93,11 +93,11 @@ pub enum Mark {
 }
 
 /// A plot over time. `name` is for those who hear it.
-pub fn plot(name: &str, times: &Times, axis: &Axis, marks: &[Mark], lines: &[Line]) -> String {
+pub fn plot(name: &str, times: &Times, axis: &Axis, guides: &[Guide], lines: &[Line]) -> String {
     let (right, bottom) = (WIDTH - RIGHT, TOP + HEIGHT);
     let mut svg = begin(name, bottom + BOTTOM);
-    for mark in marks {
-        if let Mark::Band { class, from, to } = mark {
+    for guide in guides {
+        if let Guide::Band { class, from, to } = guide {
             let (top, bottom) = (axis.y(*to), axis.y(*from));
             let (x, y, width, height) = (n(LEFT), n(top), n(right - LEFT), n(bottom - top));
             svg += &format!(
@@ -121,8 +121,8 @@ pub fn plot(name: &str, times: &Times, axis: &Axis, marks: &[Mark], lines: &[Lin
             escape(&line.title)
         );
     }
-    for mark in marks {
-        if let Mark::Rule { value, text: label } = mark {
+    for guide in guides {
+        if let Guide::Rule { value, text: label } = guide {
             let y = axis.y(*value);
             svg += &segment("rule", (LEFT, y), (right, y));
             svg += &text("rule", LEFT + 6.0, y - 5.0, "start", label);

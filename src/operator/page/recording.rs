@@ -2,7 +2,7 @@
 //! 2,000 points, lists of a few hundred spans. Long, for its tests are
 //! a fifth of it.
 
-use crate::operator::view::{Reader, State, View};
+use crate::operator::view::{ReaderView, State, View};
 use std::collections::VecDeque;
 
 /// Of a series; a bucket has its least and its greatest value.
@@ -46,7 +46,7 @@ pub struct Track {
     /// How often another process took its place.
     pub restarts: u64,
     pub first_rows: u64,
-    pub last: Reader,
+    pub last: ReaderView,
 }
 
 /// What rates are made of.
@@ -123,21 +123,21 @@ impl Recording {
 }
 
 /// Whoever has never committed has no place in the log yet.
-fn has_place(reader: &Reader) -> bool {
+fn has_place(reader: &ReaderView) -> bool {
     reader.commit_ns > 0
 }
 
-fn rows(reader: &Reader) -> u64 {
+fn rows(reader: &ReaderView) -> u64 {
     reader.position.saturating_sub(reader.lost)
 }
 
 /// What a reader has not had and never will.
-fn lost(reader: &Reader) -> u64 {
+fn lost(reader: &ReaderView) -> u64 {
     reader.lost.saturating_add(reader.overwritten)
 }
 
 impl Track {
-    fn new(reader: &Reader, t: f64) -> Track {
+    fn new(reader: &ReaderView, t: f64) -> Track {
         Track {
             id: reader.id,
             since: t,
@@ -155,7 +155,7 @@ impl Track {
         }
     }
 
-    fn add(&mut self, look: u64, t: f64, reader: &Reader, rate: Option<f64>, apart: f64) {
+    fn add(&mut self, look: u64, t: f64, reader: &ReaderView, rate: Option<f64>, apart: f64) {
         if has_place(reader) && !has_place(&self.last) {
             (self.since, self.first_rows, self.lost_before) = (t, rows(reader), lost(reader));
         }

@@ -275,7 +275,7 @@ fn and(parts: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::operator::view::{Reader, View, Writer};
+    use crate::operator::view::{ReaderView, View, WriterView};
     use std::time::Duration;
 
     const SECOND: u64 = 1_000_000_000;
@@ -283,8 +283,8 @@ mod tests {
     const BEGAN: u64 = 1_795_253_400 * SECOND;
     const CAPACITY: u64 = 1000;
 
-    fn reader(id: usize, state: State, position: u64, lost: u64) -> Reader {
-        Reader {
+    fn reader(id: usize, state: State, position: u64, lost: u64) -> ReaderView {
+        ReaderView {
             id,
             state,
             pid: 7,
@@ -308,8 +308,8 @@ mod tests {
     }
 
     /// A log that gets 100 entries a second, seen at these seconds.
-    fn seen(looks: &[(u64, Vec<Reader>)]) -> (Recording, Times) {
-        let view = |(t, readers): &(u64, Vec<Reader>)| {
+    fn seen(looks: &[(u64, Vec<ReaderView>)]) -> (Recording, Times) {
+        let view = |(t, readers): &(u64, Vec<ReaderView>)| {
             let end = 100 * t;
             let oldest = end.saturating_sub(CAPACITY);
             let mut readers = readers.clone();
@@ -335,7 +335,7 @@ mod tests {
                 rate: None,
                 silent: None,
                 lasts: None,
-                writer: Writer {
+                writer: WriterView {
                     state: State::Alive,
                     epoch: 1,
                     pid: 1,
@@ -437,7 +437,7 @@ mod tests {
 
     #[test]
     fn the_headline_names_the_worst_first_and_who_is_away() {
-        let looks = |readers: [Vec<Reader>; 2]| {
+        let looks = |readers: [Vec<ReaderView>; 2]| {
             let [first, last] = readers;
             headline(&seen(&[(0, first), (20, last)]).0).1
         };
@@ -458,7 +458,7 @@ mod tests {
 
     #[test]
     fn a_reader_that_has_not_committed_yet_has_lost_nothing() {
-        let fresh = || Reader { commit_ns: 0, ..reader(1, Alive, 0, 0) };
+        let fresh = || ReaderView { commit_ns: 0, ..reader(1, Alive, 0, 0) };
         let began = reader(1, Alive, 3000, 0);
         let (recording, times) = seen(&[(30, vec![fresh()]), (31, vec![began])]);
         let track = &recording.readers[0];

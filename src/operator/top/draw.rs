@@ -2,10 +2,10 @@
 //! columns go, the least important first, when there is no room for them, and the pictures take
 //! what room is left.
 
-use super::state::{Seen, Sort, Top, Trend};
-use crate::cli::grouped;
+use super::state::{Known, Sort, Top, Trend};
+use crate::cli::{grouped, several};
 use crate::operator::screen::{Look, moment, seconds};
-use crate::operator::view::{Reader, State, View};
+use crate::operator::view::{ReaderView, State, View};
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::style::{Color, Modifier, Style};
@@ -21,18 +21,18 @@ pub fn draw(top: &mut Top, frame: &mut Frame) {
     let help = if top.help { help(&inks, area.height) } else { Vec::new() };
     // The title, the heads, the help and the keys.
     let page = usize::from(area.height).saturating_sub(3 + help.len());
-    let (heads, rows) = tables(top, &inks, area.width);
+    let (heads, strips) = tables(top, &inks, area.width);
     top.page = page;
-    top.scroll = top.scroll.min(rows.len().saturating_sub(page));
-    let shown = top.scroll..rows.len().min(top.scroll + page);
+    top.scroll = top.scroll.min(strips.len().saturating_sub(page));
+    let shown = top.scroll..strips.len().min(top.scroll + page);
 
     let mut lines = vec![title(top, &inks, area.width), heads];
-    lines.extend(rows.get(shown.clone()).unwrap_or_default().iter().cloned());
+    lines.extend(strips.get(shown.clone()).unwrap_or_default().iter().cloned());
     lines.resize(2 + page, Vec::new());
     lines.extend(help);
-    lines.push(keys(top, &inks, area.width, shown, rows.len()));
+    lines.push(keys(top, &inks, area.width, shown, strips.len()));
     for (y, line) in (area.y..area.bottom()).zip(lines) {
-        for Cell { x, width, text } in line {
+        for Piece { x, width, text } in line {
             let there = Rect { x: area.x + x, y, width, height: 1 };
             frame.render_widget(text, there.intersection(area));
         }
@@ -41,18 +41,18 @@ pub fn draw(top: &mut Top, frame: &mut Frame) {
 
 /// A text in its place in a line.
 #[derive(Clone)]
-struct Cell {
+struct Piece {
     x: u16,
     width: u16,
     text: Line<'static>,
 }
 
 /// A line of the screen.
-type Row = Vec<Cell>;
+type Strip = Vec<Piece>;
 
 /// One text in a line.
-fn only(text: impl Into<Line<'static>>) -> Row {
-    vec![Cell { x: 1, width: u16::MAX - 1, text: text.into() }]
+fn only(text: impl Into<Line<'static>>) -> Strip {
+    vec![Piece { x: 1, width: u16::MAX - 1, text: text.into() }]
 }
 
 /// How something looks here.
@@ -79,10 +79,11 @@ impl Inks {
 }
 
 /// What is over all, and when that was.
-fn title(top: &Top, inks: &Inks, width: u16) -> Row {
-    let readers: usize = top.logs.iter().flat_map(|seen| &seen.now).map(|v| v.readers.len()).sum();
-    let counts = format!("{}, {}", counted(top.logs.len(), "log"), counted(readers, "reader"));
-    let now = top.logs.iter().flat_map(|seen| &seen.now).map(|view| view.now_ns).max();
+fn title(top: &Top, inks: &Inks, width: u16) -> Strip {
+    let readers: usize =
+        top.logs.iter().flat_map(|known| &known.now).map(|v| v.readers.len()).sum();
+    let counts = format!("{}, {}", several(top.logs.len(), "log"), several(readers, "reader"));
+    let now = top.logs.iter().flat_map(|known| &known.now).map(|view| view.now_ns).max();
     let mut when =
         Line::from(Span::styled(now.map_or_else(String::new, moment), inks.of(Look::Dim)));
     if top.paused {
@@ -94,23 +95,18 @@ fn title(top: &Top, inks: &Inks, width: u16) -> Row {
     ends(left, when, width)
 }
 
-/// `1 log`, `2 logs`.
-fn counted(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
-}
-
 /// A text at the left, and one at the right if there is room for both.
-fn ends(left: Line<'static>, right: Line<'static>, width: u16) -> Row {
+fn ends(left: Line<'static>, right: Line<'static>, width: u16) -> Strip {
     let (used, wanted) = (1 + left.width() as u16 + GAP, right.width() as u16 + 1);
-    let mut row = only(left);
+    let mut strip = only(left);
     if used + wanted <= width {
-        row.push(Cell { x: width - wanted, width: wanted - 1, text: right });
+        strip.push(Piece { x: width - wanted, width: wanted - 1, text: right });
     }
-    row
+    strip
 }
 
 /// What the keys do, those that one must know first; and what of all lines this is.
-fn keys(top: &Top, inks: &Inks, width: u16, shown: std::ops::Range<usize>, count: usize) -> Row {
+fn keys(top: &Top, inks: &Inks, width: u16, shown: std::ops::Range<usize>, count: usize) -> Strip {
     let pause = if top.paused { "go on" } else { "pause" };
     let every = humantime::format_duration(top.every);
     let keys = format!("? help  q quit  p {pause}  s sort: {}  +/- every {every}", top.sort.name());
@@ -123,7 +119,7 @@ fn keys(top: &Top, inks: &Inks, width: u16, shown: std::ops::Range<usize>, count
 }
 
 /// What the columns mean; the logs keep half of the screen.
-fn help(inks: &Inks, height: u16) -> Vec<Row> {
+fn help(inks: &Inks, height: u16) -> Vec<Strip> {
     let lines = [
         "lag       entries the reader has not committed, and the age of the oldest",
         "headroom  entries until it loses one, in % of the ring: ! below 50, !! below 10",
@@ -138,9 +134,9 @@ fn help(inks: &Inks, height: u16) -> Vec<Row> {
 }
 
 /// The heads of the readers' columns, and the lines under them: each log, and its readers.
-fn tables(top: &Top, inks: &Inks, width: u16) -> (Row, Vec<Row>) {
+fn tables(top: &Top, inks: &Inks, width: u16) -> (Strip, Vec<Strip>) {
     let (mut logs, mut readers) = (Vec::new(), Vec::new());
-    for Seen { now, rates, lags, .. } in &top.logs {
+    for Known { now, rates, lags, .. } in &top.logs {
         let Ok(view) = now else { continue };
         logs.push(OfLog { view, rates });
         for reader in top.sort.sorted(&view.readers) {
@@ -148,39 +144,39 @@ fn tables(top: &Top, inks: &Inks, width: u16) -> (Row, Vec<Row>) {
         }
     }
     let (of_log, of_reader) = (of_log(), of_reader());
-    let log_table = Table::new(&of_log, &logs, width);
-    let reader_table = Table::new(&of_reader, &readers, width);
+    let log_table = Fitted::new(&of_log, &logs, width);
+    let reader_table = Fitted::new(&of_reader, &readers, width);
 
-    let heads = if readers.is_empty() { Row::new() } else { reader_table.heads(top.sort, inks) };
+    let heads = if readers.is_empty() { Strip::new() } else { reader_table.heads(top.sort, inks) };
 
-    let mut rows = Vec::new();
+    let mut strips = Vec::new();
     let (mut logs, mut readers) = (logs.iter(), readers.iter());
-    for seen in &top.logs {
-        if !rows.is_empty() {
-            rows.push(Vec::new());
+    for known in &top.logs {
+        if !strips.is_empty() {
+            strips.push(Vec::new());
         }
-        match &seen.now {
+        match &known.now {
             Err(why) => {
-                rows.push(only(inks.text(&seen.name, Look::Bold)));
+                strips.push(only(inks.text(&known.name, Look::Bold)));
                 let lines = wrapped(why, width.saturating_sub(2));
-                rows.extend(lines.into_iter().map(|line| only(inks.text(line, Look::Red))));
+                strips.extend(lines.into_iter().map(|line| only(inks.text(line, Look::Red))));
             }
             Ok(view) => {
-                rows.extend(logs.next().map(|log| log_table.row(log, inks)));
+                strips.extend(logs.next().map(|log| log_table.strip(log, inks)));
                 let its = readers.by_ref().take(view.readers.len());
-                rows.extend(its.map(|reader| reader_table.row(reader, inks)));
+                strips.extend(its.map(|reader| reader_table.strip(reader, inks)));
                 if view.readers.is_empty() {
-                    rows.push(only(inks.text("no readers yet", Look::Dim)));
+                    strips.push(only(inks.text("no readers yet", Look::Dim)));
                 }
             }
         }
     }
-    if rows.is_empty() {
+    if strips.is_empty() {
         let why = "No logs in shared memory. One that a writer makes will be here at once; a log in \
                    a file has to be named: ringlog top ./FILE";
-        rows = wrapped(why, width.saturating_sub(2)).into_iter().map(only).collect();
+        strips = wrapped(why, width.saturating_sub(2)).into_iter().map(only).collect();
     }
-    (heads, rows)
+    (heads, strips)
 }
 
 /// In lines of such a width.
@@ -198,9 +194,9 @@ fn wrapped(text: &str, width: u16) -> Vec<String> {
     lines
 }
 
-/// A column of a table of `T`s.
-struct Column<T> {
-    head: &'static str,
+/// The name over a column, and what of each `T` stands under it.
+struct Head<T> {
+    name: &'static str,
     /// Those of a low rank are there when there is room for no more.
     rank: u8,
     /// At least so wide, even if nothing in it is: numbers that grow should not push the rest.
@@ -210,7 +206,7 @@ struct Column<T> {
     what: What<T>,
 }
 
-/// What is in a column.
+/// What stands in a column.
 enum What<T> {
     Words(fn(&T) -> (String, Look)),
     /// Stands at the right.
@@ -220,9 +216,9 @@ enum What<T> {
 }
 use What::{Number, Picture, Words};
 
-impl<T> Column<T> {
-    const fn new(rank: u8, head: &'static str, least: u16, most: u16, what: What<T>) -> Self {
-        Column { head, rank, least, most, what }
+impl<T> Head<T> {
+    const fn new(rank: u8, name: &'static str, least: u16, most: u16, what: What<T>) -> Self {
+        Head { name, rank, least, most, what }
     }
 
     /// How wide it is, if there is room.
@@ -232,7 +228,7 @@ impl<T> Column<T> {
         u16::try_from(widest).unwrap_or(u16::MAX).clamp(self.least, self.most)
     }
 
-    fn cell(&self, one: &T, inks: &Inks, width: u16) -> Line<'static> {
+    fn piece(&self, one: &T, inks: &Inks, width: u16) -> Line<'static> {
         match self.what {
             Picture(draw) => draw(one, inks, width),
             Words(text) => {
@@ -257,25 +253,25 @@ fn cut(text: String, width: u16) -> String {
     }
 }
 
-/// The columns that there is room for.
-struct Table<'a, T>(Vec<Placed<'a, T>>);
+/// The heads that there is room for.
+struct Fitted<'a, T>(Vec<Placed<'a, T>>);
 
 struct Placed<'a, T> {
-    column: &'a Column<T>,
+    head: &'a Head<T>,
     x: u16,
     width: u16,
 }
 
-impl<'a, T> Table<'a, T> {
+impl<'a, T> Fitted<'a, T> {
     /// For all of these, in a line of such a width.
-    fn new(columns: &'a [Column<T>], all: &[T], width: u16) -> Table<'a, T> {
-        let mut ranks: Vec<usize> = (0..columns.len()).collect();
-        ranks.sort_by_key(|&i| columns[i].rank);
-        let mut widths = vec![0; columns.len()];
+    fn new(heads: &'a [Head<T>], all: &[T], width: u16) -> Fitted<'a, T> {
+        let mut ranks: Vec<usize> = (0..heads.len()).collect();
+        ranks.sort_by_key(|&i| heads[i].rank);
+        let mut widths = vec![0; heads.len()];
         // A blank at each end; and there is no gap before the first column.
         let mut room = width.saturating_sub(2) + GAP;
         for i in ranks {
-            let wanted = columns[i].wanted(all);
+            let wanted = heads[i].wanted(all);
             if room < GAP + wanted {
                 break;
             }
@@ -285,8 +281,8 @@ impl<'a, T> Table<'a, T> {
         let mut grew = true;
         while grew {
             grew = false;
-            for (column, width) in columns.iter().zip(&mut widths) {
-                let grows = matches!(column.what, Picture(_)) && (1..column.most).contains(width);
+            for (head, width) in heads.iter().zip(&mut widths) {
+                let grows = matches!(head.what, Picture(_)) && (1..head.most).contains(width);
                 if grows && room > 0 {
                     (*width, room, grew) = (*width + 1, room - 1, true);
                 }
@@ -294,33 +290,33 @@ impl<'a, T> Table<'a, T> {
         }
         let mut x = 1;
         let mut placed = Vec::new();
-        for (column, width) in columns.iter().zip(widths).filter(|(_, width)| *width > 0) {
-            placed.push(Placed { column, x, width });
+        for (head, width) in heads.iter().zip(widths).filter(|(_, width)| *width > 0) {
+            placed.push(Placed { head, x, width });
             x += width + GAP;
         }
-        Table(placed)
+        Fitted(placed)
     }
 
     /// The heads of the columns; the one by which the lines are sorted stands out.
-    fn heads(&self, sort: Sort, inks: &Inks) -> Row {
-        let head = |Placed { column, x, width }: &Placed<'a, T>| {
-            let sorted = column.head == sort.name();
+    fn heads(&self, sort: Sort, inks: &Inks) -> Strip {
+        let piece = |Placed { head, x, width }: &Placed<'a, T>| {
+            let sorted = head.name == sort.name();
             let look = if sorted { inks.of(Look::Bold).underlined() } else { inks.of(Look::Dim) };
-            let text = Line::from(Span::styled(column.head, look));
-            let right = matches!(column.what, Number(_));
+            let text = Line::from(Span::styled(head.name, look));
+            let right = matches!(head.what, Number(_));
             let text = if right { text.right_aligned() } else { text };
-            Cell { x: *x, width: *width, text }
+            Piece { x: *x, width: *width, text }
         };
-        self.0.iter().map(head).collect()
+        self.0.iter().map(piece).collect()
     }
 
-    fn row(&self, one: &T, inks: &Inks) -> Row {
-        let cell = |Placed { column, x, width }: &Placed<'a, T>| Cell {
+    fn strip(&self, one: &T, inks: &Inks) -> Strip {
+        let piece = |Placed { head, x, width }: &Placed<'a, T>| Piece {
             x: *x,
             width: *width,
-            text: column.cell(one, inks, *width),
+            text: head.piece(one, inks, *width),
         };
-        self.0.iter().map(cell).collect()
+        self.0.iter().map(piece).collect()
     }
 }
 
@@ -332,68 +328,68 @@ struct OfLog<'a> {
 
 /// A reader, and what it was.
 struct OfReader<'a> {
-    reader: &'a Reader,
+    reader: &'a ReaderView,
     lags: &'a Trend,
     capacity: u64,
 }
 
 #[rustfmt::skip] // a table
-fn of_log<'a>() -> [Column<OfLog<'a>>; 8] { [
-    Column::new(0, "", 4, 30, Words(|log| (log.view.log.clone(), Look::Bold))),
-    Column::new(1, "", 12, 14, Words(|log| {
+fn of_log<'a>() -> [Head<OfLog<'a>>; 8] { [
+    Head::new(0, "", 4, 30, Words(|log| (log.view.log.clone(), Look::Bold))),
+    Head::new(1, "", 12, 14, Words(|log| {
         let state = log.view.writer.state;
         (format!("writer {}", state.name()), state.look())
     })),
-    Column::new(6, "", 8, 28, Words(|log| {
+    Head::new(6, "", 8, 28, Words(|log| {
         let process = log.view.writer.process.as_deref().unwrap_or("process");
         (format!("{process} {}", log.view.writer.pid), Look::Dim)
     })),
-    Column::new(2, "", 9, 14, Number(|log| {
+    Head::new(2, "", 9, 14, Number(|log| {
         (log.view.rate.map_or_else(dash, |rate| format!("{}/s", count(rate as u64))), Look::Plain)
     })),
-    Column::new(3, "", 13, 15, Words(|log| {
+    Head::new(3, "", 13, 15, Words(|log| {
         (log.view.silent.map_or_else(String::new, |s| format!("newest {}", brief(s))), Look::Plain)
     })),
-    Column::new(4, "", 12, 14, Words(|log| {
+    Head::new(4, "", 12, 14, Words(|log| {
         (log.view.lasts.map_or_else(String::new, |s| format!("lasts {}", brief(s))), Look::Plain)
     })),
-    Column::new(7, "", 8, 28, Words(|log| {
+    Head::new(7, "", 8, 28, Words(|log| {
         let View { capacity, record_bytes, .. } = log.view;
         (format!("{} x {record_bytes} B", count(*capacity)), Look::Dim)
     })),
-    Column::new(5, "", 6, 40, Picture(|log, inks, width| {
+    Head::new(5, "", 6, 40, Picture(|log, inks, width| {
         let highest = log.rates.iter().copied().max().unwrap_or(0);
         inks.text(sparkline(log.rates, width, highest), Look::Plain)
     })),
 ] }
 
 #[rustfmt::skip] // a table
-fn of_reader<'a>() -> [Column<OfReader<'a>>; 13] { [
-    Column::new(0, "id", 2, 2, Words(|it| (it.reader.id.to_string(), Look::Bold))),
-    Column::new(1, "state", 7, 7, Words(|it| {
+fn of_reader<'a>() -> [Head<OfReader<'a>>; 13] { [
+    Head::new(0, "id", 2, 2, Words(|it| (it.reader.id.to_string(), Look::Bold))),
+    Head::new(1, "state", 7, 7, Words(|it| {
         (it.reader.state.name().to_owned(), it.reader.state.look())
     })),
-    Column::new(6, "process", 8, 15, Words(|it| match (&it.reader.process, it.reader.state) {
+    Head::new(6, "process", 8, 15, Words(|it| match (&it.reader.process, it.reader.state) {
         (_, State::Gone) => (dash(), Look::Dim),
         (Some(name), _) => (name.clone(), Look::Plain),
         (None, _) => (it.reader.pid.to_string(), Look::Plain),
     })),
-    Column::new(10, "pid", 7, 10, Number(|it| (it.reader.pid.to_string(), Look::Dim))),
-    Column::new(2, "lag", 7, 11, Number(|it| (count(it.reader.lag), Look::Plain))),
-    Column::new(5, "age", 6, 7, Number(|it| match it.reader.lag {
+    Head::new(10, "pid", 7, 10, Number(|it| (it.reader.pid.to_string(), Look::Dim))),
+    Head::new(2, "lag", 7, 11, Number(|it| (count(it.reader.lag), Look::Plain))),
+    Head::new(5, "age", 6, 7, Number(|it| match it.reader.lag {
         0 => (dash(), Look::Dim),
         _ => (it.reader.lag_seconds.map_or_else(dash, brief), Look::Plain),
     })),
-    Column::new(8, "trend", 5, 30, Picture(|it, inks, width| {
+    Head::new(8, "trend", 5, 30, Picture(|it, inks, width| {
         // What is nothing to the ring is flat, however it changes.
         let highest = it.lags.iter().copied().max().unwrap_or(0).max(it.capacity / 100);
         inks.text(sparkline(it.lags, width, highest), Look::Plain)
     })),
-    Column::new(3, "headroom", 12, 27, Picture(headroom)),
-    Column::new(9, "lasts", 6, 7, Number(|it| {
+    Head::new(3, "headroom", 12, 27, Picture(headroom)),
+    Head::new(9, "lasts", 6, 7, Number(|it| {
         (it.reader.headroom_seconds.map_or_else(dash, brief), it.reader.look())
     })),
-    Column::new(4, "lost", 6, 25, Number(|it| {
+    Head::new(4, "lost", 6, 25, Number(|it| {
         let (lost, more) = (count(it.reader.lost), count(it.reader.overwritten));
         let text = match (it.reader.lost, it.reader.overwritten) {
             (_, 0) => lost,
@@ -402,11 +398,11 @@ fn of_reader<'a>() -> [Column<OfReader<'a>>; 13] { [
         };
         (text, it.reader.lost_look())
     })),
-    Column::new(7, "rows/s", 7, 11, Number(|it| {
+    Head::new(7, "rows/s", 7, 11, Number(|it| {
         (it.reader.rate.map_or_else(dash, |rate| count(rate as u64)), Look::Plain)
     })),
-    Column::new(11, "position", 11, 26, Number(|it| (grouped(it.reader.position), Look::Plain))),
-    Column::new(12, "output", 8, 50, Words(|it| {
+    Head::new(11, "position", 11, 26, Number(|it| (grouped(it.reader.position), Look::Plain))),
+    Head::new(12, "output", 8, 50, Words(|it| {
         let path = it.reader.output.as_ref();
         (path.map_or_else(dash, |path| path.display().to_string()), Look::Plain)
     })),

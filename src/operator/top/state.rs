@@ -1,7 +1,7 @@
 //! What `top` shows, and what the keys do to it.
 
 use super::keys::Key;
-use crate::operator::view::{Reader, View};
+use crate::operator::view::{ReaderView, View};
 use crate::operator::which::explain;
 use ringlog::{Error, Name};
 use std::cmp::Reverse;
@@ -19,7 +19,7 @@ const CTRL_Z: char = '\x1a';
 
 /// All that is to be drawn.
 pub struct Top {
-    pub logs: Vec<Seen>,
+    pub logs: Vec<Known>,
     pub every: Duration,
     pub sort: Sort,
     pub paused: bool,
@@ -31,7 +31,7 @@ pub struct Top {
 }
 
 /// A log, and what it was at the looks before.
-pub struct Seen {
+pub struct Known {
     pub name: String,
     /// As it is now, or why that is not known.
     pub now: Result<View, String>,
@@ -82,12 +82,12 @@ impl Top {
         let mut before = std::mem::take(&mut self.logs);
         for (name, outcome) in looked {
             let name = name.to_string();
-            let past = before.iter().position(|seen| seen.name == name);
+            let past = before.iter().position(|known| known.name == name);
             let past = past.map(|i| before.swap_remove(i));
             let (mut rates, mut lags) = Default::default();
             let now = match outcome {
                 Ok(view) => {
-                    if let Some(Seen { now: Ok(was), rates: r, lags: l, .. }) = past
+                    if let Some(Known { now: Ok(was), rates: r, lags: l, .. }) = past
                         && was.id == view.id
                     {
                         (rates, lags) = (r, l);
@@ -103,7 +103,7 @@ impl Top {
                     Err(why.strip_prefix(&format!("{name}: ")).unwrap_or(&why).to_owned())
                 }
             };
-            self.logs.push(Seen { name, now, rates, lags });
+            self.logs.push(Known { name, now, rates, lags });
         }
     }
 
@@ -170,8 +170,8 @@ impl Sort {
     }
 
     /// The readers, the worst first; those that are as bad by their number.
-    pub fn sorted(self, readers: &[Reader]) -> Vec<&Reader> {
-        let mut readers: Vec<&Reader> = readers.iter().collect();
+    pub fn sorted(self, readers: &[ReaderView]) -> Vec<&ReaderView> {
+        let mut readers: Vec<&ReaderView> = readers.iter().collect();
         match self {
             Sort::Id => readers.sort_by_key(|reader| reader.id),
             Sort::Lag => readers.sort_by_key(|reader| Reverse(reader.lag)),

@@ -4,7 +4,7 @@ use super::draw::draw;
 use super::keys::{Key, keys};
 use super::state::{Next, Sort, Top};
 use super::terminal::{Screen, restore_on_fault};
-use crate::operator::view::{Reader, State, View, Writer};
+use crate::operator::view::{ReaderView, State, View, WriterView};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
@@ -17,9 +17,9 @@ use std::time::Duration;
 const EVERY: Duration = Duration::from_millis(500);
 
 /// A reader of a log of 16,384 slots that is so far behind.
-fn reader(id: usize, lag: u64) -> Reader {
+fn reader(id: usize, lag: u64) -> ReaderView {
     let headroom = 16_384_u64.saturating_sub(lag);
-    Reader {
+    ReaderView {
         id,
         state: State::Alive,
         pid: 4000 + id as u64,
@@ -42,7 +42,7 @@ fn reader(id: usize, lag: u64) -> Reader {
     }
 }
 
-fn log(name: &str, readers: Vec<Reader>) -> View {
+fn log(name: &str, readers: Vec<ReaderView>) -> View {
     View {
         log: name.to_owned(),
         id: "0".to_owned(),
@@ -58,7 +58,7 @@ fn log(name: &str, readers: Vec<Reader>) -> View {
         rate: Some(20_000.0),
         silent: Some(0.00005),
         lasts: Some(16_384.0 / 20_000.0),
-        writer: Writer {
+        writer: WriterView {
             state: State::Alive,
             epoch: 1,
             pid: 3999,
@@ -71,9 +71,11 @@ fn log(name: &str, readers: Vec<Reader>) -> View {
 }
 
 /// Good, half lost, nearly lost, lost.
-fn four() -> Vec<Reader> {
-    let stalled = Reader { state: State::Stalled, rate: Some(0.0), lost: 12, ..reader(2, 15_565) };
-    let gone = Reader { state: State::Gone, process: None, rate: Some(0.0), ..reader(7, 41_000) };
+fn four() -> Vec<ReaderView> {
+    let stalled =
+        ReaderView { state: State::Stalled, rate: Some(0.0), lost: 12, ..reader(2, 15_565) };
+    let gone =
+        ReaderView { state: State::Gone, process: None, rate: Some(0.0), ..reader(7, 41_000) };
     vec![reader(0, 0), reader(1, 9_000), stalled, gone]
 }
 

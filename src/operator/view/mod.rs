@@ -4,12 +4,14 @@
 
 mod process;
 
-pub use process::{exit_on_fault, now_ns};
+pub use process::exit_on_fault;
 
 use crate::operator::screen::Look;
 use crate::operator::which::Logs;
 use process::{Process, find_output};
-use ringlog::{Column, Error, Kind, Log, Name, Options, Polled, Raw, ReaderState, Start};
+use ringlog::{
+    Column, Error, Kind, Log, Name, Options, Polled, Raw, ReaderState, Start, Timestamp,
+};
 use ringlog_rows::is_output_of;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -69,14 +71,14 @@ struct Before {
     /// What its memory is made of: dear to ask, where there are many logs.
     pages: String,
     end: u64,
-    readers: Vec<Place>,
+    readers: Vec<Spot>,
     /// When the end was last seen to move, if ever.
     moved: Option<Instant>,
 }
 
 /// Where a reader was.
 #[derive(Clone, Copy)]
-struct Place {
+struct Spot {
     /// Who it was.
     attached_ns: u64,
     position: u64,
@@ -113,14 +115,14 @@ pub struct View {
     pub silent: Option<f64>,
     /// How long the ring lasts at this rate: so long may a reader be away.
     pub lasts: Option<f64>,
-    pub writer: Writer,
+    pub writer: WriterView,
     /// Those that live, or have ever committed.
-    pub readers: Vec<Reader>,
+    pub readers: Vec<ReaderView>,
 }
 
 /// Who appends.
 #[derive(Debug, Clone, Serialize)]
-pub struct Writer {
+pub struct WriterView {
     pub state: State,
     /// Writers so far.
     pub epoch: u64,
@@ -135,7 +137,7 @@ pub struct Writer {
 
 /// One reader.
 #[derive(Debug, Clone, Serialize)]
-pub struct Reader {
+pub struct ReaderView {
     pub id: usize,
     pub state: State,
     pub pid: u64,
@@ -218,7 +220,7 @@ impl State {
     }
 }
 
-impl Reader {
+impl ReaderView {
     /// Of its headroom: red soon before the first loss, or behind it, yellow in time to act.
     pub fn look(&self) -> Look {
         match self.headroom_ratio {
@@ -265,7 +267,7 @@ impl Watched {
         // is mapped of it would fault.
         let log = &self.options.open(self.name.clone())?;
         let snapshot = log.snapshot()?;
-        let (when, now_ns) = (Instant::now(), now_ns());
+        let (when, now_ns) = (Instant::now(), Timestamp::now().as_nanos().cast_unsigned());
         let (geometry, end, capacity) = (log.geometry(), snapshot.end, snapshot.capacity);
         let oldest = end.saturating_sub(capacity);
 
@@ -325,7 +327,7 @@ impl Watched {
             if output.as_ref().is_none_or(|path| !is_output_of(reader, path)) {
                 *output = find_output(reader);
             }
-            readers.push(Reader {
+            readers.push(ReaderView {
                 id: reader.id,
                 state: match &process {
                     _ if !reader.alive => State::Gone,
@@ -371,7 +373,7 @@ impl Watched {
             rate,
             silent,
             lasts: at_rate(capacity),
-            writer: Writer {
+            writer: WriterView {
                 state: match &process {
                     _ if writer.epoch == 0 => State::Never,
                     Some(process) if writer.alive && process.stopped => State::Stopped,
@@ -387,7 +389,7 @@ impl Watched {
             },
             readers,
         };
-        let readers = snapshot.readers.iter().zip(stuck).map(|(reader, (_, stuck))| Place {
+        let readers = snapshot.readers.iter().zip(stuck).map(|(reader, (_, stuck))| Spot {
             attached_ns: reader.attached_ns,
             position: reader.position,
             stuck,

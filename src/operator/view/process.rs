@@ -5,7 +5,6 @@ use ringlog::ReaderState;
 use ringlog_rows::is_output_of;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// From here on, a log whose memory is gone in the middle of a look is a line and exit code 6. One
 /// that was cut short before is refused by the look.
@@ -41,10 +40,4 @@ pub fn find_output(reader: &ReaderState) -> Option<PathBuf> {
     let open = fs::read_dir(process.join("fd")).into_iter().flatten().flatten();
     let open = open.filter_map(|entry| fs::read_link(entry.path()).ok());
     open.chain(names).find(|path| is_output_of(reader, path))
-}
-
-/// This moment by the wall clock, ns since the Unix epoch.
-pub fn now_ns() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }
