@@ -26,7 +26,7 @@ use nix::sys::signal::{Signal, raise};
 use nix::unistd::{Pid, alarm, gettid};
 use ringlog::layout::{Checkpoint, HEADER_SIZE, Header, ReaderLine, WRITING, WriterLine};
 use ringlog::{
-    Error, Log, Observer, Polled, Raw, Reader, Record, Recovered, Report, Role, Start, Turn,
+    Batch, Error, Log, Observer, Polled, Raw, Reader, Record, Recovered, Report, Role, Start, Turn,
     Writer, Zeroable,
 };
 use ringlog_rows::{Format, RowOptions, Rows, TimeFormat};
@@ -252,12 +252,12 @@ fn obey(command: &[&str]) -> String {
             let mut observer: Observer<Entry> = Log::open(log).unwrap().observe(start).unwrap();
             let mut records = [Entry::zeroed(); 3];
             let mut first: VecDeque<_> = match act(|| observer.poll_batch(&mut records)) {
-                Polled::Entry { position, record: count } => (position..)
-                    .zip(&records[..count])
+                Batch::Entries(positions) => positions
+                    .zip(&records)
                     .map(|(position, &record)| Polled::Entry { position, record })
                     .collect(),
-                Polled::Lost(range) => [Polled::Lost(range)].into(),
-                Polled::Empty => VecDeque::new(),
+                Batch::Lost(range) => [Polled::Lost(range)].into(),
+                Batch::Empty => VecDeque::new(),
             };
             Taken::from(|| first.pop_front().unwrap_or_else(|| observer.poll())).say()
         }
@@ -549,7 +549,7 @@ fn fill(place: &Place, entries: u64) {
     let mut writer = log.writer().unwrap();
     let mut reader = log.reader::<Entry>(0).unwrap();
     append(&mut writer, entries.min(1));
-    reader.poll();
+    let _ = reader.poll();
     reader.commit();
     append(&mut writer, entries.saturating_sub(1));
 }

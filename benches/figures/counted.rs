@@ -11,7 +11,7 @@
 use crate::common::{Result, Sample, Scratch};
 use crate::report::Tick;
 use ringlog::layout::DEFAULT_CAPACITY;
-use ringlog::{Polled, Raw, Reader, Report, Start, Turn, Writer};
+use ringlog::{Batch, Polled, Raw, Reader, Report, Start, Turn, Writer};
 use ringlog_rows::{RowOptions, Rows};
 use std::fs;
 use std::time::Duration;
@@ -129,14 +129,15 @@ fn poll_and_commit(reader: &mut Reader<Sample>) -> u64 {
 fn poll_each(reader: &mut Reader<Sample>) -> u64 {
     let mut sum = 0;
     let mut add = |_, sample: &Sample| sum += sum_of(sample);
-    while let Polled::Entry { .. } = reader.poll_each(BATCH, &mut add) {}
+    while let Batch::Entries(_) = reader.poll_each(BATCH, &mut add) {}
     sum
 }
 
 #[inline(never)]
 fn poll_batches(reader: &mut Reader<Sample>) -> u64 {
     let (mut sum, mut records) = (0, samples());
-    while let Polled::Entry { record: count, .. } = reader.poll_batch(&mut records) {
+    while let Batch::Entries(positions) = reader.poll_batch(&mut records) {
+        let count = (positions.end - positions.start) as usize;
         sum += records[..count].iter().map(sum_of).sum::<u64>();
     }
     sum

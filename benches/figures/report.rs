@@ -17,7 +17,8 @@
 
 use super::common::{Figure, Result, Scratch, note, per_operation};
 use ringlog::{
-    Decimal, Log, Polled, Raw, Reader, Record, Report, Start, Text, Timestamp, Turn, Zeroable,
+    Batch, Decimal, Log, Polled, Raw, Reader, Record, Report, Start, Text, Timestamp, Turn,
+    Zeroable,
 };
 use ringlog_rows::{RowOptions, Rows};
 use serde::Serialize;
@@ -217,18 +218,18 @@ fn export_compiled(log: &Log, path: &Path) {
     text.extend_from_slice(HEADER);
     let mut ticks = [Tick::zeroed(); 64];
     loop {
-        let polled = reader.poll_batch(&mut ticks);
-        if let Polled::Entry { position, record: count } = polled {
-            for (position, tick) in (position..).zip(&ticks[..count]) {
+        let batch = reader.poll_batch(&mut ticks);
+        if let Batch::Entries(positions) = batch.clone() {
+            for (position, tick) in positions.zip(&ticks) {
                 tick.format(position, &mut text);
             }
         }
-        if text.len() >= CHUNK || polled == Polled::Empty {
+        if text.len() >= CHUNK || batch == Batch::Empty {
             file.write_all(&text).expect("room");
             text.clear();
             reader.commit();
         }
-        if polled == Polled::Empty {
+        if batch == Batch::Empty {
             break;
         }
     }

@@ -19,7 +19,7 @@ use crate::common::{
     BareRing, Figure, Line, Result, Sample, Scratch, Spread, Tail, between_cores, note,
     per_operation, two_cores, until,
 };
-use ringlog::{Polled, Reader, Writer};
+use ringlog::{Batch, Polled, Reader, Writer};
 use std::hint::spin_loop;
 use std::ops::Range;
 use std::sync::atomic::Ordering::{Acquire, Release};
@@ -185,13 +185,13 @@ fn read(
             after(before..before + 1);
             assert!(entry == Sample::of(before));
         } else {
-            let count = until(|| match reader.poll_batch(&mut samples) {
-                Polled::Entry { record: count, .. } => Some(count),
-                Polled::Empty => None,
-                Polled::Lost(range) => panic!("lost {range:?}"),
+            let positions = until(|| match reader.poll_batch(&mut samples) {
+                Batch::Entries(positions) => Some(positions),
+                Batch::Empty => None,
+                Batch::Lost(range) => panic!("lost {range:?}"),
             });
-            after(before..reader.position());
-            for (sample, position) in samples[..count].iter().zip(before..) {
+            after(positions.clone());
+            for (sample, position) in samples.iter().zip(positions) {
                 assert!(*sample == Sample::of(position));
             }
         }

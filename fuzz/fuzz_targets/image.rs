@@ -9,7 +9,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use ringlog::layout::{HEADER_SIZE, Header, READERS, ReaderLine};
-use ringlog::{
+use ringlog::{Batch, 
     Decimal, Log, Observer, Polled, Raw, Reader, Record, Report, Schema, Start, Timestamp, Turn,
     Writer, Zeroable,
 };
@@ -216,17 +216,18 @@ fn batches(log: &Fuzzed, door: &Log, count: u64) {
     let mut next = from;
     let end = log.end(first + count);
     bounded("batches", end - from, || match observer.poll_batch(&mut room) {
-        Polled::Entry { position, record } => {
-            assert_eq!(position, next);
-            for quote in &room[..record] {
+        Batch::Entries(positions) => {
+            assert_eq!(positions.start, next);
+            for (position, quote) in positions.zip(&room) {
+                assert_eq!(position, next);
                 assert!(*quote == Quote::at(next) || next >= first + count);
                 log.assert_there(next, bytemuck::bytes_of(quote));
                 next += 1;
             }
             true
         }
-        Polled::Lost(lost) => panic!("lost {lost:?}"),
-        Polled::Empty => false,
+        Batch::Lost(lost) => panic!("lost {lost:?}"),
+        Batch::Empty => false,
     });
     assert_eq!(next, end);
 }

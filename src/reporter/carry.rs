@@ -28,8 +28,7 @@ impl Reporter {
         loop {
             let left = self.take(log, report, &mut watch)?;
             let position = report.source().position();
-            let rest = report.export().map(|()| Turn::Idle);
-            self.insist(report, rest)?;
+            self.export(report)?;
             if report.source().position() < position {
                 continue; // another file meanwhile, and what was taken is to be taken again
             }
@@ -89,6 +88,12 @@ impl Reporter {
         }
     }
 
+    /// Writes out and commits what has been taken.
+    fn export(&self, report: &mut Export) -> anyhow::Result<()> {
+        let exported = report.export().map(|()| Turn::Idle); // which has nothing to tell
+        self.insist(report, exported).map(drop)
+    }
+
     /// An output that takes no more is tried again and again; meanwhile nothing is committed.
     fn insist(&self, report: &mut Export, turn: io::Result<Turn>) -> anyhow::Result<Turn> {
         let Err(mut error) = turn else { return Ok(turn?) };
@@ -139,8 +144,7 @@ impl Reporter {
         if !report.sink().is_due(rotation) || kept.is_some_and(|then| then.elapsed() < RETRY) {
             return Ok(());
         }
-        let rest = report.export().map(|()| Turn::Idle);
-        self.insist(report, rest)?;
+        self.export(report)?;
         match Rows::rotate(report).map_err(output_failed)? {
             Rotated::Finished(part, notes) => {
                 self.kept.set(None);

@@ -75,7 +75,7 @@ fn a_loss_that_no_row_follows_is_committed_in_time_too() {
     report.export().unwrap(); // the header, which would be a reason too
     assert_eq!(report.turn(1).unwrap(), Turn::Lost(0..2));
     assert_eq!(report.source().committed().position, 0, "told first");
-    report.turn(0).unwrap();
+    let _ = report.turn(0).unwrap();
     assert_eq!((report.source().committed().position, report.entries()), (2, 0));
 }
 

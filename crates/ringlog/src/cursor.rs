@@ -3,12 +3,14 @@
 
 use crate::error::{Result, invalid};
 use crate::ring::Seen;
-use crate::schema::Record;
+use crate::schema::{Entry, Record};
 use crate::segment::Segment;
 use crate::sync::Ordering::Relaxed;
+use std::marker::PhantomData;
 use std::ops::Range;
 
 /// What one look at the log gave.
+#[must_use = "it may be a loss"]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Polled<T> {
     /// The next entry, whole, exactly as it was appended.
@@ -18,6 +20,19 @@ pub enum Polled<T> {
         /// What is in it.
         record: T,
     },
+    /// Nothing new yet.
+    Empty,
+    /// The positions that were overwritten before this reader took them. The next poll goes on
+    /// behind them.
+    Lost(Range<u64>),
+}
+
+/// What one look for many entries gave.
+#[must_use = "it may be a loss"]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Batch {
+    /// The entries of these positions, each whole, in order: one at least.
+    Entries(Range<u64>),
     /// Nothing new yet.
     Empty,
     /// The positions that were overwritten before this reader took them. The next poll goes on
@@ -52,6 +67,66 @@ pub(crate) struct Cursor {
     written: u64,
     /// Entries found one by one since a poll was empty. In a stream, how far ahead to look next.
     streak: u64,
+}
+
+/// Where the entries of a batch go.
+pub(crate) trait Room {
+    /// Has `read` fill the places of the entries from `next` to `end`, one by one, until it says that one
+    /// is not there, and moves `next` behind what has been taken. What an entry is given to may panic:
+    /// it has been taken by then.
+    fn fill(&mut self, next: &mut u64, end: u64, read: impl FnMut(u64, &mut [u8]) -> bool);
+}
+
+/// Puts records one behind the other.
+pub(crate) struct Front<'a, R> {
+    pub records: &'a mut [R],
+    pub filled: usize,
+}
+
+impl<R: Record> Room for Front<'_, R> {
+    #[inline(always)] // as `poll`
+    fn fill(&mut self, next: &mut u64, end: u64, mut read: impl FnMut(u64, &mut [u8]) -> bool) {
+        let places = self.records[self.filled..].iter_mut().zip(*next..end);
+        let is_there = |(record, position): (&mut R, u64)| {
+            read(position, bytemuck::bytes_of_mut(record))
+        };
+        let taken = places.map(is_there).take_while(|&there| there).count();
+        self.filled += taken;
+        *next += taken as u64;
+    }
+}
+
+/// Gives each record away, of which nothing has to go to memory.
+pub(crate) struct Each<R, F>(pub F, pub PhantomData<fn(R)>);
+
+impl<R: Record, F: FnMut(u64, &R)> Room for Each<R, F> {
+    #[inline(always)] // as `poll`
+    fn fill(&mut self, next: &mut u64, end: u64, mut read: impl FnMut(u64, &mut [u8]) -> bool) {
+        for position in *next..end {
+            let mut record = R::zeroed();
+            if !read(position, bytemuck::bytes_of_mut(&mut record)) {
+                break;
+            }
+            *next = position + 1;
+            (self.0)(position, &record);
+        }
+    }
+}
+
+/// Gives each record away by its bytes, one after the other in the same ones.
+pub(crate) struct EachRaw<'a, F>(pub F, pub &'a mut [u8]);
+
+impl<F: FnMut(u64, Entry<'_>)> Room for EachRaw<'_, F> {
+    #[inline(always)] // as `poll`
+    fn fill(&mut self, next: &mut u64, end: u64, mut read: impl FnMut(u64, &mut [u8]) -> bool) {
+        for position in *next..end {
+            if !read(position, self.1) {
+                break;
+            }
+            *next = position + 1;
+            (self.0)(position, Entry::from(&*self.1));
+        }
+    }
 }
 
 /// A streak that makes a stream.
@@ -140,59 +215,32 @@ impl Cursor {
         is_there
     }
 
-    /// The next entries into `records`.
-    #[inline]
-    pub fn poll_batch<R: Record>(&mut self, records: &mut [R]) -> Polled<usize> {
-        let position = self.position;
-        let mut taken = self.take_known(records);
-        if taken == 0 {
-            let Some(first) = records.first_mut() else { return Polled::Empty };
-            let polled = self.poll::<true>(bytemuck::bytes_of_mut(first));
-            if !matches!(polled, Polled::Entry { .. }) {
-                return polled.with(|()| 0);
-            }
-            taken = 1;
-        }
-        if let more @ [_, ..] = &mut records[taken..] {
-            self.ask_the_writer();
-            taken += self.take_known(more);
-        }
-        Polled::Entry { position, record: taken }
-    }
-
-    /// The next entries, at most `limit`, each to `each`.
-    #[inline(always)] // `each` is best where it is called
-    pub fn poll_each<R: Record>(
-        &mut self,
-        limit: usize,
-        mut each: impl FnMut(u64, &R),
-    ) -> Polled<usize> {
-        let position = self.position;
-        let mut taken = self.give_known(limit, &mut each);
-        if taken == 0 {
+    /// The next entries, at most `limit`, each to `room`.
+    #[inline(always)] // what is done with each is best where it is called
+    pub fn poll_many<const PAIRS: bool>(&mut self, limit: usize, room: &mut impl Room) -> Batch {
+        let begin = self.position;
+        self.take_known::<PAIRS>(begin, limit, room);
+        if self.position == begin {
             if limit == 0 {
-                return Polled::Empty;
+                return Batch::Empty;
             }
-            let mut record = R::zeroed();
-            let polled = self.poll::<true>(bytemuck::bytes_of_mut(&mut record));
-            if !matches!(polled, Polled::Entry { .. }) {
-                return polled.with(|()| 0);
+            let mut first = Polled::Empty;
+            room.fill(&mut begin.clone(), begin + 1, |_, record| {
+                first = self.poll::<PAIRS>(record);
+                matches!(first, Polled::Entry { .. })
+            });
+            match first {
+                Polled::Entry { .. } => {}
+                Polled::Empty => return Batch::Empty,
+                Polled::Lost(range) => return Batch::Lost(range),
             }
-            each(position, &record);
-            taken = 1;
         }
+        let taken = (self.position - begin) as usize;
         if taken < limit {
             self.ask_the_writer();
-            taken += self.give_known(limit - taken, &mut each);
+            self.take_known::<PAIRS>(begin, limit, room);
         }
-        Polled::Entry { position, record: taken }
-    }
-
-    /// How many of the next `limit` entries are known to be there. Those alone are asked for: to look
-    /// at a slot that is being filled takes its line away from the writer.
-    #[inline]
-    fn known(&self, limit: usize) -> u64 {
-        self.written.saturating_sub(self.position).min(limit as u64)
+        Batch::Entries(begin..self.position)
     }
 
     /// Lets more be known. Only once an entry was there: a look at a silent log leaves the writer's
@@ -203,32 +251,14 @@ impl Cursor {
         self.written = self.written.max(written);
     }
 
+    /// Takes what is known to be there, of `limit` entries from `begin` on.
     #[inline(always)] // as `poll`
-    fn take_known<R: Record>(&mut self, records: &mut [R]) -> usize {
-        let (ring, wanted) = (self.segment.ring(), self.known(records.len()) as usize);
-        let is_there = |(record, position): (&mut R, u64)| {
-            ring.read_published::<true>(position, bytemuck::bytes_of_mut(record))
-        };
-        let taken = records[..wanted].iter_mut().zip(self.position..).map(is_there);
-        let taken = taken.take_while(|&there| there).count();
-        self.position += taken as u64;
-        taken
-    }
-
-    #[inline(always)] // as `poll`
-    fn give_known<R: Record>(&mut self, limit: usize, each: &mut impl FnMut(u64, &R)) -> usize {
-        let begin = self.position;
-        let end = begin + self.known(limit);
-        while self.position < end {
-            let (position, mut record) = (self.position, R::zeroed());
-            let bytes = bytemuck::bytes_of_mut(&mut record);
-            if !self.segment.ring().read_published::<true>(position, bytes) {
-                break;
-            }
-            self.position = position + 1;
-            each(position, &record);
-        }
-        (self.position - begin) as usize
+    fn take_known<const PAIRS: bool>(&mut self, begin: u64, limit: usize, room: &mut impl Room) {
+        let end = self.written.min(begin.saturating_add(limit as u64));
+        let ring = self.segment.ring();
+        room.fill(&mut self.position, end, |position, record| {
+            ring.read_published::<PAIRS>(position, record)
+        });
     }
 
     #[cold]

@@ -100,7 +100,7 @@ mapped! {
 pub use bytemuck::{self, Pod, Zeroable};
 pub use error::{Error, Result, Role};
 mapped! {
-    pub use cursor::{Polled, Start};
+    pub use cursor::{Batch, Polled, Start};
     pub use log::{DEFAULT_SHM, Log, Options};
     pub use name::Name;
     pub use observer::Observer;

@@ -1,6 +1,6 @@
 //! An observer: it looks without a claim, and stores nothing.
 
-use crate::cursor::{Cursor, Polled, Start};
+use crate::cursor::{Batch, Cursor, Each, EachRaw, Front, Polled, Start};
 use crate::error::Result;
 use crate::layout::WRITING;
 use crate::schema::{Entry, Raw, Record};
@@ -61,16 +61,16 @@ impl<R: Record> Observer<R> {
         self.cursor.poll::<true>(bytemuck::bytes_of_mut(&mut record)).with(|()| record)
     }
 
-    /// The next entries, as [`Reader::poll_batch`](crate::Reader::poll_batch).
+    /// Takes the next entries into `records`, as [`Reader::poll_batch`](crate::Reader::poll_batch).
     #[inline]
-    pub fn poll_batch(&mut self, records: &mut [R]) -> Polled<usize> {
-        self.cursor.poll_batch(records)
+    pub fn poll_batch(&mut self, records: &mut [R]) -> Batch {
+        self.cursor.poll_many::<true>(records.len(), &mut Front { records, filled: 0 })
     }
 
-    /// The next entries, as [`Reader::poll_each`](crate::Reader::poll_each).
+    /// Takes the next entries, each to `each`, as [`Reader::poll_each`](crate::Reader::poll_each).
     #[inline]
-    pub fn poll_each(&mut self, limit: usize, each: impl FnMut(u64, &R)) -> Polled<usize> {
-        self.cursor.poll_each(limit, each)
+    pub fn poll_each(&mut self, limit: usize, each: impl FnMut(u64, &R)) -> Batch {
+        self.cursor.poll_many::<true>(limit, &mut Each(each, PhantomData))
     }
 }
 
@@ -80,6 +80,13 @@ impl Observer<Raw> {
     pub fn poll(&mut self) -> Polled<Entry<'_>> {
         let record = &mut self.buffer[..self.cursor.segment.geometry.entry_size()];
         self.cursor.poll::<false>(record).with(|()| Entry::from(&*record))
+    }
+
+    /// Takes the next entries, each to `each`, as [`Reader::poll_each`](crate::Reader::poll_each).
+    #[inline]
+    pub fn poll_each(&mut self, limit: usize, each: impl FnMut(u64, Entry<'_>)) -> Batch {
+        let record = &mut self.buffer[..self.cursor.segment.geometry.entry_size()];
+        self.cursor.poll_many::<false>(limit, &mut EachRaw(each, record))
     }
 
     /// The entry that is being written just now, or was when the writer was killed: its position,

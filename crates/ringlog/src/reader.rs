@@ -1,7 +1,7 @@
 //! A durable reader: poll, and commit what has been exported. It knows nothing of the writer.
 
 use crate::claims::Claims;
-use crate::cursor::{Cursor, Polled, Start};
+use crate::cursor::{Batch, Cursor, Each, EachRaw, Front, Polled, Start};
 use crate::error::{Result, Role, invalid};
 use crate::layout::{Checkpoint, Output, READERS};
 use crate::ring;
@@ -132,6 +132,12 @@ impl<R> Reader<R> {
         }
     }
 
+    fn tally_batch(&mut self, batch: &Batch) {
+        if let Batch::Lost(range) = batch {
+            self.count_lost(range.end - range.start);
+        }
+    }
+
     /// The counts come from the log, where anybody may have scribbled: they stop at the end.
     fn count_lost(&mut self, entries: u64) {
         self.lost = self.lost.saturating_add(entries);
@@ -210,14 +216,15 @@ impl<R: Record> Reader<R> {
         polled.with(|()| record)
     }
 
-    /// The next entries, in order, into the front of `records`: how many comes as the record of the
-    /// first one's position. The same as [`poll`](Reader::poll) of each, and cheaper. These are as
-    /// many as are there, up to the write pointer; of those beyond it, that a batch under way has
-    /// stored or a writer who died in one has left, it takes one. What lies behind them in `records`
-    /// means nothing afterwards.
+    /// Takes the next entries, in order, into the front of `records`, and returns their positions.
+    ///
+    /// These are as many as are there, up to the write pointer; of those beyond it, which a batch under
+    /// way has stored or a writer who died in one has left, it takes one. The same as
+    /// [`poll`](Reader::poll) of each, and cheaper. What lies behind them in `records` means nothing
+    /// afterwards.
     ///
     /// ```
-    /// # use ringlog::{Log, Pod, Polled, Record, Zeroable};
+    /// # use ringlog::{Batch, Log, Record};
     /// # #[derive(Clone, Copy, Record)]
     /// # #[repr(C)]
     /// # struct Sample { value: f64 }
@@ -226,29 +233,32 @@ impl<R: Record> Reader<R> {
     /// # log.writer::<Sample>()?.append_batch(&[Sample { value: 1.5 }, Sample { value: 2.5 }]);
     /// let mut reader = log.reader::<Sample>(0)?;
     /// let mut records = [Sample { value: 0.0 }; 64];
-    /// if let Polled::Entry { position, record: count } = reader.poll_batch(&mut records) {
-    ///     for (position, record) in (position..).zip(&records[..count]) {
-    ///         println!("{position}: {}", record.value);
+    /// match reader.poll_batch(&mut records) {
+    ///     Batch::Entries(positions) => {
+    ///         for (position, record) in positions.zip(&records) {
+    ///             println!("{position}: {}", record.value);
+    ///         }
     ///     }
+    ///     Batch::Lost(range) => eprintln!("lost {range:?}"),
+    ///     Batch::Empty => {}
     /// }
     /// # assert_eq!(reader.position(), 2);
     /// # Log::remove(name.as_str())?;
     /// # Ok::<(), ringlog::Error>(())
     /// ```
     #[inline]
-    pub fn poll_batch(&mut self, records: &mut [R]) -> Polled<usize> {
-        let polled = self.cursor.poll_batch(records);
-        self.tally(&polled);
-        polled
+    pub fn poll_batch(&mut self, records: &mut [R]) -> Batch {
+        let batch = self.cursor.poll_many::<true>(records.len(), &mut Front { records, filled: 0 });
+        self.tally_batch(&batch);
+        batch
     }
 
-    /// The next entries, in order, but at most `limit`, each with its position to `each`: how many
-    /// comes as the record of the first one's position. As [`poll_batch`](Reader::poll_batch), where
-    /// nothing of an entry has to go to memory. An entry is taken when `each` is called with it, even
-    /// if that panics.
+    /// Takes the next entries, in order, but at most `limit`, each with its position to `each`, and
+    /// returns their positions. As [`poll_batch`](Reader::poll_batch), where nothing of an entry has to
+    /// go to memory. An entry has been taken when `each` is called with it, even if that panics.
     ///
     /// ```
-    /// # use ringlog::{Log, Pod, Record, Zeroable};
+    /// # use ringlog::{Batch, Log, Record};
     /// # #[derive(Clone, Copy, Record)]
     /// # #[repr(C)]
     /// # struct Sample { value: f64 }
@@ -257,16 +267,18 @@ impl<R: Record> Reader<R> {
     /// # log.writer::<Sample>()?.append_batch(&[Sample { value: 1.5 }, Sample { value: 2.5 }]);
     /// let mut reader = log.reader::<Sample>(0)?;
     /// let mut sum = 0.0;
-    /// reader.poll_each(64, |_position, sample| sum += sample.value);
+    /// if let Batch::Lost(range) = reader.poll_each(64, |_position, sample| sum += sample.value) {
+    ///     eprintln!("lost {range:?}");
+    /// }
     /// # assert_eq!((reader.position(), sum), (2, 4.0));
     /// # Log::remove(name.as_str())?;
     /// # Ok::<(), ringlog::Error>(())
     /// ```
     #[inline]
-    pub fn poll_each(&mut self, limit: usize, each: impl FnMut(u64, &R)) -> Polled<usize> {
-        let polled = self.cursor.poll_each(limit, each);
-        self.tally(&polled);
-        polled
+    pub fn poll_each(&mut self, limit: usize, each: impl FnMut(u64, &R)) -> Batch {
+        let batch = self.cursor.poll_many::<true>(limit, &mut Each(each, PhantomData));
+        self.tally_batch(&batch);
+        batch
     }
 }
 
@@ -278,6 +290,15 @@ impl Reader<Raw> {
         let polled = self.cursor.poll::<false>(&mut self.buffer);
         self.tally(&polled);
         polled.with(|()| Entry::from(self.buffer.as_slice()))
+    }
+
+    /// Takes the next entries, in order, but at most `limit`, each with its position to `each`, and
+    /// returns their positions. An entry has been taken when `each` is called with it.
+    #[inline]
+    pub fn poll_each(&mut self, limit: usize, each: impl FnMut(u64, Entry<'_>)) -> Batch {
+        let batch = self.cursor.poll_many::<false>(limit, &mut EachRaw(each, &mut self.buffer));
+        self.tally_batch(&batch);
+        batch
     }
 }
 

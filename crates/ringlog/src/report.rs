@@ -28,6 +28,7 @@ pub struct Report<F, S> {
 }
 
 /// What one turn of the loop came to.
+#[must_use = "it may be a loss"]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Turn {
     /// Entries were taken, and there may be more.

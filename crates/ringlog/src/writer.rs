@@ -169,7 +169,8 @@ impl<R: Record> Writer<R> {
     pub fn append_batch(&mut self, records: &[R]) -> Range<u64> {
         let first = self.next;
         let write_ptr = &self.segment.header().write_ptr;
-        self.next = self.segment.ring().publish_batch(write_ptr, first, records);
+        self.next =
+            self.segment.ring().publish_batch(write_ptr, first, records, bytemuck::bytes_of);
         first..self.next
     }
 
@@ -191,7 +192,27 @@ impl Writer<Raw> {
     /// [`Error::Invalid`], if the columns have not exactly the bytes of a record, or there is a body,
     /// for which no log has a column; nothing is appended.
     pub fn append<'a>(&mut self, entry: impl Into<Entry<'a>>) -> Result<u64> {
-        let Entry { columns, body } = entry.into();
+        let entry = entry.into();
+        self.check(&entry)?;
+        Ok(self.put(entry.columns))
+    }
+
+    /// Appends entries in order; returns their positions. As [`append`](Writer::append) of each, and
+    /// cheaper: the write pointer moves once for all of them, or for half a ring.
+    ///
+    /// # Errors
+    /// As there, if there is one such entry; nothing is appended, not those before it either.
+    pub fn append_batch(&mut self, entries: &[Entry<'_>]) -> Result<Range<u64>> {
+        entries.iter().try_for_each(|entry| self.check(entry))?;
+        let first = self.next;
+        let write_ptr = &self.segment.header().write_ptr;
+        self.next =
+            self.segment.ring().publish_batch(write_ptr, first, entries, |entry| entry.columns);
+        Ok(first..self.next)
+    }
+
+    /// Refuses what is no entry of this log.
+    fn check(&self, Entry { columns, body }: &Entry<'_>) -> Result<()> {
         let (name, size) = (self.segment.name(), self.segment.geometry.entry_size());
         if columns.len() != size {
             return Err(invalid!("{name}: a record has {size} bytes, not {}", columns.len()));
@@ -199,7 +220,7 @@ impl Writer<Raw> {
         if !body.is_empty() {
             return Err(invalid!("{name}: its entries have no body, and {} bytes are one", body.len()));
         }
-        Ok(self.put(columns))
+        Ok(())
     }
 }
 

@@ -1,7 +1,7 @@
 //! ringlog: the writer overwrites, and the reader is told of it.
 
 use crate::channel::{BATCH, Channel, Entry, Full, Receiver, Sender, Terms};
-use ringlog::{Log, Polled, Reader, Writer};
+use ringlog::{Batch, Log, Polled, Reader, Writer};
 
 pub struct Ringlog;
 
@@ -55,8 +55,8 @@ impl<E: Entry> Receiver<E> for Reader<E> {
     #[inline]
     fn poll_batch(&mut self, mut each: impl FnMut(&E)) -> usize {
         match self.poll_each(BATCH, |_, entry| each(entry)) {
-            Polled::Entry { record: count, .. } => count,
-            Polled::Empty | Polled::Lost(_) => 0,
+            Batch::Entries(positions) => (positions.end - positions.start) as usize,
+            Batch::Empty | Batch::Lost(_) => 0,
         }
     }
 }

@@ -5,7 +5,6 @@ use super::{Ring, Seen};
 use crate::layout::WRITING;
 use crate::sync::{AtomicU64, Ordering, fence};
 use crate::sys::cpu::prefetch;
-use bytemuck::Pod;
 
 use Ordering::{Acquire, Relaxed, Release};
 
@@ -21,16 +20,17 @@ impl<'a> Ring<'a> {
     /// Publishes records from `position` on, and moves the write pointer once for half a ring of
     /// them; returns the position behind them.
     #[inline]
-    pub fn publish_batch<R: Pod>(
+    pub fn publish_batch<R>(
         &self,
         write_ptr: &AtomicU64,
         position: u64,
         records: &[R],
+        bytes_of: impl Fn(&R) -> &[u8],
     ) -> u64 {
         let mut next = position;
         for piece in records.chunks(self.geometry().capacity() as usize / 2) {
             for record in piece {
-                self.fill::<true>(next, bytemuck::bytes_of(record));
+                self.fill::<true>(next, bytes_of(record));
                 next += 1;
             }
             self.advance(write_ptr, next);

@@ -46,7 +46,7 @@ impl Heap {
     pub fn append_batch<R: Pod>(&self, positions: Range<u64>) -> u64 {
         let record = |position| bytemuck::pod_read_unaligned(&self.entry(position));
         let records: Vec<R> = positions.clone().map(record).collect();
-        self.ring().publish_batch(&self.write_ptr, positions.start, &records)
+        self.ring().publish_batch(&self.write_ptr, positions.start, &records, bytemuck::bytes_of)
     }
 
     /// Asks for the entry of `position`; if there is one, it is the one asked for, and whole.

@@ -6,8 +6,8 @@
 use proptest::prelude::*;
 use ringlog::layout::{CheckpointLine, HEADER_SIZE, Header, MAGIC, ReaderLine, WriterLine};
 use ringlog::{
-    Decimal, Entry, Error, Log, Name, Observer, Polled, Presence, Raw, Reader, Record, Recovered,
-    Role, Schema, Start, Writer,
+    Batch, Decimal, Entry, Error, Log, Name, Observer, Polled, Presence, Raw, Reader, Record,
+    Recovered, Role, Schema, Start, Writer,
 };
 use ringlog_testkit::disk::on_a_small_disk;
 use ringlog_testkit::{PATIENCE, Place, figure, skipped, until};
@@ -1335,24 +1335,24 @@ proptest! {
                     let oldest = end.saturating_sub(capacity);
                     let there = (end - next).min(count);
                     let expected = if count == 0 {
-                        Polled::Empty
+                        Batch::Empty
                     } else if next < oldest {
                         lost += oldest - next;
                         let gap = next..oldest;
                         next = oldest;
-                        Polled::Lost(gap)
+                        Batch::Lost(gap)
                     } else if there > 0 {
                         next += there;
-                        Polled::Entry { position: next - there, record: there as usize }
+                        Batch::Entries(next - there..next)
                     } else {
-                        Polled::Empty
+                        Batch::Empty
                     };
-                    let polled = reader.as_mut().unwrap().poll_batch(&mut records);
-                    if let Polled::Entry { position, record: count } = polled {
-                        let due = (position..).take(count).map(Sample::at);
-                        prop_assert!(due.eq(records.into_iter().take(count)));
+                    let batch = reader.as_mut().unwrap().poll_batch(&mut records);
+                    if let Batch::Entries(positions) = batch.clone() {
+                        let count = positions.clone().count();
+                        prop_assert!(positions.map(Sample::at).eq(records.into_iter().take(count)));
                     }
-                    prop_assert_eq!(polled, expected);
+                    prop_assert_eq!(batch, expected);
                 }
                 Step::Commit => {
                     reader.as_mut().unwrap().commit();
@@ -1580,7 +1580,7 @@ macro_rules! sized {
                     let entry = Polled::Entry { position: begin, record: $name::at(begin) };
                     assert_eq!(reader.poll(), entry);
                     let mut records = [$name::at(99); 2];
-                    let two = Polled::Entry { position: begin + 1, record: 2 };
+                    let two = Batch::Entries(begin + 1..begin + 3);
                     assert_eq!(reader.poll_batch(&mut records), two);
                     assert_eq!(records, [begin + 1, begin + 2].map($name::at));
                     let mut next = begin + 3;
@@ -1588,10 +1588,10 @@ macro_rules! sized {
                         assert_eq!((position, *record), (next, $name::at(next)));
                         next += 1;
                     });
-                    assert_eq!(polled, Polled::Entry { position: begin + 3, record: 4 });
-                    assert_eq!((next, reader.poll_each(9, |_, _| {})), (begin + 7, Polled::Empty));
+                    assert_eq!(polled, Batch::Entries(begin + 3..begin + 7));
+                    assert_eq!((next, reader.poll_each(9, |_, _| {})), (begin + 7, Batch::Empty));
                 }
-                assert_eq!(reader.poll_each(0, |_, _| {}), Polled::Empty);
+                assert_eq!(reader.poll_each(0, |_, _| {}), Batch::Empty);
             }
         }
     )+};
@@ -1620,7 +1620,7 @@ fn records_of_any_size_are_taken_as_they_were_appended_in_batches_or_one_by_one(
 /// each entry away; the writer appends the eight entries from a position on.
 fn nothing_is_unaccounted_for(
     mut append: impl FnMut(&mut Writer<Words30>, u64),
-    mut poll: impl FnMut(&mut Reader<Words30>, &mut dyn FnMut(u64, &Words30)) -> Polled<usize> + Send,
+    mut poll: impl FnMut(&mut Reader<Words30>, &mut dyn FnMut(u64, &Words30)) -> Batch + Send,
 ) {
     const COUNT: u64 = 1_000_000;
     let place = Place::new();
@@ -1636,9 +1636,9 @@ fn nothing_is_unaccounted_for(
                     (next, delivered) = (next + 1, delivered + 1);
                 });
                 match polled {
-                    Polled::Lost(range) => next = range.end,
-                    Polled::Entry { .. } => {}
-                    Polled::Empty => std::thread::yield_now(),
+                    Batch::Lost(range) => next = range.end,
+                    Batch::Entries(_) => {}
+                    Batch::Empty => std::thread::yield_now(),
                 }
             }
             assert_eq!((next, delivered + reader.lost()), (COUNT, COUNT));
@@ -1672,10 +1672,10 @@ fn a_stream_that_is_lapped_while_it_is_polled_is_whole_and_nothing_is_unaccounte
         |reader, each| match reader.poll() {
             Polled::Entry { position, record } => {
                 each(position, &record);
-                Polled::Entry { position, record: 1 }
+                Batch::Entries(position..position + 1)
             }
-            Polled::Lost(range) => Polled::Lost(range),
-            Polled::Empty => Polled::Empty,
+            Polled::Lost(range) => Batch::Lost(range),
+            Polled::Empty => Batch::Empty,
         },
     );
 }

@@ -39,7 +39,8 @@ fn decimals_are_added_and_taken_times_an_integer_exactly_or_not_at_all() {
 #[test]
 fn a_text_equals_what_comes_before_its_padding() {
     let text = Text::<8>::from("AAPL");
-    assert!(text == "AAPL" && "AAPL" == text && text == *"AAPL" && text == String::from("AAPL"));
+    let owned = String::from("AAPL");
+    assert_eq!([text == "AAPL", "AAPL" == text, text == *"AAPL", text == owned], [true; 4]);
     assert!(text != "AAPL\0" && text != "AAP" && text != "AAPLE");
     assert_eq!(Text::<4>::from(String::from("AAPLE")), Text::from("AAPL"));
     assert_eq!(String::from(text), "AAPL");
@@ -50,7 +51,7 @@ fn a_bool_is_a_bool() {
     let (yes, no) = (Bool::from(true), Bool::from(false));
     let other: Bool = ringlog::bytemuck::cast(7u8);
     assert!(yes == true && true == other && yes == other && no == false && no < yes);
-    assert!(!no && bool::from(yes) && !(!yes));
+    assert_eq!([!no, bool::from(yes), !yes], [true, true, false]);
     assert_eq!((yes.to_string(), format!("{no:?}")), ("true".into(), "false".into()));
 }
 
