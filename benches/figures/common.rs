@@ -61,7 +61,7 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        if let Err(e) = Log::remove(self.log.name()) {
+        if let Err(e) = Log::unlink(self.log.name()) {
             eprintln!("{e}");
         }
     }

@@ -279,7 +279,7 @@ fn input(path: &Path) -> Result<()> {
             ringlog::bytemuck::bytes_of(&record)
                 == ringlog::bytemuck::bytes_of(&Tick::of(position))
         );
-        Log::remove(&*name).expect("the log");
+        Log::unlink(&*name).expect("the log");
         time
     };
     let bare = || {

@@ -1,8 +1,8 @@
 //! Arguments that programs have in common: which log.
 
-use super::exit::{Exit, Failed};
+use super::exit::Failed;
 use clap::Args;
-use ringlog::{DEFAULT_SHM, Log, Name, Options};
+use ringlog::{Code, DEFAULT_SHM, Log, Name, Options};
 use std::path::PathBuf;
 
 /// Which log.
@@ -54,7 +54,7 @@ pub fn believing(options: Options, owner: Option<&str>) -> anyhow::Result<Option
     let uid = match owner.parse() {
         Ok(uid) => uid,
         Err(_) => nix::unistd::User::from_name(owner)?
-            .ok_or_else(|| Failed(Exit::Usage, format!("--owner {owner}: no such user")))?
+            .ok_or_else(|| Failed(Code::Invalid, format!("--owner {owner}: no such user")))?
             .uid
             .as_raw(),
     };

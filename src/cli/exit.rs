@@ -1,46 +1,9 @@
-//! How a program ends: the one table of exit codes, and what is said.
+//! How a program ends: with a code of the library's table, and what is said.
 
 use super::words::tell;
-use ringlog::Error;
+use ringlog::{Code, Error};
 use std::fmt::Display;
 use std::process::ExitCode;
-
-/// Why a program ends. The numbers are what scripts and service managers go by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Exit {
-    /// Anything else.
-    Other = 1,
-    /// What was asked for cannot be meant.
-    Usage = 2,
-    /// Entries were lost, or are missing.
-    Lost = 3,
-    /// Another process holds the claim.
-    Claimed = 4,
-    /// There is no such log.
-    NotFound = 5,
-    /// What has the name cannot be used as a log.
-    Unusable = 6,
-    /// The output could not be written.
-    Output = 7,
-}
-
-impl Exit {
-    /// The code of an error of the library.
-    pub fn of(error: &Error) -> Exit {
-        match error {
-            Error::Invalid(_) => Exit::Usage,
-            Error::Claimed { .. } => Exit::Claimed,
-            Error::NotFound { .. } | Error::Replaced { .. } => Exit::NotFound,
-            Error::NotALog { .. }
-            | Error::Version { .. }
-            | Error::Geometry { .. }
-            | Error::Schema { .. } => Exit::Unusable,
-            Error::OutputInUse { .. } => Exit::Output,
-            _ => Exit::Other,
-        }
-    }
-}
 
 /// The end of every `--help`.
 pub const EXIT_CODES: &str = "\
@@ -56,7 +19,7 @@ Exit codes:
 
 /// A failure that is not the library's: why it ends, and what to say.
 #[derive(Debug)]
-pub struct Failed(pub Exit, pub String);
+pub struct Failed(pub Code, pub String);
 
 impl Display for Failed {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -70,9 +33,9 @@ impl std::error::Error for Failed {}
 pub fn end(program: &str, result: anyhow::Result<()>) -> ExitCode {
     let Err(error) = result else { return ExitCode::SUCCESS };
     tell(format_args!("{program}: {error:#}"));
-    let exit = match error.downcast_ref::<Failed>() {
+    let code = match error.downcast_ref::<Failed>() {
         Some(failed) => failed.0,
-        None => error.downcast_ref().map_or(Exit::Other, Exit::of),
+        None => error.downcast_ref().map_or(Code::Other, Error::code),
     };
-    ExitCode::from(exit as u8)
+    ExitCode::from(code as u8)
 }

@@ -1,11 +1,11 @@
 //! Completions and man pages, out of the definitions of the arguments; `scripts/generate` asks.
 
-use super::exit::Exit;
 use super::words::tell;
 use clap::Command;
 use clap_complete::Shell;
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, roman};
+use ringlog::Code;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -20,7 +20,7 @@ pub fn if_asked(command: Command) {
         Ok(()) => std::process::exit(0),
         Err(e) => {
             tell(format_args!("{}: {e}", directory.display()));
-            std::process::exit(Exit::Other as i32);
+            std::process::exit(Code::Other as i32);
         }
     }
 }

@@ -10,8 +10,9 @@ mod whole;
 mod words;
 
 pub use args::{LogArgs, believing};
-pub use exit::{EXIT_CODES, Exit, Failed, end};
+pub use exit::{EXIT_CODES, Failed, end};
 pub use parse::{Time, duration, interval, number, place, place_or_resume};
+pub use ringlog::Code;
 pub use signals::{Stop, put_up};
 pub use whole::{put_whole, remove_if_there};
 pub use words::{entries, grouped, one_line, per_second, several, tell};
@@ -33,5 +34,5 @@ pub fn say_if_cut_short(program: &str, log: &Name) -> anyhow::Result<()> {
         "{program}: {log}: its file was cut short, or its disk failed, while it was in use; what \
          was committed is safe; remove the log and let its writer make it anew"
     );
-    ringlog::exit_on_fault(&one_line(&line), Exit::Unusable as i32).context(NO_SIGNALS)
+    ringlog::exit_on_fault(&one_line(&line), Code::Unusable as i32).context(NO_SIGNALS)
 }

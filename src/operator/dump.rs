@@ -1,6 +1,6 @@
 //! `ringlog dump`: the entries of a log, all or from one position to another.
 
-use crate::cli::{self, Exit, Failed, Stop, place};
+use crate::cli::{self, Code, Failed, Stop, place};
 use crate::operator::entries::{Shown, take};
 use crate::operator::which::OneLog;
 use ringlog::{Raw, Start};
@@ -36,7 +36,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     if let (Start::At(from), Some(to)) = (args.from, args.to)
         && from > to
     {
-        return Err(Failed(Exit::Usage, format!("--from {from} is behind --to {to}")).into());
+        return Err(Failed(Code::Invalid, format!("--from {from} is behind --to {to}")).into());
     }
     let log = args.log.open()?;
     let mut printer = args.shown.printer(log.schema())?;

@@ -1,6 +1,6 @@
 //! `ringlog rm`: removes logs, but none that anybody has a claim on. Asks nothing.
 
-use crate::cli::{Exit, Failed, entries, tell};
+use crate::cli::{Code, Failed, entries, tell};
 use crate::operator::screen::print;
 use crate::operator::which::{Owner, explain, name};
 use ringlog::{Error, Log, Name, Presence, Snapshot};
@@ -46,7 +46,7 @@ fn remove(name: &Name, args: &Args) -> anyhow::Result<()> {
         Err(e @ (Error::Version { .. } | Error::Geometry { .. } | Error::Schema { .. })) => {
             if !args.force {
                 let why = format!("{e}; who has a claim on it cannot be told, --force removes it");
-                return Err(Failed(Exit::Unusable, why).into());
+                return Err(Failed(Code::Unusable, why).into());
             }
             None
         }
@@ -59,7 +59,7 @@ fn remove(name: &Name, args: &Args) -> anyhow::Result<()> {
         if !holders.is_empty() && !args.force {
             let them = holders.join(", ");
             return Err(Failed(
-                Exit::Claimed,
+                Code::Claimed,
                 format!("{name}: in use: {them}; stop them first, or use --force"),
             )
             .into());
@@ -67,13 +67,13 @@ fn remove(name: &Name, args: &Args) -> anyhow::Result<()> {
         said = what_goes(&snapshot, &holders);
         if log.presence() != Presence::Here {
             return Err(Failed(
-                Exit::NotFound,
+                Code::NotFound,
                 format!("{name}: another file has its name by now"),
             )
             .into());
         }
     }
-    Log::remove(name)?;
+    if args.force { Log::unlink(name) } else { Log::remove(name) }?;
     Ok(print(&format!("removed {name}{said}\n"))?)
 }
 

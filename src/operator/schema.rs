@@ -1,6 +1,6 @@
 //! `ringlog schema`: what the entries of a log are made of, for people and for programs.
 
-use crate::cli::{Exit, Failed, grouped};
+use crate::cli::{Code, Failed, grouped};
 use crate::operator::screen::{Cell, Look, has_colour, print, table};
 use crate::operator::which::OneLog;
 use ringlog::{Column, Kind, Log, Schema};
@@ -31,8 +31,8 @@ pub struct Args {
 pub fn run(args: Args) -> anyhow::Result<()> {
     let log = args.log.open()?;
     let text = match () {
-        () if args.declare => declaration(log.schema()).map_err(|why| Failed(Exit::Other, why))?,
-        () if args.rust => rust(&log).map_err(|why| Failed(Exit::Other, why))?,
+        () if args.declare => declaration(log.schema()).map_err(|why| Failed(Code::Other, why))?,
+        () if args.rust => rust(&log).map_err(|why| Failed(Code::Other, why))?,
         () if args.json => json(&log)?,
         () => shown(&log),
     };

@@ -1,6 +1,6 @@
 //! Which log a command is about.
 
-use crate::cli::{Exit, Failed, believing};
+use crate::cli::{Code, Failed, believing};
 use clap::Args;
 use ringlog::{DEFAULT_SHM, Error, Log, Name, Options};
 use std::path::{Path, PathBuf};
@@ -85,7 +85,7 @@ pub fn explain(error: Error) -> anyhow::Error {
         && Path::new(bare).is_file()
     {
         let why = format!("{log}: no such log in shared memory; for the file here say ./{bare}");
-        return Failed(Exit::NotFound, why).into();
+        return Failed(Code::NotFound, why).into();
     }
     error.into()
 }

@@ -2,7 +2,7 @@
 
 #[cfg(feature = "compress")]
 use super::compress;
-use crate::cli::{EXIT_CODES, Exit, Failed, LogArgs, Time, duration, number, place_or_resume};
+use crate::cli::{Code, EXIT_CODES, Failed, LogArgs, Time, duration, number, place_or_resume};
 use clap::Parser;
 use ringlog::{Start, Wait};
 use ringlog_rows::Rotation;
@@ -147,7 +147,7 @@ pub enum IdleAs {
 impl IdleAs {
     pub fn wait(self, poll: Option<Duration>) -> Result<Wait, Failed> {
         let usage = |why: &str| {
-            Err(Failed(Exit::Usage, format!("--poll says how long to sleep, and {why}")))
+            Err(Failed(Code::Invalid, format!("--poll says how long to sleep, and {why}")))
         };
         let or = |ms| poll.unwrap_or(Duration::from_millis(ms));
         match self {

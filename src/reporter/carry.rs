@@ -2,7 +2,7 @@
 
 use super::setup::{Export, Reporter, output_failed};
 use super::watch::{LOOK, Watch};
-use crate::cli::{Exit, Failed, grouped};
+use crate::cli::{Code, Failed, grouped};
 use ringlog::{Idle, Log, Turn};
 use ringlog_rows::{Rotated, Rows};
 use std::io;
@@ -127,7 +127,7 @@ impl Reporter {
         }
         let position = report.source().committed().position;
         Err(Failed(
-            Exit::Output,
+            Code::Output,
             format!(
                 "{} cannot be written: {error}; all below position {position} is \
                  committed, and the next run goes on from there",

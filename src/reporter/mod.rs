@@ -7,7 +7,7 @@ mod compress;
 mod setup;
 mod watch;
 
-use crate::cli::{self, Exit, Failed, grouped, per_second};
+use crate::cli::{self, Code, Failed, grouped, per_second};
 use args::Args;
 use carry::Ending;
 use nix::libc;
@@ -55,7 +55,7 @@ impl Reporter {
             time.as_secs_f64()
         ));
         if self.args.strict && self.lost > 0 {
-            Err(Failed(Exit::Lost, format!("{lost} entries were lost")).into())
+            Err(Failed(Code::Lost, format!("{lost} entries were lost")).into())
         } else {
             Ok(())
         }
@@ -121,7 +121,7 @@ impl Reporter {
             // What a run before this one was killed over.
             let parts = ringlog_rows::parts(path);
             let failed =
-                |e| Failed(Exit::Output, format!("{}: finished parts: {e}", path.display()));
+                |e| Failed(Code::Output, format!("{}: finished parts: {e}", path.display()));
             parts.map_err(failed)?.into_iter().for_each(|part| worker.take(part));
         }
         self.say(format_args!(
@@ -143,7 +143,7 @@ impl Reporter {
                 Err(e) if e.raw_os_error() == Some(libc::ENXIO) => {}
                 opened => {
                     let failed = |e| {
-                        Failed(Exit::Output, format!("{}: cannot be written: {e}", path.display()))
+                        Failed(Code::Output, format!("{}: cannot be written: {e}", path.display()))
                     };
                     return Ok(Some(opened.map_err(failed)?));
                 }

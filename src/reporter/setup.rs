@@ -3,7 +3,7 @@
 use super::args::{Args, RowsAs, rotation};
 #[cfg(feature = "compress")]
 use super::compress;
-use crate::cli::{self, Exit, Failed, Stop, put_up, tell};
+use crate::cli::{self, Code, Failed, Stop, put_up, tell};
 use ringlog::{Error, Name, Options, Raw, Reader, Wait};
 use ringlog_rows::{Format, Rotation, RowOptions, Rows};
 use std::cell::Cell;
@@ -56,7 +56,7 @@ impl Reporter {
             |path| std::fs::metadata(path).is_ok_and(|it| !it.is_file() && !it.is_dir());
         if rotation.is_some() && output.as_ref().is_none_or(is_stream) {
             return Err(Failed(
-                Exit::Usage,
+                Code::Invalid,
                 "--rotate is for a file, and the output is none".into(),
             )
             .into());
@@ -116,7 +116,7 @@ impl Reporter {
 /// The output could not be used, or the log could not.
 pub fn output_failed(error: Error) -> anyhow::Error {
     match error {
-        Error::Io { .. } => Failed(Exit::Output, error.to_string()).into(),
+        Error::Io { .. } => Failed(Code::Output, error.to_string()).into(),
         other => other.into(),
     }
 }

@@ -7,7 +7,7 @@ mod market;
 mod pace;
 pub mod rows;
 
-use crate::cli::{self, Exit, Failed, Stop, grouped, per_second, tell};
+use crate::cli::{self, Code, Failed, Stop, grouped, per_second, tell};
 use anyhow::bail;
 use args::Args;
 use display::Display;
@@ -65,7 +65,7 @@ fn run(args: &Args) -> anyhow::Result<()> {
         }
     };
     if args.remove && log.presence() == Presence::Here {
-        Log::remove(&name)?;
+        Log::unlink(&name)?;
     }
     result
 }
@@ -81,7 +81,7 @@ fn log_for(
     let Some(declared) = declared else {
         let log = match options.open(name) {
             Err(Error::NotFound { .. }) => bail!(Failed(
-                Exit::Usage,
+                Code::Invalid,
                 format!(
                     "{name}: no such log to take the columns from; declare them, as in --schema \
                  'time:timestamp,price:decimal4'"
@@ -93,7 +93,7 @@ fn log_for(
         return Ok(log);
     };
     let schema =
-        Schema::declared(declared).map_err(|e| Failed(Exit::Usage, format!("--schema: {e}")))?;
+        Schema::declared(declared).map_err(|e| Failed(Code::Invalid, format!("--schema: {e}")))?;
     rows.bind(&schema)?;
     Ok(options.open_or_create_with(name, &schema)?)
 }

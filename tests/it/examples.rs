@@ -101,6 +101,17 @@ fn check_fills(log: &Log) -> usize {
 }
 
 #[test]
+fn an_async_reader_is_given_each_sample_and_commits_what_was_dealt_with() {
+    let place = Place::new();
+    for round in 1..=3 {
+        let said = said(example(&place, "tokio", "5000"));
+        let due = format!("5000 samples to position {}, 0 lost, the mean is 2499.5", 5000 * round);
+        assert!(said.contains(&due), "{said}");
+        assert_eq!(place.log().snapshot().unwrap().lag(0), 0);
+    }
+}
+
+#[test]
 fn an_engine_asked_for_a_number_of_fills_appends_exactly_that_many() {
     let place = Place::new();
     let said = said(example(&place, "engine", "500"));

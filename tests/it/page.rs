@@ -239,7 +239,7 @@ fn a_log_that_is_deleted_ends_the_watch_and_the_page_says_so() {
                 drop(other.feed(64));
                 fs::rename(other.shm_file(), place.shm_file()).unwrap();
             }
-            false => Log::remove(place.shm.as_str()).unwrap(),
+            false => Log::unlink(place.shm.as_str()).unwrap(),
         }
         let ended = watching.end();
         assert_eq!((ended.code(), ended.stderr.as_str()), (0, ""));

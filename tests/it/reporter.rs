@@ -325,7 +325,7 @@ fn a_log_made_again_is_finished_told_of_and_begun_in_a_file_of_its_own() {
     old.append(30);
     let reporter = start(place.reporter(0, &[]));
     until_lines(&place.output(0), 31);
-    Log::remove(place.shm.as_str()).unwrap();
+    Log::unlink(place.shm.as_str()).unwrap();
     let mut new = place.feed(64);
     new.append(20);
     old.append(10); // the last of an engine that does not know yet
@@ -348,7 +348,7 @@ fn a_log_made_again_by_a_writer_that_stays_is_taken_over_once_the_old_one_is_sil
     old.append(30);
     let reporter = start(place.reporter(0, &[]));
     until_lines(&place.output(0), 31);
-    Log::remove(place.shm.as_str()).unwrap();
+    Log::unlink(place.shm.as_str()).unwrap();
     let mut new = place.feed(64);
     new.append(20);
     until_holds(&place.output(0), &new.csv(0..20));
@@ -362,7 +362,7 @@ fn a_log_deleted_while_its_writer_lives_is_followed_to_its_end() {
     let writer = start(place.writer(&["--rate", "1000", "--count", "1000"]));
     let reporter = start(place.reporter(0, &[]));
     until_lines(&place.output(0), 2);
-    Log::remove(place.shm.as_str()).unwrap();
+    Log::unlink(place.shm.as_str()).unwrap();
     assert_eq!(writer.end().code(), 0);
     reporter.until_said("was deleted; it is carried out to its end, 1000");
     reporter.until_said("is not there yet");

@@ -249,7 +249,7 @@ fn on_tmpfs(disk: &Path) -> ([Memory; 2], String) {
     let log = options.create::<Sample>(name.as_path()).unwrap();
     let writer = log.writer::<Sample>().unwrap();
     let memory = [writer.memory(), log.reader::<Sample>(0).unwrap().memory()];
-    Log::remove(name).unwrap();
+    Log::unlink(name).unwrap();
     (memory.map(Result::unwrap), ended.stderr)
 }
 

@@ -386,7 +386,7 @@ fn a_log_that_is_made_again_is_followed_by_a_watch() {
     let mut next = || -> Value { serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap() };
     assert_eq!(next()["id"], first);
     drop(feed);
-    Log::remove(place.shm.as_str()).unwrap();
+    Log::unlink(place.shm.as_str()).unwrap();
     watch.until_said("no such log");
     let mut feed = place.feed(128);
     feed.append(30); // more than there were

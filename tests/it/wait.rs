@@ -12,11 +12,12 @@ use nix::unistd::{alarm, gettid};
 use ringlog::layout::{HEADER_SIZE, Header};
 use ringlog::{Idle, Log, Polled, Start, Timestamp, Wait, Writer};
 use ringlog_testkit::{
-    PATIENCE, Place, Running, Sample, figure, run, start, until, until_lines, victim_process,
+    Nobody, PATIENCE, Place, Running, Sample, figure, run, start, until, until_lines,
+    victim_process,
 };
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::mem::offset_of;
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -116,7 +117,7 @@ fn victim() {
             let mut idle = idle(2);
             loop {
                 match observer.poll() {
-                    Polled::Empty => idle.pause(),
+                    Polled::Empty => idle.wait(&observer),
                     polled => tell(polled),
                 }
             }
@@ -359,13 +360,36 @@ fn a_reader_at_a_damaged_stamp_sleeps() {
     }
 }
 
+fn observer(place: &Place) -> Command {
+    victim_of(&format!("observe {} {}", place.shm, MINUTE.as_millis()))
+}
+
 #[test]
-fn an_observer_that_is_told_to_block_looks_now_and_then_and_stores_nothing() {
+fn any_number_of_observers_sleep_and_are_woken_by_one_wake() {
     let place = Place::new();
     let mut engine = Engine::new(&place);
-    let observer = start(victim_of(&format!("observe {} {}", place.shm, MINUTE.as_millis())));
+    let observers: Vec<_> = (0..12).map(|_| start(observer(&place))).collect();
+    for _ in 0..5 {
+        observers.iter().for_each(until_reader_sleeps);
+        assert_eq!(engine.word() & 1, 1);
+        let entry = engine.append();
+        engine.writer.wake();
+        observers.iter().for_each(|observer| observer.until_said(&entry));
+    }
+}
+
+#[test]
+fn an_observer_that_may_not_store_looks_now_and_then_and_stores_nothing() {
+    let (place, nobody) = (Place::new(), Nobody::new());
+    let mut engine = Engine::new(&place);
+    // Readable by all; and root, who may store to anything, is not whom it is read by.
+    fs::set_permissions(place.shm_file(), Permissions::from_mode(0o444)).unwrap();
+    let orders = observer(&place);
+    let mut theirs = nobody.runs(victim_of("").current_dir(place.dir.path()));
+    theirs.envs(orders.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let theirs = start(theirs);
     for _ in 0..3 {
-        observer.until_said(&engine.append());
+        theirs.until_said(&engine.append());
     }
     assert_eq!(engine.word(), 0);
 }

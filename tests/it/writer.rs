@@ -229,7 +229,7 @@ fn a_log_that_was_made_anew_meanwhile_is_not_removed() {
     let place = Place::new();
     let running = start(place.writer(&["--remove"]));
     until_end(&place, 1);
-    Log::remove(place.shm.as_str()).unwrap();
+    Log::unlink(place.shm.as_str()).unwrap();
     let other = Log::create::<Quote>(place.shm.as_str()).unwrap();
     assert_ended(&running.stop(), 0, "entries in");
     assert_eq!(log_of(&place).id(), other.id());

@@ -2,13 +2,14 @@
 //! living process.
 
 use crate::error::Role;
-use crate::layout::Header;
+use crate::layout::{Header, ReaderLine, WriterLine};
 use crate::sys::fault::{CLAIMS, Held};
 use crate::sys::lock;
 use std::fs::File;
 use std::io;
 use std::mem::offset_of;
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::FileExt;
 
 /// A file description on which claims are taken and looked at: a claim is an open-file-description
 /// lock on exactly the pointer that its holder may store.
@@ -36,6 +37,19 @@ impl Claims {
     pub fn is_taken(&self, role: Role) -> bool {
         let (from, size) = claimed_bytes(role);
         lock::is_locked(&self.file, from, size).unwrap_or(false)
+    }
+
+    /// The process id that the holder of `role` wrote down; 0 if it has not got that far.
+    pub fn pid_of(&self, role: Role) -> u64 {
+        let place = match role {
+            Role::Writer => offset_of!(Header, writer) + offset_of!(WriterLine, pid),
+            Role::Reader(id) => {
+                offset_of!(Header, readers) + id * size_of::<ReaderLine>() + offset_of!(ReaderLine, pid)
+            }
+        };
+        let mut word = [0; 8];
+        let read = self.file.read_exact_at(&mut word, place as u64);
+        read.map_or(0, |()| u64::from_le_bytes(word))
     }
 
     /// Bytes of the log's file now.

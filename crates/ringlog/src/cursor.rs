@@ -5,7 +5,6 @@ use crate::error::{Result, invalid};
 use crate::ring::Seen;
 use crate::schema::{Entry, Record};
 use crate::segment::Segment;
-use crate::sync::Ordering::Relaxed;
 use std::marker::PhantomData;
 use std::ops::Range;
 
@@ -289,11 +288,6 @@ impl Cursor {
         }
     }
 
-    pub fn lag(&self) -> u64 {
-        // For people: a picture, not a promise, so the order does not matter.
-        let write_ptr = self.segment.header().write_ptr.load(Relaxed);
-        write_ptr.saturating_sub(self.position)
-    }
 }
 
 impl<T> Polled<T> {

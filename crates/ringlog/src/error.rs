@@ -1,6 +1,7 @@
 //! What can go wrong, by name. Every message says which log or file, what is the matter, and
 //! what to do about it where that is known.
 
+use crate::layout::READERS;
 use std::fmt;
 use std::io;
 
@@ -14,6 +15,13 @@ pub enum Role {
     Writer,
     /// Reader `0..8`.
     Reader(usize),
+}
+
+impl Role {
+    /// All there are, the writer first.
+    pub(crate) fn all() -> impl Iterator<Item = Role> {
+        std::iter::once(Role::Writer).chain((0..READERS).map(Role::Reader))
+    }
 }
 
 impl fmt::Display for Role {
@@ -100,7 +108,51 @@ pub enum Error {
     },
 }
 
+/// What an error, or a program, comes to, as a number: what scripts and service managers go by, and
+/// callers from other languages. The programs exit with it; 0 is: done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+#[repr(u8)]
+pub enum Code {
+    /// Anything else: mostly what the operating system said.
+    Other = 1,
+    /// What was asked for cannot be meant.
+    Invalid = 2,
+    /// Entries were lost, or are missing. No [`Error`] has it: a loss is an outcome.
+    Lost = 3,
+    /// Another process holds the claim.
+    Claimed = 4,
+    /// There is no such log.
+    NotFound = 5,
+    /// What has the name cannot be used as a log.
+    Unusable = 6,
+    /// The output could not be written.
+    Output = 7,
+}
+
 impl Error {
+    /// Returns its number, which the programs exit with.
+    ///
+    /// ```
+    /// use ringlog::{Code, Log};
+    ///
+    /// let error = Log::open("/no-such-log").unwrap_err();
+    /// assert_eq!((error.code(), error.code() as u8), (Code::NotFound, 5));
+    /// ```
+    pub const fn code(&self) -> Code {
+        match self {
+            Error::Invalid(_) => Code::Invalid,
+            Error::Claimed { .. } => Code::Claimed,
+            Error::NotFound { .. } | Error::Replaced { .. } => Code::NotFound,
+            Error::NotALog { .. }
+            | Error::Version { .. }
+            | Error::Geometry { .. }
+            | Error::Schema { .. } => Code::Unusable,
+            Error::OutputInUse { .. } => Code::Output,
+            Error::Exists { .. } | Error::Io { .. } => Code::Other,
+        }
+    }
+
     /// Makes an [`Error::Io`] of what was being done, to what, and the system's answer.
     ///
     /// ```

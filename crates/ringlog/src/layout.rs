@@ -52,6 +52,7 @@ pub const STATE_OPEN: u64 = 1;
 pub const PATH_MAX: usize = 248;
 
 /// The first 8192 bytes of a log.
+#[derive(Debug)]
 #[repr(C)]
 pub struct Header {
     /// Writer: every position below it is published.
@@ -112,6 +113,7 @@ pub struct Header {
 }
 
 /// What the writer says about itself. For people, but for `boot_id`.
+#[derive(Debug)]
 #[repr(C)]
 pub struct WriterLine {
     /// Writers so far.
@@ -139,6 +141,7 @@ pub struct WriterLine {
 
 /// What reader `i` says about itself, its output file, and what it has committed.
 #[cfg_attr(test, derive(Default))]
+#[derive(Debug)]
 #[repr(C)]
 pub struct ReaderLine {
     /// Its process id.
@@ -168,6 +171,7 @@ pub struct ReaderLine {
 
 /// The words of an [`Output`].
 #[cfg_attr(test, derive(Default))]
+#[derive(Debug)]
 #[repr(C)]
 pub struct OutputLine {
     /// FNV-1a of inode number and birth time, 0 while there is no file.
@@ -185,6 +189,7 @@ pub struct OutputLine {
 
 /// What the server of a lane says, which is reader `i` of its requests.
 #[cfg_attr(test, derive(Default))]
+#[derive(Debug)]
 #[repr(C)]
 pub struct CallLine {
     /// All requests below it have been taken: they run, or have run.
@@ -201,6 +206,7 @@ pub struct CallLine {
 }
 
 /// What reader `i` leaves for people: nothing is decided by it.
+#[derive(Debug)]
 #[repr(C)]
 pub struct ReaderNotes {
     /// The last loss: from this position
@@ -226,6 +232,7 @@ pub struct ReaderNotes {
 
 /// The words of a [`Checkpoint`].
 #[cfg_attr(test, derive(Default))]
+#[derive(Debug)]
 #[repr(C)]
 pub struct CheckpointLine {
     /// The read pointer this belongs to.

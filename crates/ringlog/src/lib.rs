@@ -4,8 +4,10 @@
 //! reader does can slow it. Up to eight durable [`Reader`]s, each a process of its own, follow at
 //! their own pace, keep their position in the log, and after a crash go on where they were.
 //!
+//! # Getting started
+//!
 //! ```
-//! use ringlog::{Decimal, Log, Pod, Polled, Record, Text, Timestamp, Zeroable};
+//! use ringlog::{Decimal, Log, Polled, Record, Text, Timestamp};
 //!
 //! #[derive(Clone, Copy, Record)]
 //! #[repr(C)]
@@ -35,9 +37,42 @@
 //! }
 //! reader.commit();
 //! # assert_eq!(reader.position(), 1);
-//! # Log::remove(name)?;
+//! # Log::unlink(name)?;
 //! # Ok::<(), ringlog::Error>(())
 //! ```
+//!
+//! # Guarantees
+//!
+//! - [`Writer::append`] is a bounded number of plain stores, whatever readers do. It cannot fail, waits
+//!   for nobody, and makes no system call.
+//! - An entry is delivered whole, as it was appended, or its position is reported as lost:
+//!   [`Polled::Lost`], [`Batch::Lost`]. For each reader, at any time: delivered + lost = positions passed.
+//! - A position is never given to two entries.
+//! - A kill at any instruction changes no published entry and needs no repair. The next writer goes on
+//!   behind the last entry; the next reader of the same id at the last [`Reader::commit`]: what was polled
+//!   and not committed comes again, so delivery is *at least once*. (Rows in a file are there exactly once:
+//!   the crate `ringlog-rows`.)
+//! - Nothing that stands in a log can make a process panic, hang, or read beyond the log.
+//!
+//! They hold on Linux for processes. What a death of the machine costs stands in the README.
+//!
+//! # Threads
+//!
+//! A log has one [`Writer`], for it has one order. It can be sent to another thread; several threads
+//! share one in a `Mutex`, or have a log each. A [`Reader`] is one of eight, each of them a place that
+//! the log keeps; an [`Observer`] keeps none, and there can be any number. Each is used by one thread at a
+//! time, and they share nothing, in one process or in many.
+//!
+//! # Waiting
+//!
+//! `poll` never waits. [`Reader::poll_wait`] waits for an entry with a bound, [`Follower`] for anything to
+//! poll, [`Idle`] between empty polls of a loop of your own; [`Wait`] says how, from a spin to a sleep that
+//! [`Writer::wake`] ends. An async program waits in a thread: `examples/tokio.rs`.
+//!
+//! # Errors
+//!
+//! A loss is an outcome and not an error; so append and poll return no [`Result`]. An [`Error`] says what
+//! failed, why, and what to do; [`Error::code`] is the number that the programs exit with.
 //!
 //! # Words
 //!
@@ -59,9 +94,11 @@
 //!
 //! # Features
 //!
-//! `serde` serializes column types and snapshots. There is no other: what turns entries into rows
-//! and files is the crate `ringlog-rows`, and the programs are `ringlog-tools`.
+//! None by default. `serde` serializes column types and snapshots; `chrono` makes [`Timestamp`] of a
+//! `DateTime` and back. What turns entries into rows and files is the crate `ringlog-rows`, and the
+//! programs are `ringlog-tools`.
 
+#![warn(missing_debug_implementations)]
 // A model sees the ring alone: nobody is there to use the rest.
 #![cfg_attr(loom, allow(dead_code))]
 
@@ -93,12 +130,13 @@ mapped! {
     mod report;
     mod snapshot;
     mod verify;
+    mod walk;
     mod wait;
     mod log;
 }
 
 pub use bytemuck::{self, Pod, Zeroable};
-pub use error::{Error, Result, Role};
+pub use error::{Code, Error, Result, Role};
 mapped! {
     pub use cursor::{Batch, Polled, Start};
     pub use log::{DEFAULT_SHM, Log, Options};
@@ -112,7 +150,8 @@ mapped! {
     pub use sys::fault::{exit_on_fault, restore_on_fault};
     pub use sys::memory::Memory;
     pub use verify::{Finding, Severity, Verified};
-    pub use wait::{Idle, Wait};
+    pub use wait::{Follower, Idle, Wait};
+    pub use walk::{Entries, Lost};
     pub use writer::{Recovered, Writer};
 }
 pub use ringlog_derive::{Field, Record, Variants};

@@ -1,5 +1,6 @@
 //! The door: make or open a log, and become its writer, a reader, or an observer.
 
+use crate::claims::Claims;
 use crate::error::{Error, Result, Role};
 use crate::layout::{DEFAULT_CAPACITY, Geometry};
 use crate::cursor::Start;
@@ -13,6 +14,7 @@ use crate::snapshot::Snapshot;
 use crate::sync::Ordering::Relaxed;
 use crate::verify::{self, Finding, Verified};
 use crate::writer::Writer;
+use std::fmt;
 use std::path::Path;
 
 /// The name that the programs use unless told otherwise.
@@ -27,7 +29,7 @@ pub const DEFAULT_SHM: &str = "/rpt_sys_shm";
 /// open the log anew. (One made by a bare `clone`, behind the C library's back, must touch nothing.)
 ///
 /// ```
-/// use ringlog::{Log, Pod, Polled, Record, Zeroable};
+/// use ringlog::{Log, Polled, Record};
 ///
 /// #[derive(Clone, Copy, Record)]
 /// #[repr(C)]
@@ -46,6 +48,7 @@ pub const DEFAULT_SHM: &str = "/rpt_sys_shm";
 /// reader.commit();
 ///
 /// assert!(log.reader::<Sample>(0).is_err(), "reader 0 is one at a time");
+/// drop((writer, reader));
 /// Log::remove(name)?;
 /// # Ok::<(), ringlog::Error>(())
 /// ```
@@ -92,7 +95,7 @@ impl Options {
     /// store to a page faults again whenever the kernel has written the page back.
     ///
     /// ```
-    /// # use ringlog::{Log, Pod, Record, Zeroable};
+    /// # use ringlog::{Log, Record};
     /// # #[derive(Clone, Copy, Record)]
     /// # #[repr(C)]
     /// # struct Sample { value: f64 }
@@ -103,7 +106,7 @@ impl Options {
     /// let reader = Log::options().prefault(true).open(name)?.reader::<Sample>(0)?;
     /// println!("{}", reader.memory()?); // 1 MiB in 4 KiB pages, all resident
     /// # assert!(reader.memory()?.to_string().ends_with("all resident"));
-    /// # Log::remove(name)?;
+    /// # Log::unlink(name)?;
     /// # Ok::<(), ringlog::Error>(())
     /// ```
     pub fn prefault(mut self, on: bool) -> Options {
@@ -116,7 +119,7 @@ impl Options {
     /// not lock so much is refused, and nothing has happened. A child that is forked has no lock.
     ///
     /// ```
-    /// # use ringlog::{Log, Pod, Record, Zeroable};
+    /// # use ringlog::{Log, Record};
     /// # #[derive(Clone, Copy, Record)]
     /// # #[repr(C)]
     /// # struct Sample { value: f64 }
@@ -127,7 +130,7 @@ impl Options {
     /// println!("{}", writer.memory()?); // 16 KiB in 4 KiB pages, all resident, locked
     /// # let memory = writer.memory()?;
     /// # assert!(memory.locked && memory.resident >= memory.size);
-    /// # Log::remove(name)?;
+    /// # Log::unlink(name)?;
     /// # Ok::<(), ringlog::Error>(())
     /// ```
     pub fn lock(mut self, on: bool) -> Options {
@@ -213,6 +216,16 @@ fn schema_of<R: Record>(name: &Name) -> Result<Schema> {
     Schema::of::<R>().map_err(|e| Error::Schema { log: name.to_string(), why: e.to_string() })
 }
 
+impl fmt::Debug for Log {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Log")
+            .field("name", self.name())
+            .field("geometry", self.geometry())
+            .field("columns", &self.schema().to_text())
+            .finish_non_exhaustive()
+    }
+}
+
 impl Log {
     /// Options with their defaults, to change and then make or open a log with.
     pub fn options() -> Options {
@@ -262,13 +275,30 @@ impl Log {
         name::names_in(Some(directory)).map_err(cannot)
     }
 
-    /// Removes a log's name. Those attached go on with what they have; its memory is freed with
-    /// the last of them.
+    /// Removes a log that nobody has a claim on. Observers go on with what they have.
+    ///
+    /// # Errors
+    /// [`Error::Claimed`] while a living process is its writer or one of its readers;
+    /// [`Error::NotFound`]; [`Error::NotALog`]; [`Error::Io`]. Nothing is removed then. A claim that is
+    /// taken in the very moment of the removal is not seen.
+    pub fn remove(name: impl Into<Name>) -> Result<()> {
+        let name = name.into();
+        name::remove(&name, |file| {
+            let claims = Claims::on(file).map_err(Error::io(format!("{name}: cannot be looked at")))?;
+            match Role::all().find(|&role| claims.is_taken(role)) {
+                Some(role) => Err(Error::Claimed { log: name.to_string(), role, pid: claims.pid_of(role) }),
+                None => Ok(()),
+            }
+        })
+    }
+
+    /// Removes a log's name, whoever is attached, as `unlink(2)` does: they go on with what they have,
+    /// nobody else finds it, and its memory is freed with the last of them.
     ///
     /// # Errors
     /// [`Error::NotFound`]; [`Error::NotALog`], and nothing is removed; [`Error::Io`].
-    pub fn remove(name: impl Into<Name>) -> Result<()> {
-        name::remove(&name.into())
+    pub fn unlink(name: impl Into<Name>) -> Result<()> {
+        name::remove(&name.into(), |_| Ok(()))
     }
 
     /// Becomes the writer, and goes on behind the last published entry.
@@ -334,7 +364,7 @@ impl Log {
     /// There is no checksum: a value that some writer could have stored is not found.
     ///
     /// ```
-    /// # use ringlog::{Log, Pod, Record, Zeroable};
+    /// # use ringlog::{Log, Record};
     /// # #[derive(Clone, Copy, Record)]
     /// # #[repr(C)]
     /// # struct Sample { value: f64 }
@@ -343,7 +373,7 @@ impl Log {
     /// log.writer::<Sample>()?.append(&Sample { value: 1.5 });
     /// let verified = log.verify(|finding| eprintln!("{finding}"));
     /// assert_eq!((verified.held, verified.entries, verified.damage), (0..1, 1, 0));
-    /// # Log::remove(name.as_str())?;
+    /// # Log::unlink(name.as_str())?;
     /// # Ok::<(), ringlog::Error>(())
     /// ```
     pub fn verify(&self, mut found: impl FnMut(Finding)) -> Verified {

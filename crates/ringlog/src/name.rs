@@ -141,12 +141,14 @@ fn word_at(file: &File, offset: usize) -> Option<u64> {
     Some(u64::from_le_bytes(word))
 }
 
-/// Removes the name of a log, and of nothing else.
-pub(crate) fn remove(name: &Name) -> Result<()> {
+/// Removes the name of a log, and of nothing else, unless `refuse` has a reason against its file.
+pub(crate) fn remove(name: &Name, refuse: impl FnOnce(File) -> Result<()>) -> Result<()> {
     let path = name.path()?;
-    if !is_log(&open_file(name, &path, false)?) {
+    let file = open_file(name, &path, false)?;
+    if !is_log(&file) {
         let why = "it does not begin as a log does, and is left alone".to_owned();
         return Err(Error::NotALog { log: name.to_string(), why });
     }
+    refuse(file)?;
     std::fs::remove_file(&path).map_err(Error::io(format!("{name}: cannot be removed")))
 }

@@ -4,16 +4,34 @@ use crate::cursor::{Batch, Cursor, Each, EachRaw, Front, Polled, Start};
 use crate::error::Result;
 use crate::layout::WRITING;
 use crate::schema::{Entry, Raw, Record};
-use crate::segment::Segment;
+use crate::segment::{Bell, Segment};
+use crate::sys::clock::doze;
 use crate::sys::memory::Memory;
+use std::fmt;
 use std::marker::PhantomData;
+use std::sync::OnceLock;
+use std::time::Duration;
 
 /// Someone who looks, without a claim: it stores nothing, its mapping is read-only, and there
 /// can be as many as you like, on a log with or without a living writer.
+///
+/// One thing it stores, if it is told to [block](crate::Wait::Block): that somebody sleeps, so that the
+/// writer wakes it. Where it may not store that, it looks every millisecond.
 pub struct Observer<R> {
     cursor: Cursor,
     buffer: Vec<u8>,
+    /// Made when it sleeps for the first time.
+    bell: OnceLock<Option<Bell>>,
     record: PhantomData<fn() -> R>,
+}
+
+impl<R> fmt::Debug for Observer<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Observer")
+            .field("log", self.cursor.segment.name())
+            .field("position", &self.position())
+            .finish_non_exhaustive()
+    }
 }
 
 impl<R> Observer<R> {
@@ -21,7 +39,7 @@ impl<R> Observer<R> {
         // Whole words, for `unfinished`.
         let buffer = vec![0; segment.geometry.entry_size().next_multiple_of(8)];
         let cursor = Cursor::at(segment, without_a_place(start), 0)?;
-        Ok(Observer { cursor, buffer, record: PhantomData })
+        Ok(Observer { cursor, buffer, bell: OnceLock::new(), record: PhantomData })
     }
 
     /// Goes elsewhere, forward or back, as if it had been attached with this start. What is skipped
@@ -49,7 +67,20 @@ impl<R> Observer<R> {
 
     /// Entries published and not polled yet. A picture of this moment.
     pub fn lag(&self) -> u64 {
-        self.cursor.lag()
+        self.cursor.segment.written().saturating_sub(self.position())
+    }
+
+    /// Whether a poll would find something: an entry, or a loss.
+    pub fn is_ready(&self) -> bool {
+        self.cursor.is_ready()
+    }
+
+    /// Sleeps until the writer wakes it, but at most so long, and not if a poll would find something.
+    pub(crate) fn sleep(&self, at_most: Duration) {
+        match self.bell.get_or_init(|| self.cursor.segment.bell()) {
+            Some(bell) => bell.sleep(at_most, || self.is_ready()),
+            None => doze(at_most),
+        }
     }
 }
 

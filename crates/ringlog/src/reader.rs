@@ -11,6 +11,7 @@ use crate::sink::{LeftOff, Source};
 use crate::sync::Ordering::Relaxed;
 use crate::sys::clock::now_ns;
 use crate::sys::memory::Memory;
+use std::fmt;
 use std::marker::PhantomData;
 use std::time::Duration;
 
@@ -35,8 +36,12 @@ pub struct Attached {
 ///
 /// For each reader, at any time: entries delivered + entries lost = positions passed.
 ///
+/// An entry is delivered **at least once**: what was polled and not committed when the process died
+/// comes again. A sink that must have each entry exactly once keeps its position with what it stores,
+/// as `Rows` of the crate `ringlog-rows` does with its file, and [`seek`](Reader::seek)s to it.
+///
 /// ```
-/// # use ringlog::{Log, Pod, Polled, Record, Zeroable};
+/// # use ringlog::{Log, Polled, Record};
 /// # #[derive(Clone, Copy, Record)]
 /// # #[repr(C)]
 /// # struct Sample { value: f64 }
@@ -53,7 +58,7 @@ pub struct Attached {
 /// }
 /// reader.commit(); // once a batch, not once an entry
 /// # assert_eq!(reader.position(), 1);
-/// # Log::remove(name.as_str())?;
+/// # Log::unlink(name.as_str())?;
 /// # Ok::<(), ringlog::Error>(())
 /// ```
 pub struct Reader<R> {
@@ -67,6 +72,18 @@ pub struct Reader<R> {
     attached: Attached,
     claims: Claims,
     record: PhantomData<fn() -> R>,
+}
+
+impl<R> fmt::Debug for Reader<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reader")
+            .field("log", self.cursor.segment.name())
+            .field("id", &self.id)
+            .field("position", &self.position())
+            .field("committed", &self.committed.position)
+            .field("lost", &self.lost)
+            .finish_non_exhaustive()
+    }
 }
 
 impl<R> Reader<R> {
@@ -126,6 +143,27 @@ impl<R> Reader<R> {
         self.committed = checkpoint;
     }
 
+    /// Goes elsewhere, forward or back, as if it had been attached with this start; to where it last
+    /// committed, if that is [`Start::Resume`]. What is skipped that way is neither delivered nor lost,
+    /// and what is passed a second time counts again. Nothing is stored before the next
+    /// [`commit`](Reader::commit).
+    ///
+    /// # Errors
+    /// [`Error::Invalid`](crate::Error::Invalid) for a position that is not there yet; it then stays
+    /// where it is.
+    pub fn seek(&mut self, start: Start) -> Result<()> {
+        self.cursor.seek(start, self.committed.position)?;
+        if start == Start::Resume {
+            (self.lost, self.laps) = (self.committed.lost, self.committed.laps);
+        }
+        Ok(())
+    }
+
+    /// Whether a poll would find something: an entry, or a loss.
+    pub fn is_ready(&self) -> bool {
+        self.cursor.is_ready()
+    }
+
     fn tally<T>(&mut self, polled: &Polled<T>) {
         if let Polled::Lost(range) = polled {
             self.count_lost(range.end - range.start);
@@ -166,9 +204,10 @@ impl<R> Reader<R> {
         self.cursor.position
     }
 
-    /// Entries published and not polled yet. A picture of this moment.
+    /// Entries published and not committed yet: the write pointer less the read pointer. A picture of
+    /// this moment.
     pub fn lag(&self) -> u64 {
-        self.cursor.lag()
+        self.cursor.segment.written().saturating_sub(self.committed.position)
     }
 
     /// Entries lost since the log was made, by everybody who has been this reader.
@@ -243,7 +282,7 @@ impl<R: Record> Reader<R> {
     ///     Batch::Empty => {}
     /// }
     /// # assert_eq!(reader.position(), 2);
-    /// # Log::remove(name.as_str())?;
+    /// # Log::unlink(name.as_str())?;
     /// # Ok::<(), ringlog::Error>(())
     /// ```
     #[inline]
@@ -271,7 +310,7 @@ impl<R: Record> Reader<R> {
     ///     eprintln!("lost {range:?}");
     /// }
     /// # assert_eq!((reader.position(), sum), (2, 4.0));
-    /// # Log::remove(name.as_str())?;
+    /// # Log::unlink(name.as_str())?;
     /// # Ok::<(), ringlog::Error>(())
     /// ```
     #[inline]

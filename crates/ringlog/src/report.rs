@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 /// Entries are committed only after the sink's checkpoint, so that a kill at any moment repeats
 /// entries at worst; a sink that says where its far end stands ([`Sink::resume`]) is not even given
 /// those.
+#[derive(Debug)]
 pub struct Report<F, S> {
     source: F,
     sink: S,

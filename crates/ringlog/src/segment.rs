@@ -245,6 +245,11 @@ impl Segment {
         self.ring().newest().max(seen.max().unwrap_or(0))
     }
 
+    /// The write pointer as it stands: a picture for people, and no promise, so in no order.
+    pub fn written(&self) -> u64 {
+        self.header().write_ptr.load(Relaxed)
+    }
+
     /// Which boot of the machine this is.
     pub fn boot(&self) -> [u64; 2] {
         self.boot
@@ -300,16 +305,17 @@ impl Segment {
     /// Sleeps until somebody calls [`wake`](Segment::wake), but at most so long, and not at all if
     /// there is a reason not to: which is asked when everybody can know that somebody sleeps.
     pub fn sleep(&self, at_most: Duration, stay_awake: impl Fn() -> bool) {
-        let sleepers = &self.header().sleepers;
-        let word = ring::fall_asleep(sleepers);
-        for _ in 0..64 {
-            // About a microsecond: a writer that did not see the word yet has then stored its
-            // entry where we see it, unless it is stopped in between.
-            std::hint::spin_loop();
-        }
-        if !stay_awake() {
-            futex::sleep_while(sleepers, word, at_most);
-        }
+        sleep_on(&self.header().sleepers, at_most, stay_awake);
+    }
+
+    /// For whoever stores nothing else: the header once more, to say in it that somebody sleeps. `None`
+    /// if this process may not.
+    pub fn bell(&self) -> Option<Bell> {
+        let file = open_file(&self.name, &self.path, true).ok()?;
+        let meta = file.metadata().ok()?;
+        let is_here = (meta.dev(), meta.ino()) == self.identity;
+        let header = MappedHeader::map(&file, true).ok().filter(|_| is_here)?;
+        Some(Bell { header })
     }
 
     /// Wakes all who sleep, if any have said so since the last time.
@@ -331,6 +337,30 @@ impl Segment {
     pub fn sync(&self) -> io::Result<()> {
         self.slots.words().map.flush()?;
         self.header.words.map.flush()
+    }
+}
+
+/// A header in which nothing is stored but that somebody sleeps.
+pub(crate) struct Bell {
+    header: MappedHeader,
+}
+
+impl Bell {
+    /// As [`Segment::sleep`].
+    pub fn sleep(&self, at_most: Duration, stay_awake: impl Fn() -> bool) {
+        sleep_on(&self.header.sleepers, at_most, stay_awake);
+    }
+}
+
+fn sleep_on(sleepers: &AtomicU64, at_most: Duration, stay_awake: impl Fn() -> bool) {
+    let word = ring::fall_asleep(sleepers);
+    for _ in 0..64 {
+        // About a microsecond: a writer that did not see the word yet has then stored its
+        // entry where we see it, unless it is stopped in between.
+        std::hint::spin_loop();
+    }
+    if !stay_awake() {
+        futex::sleep_while(sleepers, word, at_most);
     }
 }
 

@@ -52,7 +52,7 @@ use std::ops::Range;
 /// while report.turn(u64::MAX).unwrap() != Turn::Idle {}
 /// report.export().unwrap();
 /// assert_eq!((report.sink().entries, report.sink().lost), (2, 0));
-/// # Log::remove(name.as_str())?;
+/// # Log::unlink(name.as_str())?;
 /// # Ok::<(), ringlog::Error>(())
 /// ```
 pub trait Sink {

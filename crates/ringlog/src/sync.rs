@@ -43,7 +43,7 @@ mod mortal {
         })
     }
 
-    #[derive(Default)]
+    #[derive(Debug, Default)]
     #[repr(transparent)]
     pub struct AtomicU64(atomic::AtomicU64);
 

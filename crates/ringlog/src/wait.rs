@@ -1,8 +1,11 @@
 //! What to do while there is nothing to do.
 
+use crate::cursor::Polled;
+use crate::observer::Observer;
 use crate::reader::Reader;
+use crate::schema::{Entry, Raw, Record};
 use crate::sys::clock::doze;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How a reader waits between two empty polls.
 ///
@@ -26,9 +29,9 @@ pub enum Wait {
     /// this long (and never longer than a minute).
     ///
     /// The bound is what an entry waits if the writer does not call that, if it does in the very
-    /// moment in which the reader falls asleep, or if it dies in between. Only a [`Reader`] can be
-    /// woken, for only it can store to the log that it sleeps; and only on Linux. Whoever else is
-    /// told to block looks every millisecond.
+    /// moment in which the reader falls asleep, or if it dies in between. Any number of readers and
+    /// observers can sleep, and all are woken at once; on Linux alone. Elsewhere, and an [`Observer`]
+    /// that may not store to the log that it sleeps, look every millisecond.
     Block(Duration),
 }
 
@@ -56,7 +59,7 @@ const LONGEST_BLOCK: Duration = Duration::from_secs(60);
 ///
 /// ```
 /// # use ringlog::{Idle, Log, Polled, Record, Wait};
-/// # use std::time::Duration;
+/// # use std::time::{Duration, Instant};
 /// # #[derive(Clone, Copy, Record)]
 /// # #[repr(C)]
 /// # struct Sample { value: f64 }
@@ -84,7 +87,7 @@ const LONGEST_BLOCK: Duration = Duration::from_secs(60);
 ///     }
 /// }
 /// # engine.join().unwrap();
-/// # Log::remove(name.as_str())?;
+/// # Log::unlink(name.as_str())?;
 /// # Ok::<(), ringlog::Error>(())
 /// ```
 #[derive(Debug, Clone)]
@@ -115,27 +118,21 @@ impl Idle {
         self.empty = 0;
     }
 
-    /// A poll of `reader` was empty: waits once.
-    pub fn wait<R>(&mut self, reader: &Reader<R>) {
-        self.wait_at_most(reader, Duration::MAX);
+    /// A poll of `follower` was empty: waits once.
+    pub fn wait(&mut self, follower: &impl Follower) {
+        self.wait_at_most(follower, Duration::MAX);
     }
 
-    /// [`wait`](Idle::wait), for those who have something else to do in so much time.
-    pub fn wait_at_most<R>(&mut self, reader: &Reader<R>, at_most: Duration) {
+    /// Waits once as [`wait`](Idle::wait), but at most so long.
+    pub fn wait_at_most(&mut self, follower: &impl Follower, at_most: Duration) {
         match self.step(at_most) {
-            Step::Block(time) => reader.sleep(time),
-            Step::Sleep(time) if self.asks() && !reader.has_writer() => {
+            Step::Block(time) => follower.sleep(time),
+            Step::Sleep(time) if self.asks() && follower.is_deserted() => {
                 self.empty -= 1; // and ask the next time, too
-                reader.sleep_until_writer(time.max(VACANT.min(at_most)));
+                follower.sleep_until_writer(time.max(VACANT.min(at_most)));
             }
             step => step.take(),
         }
-    }
-
-    /// [`wait`](Idle::wait), for whoever cannot be woken: an [`Observer`](crate::Observer), which
-    /// stores nothing, not even that it sleeps.
-    pub fn pause(&mut self) {
-        self.step(Duration::MAX).take();
     }
 
     /// Whether it is time to ask for the writer: seldom, for that is a system call.
@@ -166,9 +163,149 @@ impl Step {
         match self {
             Step::Spin => std::hint::spin_loop(),
             Step::Yield => std::thread::yield_now(),
-            Step::Sleep(time) => std::thread::sleep(time),
-            Step::Block(time) => doze(time),
+            Step::Sleep(time) | Step::Block(time) => std::thread::sleep(time),
         }
+    }
+}
+
+/// Who can wait for entries: a [`Reader`] or an [`Observer`].
+pub trait Follower: sealed::Sealed {
+    /// Whether a poll would find something: an entry, or a loss.
+    fn is_ready(&self) -> bool;
+
+    /// Waits until a poll would find something, as `wait` says, but at most `at_most`; returns whether
+    /// it would.
+    ///
+    /// An async task waits in a thread of its own, as in `examples/tokio.rs`: a wait of this kind has no
+    /// descriptor that could be polled beside others.
+    fn wait_until_ready(&self, wait: Wait, at_most: Duration) -> bool
+    where
+        Self: Sized,
+    {
+        let (mut idle, mut end) = (Idle::new(wait), None);
+        while !self.is_ready() {
+            let now = Instant::now();
+            let end = *end.get_or_insert_with(|| now.checked_add(at_most));
+            let left = end.map_or(Duration::MAX, |end| end.saturating_duration_since(now));
+            if left.is_zero() {
+                return false;
+            }
+            idle.wait_at_most(self, left);
+        }
+        true
+    }
+
+    /// Sleeps until the writer wakes it, but at most so long, and not if a poll would find something.
+    #[doc(hidden)]
+    fn sleep(&self, at_most: Duration);
+
+    /// Whether it is known that there is no writer.
+    #[doc(hidden)]
+    fn is_deserted(&self) -> bool;
+
+    /// Sleeps until a writer attaches, but at most so long, and not if there is one, or has been.
+    #[doc(hidden)]
+    fn sleep_until_writer(&self, at_most: Duration);
+}
+
+impl<R> Follower for Reader<R> {
+    fn is_ready(&self) -> bool {
+        Reader::is_ready(self)
+    }
+
+    fn sleep(&self, at_most: Duration) {
+        Reader::sleep(self, at_most);
+    }
+
+    fn is_deserted(&self) -> bool {
+        !self.has_writer()
+    }
+
+    fn sleep_until_writer(&self, at_most: Duration) {
+        Reader::sleep_until_writer(self, at_most);
+    }
+}
+
+impl<R> Follower for Observer<R> {
+    fn is_ready(&self) -> bool {
+        Observer::is_ready(self)
+    }
+
+    fn sleep(&self, at_most: Duration) {
+        Observer::sleep(self, at_most);
+    }
+
+    /// It does not ask: that would take a claim's descriptor.
+    fn is_deserted(&self) -> bool {
+        false
+    }
+
+    fn sleep_until_writer(&self, at_most: Duration) {
+        doze(at_most);
+    }
+}
+
+mod sealed {
+    pub trait Sealed {}
+    impl<R> Sealed for super::Reader<R> {}
+    impl<R> Sealed for super::Observer<R> {}
+}
+
+impl<R: Record> Reader<R> {
+    /// Takes the next entry, and waits for it as `wait` says, but at most `at_most`: then it is
+    /// [`Polled::Empty`]. To be sure that a wake arrives, the writer calls
+    /// [`wake`](crate::Writer::wake).
+    ///
+    /// ```
+    /// # use ringlog::{Log, Polled, Record, Wait};
+    /// # use std::time::Duration;
+    /// # #[derive(Clone, Copy, Record)]
+    /// # #[repr(C)]
+    /// # struct Sample { value: f64 }
+    /// # let name = format!("/ringlog-doc-poll-wait-{}", std::process::id());
+    /// # let log = Log::create::<Sample>(name.as_str())?;
+    /// # log.writer::<Sample>()?.append(&Sample { value: 1.5 });
+    /// # let mut reader = log.reader::<Sample>(0)?;
+    /// let second = Duration::from_secs(1);
+    /// match reader.poll_wait(Wait::Block(second), second) {
+    ///     Polled::Entry { position, record } => println!("{position}: {}", record.value),
+    ///     Polled::Lost(range) => eprintln!("lost {range:?}"),
+    ///     Polled::Empty => println!("nothing for a second"),
+    /// }
+    /// # assert_eq!(reader.position(), 1);
+    /// # Log::unlink(name.as_str())?;
+    /// # Ok::<(), ringlog::Error>(())
+    /// ```
+    pub fn poll_wait(&mut self, wait: Wait, at_most: Duration) -> Polled<R> {
+        self.wait_until_ready(wait, at_most);
+        self.poll()
+    }
+}
+
+impl Reader<Raw> {
+    /// Takes the next entry's columns and body, and waits for it as `wait` says, but at most `at_most`:
+    /// then it is [`Polled::Empty`].
+    pub fn poll_wait(&mut self, wait: Wait, at_most: Duration) -> Polled<Entry<'_>> {
+        self.wait_until_ready(wait, at_most);
+        self.poll()
+    }
+}
+
+impl<R: Record> Observer<R> {
+    /// Takes the next entry, and waits for it as `wait` says, but at most `at_most`: then it is
+    /// [`Polled::Empty`].
+    pub fn poll_wait(&mut self, wait: Wait, at_most: Duration) -> Polled<R> {
+        self.wait_until_ready(wait, at_most);
+        self.poll()
+    }
+}
+
+impl Observer<Raw> {
+    /// Takes the next entry's columns and body, and waits for it as `wait` says, but at most `at_most`:
+    /// then it is [`Polled::Empty`].
+    pub fn poll_wait(&mut self, wait: Wait, at_most: Duration) -> Polled<Entry<'_>> {
+        self.wait_until_ready(wait, at_most);
+        self.poll()
     }
 }
 

@@ -9,6 +9,7 @@ use crate::segment::Segment;
 use crate::sync::Ordering::{Relaxed, Release};
 use crate::sys::clock::now_ns;
 use crate::sys::memory::Memory;
+use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Range;
 
@@ -19,7 +20,7 @@ use std::ops::Range;
 /// the last published entry.
 ///
 /// ```
-/// # use ringlog::{Log, Pod, Raw, Record, Zeroable};
+/// # use ringlog::{Log, Raw, Record};
 /// # #[derive(Clone, Copy, Record)]
 /// # #[repr(C)]
 /// # struct Sample { value: f64 }
@@ -28,7 +29,7 @@ use std::ops::Range;
 /// let mut writer = log.writer::<Sample>()?;
 /// assert_eq!(writer.append(&Sample { value: 1.5 }), 0);
 /// assert_eq!(writer.append(&Sample { value: 2.5 }), 1);
-/// # Log::remove(name.as_str())?;
+/// # Log::unlink(name.as_str())?;
 /// # Ok::<(), ringlog::Error>(())
 /// ```
 pub struct Writer<R> {
@@ -37,6 +38,15 @@ pub struct Writer<R> {
     recovered: Option<Recovered>,
     claims: Claims,
     record: PhantomData<fn(R)>,
+}
+
+impl<R> fmt::Debug for Writer<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Writer")
+            .field("log", self.segment.name())
+            .field("position", &self.next)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A write pointer that the slots did not agree with when a writer attached.
@@ -155,7 +165,7 @@ impl<R: Record> Writer<R> {
     /// every entry up to some one, and nothing of those behind it.
     ///
     /// ```
-    /// # use ringlog::{Log, Pod, Record, Zeroable};
+    /// # use ringlog::{Log, Record};
     /// # #[derive(Clone, Copy, Record)]
     /// # #[repr(C)]
     /// # struct Sample { value: f64 }
@@ -163,7 +173,7 @@ impl<R: Record> Writer<R> {
     /// let log = Log::create::<Sample>(name.as_str())?;
     /// let mut writer = log.writer::<Sample>()?;
     /// assert_eq!(writer.append_batch(&[Sample { value: 1.5 }, Sample { value: 2.5 }]), 0..2);
-    /// # Log::remove(name.as_str())?;
+    /// # Log::unlink(name.as_str())?;
     /// # Ok::<(), ringlog::Error>(())
     /// ```
     pub fn append_batch(&mut self, records: &[R]) -> Range<u64> {

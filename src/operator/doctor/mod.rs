@@ -10,7 +10,7 @@ mod verdict;
 
 pub use look::Args;
 
-use crate::cli::{Exit, Failed, several};
+use crate::cli::{Code, Failed, several};
 use crate::operator::screen::{has_colour, print, table};
 use look::Doctor;
 use verdict::{Level, Verdict};
@@ -28,7 +28,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     print(&text)?;
     match findings.iter().filter(|finding| finding.level == Level::Bad).count() {
         0 => Ok(()),
-        count => Err(Failed(Exit::Other, format!("bad: {}", several(count, "thing"))).into()),
+        count => Err(Failed(Code::Other, format!("bad: {}", several(count, "thing"))).into()),
     }
 }
 

@@ -4,7 +4,7 @@
 mod condition;
 mod table;
 
-use crate::cli::{Exit, Failed, Time, entries, tell};
+use crate::cli::{Code, Failed, Time, entries, tell};
 use clap::ValueEnum;
 use condition::{Condition, column};
 use ringlog::{Entry, Log, Observer, Polled, Raw, Role, Schema};
@@ -97,7 +97,7 @@ impl Shown {
 }
 
 fn usage(option: &str) -> impl Fn(String) -> Failed {
-    move |why| Failed(Exit::Usage, format!("{option}: {why}"))
+    move |why| Failed(Code::Invalid, format!("{option}: {why}"))
 }
 
 impl Printer {
@@ -167,7 +167,7 @@ impl Printer {
         let mut stdout = io::stdout().lock();
         match stdout.write_all(&out).and_then(|()| stdout.flush()) {
             Err(e) if e.kind() != ErrorKind::BrokenPipe => {
-                Err(Failed(Exit::Output, format!("stdout cannot be written: {e}")).into())
+                Err(Failed(Code::Output, format!("stdout cannot be written: {e}")).into())
             }
             outcome => Ok(outcome?),
         }

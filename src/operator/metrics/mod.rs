@@ -5,7 +5,7 @@ mod exporter;
 #[cfg(feature = "serve")]
 mod serve;
 
-use crate::cli::{Exit, Failed, Stop, interval, put_whole, remove_if_there, tell};
+use crate::cli::{Code, Failed, Stop, interval, put_whole, remove_if_there, tell};
 use crate::operator::screen::print;
 use crate::operator::view::exit_on_fault;
 use crate::operator::which::Logs;
@@ -81,7 +81,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
 /// Puts a file with this text in the place of `path`, at once.
 fn replace(path: &Path, text: &str) -> Result<(), Failed> {
     let failed =
-        |e: io::Error| Failed(Exit::Output, format!("{}: cannot be written: {e}", path.display()));
+        |e: io::Error| Failed(Code::Output, format!("{}: cannot be written: {e}", path.display()));
     if fs::symlink_metadata(path).is_ok_and(|meta| !meta.is_file()) {
         return Err(failed(io::Error::other("it is there, and is not a file")));
     }

@@ -9,7 +9,7 @@ mod scene;
 mod times;
 mod words;
 
-use crate::cli::{Exit, Failed, Stop, interval, put_whole, say_if_cut_short};
+use crate::cli::{Code, Failed, Stop, interval, put_whole, say_if_cut_short};
 use crate::operator::screen::{bytes, print, seconds};
 use crate::operator::view::{View, Watched};
 use crate::operator::which::{OneLog, explain};
@@ -175,7 +175,7 @@ impl Target {
                 is_page(&file).map_err(cannot)?.then_some(file).ok_or_else(|| {
                     let path = path.display();
                     Failed(
-                        Exit::Output,
+                        Code::Output,
                         format!("{path}: is there, and is no page that could be replaced"),
                     )
                 })?
@@ -210,7 +210,7 @@ impl Target {
 }
 
 fn failed(path: &Path, why: &io::Error) -> Failed {
-    Failed(Exit::Output, format!("{}: the page cannot be written: {why}", path.display()))
+    Failed(Code::Output, format!("{}: the page cannot be written: {why}", path.display()))
 }
 
 /// A name of our own in the same directory.

@@ -9,7 +9,7 @@ mod terminal;
 #[cfg(test)]
 mod tests;
 
-use crate::cli::{Exit, Failed, interval, put_up};
+use crate::cli::{Code, Failed, interval, put_up};
 use crate::operator::screen::has_colour;
 use crate::operator::view::Watchlist;
 use crate::operator::which::Logs;
@@ -54,7 +54,7 @@ pub struct Args {
 pub fn run(args: Args) -> anyhow::Result<()> {
     if !io::stdout().is_terminal() {
         let why = "stdout is not a terminal; `ringlog stat` tells the same anywhere";
-        return Err(Failed(Exit::Usage, why.to_owned()).into());
+        return Err(Failed(Code::Invalid, why.to_owned()).into());
     }
     // Unlike elsewhere the second signal is no end either: it would leave the terminal as it is.
     let [end, suspend, changed] = <[Arc<AtomicBool>; 3]>::default();

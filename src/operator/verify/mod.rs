@@ -5,7 +5,7 @@ mod file;
 mod findings;
 mod row;
 
-use crate::cli::{self, Exit, Failed, entries, grouped, tell};
+use crate::cli::{self, Code, Failed, entries, grouped, tell};
 use crate::operator::screen::print;
 use crate::operator::which::OneLog;
 use against::{Against, Outcome};
@@ -89,12 +89,12 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     match (verified.damage, damage, gaps) {
         (0, 0, false) => Ok(()),
         (0, 0, true) => {
-            Err(Failed(Exit::Lost, "entries are missing in the files".to_owned()).into())
+            Err(Failed(Code::Lost, "entries are missing in the files".to_owned()).into())
         }
         (0, ..) => {
-            Err(Failed(Exit::Unusable, "the files hold rows that are wrong".to_owned()).into())
+            Err(Failed(Code::Unusable, "the files hold rows that are wrong".to_owned()).into())
         }
-        _ => Err(Failed(Exit::Unusable, format!("{} is damaged", log.name())).into()),
+        _ => Err(Failed(Code::Unusable, format!("{} is damaged", log.name())).into()),
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the system says of processes, and of the files they have open.
 
-use crate::cli::{Exit, one_line};
+use crate::cli::{Code, one_line};
 use ringlog::ReaderState;
 use ringlog_rows::is_output_of;
 use std::fs;
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 /// that was cut short before is refused by the look.
 pub fn exit_on_fault() -> anyhow::Result<()> {
     let line = "ringlog: a log's file was cut short, or its disk failed, while it was looked at";
-    Ok(ringlog::exit_on_fault(line, Exit::Unusable as i32)?)
+    Ok(ringlog::exit_on_fault(line, Code::Unusable as i32)?)
 }
 
 /// What the system says of a process; for people, for a pid can be another's by now.

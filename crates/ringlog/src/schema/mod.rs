@@ -2,7 +2,7 @@
 //! header.
 //!
 //! ```
-//! use ringlog::{Decimal, Pod, Record, Schema, Text, Timestamp, Zeroable};
+//! use ringlog::{Decimal, Record, Schema, Text, Timestamp};
 //!
 //! #[derive(Clone, Copy, Record)]
 //! #[repr(C)]

@@ -9,3 +9,4 @@ mod pages;
 mod records;
 mod report;
 mod values;
+mod walk;
