@@ -222,7 +222,7 @@ fn a_record_of_more_than_a_megabyte_is_refused_and_leaves_nothing() {
         if size == 1 << 20 {
             let mut writer = made.unwrap().writer::<Raw>().unwrap();
             writer.append(&vec![b'x'; size]).unwrap();
-            Log::remove(place.shm.as_str()).unwrap();
+            Log::unlink(place.shm.as_str()).unwrap();
         } else {
             assert_refused!(made, Error::Invalid(_), "a record has at most a megabyte");
         }
@@ -265,7 +265,7 @@ fn of_twenty_that_race_one_makes_the_log_and_all_open_it() {
             together.wait();
             let opened = Log::open_or_create::<Sample>(place.shm.as_str());
             if together.wait().is_leader() {
-                Log::remove(place.shm.as_str()).unwrap();
+                Log::unlink(place.shm.as_str()).unwrap();
             }
             opened.map_or(0, |log| log.id())
         };
@@ -361,7 +361,7 @@ fn all_logs_in_shared_memory_are_found_by_the_names_they_are_opened_with() {
     assert!(!is_there());
     Log::create::<Sample>(place.shm.as_str()).unwrap();
     assert!(is_there());
-    Log::remove(place.shm.as_str()).unwrap();
+    Log::unlink(place.shm.as_str()).unwrap();
     assert!(!is_there());
 }
 
@@ -569,7 +569,7 @@ fn a_log_of_an_older_format_is_refused_by_its_version_with_the_cure() {
     assert_refused!(Log::open(path.as_path()), Error::Version { found: 1, .. }, says);
     assert_refused!(Log::open_or_create::<Sample>(path.as_path()), Error::Version { .. }, says);
     assert_eq!(fs::read(&path).unwrap(), old);
-    Log::remove(path.as_path()).unwrap();
+    Log::unlink(path.as_path()).unwrap();
     Log::open_or_create::<Sample>(path.as_path()).unwrap();
 }
 
@@ -1032,7 +1032,7 @@ fn a_scribbled_write_pointer_is_put_right_and_said() {
             cases += 1;
         }
         assert_eq!(log.writer::<Sample>().unwrap().recovered(), None, "put right");
-        Log::remove(place.shm.as_str()).unwrap();
+        Log::unlink(place.shm.as_str()).unwrap();
     }
     figure(
         8,
@@ -1204,7 +1204,7 @@ fn those_attached_go_on_when_the_log_is_deleted_and_nobody_new_joins() {
     let mut reader = log.reader::<Sample>(0).unwrap();
     assert_eq!(log.presence(), Presence::Here);
 
-    Log::remove(place.shm.as_str()).unwrap();
+    Log::unlink(place.shm.as_str()).unwrap();
     assert_eq!(log.presence(), Presence::Deleted);
     writer.append(&Sample::at(2));
     assert_eq!(read_all(&mut reader), (vec![0, 1, 2], vec![]));
