@@ -375,7 +375,7 @@ impl<'a> Reader<'a> {
             let (path, why) = aside.split_once(": ").unwrap();
             heard.asides.push((self.soak.place.dir.path().join(path), why.to_owned()));
             heard.mended += 1;
-        } else if says(" has its name, and is gone on with") {
+        } else if says(" was not moved; continuing") {
             heard.kept += 1;
         } else if says(" begun anew, from ") {
             heard.begun_anew += 1;

@@ -4,7 +4,7 @@ use super::setup::{Export, Reporter, output_failed};
 use super::watch::{LOOK, Watch};
 use crate::cli::{Code, Failed, grouped};
 use ringlog::{Idle, Log, Turn};
-use ringlog_rows::{Rotated, Rows};
+use ringlog_rows::{Reopened, Rotated, Rows};
 use std::io;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -145,6 +145,16 @@ impl Reporter {
             return Ok(());
         }
         self.export(report)?;
+        #[cfg(feature = "compress")]
+        if let Some(worker) = self.compress.get()
+            && let Err(e) = worker.expect()
+        {
+            self.warn(format_args!(
+                "{}: the list of finished parts cannot be written: {e}; after a kill this part is \
+                 not compressed",
+                self.output_name()
+            ));
+        }
         match Rows::rotate(report).map_err(output_failed)? {
             Rotated::Finished(part, notes) => {
                 self.kept.set(None);
@@ -156,7 +166,7 @@ impl Reporter {
                     report.source().position()
                 ));
                 #[cfg(feature = "compress")]
-                self.compress.iter().for_each(|worker| worker.take(part.clone()));
+                self.compress.get().into_iter().for_each(|worker| worker.take(part.clone()));
             }
             Rotated::Kept(e) => {
                 if self.kept.replace(Some(Instant::now())).is_none() {
@@ -180,8 +190,10 @@ impl Reporter {
         }
         let shown = path.display();
         match Rows::reopen(report).map_err(output_failed)? {
-            None => self.say(format_args!("{shown} has its name, and is gone on with")),
-            Some(notes) => {
+            Reopened::Here => self.say(format_args!("{shown} was not moved; continuing")),
+            Reopened::Unknown => self.hangup.store(true, Ordering::Relaxed), // looked at again soon
+            Reopened::Mended(notes) => self.warn_all(&notes),
+            Reopened::Anew(notes) => {
                 self.warn_all(&notes);
                 let position = report.source().position();
                 self.say(format_args!("{shown} begun anew, from {position}"));

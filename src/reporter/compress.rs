@@ -2,14 +2,17 @@
 //!
 //! A part is there until its compressed form is, whole and synced: `part.zst.tmp` becomes
 //! `part.zst`, and only then `part` is deleted. So whatever is killed, nothing is missing, and the
-//! next run with `--compress` clears up.
+//! next run with `--compress` clears up: what it was given stands in a list beside the output,
+//! `.out.csv.finished`, and nothing else is ever touched, whatever it is called.
 
 use crate::cli::{put_whole, remove_if_there, tell};
 use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
+use ringlog_rows::identity;
 use std::collections::VecDeque;
-use std::fs::File;
-use std::io::{self, BufReader, ErrorKind, Read};
+use std::ffi::OsString;
+use std::fs::{File, TryLockError};
+use std::io::{self, BufReader, ErrorKind, Read, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -78,21 +81,75 @@ fn holds_the_same(mut one: impl Read, mut other: impl Read) -> io::Result<bool> 
     }
 }
 
+/// The files of this output that are finished and not compressed yet, by what a file is known again by:
+/// a line each, in a file beside the output.
+#[derive(Debug)]
+struct List {
+    output: PathBuf,
+    path: PathBuf,
+}
+
+impl List {
+    fn beside(output: &Path) -> List {
+        let mut name = OsString::from(".");
+        name.push(output.file_name().unwrap_or_default());
+        name.push(".finished");
+        List { output: output.to_owned(), path: output.with_file_name(name) }
+    }
+
+    /// Adds the output, which is about to get the name of a part: a kill behind that finds it here.
+    fn add(&self) -> io::Result<()> {
+        let line = format!("{:016x}\n", identity(&std::fs::metadata(&self.output)?));
+        File::options().append(true).create(true).open(&self.path)?.write_all(line.as_bytes())
+    }
+
+    /// The parts that are still there, and still the files that were added.
+    fn left(&self) -> io::Result<Vec<PathBuf>> {
+        let text = match std::fs::read_to_string(&self.path) {
+            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            read => read?,
+        };
+        let known: Vec<_> =
+            text.lines().filter_map(|line| u64::from_str_radix(line, 16).ok()).collect();
+        let is_known = |part: &PathBuf| {
+            std::fs::symlink_metadata(part).is_ok_and(|meta| known.contains(&identity(&meta)))
+        };
+        Ok(ringlog_rows::parts(&self.output)?.into_iter().filter(is_known).collect())
+    }
+
+    /// Forgets all of them, once none is left; the output may be one that could not be finished.
+    fn clear(&self) {
+        if self.left().is_ok_and(|left| left.is_empty()) {
+            let _ = remove_if_there(&self.path);
+        }
+    }
+}
+
 pub struct Worker {
     parts: Sender<PathBuf>,
+    list: Arc<List>,
     thread: JoinHandle<()>,
     /// Parts that it was given and has not done with.
     left: Arc<AtomicUsize>,
 }
 
 impl Worker {
-    pub fn start(reader: u8, how: Codec) -> io::Result<Worker> {
+    /// Of the output at this path; begins with what a run before this one was killed over.
+    pub fn start(reader: u8, how: Codec, output: &Path) -> io::Result<Worker> {
+        let list = Arc::new(List::beside(output));
         let (parts, queue) = channel();
         let left = Arc::<AtomicUsize>::default();
-        let counter = Arc::clone(&left);
-        let work = move || work(reader, how, &queue, &counter);
+        let (counter, known) = (Arc::clone(&left), Arc::clone(&list));
+        let work = move || work(reader, how, &known, &queue, &counter);
         let thread = Builder::new().name("compress".to_owned()).spawn(work)?;
-        Ok(Worker { parts, thread, left })
+        let worker = Worker { parts, list, thread, left };
+        worker.list.left()?.into_iter().for_each(|part| worker.take(part));
+        Ok(worker)
+    }
+
+    /// Hears that the output is about to be finished.
+    pub fn expect(&self) -> io::Result<()> {
+        self.list.add()
     }
 
     pub fn take(&self, part: PathBuf) {
@@ -111,7 +168,7 @@ impl Worker {
     }
 }
 
-fn work(reader: u8, how: Codec, queue: &Receiver<PathBuf>, left: &AtomicUsize) {
+fn work(reader: u8, how: Codec, list: &List, queue: &Receiver<PathBuf>, left: &AtomicUsize) {
     // On Linux this is the thread alone. That it is refused is no reason not to work.
     let _ = rustix::process::setpriority_process(None, 19);
     let mut parts = VecDeque::new();
@@ -127,7 +184,9 @@ fn work(reader: u8, how: Codec, queue: &Receiver<PathBuf>, left: &AtomicUsize) {
             }
             parts.pop_front();
         }
-        left.fetch_sub(1, Ordering::Relaxed);
+        if left.fetch_sub(1, Ordering::Relaxed) == 1 {
+            list.clear();
+        }
     }
 }
 
@@ -136,6 +195,9 @@ fn compress(part: &Path, how: Codec) -> io::Result<()> {
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()), // it has been done before
         opened => opened?,
     };
+    if let Err(TryLockError::WouldBlock) = file.try_lock() {
+        return Err(io::Error::other("another process is writing it"));
+    }
     for other in Codec::ALL {
         remove_if_there(&other.provisional(part))?;
         let name = other.name(part);

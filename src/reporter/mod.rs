@@ -117,12 +117,14 @@ impl Reporter {
         let (report, notes) = Export::new(reader, rows, flush).map_err(output_failed)?;
         self.warn_all(&notes);
         #[cfg(feature = "compress")]
-        if let Some(worker) = &self.compress {
-            // What a run before this one was killed over.
-            let parts = ringlog_rows::parts(path);
+        if let Some(how) = self.args.compress
+            && self.compress.get().is_none()
+        {
+            // Not before the output is ours: then so is the list beside it.
             let failed =
                 |e| Failed(Code::Output, format!("{}: finished parts: {e}", path.display()));
-            parts.map_err(failed)?.into_iter().for_each(|part| worker.take(part));
+            let worker = compress::Worker::start(self.args.reader, how, path).map_err(failed)?;
+            let _ = self.compress.set(worker);
         }
         self.say(format_args!(
             "{} to {}, from {}",

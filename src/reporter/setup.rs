@@ -27,7 +27,7 @@ pub struct Reporter {
     /// When a file could not be finished.
     pub kept: Cell<Option<Instant>>,
     #[cfg(feature = "compress")]
-    pub compress: Option<compress::Worker>,
+    pub compress: std::cell::OnceCell<compress::Worker>,
     pub wait: Wait,
     pub stop: Stop,
     pub hangup: Arc<AtomicBool>,
@@ -74,10 +74,7 @@ impl Reporter {
             rotation,
             kept: Cell::default(),
             #[cfg(feature = "compress")]
-            compress: args
-                .compress
-                .map(|how| compress::Worker::start(args.reader, how))
-                .transpose()?,
+            compress: std::cell::OnceCell::new(),
             wait: if args.spin { Wait::Spin } else { args.idle.wait(args.poll)? },
             stop: Stop::on_signals()?,
             hangup,

@@ -1,7 +1,7 @@
 //! Going on with a file: what a reporter finds under its output's name, and what it makes of it.
 
 use nix::sys::signal::Signal;
-use ringlog::layout::{HEADER_SIZE, Header, WriterLine};
+use ringlog::layout::{HEADER_SIZE, Header, OutputLine, ReaderLine, WriterLine};
 use ringlog_rows::Format;
 use ringlog_testkit::disk::{SmallDisk, on_a_small_disk};
 use ringlog_testkit::{
@@ -444,13 +444,197 @@ fn a_file_whose_first_row_somebody_made_one_that_never_ends_is_set_aside() {
 fn a_file_with_a_row_twice_or_out_of_order_is_set_aside() {
     for rows in [[100, 100], [120, 110]] {
         let (place, feed) = carried(Format::Csv, 1024, 100);
-        let [first, second] = rows;
-        let text = feed.text(0..100) + &format!("{first},0,0\n{second},0,0\n");
+        let rows = rows.map(|row| feed.text(row..row + 1).split_off(feed.text(0..0).len()));
+        let text = feed.text(0..100) + &rows.concat();
         fs::write(place.output(0), &text).unwrap();
         let ended = place.carry(0, &[]);
         assert_set_aside(&place, &ended, 1, &text, "its rows are not as this reader left them");
         assert_holds(&place.output(0), &feed.text(0..200));
     }
+}
+
+/// The log can have given their positions to other entries: after the machine died, or when it came
+/// back from a copy. Or somebody wrote them.
+#[test]
+fn a_file_whose_uncommitted_rows_are_not_the_logs_is_set_aside_and_the_next_begins_at_the_commit() {
+    for format in FORMATS {
+        let (place, feed) = carried(format, 1024, 100);
+        let row = feed.text(101..102).split_off(feed.text(0..0).len()).replace("101", "100");
+        let text = feed.text(0..100) + &row;
+        fs::write(place.output(0), &text).unwrap();
+        let ended = place.carry(0, &["--strict"]);
+        assert_set_aside(&place, &ended, 1, &text, "its row 100 is not the log's");
+        assert_holds(&place.output(0), &feed.text(100..200));
+        assert_eq!((feed.reader(0).position, feed.reader(0).lost), (200, 0));
+    }
+}
+
+#[test]
+fn a_log_that_came_back_from_a_copy_and_went_on_otherwise_skips_nothing() {
+    let place = Place::new();
+    let (log, copy) = (place.file("it.log"), place.file("copy.log"));
+    let engine = |count: &str, seed: &str| {
+        let args = ["--path", "it.log", "--count", count, "--rate", "max", "--seed", seed, "-q"];
+        assert_eq!(run(place.writer(&args)).code(), 0);
+    };
+    let carry = || place.carry(0, &["--path", "it.log", "--strict"]);
+    engine("100", "1");
+    carry();
+    fs::copy(&log, &copy).unwrap();
+    engine("200", "1");
+    carry();
+    fs::copy(&copy, &log).unwrap();
+    engine("400", "7");
+    let ended = carry();
+    assert!(ended.stderr.contains("its row 100 is not the log's"), "{ended:?}");
+    assert!(positions(&place.output(0)).into_iter().eq(100..500), "{ended:?}");
+    let verify = ["verify", "./it.log", "--against", "output_0.csv"];
+    assert_eq!(run(place.ringlog(&verify)).code(), 0);
+}
+
+/// A reporter was killed between the rows and their commit, and the next is told to write them in
+/// another way, before the log has come round or after it.
+#[test]
+fn rows_that_were_not_committed_are_in_one_file_when_the_next_run_writes_another_form() {
+    for (more, form) in [(0, "--time"), (64, "--time"), (0, "--format"), (64, "--format")] {
+        let (place, mut feed) = carried(Format::Csv, 64, 30);
+        let head = feed.text(0..0).len();
+        add(&place.output(0), &feed.text(30..50).split_off(head));
+        feed.append(more);
+        let end = 60 + more;
+        let args: &[&str] = match form {
+            "--time" => &["--time", "rfc3339"],
+            _ => &["--format", "jsonl", "--output", "output_0.csv"],
+        };
+        let ended = place.carry(0, args);
+        assert!(ended.stderr.contains("is set aside as output_0.1.csv"), "{ended:?}");
+        assert_holds(&place.file("output_0.1.csv"), &feed.text(0..50));
+        let text = fs::read_to_string(place.output(0)).unwrap();
+        let begins = if form == "--time" { "" } else { "{\"seq\":" };
+        let first = text.lines().nth(usize::from(form == "--time")).unwrap();
+        let oldest = u64::max(end.saturating_sub(64), 50);
+        assert!(first.starts_with(&format!("{begins}{oldest},")), "{first}, {ended:?}");
+        let reader = feed.reader(0);
+        assert_eq!((reader.position, reader.lost), (end, oldest - 50), "{ended:?}");
+    }
+}
+
+/// Of a file in which a reader was told to skip, and which is cut, before the skip or behind it.
+#[test]
+fn what_a_reader_was_told_to_skip_is_no_loss_when_its_file_is_cut() {
+    for rows_left in [20, 45, 80] {
+        let (place, mut feed) = carried(Format::Csv, 64, 30); // 0..30 of 60
+        place.carry(0, &["--from", "60"]);
+        feed.append(30);
+        place.carry(0, &[]); // 60..90
+        feed.append(200);
+        place.carry(0, &[]); // 90..226 are lost
+        assert_eq!((feed.reader(0).position, feed.reader(0).lost), (290, 136));
+        let text = fs::read_to_string(place.output(0)).unwrap();
+        let length = text.split_inclusive('\n').take(1 + rows_left).map(str::len).sum();
+        cut(&place.output(0), length);
+        place.carry(0, &[]);
+        let rows = positions(&place.output(0));
+        let skipped = if rows_left > 30 { 30 } else { 0 };
+        let reader = feed.reader(0);
+        assert_eq!(reader.position, 290);
+        assert_eq!(rows.len() as u64 + reader.lost + skipped, 290, "{rows_left} rows were left");
+    }
+}
+
+/// Stores what a reporter stores before it gives its file the name of a part.
+fn finishing(place: &Place) {
+    let at = offset_of!(Header, readers)
+        + offset_of!(ReaderLine, output)
+        + offset_of!(OutputLine, finishing);
+    let log = File::options().write(true).open(place.shm_file()).unwrap();
+    log.write_all_at(&1u64.to_le_bytes(), at as u64).unwrap();
+}
+
+#[test]
+fn a_part_that_was_carried_away_after_a_kill_behind_its_rename_is_not_written_again() {
+    let (place, feed) = carried(Format::Csv, 1024, 100);
+    finishing(&place);
+    fs::rename(place.output(0), place.file("archive")).unwrap();
+    place.carry(0, &["--strict"]);
+    assert_holds(&place.output(0), &feed.text(100..200));
+    assert_eq!((feed.reader(0).position, feed.reader(0).lost), (200, 0));
+}
+
+#[test]
+fn a_part_that_was_cut_before_its_rename_and_a_kill_gets_its_name_back_and_is_mended() {
+    for rows in [0, 40, 99] {
+        let (place, feed) = carried(Format::Csv, 1024, 100);
+        finishing(&place);
+        let part = place.file("output_0.000000000000000.csv");
+        fs::rename(place.output(0), &part).unwrap();
+        cut(&part, feed.text(0..rows).len());
+        let ended = place.carry(0, &["--strict"]);
+        assert!(
+            ended.stderr.contains(&format!("ends at {rows}, and 100 was committed")),
+            "{ended:?}"
+        );
+        assert_holds(&place.output(0), &feed.text(0..200));
+        assert!(!part.exists());
+        assert_eq!((feed.reader(0).position, feed.reader(0).lost), (200, 0));
+    }
+}
+
+/// It is cut, moved, and a HUP comes before the reporter has looked.
+#[test]
+fn what_was_cut_off_a_file_before_it_was_moved_is_written_again() {
+    let (place, mut feed, reporter) = attached(Format::Csv);
+    reporter.freeze();
+    cut(&place.output(0), feed.text(0..40).len());
+    fs::rename(place.output(0), place.file("moved.csv")).unwrap();
+    reporter.signal(Signal::SIGHUP);
+    reporter.signal(Signal::SIGCONT);
+    reporter.until_said("was moved away, and ends at 40 where 100 was committed");
+    feed.append(100);
+    until_holds(&place.output(0), &feed.text(40..200));
+    reporter.stop();
+    assert_holds(&place.file("moved.csv"), &feed.text(0..40));
+    assert_eq!((feed.reader(0).position, feed.reader(0).lost), (200, 0));
+}
+
+/// By an editor or a restore; a HUP comes before the reporter has looked.
+#[test]
+fn a_file_that_was_replaced_was_not_moved_whatever_a_hup_says() {
+    let (place, mut feed, reporter) = attached(Format::Csv);
+    reporter.freeze();
+    fs::copy(place.output(0), place.file("copy")).unwrap();
+    fs::rename(place.file("copy"), place.output(0)).unwrap();
+    reporter.signal(Signal::SIGHUP);
+    reporter.signal(Signal::SIGCONT);
+    reporter.until_said("is set aside as output_0.1.csv");
+    feed.append(100);
+    until_holds(&place.output(0), &feed.text(0..200));
+    reporter.stop();
+    assert_holds(&place.file("output_0.1.csv"), &feed.text(0..100));
+}
+
+#[test]
+fn a_file_whose_directory_was_away_for_a_moment_was_not_moved_whatever_a_hup_says() {
+    let place = Place::new();
+    let mut feed = place.feed(1024);
+    feed.append(100);
+    let (directory, away) = (place.file("rows"), place.file("away"));
+    fs::create_dir(&directory).unwrap();
+    let output = directory.join("out.csv");
+    let reporter = start(place.reporter(0, &["--output", output.to_str().unwrap()]));
+    until_holds(&output, &feed.text(0..100));
+    reporter.freeze();
+    fs::rename(&directory, &away).unwrap();
+    reporter.signal(Signal::SIGHUP);
+    reporter.signal(Signal::SIGCONT);
+    feed.append(100);
+    until_holds(&away.join("out.csv"), &feed.text(0..200)); // it looks meanwhile, and finds nothing
+    fs::rename(&away, &directory).unwrap();
+    reporter.until_said("was not moved");
+    feed.append(100);
+    until_holds(&output, &feed.text(0..300));
+    reporter.stop();
+    assert_eq!(fs::read_dir(&directory).unwrap().count(), 1);
 }
 
 #[test]
@@ -789,7 +973,7 @@ fn hup_without_a_move_changes_nothing() {
     let (place, mut feed, reporter) = attached(Format::Csv);
     let inode = place.output(0).metadata().unwrap().ino();
     reporter.signal(Signal::SIGHUP);
-    reporter.until_said("output_0.csv has its name");
+    reporter.until_said("output_0.csv was not moved");
     feed.append(100);
     until_holds(&place.output(0), &feed.text(0..200));
     assert_eq!(reporter.stop().summary(), (200, 0));

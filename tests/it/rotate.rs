@@ -3,7 +3,7 @@
 
 use fastrand::Rng;
 use nix::sys::signal::Signal;
-use ringlog_rows::{Format, parts};
+use ringlog_rows::{Format, identity, parts};
 use ringlog_testkit::disk::on_a_small_disk;
 use ringlog_testkit::{
     FORMATS, Feed, Place, assert_holds, assert_parts, positions, start, until, until_holds,
@@ -30,6 +30,16 @@ fn names(place: &Place) -> Vec<String> {
     names.sort();
     names
 }
+
+/// As a reporter leaves it that was killed before it had compressed these parts: the list of what it
+/// has finished.
+fn listed(place: &Place, parts: &[&str]) {
+    let known = |part: &&str| identity(&fs::metadata(place.file(part)).unwrap());
+    let lines = parts.iter().map(|part| format!("{:016x}\n", known(part))).collect::<String>();
+    fs::write(place.file(LIST), lines).unwrap();
+}
+
+const LIST: &str = ".output_0.csv.finished";
 
 /// What a compressed part holds.
 fn unpacked(path: &Path) -> String {
@@ -259,6 +269,7 @@ fn what_a_killed_run_left_of_a_compression_is_cleared_up_by_the_next() {
             let name = format!("output_0.000000000000010.csv.{unfinished}.tmp");
             fs::write(place.file(&name), "(").unwrap();
         }
+        listed(&place, &["output_0.000000000000000.csv", "output_0.000000000000010.csv"]);
         let ended = place.carry(0, &["--rotate", "1d", "--compress", how]);
         let second = format!("output_0.000000000000010.csv.{}", &how.replace("std", "st"));
         let first = "output_0.000000000000000.csv.zst";
@@ -280,6 +291,7 @@ fn what_is_no_part_of_this_output_is_not_compressed() {
         "output_0.000000000000010.csv.bak",
         "output_0.00000000000001x.csv",
         "output_1.000000000000010.csv",
+        "output_0.000000000000030.csv", // that of a part; this reporter has not finished it
     ];
     for name in names_before {
         fs::write(place.file(name), "somebody's").unwrap();
@@ -287,6 +299,7 @@ fn what_is_no_part_of_this_output_is_not_compressed() {
     // Of that name, and of another content.
     fs::write(place.file("output_0.000000000000020.csv"), feed.csv(20..30)).unwrap();
     fs::write(place.file("output_0.000000000000020.csv.gz"), "somebody's").unwrap();
+    listed(&place, &["output_0.000000000000020.csv"]);
     feed.append(1);
     let ended = place.carry(0, &["--rotate", "1d", "--compress", "zstd"]);
     for name in names_before {
@@ -295,7 +308,28 @@ fn what_is_no_part_of_this_output_is_not_compressed() {
     assert_holds(&place.file("output_0.000000000000020.csv"), &feed.csv(20..30));
     assert_holds(&place.file("output_0.000000000000020.csv.gz"), "somebody's");
     assert_eq!(ended.stderr.matches("; it is kept\n").count(), 1, "{ended:?}");
-    assert_eq!(names(&place).len(), names_before.len() + 3);
+    assert_eq!(names(&place).len(), names_before.len() + 4); // one is the list
+}
+
+/// Its name is that of a part, and it is on the list of nobody.
+#[test]
+fn the_file_of_another_reporter_at_work_is_not_compressed() {
+    let (place, mut feed) = filled(Format::Csv, 10);
+    let theirs = "output_0.1764000000000000000.csv";
+    let reporter = start(place.reporter(1, &["--output", theirs]));
+    until_holds(&place.file(theirs), &feed.csv(0..10));
+    // Nor if it is on the list: it is locked.
+    for list in [false, true] {
+        if list {
+            listed(&place, &[theirs]);
+        }
+        let ended = place.carry(0, &["--rotate", "1G", "--compress", "gz"]);
+        assert_eq!(ended.stderr.contains("another process is writing it"), list, "{ended:?}");
+        assert_holds(&place.file(theirs), &feed.csv(0..10));
+    }
+    feed.append(10);
+    until_holds(&place.file(theirs), &feed.csv(0..20));
+    reporter.stop();
 }
 
 #[test]
@@ -329,6 +363,7 @@ fn a_reporter_goes_on_while_a_part_is_compressed_and_a_second_signal_ends_it_at_
     // Of so many zeros that it takes longer than the test.
     let part = place.file("output_0.000000000000000.csv");
     File::create(&part).unwrap().set_len(1 << 40).unwrap();
+    listed(&place, &["output_0.000000000000000.csv"]);
     let reporter = start(place.reporter(0, &["--rotate", "1d", "--compress", "zstd"]));
     let unfinished = place.file("output_0.000000000000000.csv.zst.tmp");
     until("it is being compressed", || unfinished.exists().then_some(()));

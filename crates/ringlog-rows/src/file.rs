@@ -6,49 +6,76 @@
 //! set aside under a name with a number, and never touched.
 
 use crate::format::{RowFormat, SEQ};
-use crate::parts::is_finished;
+use crate::parts;
 use crate::paths::{behind_links, directory_of, identity, path_hash, with_infix};
 use crate::reading::WholeRows;
 use ringlog::layout::{Checkpoint, Header, MAGIC, Output};
-use ringlog::{Error, LeftOff, Mark, ReaderState, Result, Resume};
+use ringlog::{Error, LeftOff, Lookback, Mark, ReaderState, Result, Resume};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Read as _, Seek as _, SeekFrom};
 use std::mem::offset_of;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// The file at `path`, locked and cut to its whole rows, and where to go on in it. What is there
-/// and not this reader's is set aside; `disown` is called before that, if the rows of the file it
-/// had are safe there and not to be written again, whatever is killed in between.
-pub(crate) fn open(
-    path: &Path,
-    format: &RowFormat,
-    sync: bool,
-    left: &LeftOff,
-    disown: &mut dyn FnMut(),
-) -> Result<(File, Resume)> {
-    let path =
-        &behind_links(path).map_err(Error::io(format!("{}: cannot be written", path.display())))?;
+/// What a sink asks when it opens its file.
+pub(crate) struct Asked<'a> {
+    pub path: &'a Path,
+    pub format: &'a RowFormat,
+    pub sync: bool,
+    pub left: &'a LeftOff,
+    /// The file that it wrote until now and that was moved away, if it was.
+    pub moved: Option<(&'a File, &'a Output)>,
+}
+
+/// The file, locked and cut to its whole rows, and where to go on in it. What is there and not this
+/// reader's is set aside; the source disowns the file before that, if its rows are safe there and not
+/// to be written again, whatever is killed in between.
+pub(crate) fn open(asked: &Asked, source: &mut dyn Lookback) -> Result<(File, Resume)> {
+    let Asked { format, left, .. } = *asked;
+    let path = &behind_links(asked.path)
+        .map_err(Error::io(format!("{}: cannot be written", asked.path.display())))?;
     let shown = path.display();
     let cannot = || Error::io(format!("{shown}: cannot be written"));
     let mut notes = Vec::new();
-    let (file, finding) = match claim(path)? {
+    let mut claimed = claim(path)?;
+    if claimed.is_none()
+        && let Some(old) = left.output
+        && let Some(part) = parts::find(path, &old).map_err(cannot())?
+        && is_torn(&part, &old, asked, source).map_err(cannot())?
+    {
+        // Cut before it was renamed, by somebody; then the reporter was killed.
+        parts::take_back(&part, path).map_err(cannot())?;
+        claimed = claim(path)?;
+    }
+    let (file, finding) = match claimed {
         None => (create(path)?, Finding::Nothing),
-        Some(file) => match examine(&file, format, left).map_err(cannot())? {
-            Finding::Foreign { why, heal } => {
+        Some(file) => match examine(&file, format, left, source).map_err(cannot())? {
+            Finding::Nothing => (file, Finding::Nothing),
+            Finding::Ours { found, other: None } => (file, Finding::Ours { found, other: None }),
+            foreign => {
+                let (committed, old) = (left.committed, left.output.unwrap_or_default());
+                let (why, safe) = match &foreign {
+                    Finding::Foreign { why, heal: true } => (why.as_str(), None),
+                    Finding::Ours { other: Some(why), found } if !left.explicit => {
+                        (why.as_str(), Some((found.next, found.lost(&old, left))))
+                    }
+                    Finding::Foreign { why, .. } | Finding::Ours { other: Some(why), .. } => {
+                        (why.as_str(), Some((left.position, committed.lost)))
+                    }
+                    _ => ("", None),
+                };
                 if let Some(what) = untouchable(&file, path).map_err(cannot())? {
                     return Err(Error::Invalid(format!(
                         "{shown}: {what}, and is left alone; give another output"
                     )));
                 }
-                if !heal {
-                    disown();
+                if let Some((position, lost)) = safe {
+                    source.disown(position, lost);
                 }
                 let aside = set_aside(path).map_err(cannot())?;
                 notes.push(format!("{shown} is set aside as {}: {why}", aside.display()));
-                (create(path)?, Finding::Foreign { why, heal })
+                (create(path)?, foreign)
             }
-            usable => (file, usable),
         },
     };
 
@@ -59,58 +86,82 @@ pub(crate) fn open(
         ..Output::default()
     };
     let Checkpoint { position: committed, lost, .. } = left.committed;
+    let old = left.output.unwrap_or_default();
     let resume = match finding {
-        Finding::Ours { next, rows, length, head } => {
-            file.set_len(length).map_err(cannot())?;
-            if meta.len() > length {
-                let dropped = meta.len() - length;
+        Finding::Ours { found, other: None } => {
+            file.set_len(found.length).map_err(cannot())?;
+            if meta.len() > found.length {
+                let dropped = meta.len() - found.length;
                 notes.push(format!(
                     "{shown}: an unfinished last line of {dropped} bytes is dropped"
                 ));
             }
-            let old = left.output.unwrap_or_default();
-            (output.begin, output.lost, output.head) = (old.begin, old.lost, head);
-            let (position, lost) = if left.explicit {
-                (left.position, lost)
-            } else if next < committed {
+            (output.begin, output.lost, output.head) = (old.begin, old.lost, found.head);
+            let (mut position, lost) = (found.next, found.lost(&old, left));
+            if found.next >= old.skipped_to {
+                (output.skipped_to, output.skipped_lost) = (old.skipped_to, old.skipped_lost);
+            }
+            if left.explicit && left.position > position {
+                position = left.position;
+                (output.skipped_to, output.skipped_lost) = (position, lost);
+            } else if position < committed && !left.explicit {
                 notes.push(format!(
-                    "{shown} ends at {next}, and {committed} was committed: what the log still \
-                     holds of {next}..{committed} is written again"
+                    "{shown} ends at {position}, and {committed} was committed: what the log \
+                     still holds of {position}..{committed} is written again"
                 ));
-                (next, lost.min(old.lost.saturating_add(next - old.begin - rows)))
-            } else {
-                // What lies before the beginning was passed over, and is nobody's loss.
-                let passed = next.saturating_sub(committed.max(old.begin));
-                (next, lost.saturating_add(passed.saturating_sub(rows)))
-            };
-            let mark = Mark { value: length, output: Some(output) };
+            }
+            let mark = Mark { value: found.length, output: Some(output) };
             Resume { position, lost, mark, notes }
         }
-        Finding::Nothing | Finding::Foreign { .. } => {
-            let position = left.position;
-            let heal = !left.explicit && !matches!(finding, Finding::Foreign { heal: false, .. });
-            let mut healed =
-                left.output.filter(|old| heal && old.path == output.path && old.begin < position);
-            // Killed when it was finished, and before the next was begun.
-            if let Some(old) = &healed
-                && is_finished(path, old).map_err(cannot())?
-            {
-                healed = None;
-            }
-            (output.begin, output.lost) = (position, lost);
-            if let Some(old) = healed {
+        // Its rows stay where they are: the next file begins behind them.
+        Finding::Ours { found, .. } if !left.explicit => {
+            (output.begin, output.lost) = (found.next, found.lost(&old, left));
+            let mark = Mark { value: 0, output: Some(output) };
+            Resume { position: output.begin, lost: output.lost, mark, notes }
+        }
+        nothing => {
+            (output.begin, output.lost) = (left.position, lost);
+            let gone = match (&nothing, asked.moved) {
+                _ if left.explicit => None,
+                (Finding::Foreign { heal: false, .. } | Finding::Ours { .. }, _) => None,
+                // The file that was moved away, if it is not as it was left.
+                (_, Some((file, old))) => {
+                    let left = LeftOff { output: Some(*old), ..*left };
+                    match examine(file, format, &left, source).map_err(cannot())? {
+                        Finding::Ours { found, .. } => {
+                            (output.begin, output.lost) = (found.next, found.lost(old, &left));
+                            if found.next < committed {
+                                notes.push(format!(
+                                    "{shown} was moved away, and ends at {} where {committed} was \
+                                     committed: what the log still holds of it is written again",
+                                    found.next
+                                ));
+                            }
+                            None
+                        }
+                        Finding::Nothing | Finding::Foreign { .. } => Some(*old),
+                    }
+                }
+                // Killed when it was finished, and before the next was begun: it may have been
+                // carried away since.
+                _ => match left.output.filter(|old| old.path == output.path && !old.finishing) {
+                    Some(old) if parts::find(path, &old).map_err(cannot())?.is_none() => Some(old),
+                    _ => None,
+                },
+            };
+            if let Some(old) = gone.filter(|old| old.begin < left.position) {
                 (output.begin, output.lost) = (old.begin, old.lost.min(lost));
                 notes.push(format!(
-                    "{shown} had {}..{position}, and is gone: what the log still holds of it is \
-                     written again",
-                    old.begin
+                    "{shown} had {}..{}, and is gone: what the log still holds of it is written \
+                     again",
+                    old.begin, left.position
                 ));
             }
             let mark = Mark { value: 0, output: Some(output) };
             Resume { position: output.begin, lost: output.lost, mark, notes }
         }
     };
-    if sync {
+    if asked.sync {
         // What a run before this one wrote, or made, and did not live to sync is committed next.
         file.sync_data().map_err(cannot())?;
         if resume.mark.value == 0 {
@@ -119,6 +170,22 @@ pub(crate) fn open(
         }
     }
     Ok((file, resume))
+}
+
+/// Whether a finished part has fewer rows than were committed.
+fn is_torn(
+    part: &Path,
+    old: &Output,
+    asked: &Asked,
+    source: &mut dyn Lookback,
+) -> io::Result<bool> {
+    let left = LeftOff { output: Some(*old), explicit: false, ..*asked.left };
+    let found = examine(&File::open(part)?, asked.format, &left, source)?;
+    Ok(match found {
+        Finding::Ours { found, .. } => found.next < left.committed.position,
+        Finding::Foreign { heal, .. } => heal,
+        Finding::Nothing => true,
+    })
 }
 
 /// Why a file must not even be renamed: it is nothing that a reporter has written.
@@ -137,14 +204,54 @@ fn untouchable(file: &File, path: &Path) -> io::Result<Option<&'static str>> {
 enum Finding {
     /// Nothing, or an empty file.
     Nothing,
-    /// The file this reader left. `rows` are those behind the committed length, or all without it.
-    Ours { next: u64, rows: u64, length: u64, head: u64 },
+    /// The file this reader left. If it is not gone on with, `other` says why.
+    Ours { found: Found, other: Option<String> },
     /// Another one, or one that has become unusable. If `heal`, the rows of ours are gone with it.
     Foreign { why: String, heal: bool },
 }
 
-fn examine(file: &File, format: &RowFormat, left: &LeftOff) -> io::Result<Finding> {
-    let foreign = |why: &str, heal| Ok(Finding::Foreign { why: why.to_owned(), heal });
+/// What is in a file that this reader left.
+struct Found {
+    /// The position behind its last whole row.
+    next: u64,
+    /// Rows behind the committed length; or all of them, if it is shorter.
+    rows: u64,
+    /// Of these, behind the last skip.
+    rows_behind_skip: u64,
+    /// Where its last whole row ends.
+    length: u64,
+    /// How it begins.
+    head: u64,
+}
+
+impl Found {
+    /// Entries lost below `next`: what its rows leave out, but for what the reader was told to skip.
+    fn lost(&self, old: &Output, left: &LeftOff) -> u64 {
+        let Checkpoint { position: committed, lost, .. } = left.committed;
+        if self.next >= committed {
+            // What lies before the beginning was passed over, and is nobody's loss.
+            let passed = self.next.saturating_sub(committed.max(old.begin));
+            return lost.saturating_add(passed.saturating_sub(self.rows));
+        }
+        let (from, lost_there, rows) = match old.skipped_to {
+            0 => (old.begin, old.lost, self.rows),
+            skipped if self.next < skipped => (old.begin, old.lost, self.rows),
+            skipped => (skipped, old.skipped_lost, self.rows_behind_skip),
+        };
+        lost.min(lost_there.saturating_add(self.next.saturating_sub(from).saturating_sub(rows)))
+    }
+}
+
+fn foreign(why: &str, heal: bool) -> io::Result<Finding> {
+    Ok(Finding::Foreign { why: why.to_owned(), heal })
+}
+
+fn examine(
+    file: &File,
+    format: &RowFormat,
+    left: &LeftOff,
+    source: &mut dyn Lookback,
+) -> io::Result<Finding> {
     let meta = file.metadata()?;
     let length = meta.len();
     let Some(output) = left.output.filter(|output| identity(&meta) == output.file) else {
@@ -153,31 +260,42 @@ fn examine(file: &File, format: &RowFormat, left: &LeftOff) -> io::Result<Findin
             _ => foreign("it is not the file that this reader of this log left there", true),
         };
     };
-
-    let Checkpoint { position: since, mark, .. } = left.committed;
+    let since = left.committed.position;
     if since.max(output.begin) > left.end {
         let why = format!("it goes to {since}, and the log ends at {}", left.end);
         return foreign(&why, false);
     }
+    for (other, way) in format.others() {
+        if output.head != 0 && head_of(file, &other)? == Beginning::Row(output.head) {
+            return match read_back(file, &other, left, &output, source)? {
+                Finding::Ours { found, .. } => {
+                    Ok(Finding::Ours { found, other: Some(way.to_owned()) })
+                }
+                unusable => Ok(unusable),
+            };
+        }
+    }
+    read_back(file, format, left, &output, source)
+}
 
-    let unlike = |why: &str| {
-        for (other, way) in format.others() {
-            if output.head != 0 && head_of(file, &other)? == Beginning::Row(output.head) {
-                return foreign(way, false);
-            }
-        }
-        foreign(why, true)
-    };
-    let (header, cut) = (format.header().len() as u64, mark > length);
+/// Reads the rows of a file that this reader left, as far as they have to be looked at.
+fn read_back(
+    file: &File,
+    format: &RowFormat,
+    left: &LeftOff,
+    output: &Output,
+    source: &mut dyn Lookback,
+) -> io::Result<Finding> {
+    let Checkpoint { position: since, mark, .. } = left.committed;
+    let (header, cut) = (format.header().len() as u64, mark > file.metadata()?.len());
+    let nothing = Found { next: output.begin, rows: 0, rows_behind_skip: 0, length: 0, head: 0 };
     let head = match head_of(file, format)? {
-        Beginning::Cut => {
-            return Ok(Finding::Ours { next: output.begin, rows: 0, length: 0, head: 0 });
-        }
-        Beginning::Other => return unlike("its columns are not the log's"),
+        Beginning::Cut => return Ok(Finding::Ours { found: nothing, other: None }),
+        Beginning::Other => return foreign("its columns are not the log's", true),
         Beginning::Row(head) if output.head == 0 || output.head == head => head,
         // There was a row when it was committed.
         Beginning::Header if cut || mark <= header => 0,
-        _ => return unlike("it does not begin with the row that this reader wrote"),
+        _ => return foreign("it does not begin with the row that this reader wrote", true),
     };
 
     // Behind the committed length there are few rows; without it, all have to be looked at.
@@ -186,31 +304,42 @@ fn examine(file: &File, format: &RowFormat, left: &LeftOff) -> io::Result<Findin
         return foreign("it is not as this reader left it", true);
     }
     let mut rows = WholeRows::new(file, from, format)?;
-    let (mut next, mut count) = (least, 0);
+    let mut found = Found { next: least, head, ..nothing };
+    let mut due = Vec::new();
     while let Some(row) = rows.next()? {
-        match format.position_of(row) {
+        let seq = match format.position_of(row) {
             Some(seq) if seq >= left.end => {
                 let why = format!("it has row {seq}, and the log ends at {}", left.end);
                 return foreign(&why, false);
             }
-            Some(seq) if seq >= next => {
-                next = seq + 1;
-                count += 1;
-            }
+            Some(seq) if seq >= found.next => seq,
             _ => return foreign("its rows are not as this reader left them", true),
+        };
+        // What was not committed may be of a log that is no more: its positions have been given to
+        // other entries, after the machine died or the log came back from a copy.
+        if seq >= since
+            && let Some(entry) = source.entry(seq)
+        {
+            due.clear();
+            format.row(seq, entry, &mut due);
+            if row != due {
+                return foreign(&format!("its row {seq} is not the log's"), false);
+            }
         }
+        found.next = seq + 1;
+        found.rows += 1;
+        found.rows_behind_skip += u64::from(seq >= output.skipped_to);
     }
     if rows.overlong {
         return foreign("it has a line that is no row", true);
     }
-    if cut && next >= since {
+    if cut && found.next >= since {
         return foreign("it is shorter than it was, and yet has its last row", true);
     }
-    if left.explicit && left.position < next {
-        let why = format!("it has rows up to {next}, and {} was asked for", left.position);
-        return foreign(&why, false);
-    }
-    Ok(Finding::Ours { next, rows: count, length: rows.end, head })
+    found.length = rows.end;
+    let other = (left.explicit && left.position < found.next)
+        .then(|| format!("it has rows up to {}, and {} was asked for", found.next, left.position));
+    Ok(Finding::Ours { found, other })
 }
 
 /// How a file begins, to somebody who expects a format.

@@ -17,7 +17,9 @@ mod value;
 pub use file::is_output_of;
 pub use format::{Format, RowFormat};
 pub use parts::parts;
-pub use rows::{Rotated, Rotation, RowOptions, Rows};
+#[doc(hidden)] // of `ringlog-tools`
+pub use paths::identity;
+pub use rows::{Reopened, Rotated, Rotation, RowOptions, Rows};
 pub use value::{TimeFormat, Value};
 
 /// README's code compiles.

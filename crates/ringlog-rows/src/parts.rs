@@ -34,20 +34,27 @@ pub(crate) fn finish(path: &Path, output: &Output) -> io::Result<PathBuf> {
     }
 }
 
-/// Whether this file has been renamed by [`finish`].
-pub(crate) fn is_finished(path: &Path, output: &Output) -> io::Result<bool> {
+/// The part that this file has been renamed to by [`finish`].
+pub(crate) fn find(path: &Path, output: &Output) -> io::Result<Option<PathBuf>> {
     let mut number = 0;
     loop {
         let part = part_name(path, output.begin, number);
         number += 1;
         match std::fs::symlink_metadata(&part) {
-            Ok(meta) if identity(&meta) == output.file => return Ok(true),
+            Ok(meta) if identity(&meta) == output.file => return Ok(Some(part)),
             Ok(_) => {}
             Err(e) if e.kind() != ErrorKind::NotFound => return Err(e),
-            Err(_) if !is_compressed(&part)? => return Ok(false),
+            Err(_) if !is_compressed(&part)? => return Ok(None),
             Err(_) => {}
         }
     }
+}
+
+/// Gives a part the name back that it had before [`finish`], if nobody else has taken it.
+pub(crate) fn take_back(part: &Path, path: &Path) -> io::Result<()> {
+    let path = behind_links(path)?;
+    std::fs::hard_link(part, &path)?; // it replaces nothing, as a rename would
+    std::fs::remove_file(part)
 }
 
 /// What is behind the names of compressed parts.

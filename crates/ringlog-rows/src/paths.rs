@@ -32,7 +32,8 @@ pub(crate) fn behind_links(path: &Path) -> io::Result<PathBuf> {
 }
 
 /// What a file is known again by: a hash of its inode and birth time. Never 0.
-pub(crate) fn identity(meta: &Metadata) -> u64 {
+#[doc(hidden)] // of `ringlog-tools`
+pub fn identity(meta: &Metadata) -> u64 {
     let born = meta.created().ok().and_then(|born| born.duration_since(UNIX_EPOCH).ok());
     let born = born.map_or(0, |since| since.as_nanos() as u64);
     fnv1a(fnv1a(FNV_BASIS, &meta.ino().to_le_bytes()), &born.to_le_bytes()).max(1)

@@ -3,12 +3,14 @@
 use crate::file;
 use crate::format::{Format, RowFormat};
 use crate::parts;
-use crate::paths::identity;
+use crate::paths::{directory_of, identity};
 use crate::value::TimeFormat;
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, poll};
 use ringlog::layout::Output;
-use ringlog::{Entry, Error, LeftOff, Mark, Report, Result, Resume, Schema, Sink, Source};
+use ringlog::{
+    Entry, Error, LeftOff, Lookback, Mark, Report, Result, Resume, Schema, Sink, Source,
+};
 use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Write as _};
@@ -87,6 +89,30 @@ pub enum Rotated {
     Kept(io::Error),
 }
 
+/// What a file that may have been moved away turned out to be.
+#[derive(Debug)]
+pub enum Reopened {
+    /// It has its name, and the report continues with it.
+    Here,
+    /// Its directory is away, or cannot be looked at: ask again.
+    Unknown,
+    /// It was replaced. It is mended; these are sentences that the user should see.
+    Mended(Vec<String>),
+    /// It was moved away, and the next one is begun. Second come sentences that the user should see.
+    Anew(Vec<String>),
+}
+
+/// Where a file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Whereabouts {
+    Here,
+    /// Away, and its name with nobody or with an empty file.
+    Moved,
+    /// Gone, with a file of somebody's in its place.
+    Replaced,
+    Unknown,
+}
+
 impl Rows {
     /// Writes to the file at `path`, which is opened, resumed or begun by the report that is made
     /// of it: the rows in it are the truth about what has been exported. A pipe or a device is a
@@ -137,17 +163,23 @@ impl Rows {
     }
 
     /// For a file that was moved away: finishes it, and begins a new one under its name, at the
-    /// next row. Does nothing while the file has its name, and gives `None`.
+    /// next row. Does nothing while the file has its name, or its directory is away; what was replaced
+    /// and not moved is mended as by [`Rows::mend`].
     ///
     /// # Errors
     /// As [`Report::new`].
-    pub fn reopen<F: Source>(report: &mut Report<F, Rows>) -> Result<Option<Vec<String>>> {
-        if report.sink().has_its_name() {
-            return Ok(None);
+    pub fn reopen<F: Source>(report: &mut Report<F, Rows>) -> Result<Reopened> {
+        match report.sink().whereabouts() {
+            Whereabouts::Here => Ok(Reopened::Here),
+            Whereabouts::Unknown => Ok(Reopened::Unknown),
+            Whereabouts::Replaced => report.look_again().map(Reopened::Mended),
+            Whereabouts::Moved => {
+                // If the old file takes no more, its rest goes to the new one; if it is not as it was
+                // left, `resume` finds that.
+                let _ = report.export();
+                report.begin_anew().map(Reopened::Anew)
+            }
         }
-        // If the old file takes no more, its rest goes to the new one.
-        let _ = report.export();
-        report.begin_anew().map(Some)
     }
 
     /// Finishes the file: `out.csv` is renamed to `out.<position>.csv`, with the position that its
@@ -157,9 +189,21 @@ impl Rows {
     /// # Errors
     /// As [`Report::new`], if the new file cannot be begun.
     pub fn rotate<F: Source>(report: &mut Report<F, Rows>) -> Result<Rotated> {
-        match report.export().and_then(|()| report.sink().finish()) {
+        // The log knows of it before the name changes: a part may be carried away at once.
+        report.sink_mut().set_finishing(true);
+        let finished = report.export().and_then(|()| report.sink().finish());
+        match finished {
             Ok(part) => Ok(Rotated::Finished(part, report.begin_anew()?)),
-            Err(e) => Ok(Rotated::Kept(e)),
+            Err(e) => {
+                report.sink_mut().set_finishing(false);
+                Ok(Rotated::Kept(e))
+            }
+        }
+    }
+
+    fn set_finishing(&mut self, finishing: bool) {
+        if let Some(disk) = self.disk_mut() {
+            disk.output.finishing = finishing;
         }
     }
 
@@ -208,17 +252,32 @@ impl Rows {
     /// Gives the file the name of a part, under which nobody adds to it any more.
     fn finish(&self) -> io::Result<PathBuf> {
         match (self.disk(), &self.path) {
-            (Some(disk), Some(path)) if self.has_its_name() => parts::finish(path, &disk.output),
+            (Some(disk), Some(path)) if self.whereabouts() == Whereabouts::Here => {
+                let part = parts::finish(path, &disk.output)?;
+                // Somebody may have cut it between the last look and its new name.
+                if disk.is_intact() {
+                    return Ok(part);
+                }
+                parts::take_back(&part, path)?;
+                Err(io::Error::other(Changed))
+            }
             _ => Err(io::Error::new(ErrorKind::NotFound, "it has been moved away")),
         }
     }
 
-    /// Whether the file still has its name; a stream has none to lose.
-    fn has_its_name(&self) -> bool {
-        let (Some(disk), Some(path)) = (self.disk(), &self.path) else { return true };
+    /// Where the file is by now; a stream has no name to lose.
+    fn whereabouts(&self) -> Whereabouts {
+        let (Some(disk), Some(path)) = (self.disk(), &self.path) else { return Whereabouts::Here };
         match std::fs::metadata(path) {
-            Ok(meta) => identity(&meta) == disk.output.file,
-            Err(e) => e.kind() != ErrorKind::NotFound, // who cannot look has not seen it move
+            Ok(meta) if identity(&meta) == disk.output.file => Whereabouts::Here,
+            // An empty one is what whoever moves ours away has made for the next rows.
+            Ok(meta) if meta.len() > 0 && !disk.has_a_name() => Whereabouts::Replaced,
+            Ok(_) => Whereabouts::Moved,
+            // Who cannot look has not seen it move, and a directory that is away comes back.
+            Err(e) if e.kind() == ErrorKind::NotFound && directory_of(path).exists() => {
+                Whereabouts::Moved
+            }
+            Err(_) => Whereabouts::Unknown,
         }
     }
 
@@ -230,7 +289,11 @@ impl Rows {
 
 impl Disk {
     fn is_intact(&self) -> bool {
-        self.file.metadata().is_ok_and(|meta| meta.nlink() > 0 && meta.len() == self.length)
+        self.has_a_name() && self.file.metadata().is_ok_and(|meta| meta.len() == self.length)
+    }
+
+    fn has_a_name(&self) -> bool {
+        self.file.metadata().is_ok_and(|meta| meta.nlink() > 0)
     }
 }
 
@@ -248,7 +311,7 @@ impl std::error::Error for Changed {}
 
 impl Sink for Rows {
     /// Opens the file, and goes on behind its last whole row; see `file::open`.
-    fn resume(&mut self, left: &LeftOff, disown: &mut dyn FnMut()) -> Result<Option<Resume>> {
+    fn resume(&mut self, left: &LeftOff, source: &mut dyn Lookback) -> Result<Option<Resume>> {
         let Some(path) = self.path.clone() else { return Ok(None) };
         if let Some(old) = self.disk() {
             // So that it can be opened anew.
@@ -267,7 +330,16 @@ impl Sink for Rows {
             (self.buffer, self.batch) = (self.format.header().to_vec(), STREAM_BATCH);
             return Ok(None);
         }
-        let (file, resume) = file::open(&path, &self.format, self.options.sync, left, disown)?;
+        // Told to begin anew, it looks once more at what it leaves behind.
+        let moved = self.disk().filter(|disk| left.output.is_none() && !disk.is_intact());
+        let asked = file::Asked {
+            path: &path,
+            format: &self.format,
+            sync: self.options.sync,
+            left,
+            moved: moved.map(|disk| (&disk.file, &disk.output)),
+        };
+        let (file, resume) = file::open(&asked, source)?;
         let (length, output) = (resume.mark.value, resume.mark.output.unwrap_or_default());
         self.buffer.clear();
         if length == 0 {

@@ -184,7 +184,12 @@ pub struct OutputLine {
     pub lost: AtomicU64,
     /// FNV-1a of how it begins, 0 while it has no row.
     pub head: AtomicU64,
-    _zero: [AtomicU64; 3],
+    /// The position that the reader was last told to skip to in it, 0 if it was not.
+    pub skipped_to: AtomicU64,
+    /// Entries lost below that position.
+    pub skipped_lost: AtomicU64,
+    /// 1: it is being finished, and may have the name of a part already.
+    pub finishing: AtomicU64,
 }
 
 /// What the server of a lane says, which is reader `i` of its requests.
@@ -273,6 +278,14 @@ pub struct Output {
     pub lost: u64,
     /// FNV-1a of its header line and first row; 0 while there is no row.
     pub head: u64,
+    /// The position that the reader was last told to skip to in it, 0 if it was not: what lies
+    /// between the rows there is nobody's loss.
+    pub skipped_to: u64,
+    /// Entries lost below that position.
+    pub skipped_lost: u64,
+    /// It is being finished, and may have the name of a part already: if it is not there, it has
+    /// been carried away and not deleted.
+    pub finishing: bool,
 }
 
 // The compiler holds the picture. (loom's atomics are larger: a model has no bytes.)

@@ -145,7 +145,7 @@ mapped! {
     pub use reader::{Attached, Reader};
     pub use report::{Report, Turn};
     pub use segment::Presence;
-    pub use sink::{LeftOff, Mark, Resume, Sink, Source};
+    pub use sink::{LeftOff, Lookback, Mark, Resume, Sink, Source};
     pub use snapshot::{ReaderState, Snapshot, WriterState};
     pub use sys::fault::{exit_on_fault, restore_on_fault};
     pub use sys::memory::Memory;

@@ -4,7 +4,7 @@ use crate::claims::Claims;
 use crate::cursor::{Batch, Cursor, Each, EachRaw, Front, Polled, Start};
 use crate::error::{Result, Role, invalid};
 use crate::layout::{Checkpoint, Output, READERS};
-use crate::ring;
+use crate::ring::{self, Seen};
 use crate::schema::{Entry, Raw, Record, Schema};
 use crate::segment::Segment;
 use crate::sink::{LeftOff, Source};
@@ -364,6 +364,11 @@ impl Source for Reader<Raw> {
             end: self.attached.end,
             explicit: self.attached.start != Start::Resume && !self.attached.fresh,
         }
+    }
+
+    fn look_back(&mut self, position: u64) -> Option<Entry<'_>> {
+        let seen = self.cursor.segment.ring().read(position, &mut self.buffer);
+        (seen == Seen::Entry).then(|| Entry::from(self.buffer.as_slice()))
     }
 
     fn go_to(&mut self, position: u64, lost: u64) {

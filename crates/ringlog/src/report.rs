@@ -2,7 +2,8 @@
 
 use crate::cursor::Polled;
 use crate::error::Result;
-use crate::sink::{LeftOff, Mark, Sink, Source};
+use crate::schema::Entry;
+use crate::sink::{LeftOff, Lookback, Mark, Sink, Source};
 use std::io;
 use std::ops::Range;
 use std::time::{Duration, Instant};
@@ -38,6 +39,21 @@ pub enum Turn {
     Idle,
     /// These positions were overwritten before this reader took them.
     Lost(Range<u64>),
+}
+
+/// A source, as far as a sink may ask it.
+struct Past<'a, F>(&'a mut F);
+
+impl<F: Source> Lookback for Past<'_, F> {
+    fn entry(&mut self, position: u64) -> Option<Entry<'_>> {
+        self.0.look_back(position)
+    }
+
+    fn disown(&mut self, position: u64, lost: u64) {
+        self.0.go_to(position, lost);
+        self.0.commit(0);
+        self.0.set_output(None);
+    }
 }
 
 impl<F: Source, S: Sink> Report<F, S> {
@@ -105,8 +121,7 @@ impl<F: Source, S: Sink> Report<F, S> {
 
     /// The one rule of where to go on: the sink's far end, if it can tell.
     fn resume(&mut self, left: &LeftOff) -> Result<Vec<String>> {
-        let source = &mut self.source;
-        let resume = self.sink.resume(left, &mut || source.set_output(None))?;
+        let resume = self.sink.resume(left, &mut Past(&mut self.source))?;
         let Some(resume) = resume else { return Ok(Vec::new()) };
         self.source.go_to(resume.position, resume.lost);
         // The place first: whatever is killed in between, the output begins no later than the reader.

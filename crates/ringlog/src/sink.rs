@@ -62,18 +62,17 @@ pub trait Sink {
     ///
     /// `None` is for a sink that cannot tell: it goes on where the source stands.
     ///
-    /// Call `disown` before anything that cannot be undone, if what the last run exported is safe
-    /// at the far end and must not be exported again whatever is killed in between: the log then
-    /// forgets [`LeftOff::output`].
+    /// What the far end has beyond the last commit may be compared with what the source still holds:
+    /// [`Lookback::entry`].
     ///
     /// # Errors
     /// What keeps the far end from being used.
     fn resume(
         &mut self,
         left: &LeftOff,
-        disown: &mut dyn FnMut(),
+        source: &mut dyn Lookback,
     ) -> Result<Option<Resume>> {
-        let _ = (left, disown);
+        let _ = (left, source);
         Ok(None)
     }
 
@@ -104,6 +103,17 @@ pub trait Sink {
     /// # Errors
     /// What the operating system, or the far end, said.
     fn checkpoint(&mut self) -> io::Result<Mark>;
+}
+
+/// What a sink may ask of the source while it finds out where to go on.
+pub trait Lookback {
+    /// Returns the entry of a position, if the source still holds it.
+    fn entry(&mut self, position: u64) -> Option<Entry<'_>>;
+
+    /// Has the source commit that all below `position` is exported or lost, and forget
+    /// [`LeftOff::output`]. It comes before anything that cannot be undone, if what the last run
+    /// exported is safe at the far end and must not be exported again, whatever is killed in between.
+    fn disown(&mut self, position: u64, lost: u64);
 }
 
 /// Where a sink stands after a checkpoint; the log keeps it with the read pointer.
@@ -159,6 +169,9 @@ pub trait Source {
 
     /// Where it left off, for a sink to resume by.
     fn left_off(&self) -> LeftOff;
+
+    /// Returns the entry of a position, if it is still held. Moves nothing.
+    fn look_back(&mut self, position: u64) -> Option<Entry<'_>>;
 
     /// Goes to `position`, below which `lost` entries are lost. Going back is for exporting again,
     /// and what is lost then counts again.

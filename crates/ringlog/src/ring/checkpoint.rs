@@ -89,15 +89,20 @@ pub(crate) fn checkpoint(read_ptr: &AtomicU64, line: &ReaderLine) -> Committed {
 }
 
 /// Stores which file reader `i` writes. Another file is disowned first and owned last, so that a
-/// kill in between leaves no file that is half one and half the other.
+/// kill in between leaves no file that is half one and half the other; so is one in which the reader
+/// skips, for that is two words.
 pub(crate) fn set_output(line: &OutputLine, output: &Output) {
-    if line.file.load(Relaxed) != output.file {
+    let is_same = line.skipped_to.load(Relaxed) == output.skipped_to;
+    if line.file.load(Relaxed) != output.file || !is_same {
         line.file.store(0, Release);
     }
     line.path.store(output.path, Release);
     line.begin.store(output.begin, Release);
     line.lost.store(output.lost, Release);
     line.head.store(output.head, Release);
+    line.skipped_to.store(output.skipped_to, Release);
+    line.skipped_lost.store(output.skipped_lost, Release);
+    line.finishing.store(output.finishing.into(), Release);
     line.file.store(output.file, Release);
 }
 
@@ -114,6 +119,9 @@ pub(crate) fn output(line: &OutputLine) -> Option<Output> {
         begin: line.begin.load(Relaxed),
         lost: line.lost.load(Relaxed),
         head: line.head.load(Relaxed),
+        skipped_to: line.skipped_to.load(Relaxed),
+        skipped_lost: line.skipped_lost.load(Relaxed),
+        finishing: line.finishing.load(Relaxed) != 0,
     };
     (output.file != 0).then_some(output)
 }

@@ -288,8 +288,8 @@ fn whoever_looks_at_a_reader_that_commits_sees_one_commit_whole() {
 /// tell apart, though, a kill could leave.
 #[test]
 fn whoever_looks_twice_at_an_output_that_changes_sees_one_file_whole_and_the_commit_before_it() {
-    const OLD: OutputWords = [11, 12, 13, 14, 15];
-    const NEW: OutputWords = [21, 22, 23, 24, 25];
+    const OLD: OutputWords = [11, 12, 13, 14, 15, 16, 17, 0];
+    const NEW: OutputWords = [21, 22, 23, 24, 25, 26, 27, 1];
     figure(executions(2, || {
         let desk = Arc::new(Desk::new([0; 9]));
         set_output(&desk.line.output, &to_output(OLD));

@@ -147,8 +147,8 @@ pub struct Desk {
 
 /// The words that `commit` stores: the read pointer, and position, lost, laps, mark, twice.
 pub type Words = [u64; 9];
-/// file, path, begin, lost, head.
-pub type OutputWords = [u64; 5];
+/// file, path, begin, lost, head, skipped_to, skipped_lost, finishing.
+pub type OutputWords = [u64; 8];
 
 impl Desk {
     pub fn new(words: Words) -> Desk {
@@ -185,11 +185,13 @@ impl Desk {
 }
 
 pub fn output_line(words: OutputWords) -> OutputLine {
-    let mut line = OutputLine::default();
-    [line.file, line.path, line.begin, line.lost, line.head] = words.map(AtomicU64::new);
-    line
+    let [file, path, begin, lost, head, skipped_to, skipped_lost, finishing] =
+        words.map(AtomicU64::new);
+    OutputLine { file, path, begin, lost, head, skipped_to, skipped_lost, finishing }
 }
 
-pub fn to_output([file, path, begin, lost, head]: OutputWords) -> Output {
-    Output { file, path, begin, lost, head }
+pub fn to_output(words: OutputWords) -> Output {
+    let [file, path, begin, lost, head, skipped_to, skipped_lost, finishing] = words;
+    let finishing = finishing != 0;
+    Output { file, path, begin, lost, head, skipped_to, skipped_lost, finishing }
 }

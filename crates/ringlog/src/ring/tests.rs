@@ -635,16 +635,24 @@ fn kills_of_set_output(old: OutputWords, new: OutputWords) -> Vec<OutputWords> {
         let line = output_line(old);
         let ended = killed_after(stores, || set_output(&line, &to_output(new)));
         assert!(!ended || output(&line) == Some(to_output(new)));
-        let OutputLine { file, path, begin, lost, head, .. } = &line;
-        ([file, path, begin, lost, head].map(|word| word.load(Relaxed)), ended)
+        let OutputLine { file, path, begin, lost, head, skipped_to, skipped_lost, finishing } =
+            &line;
+        let words = [file, path, begin, lost, head, skipped_to, skipped_lost, finishing];
+        (words.map(|word| word.load(Relaxed)), ended)
     })
 }
 
 #[test]
 fn a_kill_between_two_files_leaves_one_of_them_or_none() {
-    let old = [11, 12, 13, 14, 15];
-    assert_eq!(output(&output_line([0; 5])), None);
-    for new in [[21, 22, 23, 24, 25], [21, 12, 13, 14, 0]] {
+    let old = [11, 12, 13, 14, 15, 16, 17, 1];
+    assert_eq!(output(&output_line([0; 8])), None);
+    // The last two: the same file, in which the reader skips, once more or for the first time.
+    for new in [
+        [21, 22, 23, 24, 25, 26, 27, 0],
+        [21, 12, 13, 14, 0, 0, 0, 0],
+        [11, 12, 13, 14, 15, 26, 27, 1],
+        [11, 12, 13, 14, 15, 0, 0, 0],
+    ] {
         for state in kills_of_set_output(old, new) {
             let found = output(&output_line(state));
             assert!(
@@ -661,8 +669,14 @@ fn a_kill_between_two_files_leaves_one_of_them_or_none() {
 
 #[test]
 fn a_kill_while_one_word_of_a_file_changes_leaves_the_file_as_it_was_or_as_it_is() {
-    let old = [11, 12, 13, 14, 0];
-    for new in [old, [11, 12, 23, 14, 0], [11, 12, 13, 24, 0], [11, 12, 13, 14, 25]] {
+    let old = [11, 12, 13, 14, 0, 16, 17, 0];
+    for new in [
+        old,
+        [11, 12, 23, 14, 0, 16, 17, 0],
+        [11, 12, 13, 24, 0, 16, 17, 0],
+        [11, 12, 13, 14, 25, 16, 17, 0],
+        [11, 12, 13, 14, 0, 16, 17, 1],
+    ] {
         for state in kills_of_set_output(old, new) {
             let found = output(&output_line(state)).expect("never none");
             assert!([old, new].map(to_output).contains(&found), "{state:?}");
@@ -673,10 +687,13 @@ fn a_kill_while_one_word_of_a_file_changes_leaves_the_file_as_it_was_or_as_it_is
 /// The stores themselves, seen from beside: what is seen at a moment is what a kill leaves then.
 #[test]
 fn whoever_looks_while_files_change_sees_no_file_with_words_of_an_earlier_or_a_later_one() {
-    let (line, files) = (output_line([1; 5]), 300_000);
+    let (line, files) = (output_line([1; 8]), 300_000);
     thread::scope(|scope| {
-        scope.spawn(|| (2..=files).for_each(|file| set_output(&line, &to_output([file; 5]))));
-        let words = || [&line.path, &line.begin, &line.lost, &line.head];
+        scope.spawn(|| (2..=files).for_each(|file| set_output(&line, &to_output([file; 8]))));
+        let words = || {
+            let OutputLine { path, begin, lost, head, skipped_to, skipped_lost, .. } = &line;
+            [path, begin, lost, head, skipped_to, skipped_lost]
+        };
         let mut seen = 0;
         while seen < files {
             // Loads in the order of the stores find nothing that is older, in the other nothing

@@ -202,6 +202,33 @@ impl Verifier<'_> {
             let (begin_at, lost_at) =
                 (output + offset_of!(OutputLine, begin), output + offset_of!(OutputLine, lost));
             let (begin, lost) = (at(begin_at), at(lost_at));
+            let skipped_at = output + offset_of!(OutputLine, skipped_to);
+            if let Some(why) = beyond(at(skipped_at)) {
+                damage(
+                    line + skipped_at,
+                    format!("reader {id} has skipped to {} in its output, {why}", at(skipped_at)),
+                );
+            }
+            let skipped_lost_at = output + offset_of!(OutputLine, skipped_lost);
+            if at(skipped_lost_at) >= POSITION_LIMIT {
+                damage(
+                    line + skipped_lost_at,
+                    format!(
+                        "reader {id} lost {} entries before it skipped in its output",
+                        at(skipped_lost_at)
+                    ),
+                );
+            }
+            let finishing_at = output + offset_of!(OutputLine, finishing);
+            if at(finishing_at) > 1 {
+                damage(
+                    line + finishing_at,
+                    format!(
+                        "the output of reader {id} is finished by {:#x}, which is neither 0 nor 1",
+                        at(finishing_at)
+                    ),
+                );
+            }
             if let Some(why) = beyond(begin) {
                 damage(
                     line + begin_at,

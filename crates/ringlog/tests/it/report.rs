@@ -2,7 +2,7 @@
 //! its far end stands.
 
 use ringlog::{
-    Entry, LeftOff, Mark, Polled, Report, Resume, Sink, Source, Turn, layout::Checkpoint,
+    Entry, LeftOff, Lookback, Mark, Polled, Report, Resume, Sink, Source, Turn, layout::Checkpoint,
     layout::Output,
 };
 use ringlog_testkit::Place;
@@ -35,7 +35,7 @@ impl Sink for ToFar {
     fn resume(
         &mut self,
         left: &LeftOff,
-        _disown: &mut dyn FnMut(),
+        _source: &mut dyn Lookback,
     ) -> ringlog::Result<Option<Resume>> {
         self.taken.clear();
         let far = self.far.0.borrow();
@@ -151,6 +151,9 @@ impl Source for Made {
     fn left_off(&self) -> LeftOff {
         let (committed, position) = (self.committed, self.at);
         LeftOff { output: None, committed, position, end: 5, explicit: false }
+    }
+    fn look_back(&mut self, _position: u64) -> Option<Entry<'_>> {
+        None
     }
     fn go_to(&mut self, position: u64, _lost: u64) {
         self.at = position;
