@@ -172,6 +172,14 @@ macro_rules! invalid {
 }
 pub(crate) use invalid;
 
+/// A value within backquotes; of a long one, its first hundred bytes.
+#[doc(hidden)] // of `ringlog-rows` and the programs
+pub fn shown(value: &str) -> String {
+    const MOST: usize = 100;
+    let (begin, rest) = value.split_at(value.floor_char_boundary(MOST));
+    format!("`{begin}{}`", if rest.is_empty() { "" } else { "..." })
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
