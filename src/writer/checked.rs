@@ -2,6 +2,7 @@
 //! makes one row of all that follow. So each byte is looked at before, and what no honest CSV has
 //! is refused while it is small. The parser is given a row at a time: where it begins is known.
 
+use memchr::{memchr2, memchr3};
 use std::io::{self, BufRead, BufReader, Read};
 
 /// How much of the input is read at a time.
@@ -97,14 +98,22 @@ impl<R: Read> Read for Checked<R> {
         let chunk = input.fill_buf()?;
         let chunk = &chunk[..chunk.len().min(buffer.len())];
         if chunk.is_empty() {
-            return look.end().map(|()| 0);
+            return look.end().map(|()| 0).map_err(|fault| look.refused(fault));
         }
-        let mut count = 0;
-        for &byte in chunk {
-            count += 1;
-            if look.take(byte)? {
-                break;
+        let (mut count, mut ended) = (0, false);
+        while count < chunk.len() && !ended {
+            let rest = &chunk[count..];
+            if let Some(row) = look.plain_row(rest) {
+                (count, ended) = (count + row, true);
+                continue;
             }
+            let run = look.run(rest);
+            let taken = match run {
+                0 => look.take(rest[0]),
+                _ => look.text(run),
+            };
+            ended = taken.map_err(|fault| look.refused(fault))?;
+            count += run.max(1);
         }
         buffer[..count].copy_from_slice(&chunk[..count]);
         input.consume(count);
@@ -112,31 +121,54 @@ impl<R: Read> Read for Checked<R> {
     }
 }
 
+/// What a row is refused for.
+#[derive(Clone, Copy)]
+enum Fault {
+    Open,
+    Behind,
+    Wide,
+    Endless,
+    Cut,
+}
+
 impl Look {
+    /// The length of a row that is all there and has no quotes: most are so, and have nothing else
+    /// to look for.
+    #[inline]
+    fn plain_row(&mut self, bytes: &[u8]) -> Option<usize> {
+        if !matches!(self.at, At::RowStart | At::Return) {
+            return None;
+        }
+        let bytes = &bytes[..bytes.len().min(SPARE)];
+        let end = memchr3(b'"', b'\r', b'\n', bytes)?;
+        if end == 0 || bytes[end] == b'"' {
+            return None;
+        }
+        self.begins = self.line;
+        self.end_row(bytes[end]);
+        Some(end + 1)
+    }
+
     /// Whether this byte ends a row.
     #[inline]
-    fn take(&mut self, byte: u8) -> io::Result<bool> {
+    fn take(&mut self, byte: u8) -> Result<bool, Fault> {
         let is_end = matches!(byte, b'\r' | b'\n');
         match self.at {
             At::Bare | At::FieldStart if is_end => return Ok(self.end_row(byte)),
             At::Bare if byte == self.delimiter => self.next_field(),
-            At::Bare => return self.text(),
+            At::Bare => return self.text(1),
             At::Quoted if byte == b'"' => self.at = At::Closing,
             At::Quoted => {
                 self.line += u64::from(byte == b'\n');
-                return self.text();
+                return self.text(1);
             }
             At::Closing if byte == b'"' => {
                 self.at = At::Quoted;
-                return self.text();
+                return self.text(1);
             }
             At::Closing if is_end => return Ok(self.end_row(byte)),
             At::Closing if byte == self.delimiter => self.next_field(),
-            At::Closing => {
-                return Err(
-                    self.refused("text behind its closing quote; double a quote that is text")
-                );
-            }
+            At::Closing => return Err(Fault::Behind),
             At::Mark(seen) if byte == BOM[seen] => {
                 self.at = if seen == 2 { At::RowStart } else { At::Mark(seen + 1) };
             }
@@ -155,41 +187,37 @@ impl Look {
                     _ if byte == self.delimiter => self.next_field(),
                     _ => {
                         self.at = At::Bare;
-                        return self.text();
+                        return self.text(1);
                     }
                 }
             }
         }
-        self.room_for_one().map(|()| false)
+        self.count(1)
     }
 
-    /// A byte of the field's own.
+    /// How many bytes are text from here on, and nothing to look at.
     #[inline]
-    fn text(&mut self) -> io::Result<bool> {
-        let Some(left) = self.field_left.checked_sub(1) else {
-            let column = self.columns.get(self.field);
-            let (most, size) =
-                column.and_then(Option::as_ref).map_or((0, 0), |it| (it.1 + SPARE, it.1));
-            let why = format!(
-                "more than {most} bytes, and the column holds {size}; is a quote not closed?"
-            );
-            return Err(self.refused(&why));
+    fn run(&self, bytes: &[u8]) -> usize {
+        let end = match self.at {
+            At::Bare => memchr3(self.delimiter, b'\r', b'\n', bytes),
+            At::Quoted => memchr2(b'"', b'\n', bytes),
+            _ => return 0,
         };
-        self.field_left = left;
-        self.room_for_one().map(|()| false)
+        end.unwrap_or(bytes.len())
     }
 
+    /// Bytes of the field's own.
     #[inline]
-    fn room_for_one(&mut self) -> io::Result<()> {
-        let Some(left) = self.row_left.checked_sub(1) else {
-            let why = format!(
-                "line {}: more than {} bytes and no end; is a quote not closed, or a line end missing?",
-                self.begins, self.room
-            );
-            return Err(io::Error::other(why));
-        };
-        self.row_left = left;
-        Ok(())
+    fn text(&mut self, bytes: usize) -> Result<bool, Fault> {
+        self.field_left = self.field_left.checked_sub(bytes).ok_or(Fault::Wide)?;
+        self.count(bytes)
+    }
+
+    /// Bytes that do not end the row.
+    #[inline]
+    fn count(&mut self, bytes: usize) -> Result<bool, Fault> {
+        self.row_left = self.row_left.checked_sub(bytes).ok_or(Fault::Endless)?;
+        Ok(false)
     }
 
     #[inline]
@@ -199,7 +227,7 @@ impl Look {
         self.field_left = self.columns.get(self.field).map_or(usize::MAX, most);
     }
 
-    /// Also that of an empty line, which is no row.
+    /// Whether it was one, and not an empty line.
     #[inline]
     fn end_row(&mut self, byte: u8) -> bool {
         let was_row = !matches!(self.at, At::Mark(_) | At::RowStart | At::Return);
@@ -212,29 +240,52 @@ impl Look {
     }
 
     /// The input is at its end.
-    fn end(&mut self) -> io::Result<()> {
+    fn end(&mut self) -> Result<(), Fault> {
         match self.at {
             At::Mark(0) | At::RowStart | At::Return => Ok(()),
-            At::Quoted => {
-                Err(self
-                    .refused("its quote is never closed; close it, or double a quote that is text"))
-            }
+            At::Quoted => Err(Fault::Open),
             _ if self.whole => {
                 self.end_row(b'\n');
                 Ok(())
             }
-            _ => Err(io::Error::other(format!(
-                "line {}: cut short: the input ends without its line end; only a regular file may",
-                self.begins
-            ))),
+            _ => Err(Fault::Cut),
         }
     }
 
-    fn refused(&self, why: &str) -> io::Error {
-        let place = match self.columns.get(self.field) {
-            Some(Some((column, _))) => format!("column {}", column),
-            _ => format!("field {}", self.field + 1),
+    /// How it is said: the line, the column, and why.
+    fn refused(&self, fault: Fault) -> io::Error {
+        let column = self.columns.get(self.field).and_then(Option::as_ref);
+        let place = match column {
+            Some((column, _)) => format!(", column {column}"),
+            None => format!(", field {}", self.field + 1),
         };
-        io::Error::other(format!("line {}, {place}: {why}", self.begins))
+        let size = column.map_or(0, |(_, size)| *size);
+        let (place, why) = match fault {
+            Fault::Open => (
+                place,
+                "its quote is never closed; close it, or double a quote that is text".to_owned(),
+            ),
+            Fault::Behind => {
+                (place, "text behind its closing quote; double a quote that is text".to_owned())
+            }
+            Fault::Wide => {
+                let most = size + SPARE;
+                (
+                    place,
+                    format!(
+                        "more than {most} bytes, and the column holds {size}; is a quote not closed?"
+                    ),
+                )
+            }
+            Fault::Endless => {
+                let cure = "is a quote not closed, or a line end missing?";
+                (String::new(), format!("more than {} bytes and no end; {cure}", self.room))
+            }
+            Fault::Cut => {
+                let cure = "only a regular file may";
+                (String::new(), format!("cut short: the input ends without its line end; {cure}"))
+            }
+        };
+        io::Error::other(format!("line {}{place}: {why}", self.begins))
     }
 }
