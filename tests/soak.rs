@@ -111,6 +111,7 @@ impl Writer<'_> {
     fn start(&mut self, end: u64) {
         let (capacity, rate) = (self.capacity.to_string(), self.rate.to_string());
         let args = ["--input", "-", "--schema", SCHEMA, "--capacity", &capacity, "--rate", &rate];
+        let args = [&args[..], &["--time-unit", "ns"]].concat();
         let (stdin, mut pipe) = std::io::pipe().unwrap();
         let mut command = self.soak.place.writer(&args);
         command.stdin(stdin);

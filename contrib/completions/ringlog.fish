@@ -36,7 +36,7 @@ complete -c ringlog -n "__fish_ringlog_needs_command" -f -a "verify" -d 'Look at
 complete -c ringlog -n "__fish_ringlog_needs_command" -f -a "page" -d 'A page of what a log, its writer and its readers did for a while: for one who was not there'
 complete -c ringlog -n "__fish_ringlog_needs_command" -f -a "schema" -d 'What the entries of a log are made of'
 complete -c ringlog -n "__fish_ringlog_needs_command" -f -a "reader" -d 'Put a reader elsewhere in its log'
-complete -c ringlog -n "__fish_ringlog_needs_command" -f -a "rm" -d 'Remove logs, unless a living process holds a claim on them'
+complete -c ringlog -n "__fish_ringlog_needs_command" -f -a "rm" -d 'Remove logs, unless a living process holds a claim on them, or a reader has entries to come'
 complete -c ringlog -n "__fish_ringlog_needs_command" -f -a "doctor" -d 'What of this machine, its limits and its logs would hurt, each with a cure'
 complete -c ringlog -n "__fish_ringlog_using_subcommand list" -l owner -d 'Believe a log that belongs to this user (name or id), not only yours and root\'s' -r
 complete -c ringlog -n "__fish_ringlog_using_subcommand list" -l json -d 'One JSON object a log'
@@ -95,7 +95,7 @@ complete -c ringlog -n "__fish_ringlog_using_subcommand reader; and not __fish_s
 complete -c ringlog -n "__fish_ringlog_using_subcommand reader; and __fish_seen_subcommand_from set" -l owner -d 'Believe a log that belongs to this user (name or id), not only yours and root\'s' -r
 complete -c ringlog -n "__fish_ringlog_using_subcommand reader; and __fish_seen_subcommand_from set" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ringlog -n "__fish_ringlog_using_subcommand rm" -l owner -d 'Believe a log that belongs to this user (name or id), not only yours and root\'s' -r
-complete -c ringlog -n "__fish_ringlog_using_subcommand rm" -l force -d 'Also if somebody holds a claim, or it is too damaged to tell. Those attached go on with what they have, and nobody else finds it: new readers and writers begin with another log'
+complete -c ringlog -n "__fish_ringlog_using_subcommand rm" -l force -d 'Also if a reader has entries to come, which are gone then; if somebody holds a claim, or it is too damaged to tell. Those attached go on with what they have, and nobody else finds it: new readers and writers begin with another log'
 complete -c ringlog -n "__fish_ringlog_using_subcommand rm" -s h -l help -d 'Print help'
 complete -c ringlog -n "__fish_ringlog_using_subcommand doctor" -l owner -d 'Believe a log that belongs to this user (name or id), not only yours and root\'s' -r
 complete -c ringlog -n "__fish_ringlog_using_subcommand doctor" -l json -d 'One JSON object a finding'

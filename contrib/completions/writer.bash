@@ -23,7 +23,7 @@ _writer() {
 
     case "${cmd}" in
         writer)
-            opts="-q -h -V --shm --path --owner --prefault --no-prefault --lock --capacity --mode --rate --count --seed --input --schema --remove --quiet --help --version"
+            opts="-q -h -V --shm --path --owner --prefault --no-prefault --lock --capacity --mode --rate --count --seed --input --schema --delimiter --time-unit --from-line --continue --remove --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -66,6 +66,18 @@ _writer() {
                     return 0
                     ;;
                 --schema)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --delimiter)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --time-unit)
+                    COMPREPLY=($(compgen -W "s ms us ns" -- "${cur}"))
+                    return 0
+                    ;;
+                --from-line)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -1,14 +1,14 @@
 //! Any bytes as the CSV that `writer --input` takes: the records are those that a naive reader of
 //! CSV finds, up to the first row that does not fit, which is named by line and column.
 //!
-//! Input: a byte for the columns; the CSV.
+//! Input: a byte for the columns and the form; the CSV.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use ringlog::Schema;
+use ringlog::{Column, Decimal, Kind, Schema};
 use ringlog_fuzz::Bytes;
 use ringlog_rows::Value as _;
-use ringlog_tools::input::Rows;
+use ringlog_tools::input::{Form, Rows, TimeUnit};
 
 const SCHEMAS: [&str; 4] = [
     "a:u8",
@@ -19,50 +19,86 @@ const SCHEMAS: [&str; 4] = [
 
 fuzz_target!(|data: &[u8]| {
     let mut data = Bytes(data);
-    let schema = Schema::declared(SCHEMAS[usize::from(data.byte()) % SCHEMAS.len()]).unwrap();
-    let mut naive = split(data.0).into_iter();
-    let (line, header) = naive.next().unwrap_or_default();
+    let chosen = data.byte();
+    let (columns, form) = (chosen % 4, chosen / 4);
+    let schema = Schema::declared(SCHEMAS[usize::from(columns)]).unwrap();
+    let form = Form {
+        delimiter: if form & 1 == 0 { b',' } else { b';' },
+        unit: [Some(TimeUnit::Ns), None, Some(TimeUnit::Ms)][usize::from(form >> 2) % 3],
+        whole: form & 2 == 0,
+    };
+    let mut naive = split(data.0, form).into_iter();
+    let (line, header) = naive.next().unwrap_or((1, Ok(Vec::new())));
 
-    let mut rows = Rows::new("in.csv".to_owned(), data.0);
+    let mut rows = Rows::new("in.csv".to_owned(), data.0, form);
+    let bound = rows.bind(&schema);
+    let header = match header {
+        Ok(header) => header,
+        Err((field, why)) => return assert_refused(bound, line, place(None, field, &why)),
+    };
+    let names: Vec<&str> =
+        header.iter().map(|field| str::from_utf8(field).unwrap_or_default().trim()).collect();
     let found: Vec<Vec<usize>> = schema
         .columns()
         .iter()
         .map(|column| {
-            let is_it = |field: &Vec<u8>| {
-                str::from_utf8(field).is_ok_and(|field| field.trim() == column.name())
+            let all = |is_it: &dyn Fn(&str) -> bool| -> Vec<usize> {
+                (0..names.len()).filter(|&field| is_it(names[field])).collect()
             };
-            (0..header.len()).filter(|&index| is_it(&header[index])).collect()
+            match all(&|name| name == column.name()) {
+                found if found.is_empty() => all(&|name| name.eq_ignore_ascii_case(column.name())),
+                found => found,
+            }
         })
         .collect();
-    let bound = rows.bind(&schema);
     if found.iter().any(|found| found.len() != 1) {
-        let why = bound.unwrap_err().to_string();
-        let line = if header.is_empty() { String::new() } else { format!("{line}: ") };
-        assert!(why.starts_with(&format!("in.csv: line {line}")), "{why}");
-        return;
+        let line = if header.is_empty() { 1 } else { line };
+        return assert_refused(bound, line, ": ".to_owned());
     }
     bound.unwrap();
+    let column_of = |field: usize| {
+        let column = found.iter().position(|found| found[0] == field);
+        column.map(|index| &schema.columns()[index])
+    };
 
     for (line, fields) in naive {
-        let row = rows.record();
-        let expected = record(&schema, &found, &header, &fields);
+        let expected = match fields {
+            Ok(fields) => record(&schema, form, &found, &header, &fields),
+            Err((field, why)) => Err(place(column_of(field), field, &why)),
+        };
+        let row = rows.advance();
+        assert_eq!(rows.line(), line);
         match (row, expected) {
-            (Ok(Some(record)), Ok(expected)) => assert_eq!(record, expected, "line {line}"),
-            (Err(why), Err(column)) => {
-                let why = why.to_string();
-                let named = format!("in.csv: line {line}{column}");
-                assert!(why.starts_with(&named), "{why:?} does not begin {named:?}");
-                return; // the writer ends here
-            }
+            (Ok(true), Ok(expected)) => assert_eq!(rows.take(), expected, "line {line}"),
+            // The writer ends here.
+            (Err(why), Err(column)) => return assert_refused(Err(why), line, column),
             (row, expected) => panic!("line {line}: {row:?}, not {expected:?}"),
         }
     }
-    assert!(rows.record().unwrap().is_none());
+    assert!(!rows.advance().unwrap());
 });
+
+fn assert_refused(refused: anyhow::Result<()>, line: u64, behind: String) {
+    // What the parser was given instead of bytes stands behind the file's name, as its cause.
+    let (why, named) =
+        (format!("{:#}", refused.unwrap_err()), format!("in.csv: line {line}{behind}"));
+    assert!(why.starts_with(&named), "{why:?} does not begin {named:?}");
+}
+
+fn place(column: Option<&Column>, field: usize, why: &str) -> String {
+    if why.starts_with("cut") {
+        return format!(": {why}");
+    }
+    match column {
+        Some(column) => format!(", column {}: {why}", column.name()),
+        None => format!(", field {}: {why}", field + 1),
+    }
+}
 
 /// The record of a row, or how its refusal goes on behind the line.
 fn record(
     schema: &Schema,
+    form: Form,
     found: &[Vec<usize>],
     header: &[Vec<u8>],
     fields: &[Vec<u8>],
@@ -76,55 +112,106 @@ fn record(
         let Ok(text) = str::from_utf8(&fields[found[0]]) else {
             return Err(refused + "not UTF-8");
         };
-        let mut value = vec![0; column.kind().size()];
-        column.kind().parse(text, &mut value).map_err(|_| refused)?;
+        let value = value(column.kind(), form.unit, text).ok_or(refused)?;
         record[column.offset()..][..value.len()].copy_from_slice(&value);
     }
     Ok(record)
 }
 
-/// Each row with the line that it begins in. Rows end with CR, LF or both, empty lines are none,
-/// and a quote means something at the beginning of a field only.
-fn split(bytes: &[u8]) -> Vec<(u64, Vec<Vec<u8>>)> {
+fn value(kind: Kind, unit: Option<TimeUnit>, text: &str) -> Option<Vec<u8>> {
+    let mut value = vec![0; kind.size()];
+    let is_number =
+        text.trim_start_matches(['+', '-']).bytes().all(|it| b"0123456789.".contains(&it));
+    match (kind, unit) {
+        (Kind::Timestamp, Some(TimeUnit::Ms)) if is_number => {
+            let ns = text.parse::<Decimal<6>>().ok()?.units();
+            return Some(ns.to_le_bytes().to_vec());
+        }
+        (Kind::Timestamp, Some(_)) if is_number => {
+            let ns = text.parse::<Decimal<0>>().ok()?.units();
+            return Some(ns.to_le_bytes().to_vec());
+        }
+        _ => kind.parse(text, &mut value).ok()?,
+    }
+    let year_1990 = 631_152_000_000_000_000;
+    let early = text.parse().is_ok_and(|ns: i64| ns < year_1990);
+    (kind != Kind::Timestamp || unit.is_some() || !early).then_some(value)
+}
+
+/// A row's fields; or which one is refused, and how that is said.
+type Fields = Result<Vec<Vec<u8>>, (usize, String)>;
+
+/// Each row with the line that it begins in, up to the first that is refused. Rows end with CR, LF
+/// or both, empty lines are none, and a quote means something at the beginning of a field only.
+fn split(bytes: &[u8], form: Form) -> Vec<(u64, Fields)> {
     let mut rest = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let (mut line, mut rows) = (1, Vec::new());
-    let mut next = || {
-        let (&byte, behind) = rest.split_first()?;
-        let peeked = behind.first().copied();
-        rest = behind;
-        Some((byte, peeked))
-    };
-    let mut byte = next();
-    while let Some((first, _)) = byte {
-        if matches!(first, b'\r' | b'\n') {
-            line += u64::from(first == b'\n');
-            byte = next();
+    while !rest.is_empty() {
+        if let Some(behind) = line_end(rest) {
+            (line, rest) = (line + 1, behind);
             continue;
         }
-        let (begins, mut fields) = (line, vec![Vec::new()]);
-        let (mut fresh, mut quoted) = (true, false);
+        let (begins, mut fields) = (line, Vec::new());
         loop {
-            let field: &mut Vec<u8> = fields.last_mut().unwrap();
-            match byte {
-                None => break,
-                Some((b'"', Some(b'"'))) if quoted => {
-                    field.push(b'"');
-                    next();
+            let mut field = Vec::new();
+            if let Some(mut quoted) = rest.strip_prefix(b"\"") {
+                loop {
+                    match quoted {
+                        [] => {
+                            rows.push((
+                                begins,
+                                Err((fields.len(), "its quote is never closed".into())),
+                            ));
+                            return rows;
+                        }
+                        [b'"', b'"', behind @ ..] => {
+                            field.push(b'"');
+                            quoted = behind;
+                        }
+                        [b'"', behind @ ..] => {
+                            rest = behind;
+                            break;
+                        }
+                        [byte, behind @ ..] => {
+                            line += u64::from(*byte == b'\n');
+                            field.push(*byte);
+                            quoted = behind;
+                        }
+                    }
                 }
-                Some((b'"', _)) if quoted => quoted = false,
-                Some((byte, _)) if quoted => {
-                    line += u64::from(byte == b'\n');
-                    field.push(byte);
+                if !matches!(rest, [] | [b'\r' | b'\n', ..]) && rest[0] != form.delimiter {
+                    rows.push((
+                        begins,
+                        Err((fields.len(), "text behind its closing quote".into())),
+                    ));
+                    return rows;
                 }
-                Some((b'"', _)) if fresh => quoted = true,
-                Some((b',', _)) => fields.push(Vec::new()),
-                Some((b'\r' | b'\n', _)) => break,
-                Some((byte, _)) => field.push(byte),
+            } else {
+                let is_end = |it: &u8| matches!(*it, b'\r' | b'\n') || *it == form.delimiter;
+                let length = rest.iter().position(is_end).unwrap_or(rest.len());
+                field.extend(&rest[..length]);
+                rest = &rest[length..];
             }
-            fresh = matches!(byte, Some((b',', _))) && !quoted;
-            byte = next();
+            fields.push(field);
+            match rest {
+                [byte, behind @ ..] if *byte == form.delimiter => rest = behind,
+                _ => break,
+            }
         }
-        rows.push((begins, fields));
+        match line_end(rest) {
+            Some(behind) => (line, rest) = (line + 1, behind),
+            None if form.whole => {}
+            None => {
+                rows.push((begins, Err((0, "cut short".into()))));
+                return rows;
+            }
+        }
+        rows.push((begins, Ok(fields)));
     }
     rows
+}
+
+/// What is behind a line end.
+fn line_end(bytes: &[u8]) -> Option<&[u8]> {
+    [&b"\r\n"[..], b"\r", b"\n"].iter().find_map(|end| bytes.strip_prefix(*end))
 }

@@ -1,26 +1,31 @@
-//! `ringlog rm`: removes logs, but none that anybody has a claim on. Asks nothing.
+//! `ringlog rm`: removes logs, but none that anybody has a claim on, and none that has entries which
+//! a durable reader has not had. Asks nothing.
 
 use crate::cli::{Code, Failed, entries, tell};
 use crate::operator::screen::print;
 use crate::operator::which::{Owner, explain, name};
 use ringlog::{Error, Log, Name, Presence, Snapshot};
 
-/// Remove logs, unless a living process holds a claim on them
+/// Remove logs, unless a living process holds a claim on them, or a reader has entries to come
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
 What is no log is left alone. A log that is removed is gone, with the places of its readers; their
 output files stay, and are set aside when there is a new log of this name.
 
+To change a log's columns or capacity: stop its writer, let each reader finish (`reporter N --once`),
+remove the log, and start the writer again.
+
 Examples:
   ringlog rm /engine
-  ringlog rm --force /engine     though its writer or a reader lives: it goes on, with memory that
-                                 nobody else can find any more")]
+  ringlog rm --force /engine     though entries are to come, or its writer or a reader lives: it goes
+                                 on, with memory that nobody else can find any more")]
 pub struct Args {
     /// Names in shared memory, or paths of files: what has a slash within
     #[arg(value_name = "LOG", required = true)]
     logs: Vec<String>,
-    /// Also if somebody holds a claim, or it is too damaged to tell. Those attached go on with what
-    /// they have, and nobody else finds it: new readers and writers begin with another log
+    /// Also if a reader has entries to come, which are gone then; if somebody holds a claim, or it is
+    /// too damaged to tell. Those attached go on with what they have, and nobody else finds it: new
+    /// readers and writers begin with another log
     #[arg(long)]
     force: bool,
     #[command(flatten)]
@@ -45,7 +50,9 @@ fn remove(name: &Name, args: &Args) -> anyhow::Result<()> {
         Ok(log) => Some(log),
         Err(e @ (Error::Version { .. } | Error::Geometry { .. } | Error::Schema { .. })) => {
             if !args.force {
-                let why = format!("{e}; who has a claim on it cannot be told, --force removes it");
+                let why = format!(
+                    "{e}; who has a claim on it, and entries to come, cannot be told, --force removes it"
+                );
                 return Err(Failed(Code::Unusable, why).into());
             }
             None
@@ -63,6 +70,14 @@ fn remove(name: &Name, args: &Args) -> anyhow::Result<()> {
                 format!("{name}: in use: {them}; stop them first, or use --force"),
             )
             .into());
+        }
+        let waiting: Vec<_> = waiting(&snapshot)
+            .map(|(it, lag)| format!("reader {it} has {} to come", entries(lag)))
+            .collect();
+        if !waiting.is_empty() && !args.force {
+            let them = waiting.join(", ");
+            let cure = "let them finish (reporter N --once), or use --force";
+            return Err(Failed(Code::Other, format!("{name}: {them}; {cure}")).into());
         }
         said = what_goes(&snapshot, &holders);
         if log.presence() != Presence::Here {
@@ -86,14 +101,17 @@ fn holders(snapshot: &Snapshot) -> Vec<String> {
     writer.into_iter().chain(readers).collect()
 }
 
+/// The readers that have not had all, and how many entries each.
+fn waiting(snapshot: &Snapshot) -> impl Iterator<Item = (usize, u64)> {
+    let readers = snapshot.readers.iter().filter(|reader| reader.known || reader.has_place());
+    readers.map(|reader| (reader.id, snapshot.lag(reader.id))).filter(|&(_, lag)| lag > 0)
+}
+
 /// What goes with a log, for who did not know.
 fn what_goes(snapshot: &Snapshot, holders: &[String]) -> String {
     let mut said = String::new();
-    for reader in snapshot.readers.iter().filter(|reader| reader.has_place()) {
-        let lag = snapshot.lag(reader.id);
-        if lag > 0 {
-            said += &format!("; reader {} had {} still to carry out", reader.id, entries(lag));
-        }
+    for (reader, lag) in waiting(snapshot) {
+        said += &format!("; reader {reader} had {} to come", entries(lag));
     }
     if !holders.is_empty() {
         said += &format!(

@@ -1,5 +1,6 @@
 //! The arguments of the writer.
 
+use super::rows::{Form, TimeUnit};
 use crate::cli::{EXIT_CODES, LogArgs, number};
 use clap::Parser;
 use std::path::PathBuf;
@@ -11,6 +12,7 @@ Examples:
   writer --shm /ticks --capacity 1M --rate 100000 --count 1000000
   writer --path ticks.log --rate max --count 1M
   writer --shm /quotes --input quotes.csv --schema 'time:timestamp,symbol:text8,price:decimal4,size:u32'
+  writer --shm /quotes --input quotes.csv --continue    after a kill: the rows that the log has not
   tail -f quotes.csv | writer --shm /quotes --input -
 ";
 
@@ -39,20 +41,51 @@ pub struct Args {
     #[arg(long, value_name = "SEED", default_value = "1", conflicts_with = "input")]
     pub seed: u64,
     /// Append the rows of this CSV, `-` for stdin, instead of made-up ticks. Columns are found by
-    /// the names in its first line, others are left out; times are ns since the Unix epoch or
-    /// RFC 3339. A row that does not fit ends it; those before it are in the log
+    /// the names in its first line, in any case, and others are left out. A row that does not fit
+    /// ends it; those before it are in the log. A last line without its line end is a row only in a
+    /// regular file
     #[arg(long, value_name = "FILE")]
     pub input: Option<PathBuf>,
     /// The CSV's columns and their types: name:type,... of u8..u64, i8..i64, f32, f64, bool,
     /// timestamp, textN (N bytes), decimalN (N digits after the point). The log's own if it exists
     #[arg(long, value_name = "COLUMNS", requires = "input")]
     pub schema: Option<String>,
+    /// What is between two fields of the CSV, one character, or tab
+    #[arg(long, value_name = "CHARACTER", default_value = ",", requires = "input")]
+    #[arg(value_parser = delimiter)]
+    pub delimiter: u8,
+    /// What a time that is a number counts since the Unix epoch, if it is not RFC 3339. Without
+    /// it, nanoseconds, and none before 1990: they would most likely be of another unit
+    #[arg(long, value_name = "UNIT", requires = "input")]
+    pub time_unit: Option<TimeUnit>,
+    /// Begin with the first row at or behind this line of the CSV, as a run says when it ends
+    #[arg(long, value_name = "LINE", requires = "input", conflicts_with = "continue")]
+    pub from_line: Option<u64>,
+    /// Begin with the row behind those that the log has: for a writer that was killed, of a log
+    /// that has been filled from this CSV alone
+    #[arg(long, requires = "input")]
+    pub r#continue: bool,
     /// Remove the log in the end
     #[arg(long)]
     pub remove: bool,
     /// Say nothing but errors
     #[arg(long, short)]
     pub quiet: bool,
+}
+
+impl Args {
+    /// How the CSV is written; `whole` if all of it is there.
+    pub fn form(&self, whole: bool) -> Form {
+        Form { delimiter: self.delimiter, unit: self.time_unit, whole }
+    }
+}
+
+fn delimiter(text: &str) -> Result<u8, String> {
+    match text.as_bytes() {
+        b"tab" | b"\\t" => Ok(b'\t'),
+        [byte] if *byte != b'"' && matches!(byte, b'\t' | b' '..=b'~') => Ok(*byte),
+        _ => Err("one character of ASCII but a quote, or tab".to_owned()),
+    }
 }
 
 fn mode(text: &str) -> Result<u32, String> {

@@ -28,6 +28,11 @@ impl<'a> Input<'a> {
         let file = file.with_context(|| format!("{name}: cannot be read"))?;
         Ok((name, Input { file, stop }))
     }
+
+    /// Whether all of it is there. What comes by a pipe may end because its writer was killed.
+    pub fn is_whole(&self) -> bool {
+        self.file.metadata().is_ok_and(|meta| meta.is_file())
+    }
 }
 
 impl Read for Input<'_> {

@@ -1,6 +1,7 @@
 //! `writer`: appends market ticks, made up or read from a CSV, to a log.
 
 mod args;
+mod checked;
 mod display;
 mod input;
 mod market;
@@ -14,7 +15,7 @@ use display::Display;
 use input::Input;
 use market::{Market, Tick};
 use pace::Pacer;
-use ringlog::{Error, Log, Name, Options, Presence, Raw, Recovered, Schema, Writer};
+use ringlog::{Error, Log, Name, Options, Polled, Presence, Raw, Recovered, Schema, Start, Writer};
 use rows::Rows;
 use std::process::ExitCode;
 
@@ -37,7 +38,7 @@ fn run(args: &Args) -> anyhow::Result<()> {
             let log = options.open_or_create::<Tick>(&name)?;
             let mut writer = log.writer::<Tick>()?;
             let mut market = Market::new(args.seed);
-            let result = pump(args, &stop, &log, &mut writer, |writer, _| {
+            let result = pump(args, &stop, &log, &mut writer, None, |writer, _| {
                 writer.append(&market.tick());
                 Ok(true)
             });
@@ -45,22 +46,33 @@ fn run(args: &Args) -> anyhow::Result<()> {
         }
         Some(input) => {
             let (name_of_input, input) = Input::open(input, &stop)?;
-            let mut rows = Rows::new(name_of_input, input);
-            let log = match log_for(&mut rows, args.schema.as_deref(), &options, &name) {
-                Err(_) if stop.requested() => return Ok(()), // a signal cut the header short
+            let form = args.form(input.is_whole());
+            let mut rows = Rows::new(name_of_input.clone(), input, form);
+            let log = match log_for(&mut rows, args, &options, &name) {
+                _ if stop.requested() => return Ok(()), // it may have cut the first rows short
                 log => log?,
             };
             let mut writer = log.writer::<Raw>()?;
-            let result = pump(args, &stop, &log, &mut writer, |writer, bytes| {
-                let row = rows.record();
-                if stop.requested() {
-                    return Ok(false); // the signal may have cut it short
+            if args.r#continue {
+                match pass_known_rows(&mut rows, &log, writer.position()) {
+                    _ if stop.requested() => return Ok(()),
+                    passed => passed?,
                 }
-                let Some(record) = row? else { return Ok(false) };
-                writer.append(record)?;
-                *bytes = rows.bytes();
-                Ok(true)
-            });
+            }
+            let result =
+                pump(args, &stop, &log, &mut writer, Some(&name_of_input), |writer, read| {
+                    let more = rows.advance();
+                    (read.bytes, read.line) = (rows.bytes(), rows.line());
+                    if stop.requested() {
+                        return Ok(false); // the signal may have cut it short
+                    }
+                    if more? {
+                        writer.append(rows.take())?;
+                        read.line = rows.line();
+                        return Ok(true);
+                    }
+                    Ok(false)
+                });
             (log, result)
         }
     };
@@ -71,31 +83,61 @@ fn run(args: &Args) -> anyhow::Result<()> {
 }
 
 /// The log for the rows of a CSV: the one that is there, or a new one of the columns declared.
-/// What is wrong with either is said before a log is made.
+/// What is wrong with either, or with the first row, is said before a log is made.
 fn log_for(
     rows: &mut Rows<Input>,
-    declared: Option<&str>,
+    args: &Args,
     options: &Options,
     name: &Name,
 ) -> anyhow::Result<Log> {
-    let Some(declared) = declared else {
-        let log = match options.open(name) {
-            Err(Error::NotFound { .. }) => bail!(Failed(
-                Code::Invalid,
-                format!(
-                    "{name}: no such log to take the columns from; declare them, as in --schema \
-                 'time:timestamp,price:decimal4'"
-                )
-            )),
-            opened => opened?,
-        };
-        rows.bind(log.schema())?;
-        return Ok(log);
+    let found = match options.open(name) {
+        Err(Error::NotFound { .. }) => None,
+        opened => Some(opened?),
     };
-    let schema =
-        Schema::declared(declared).map_err(|e| Failed(Code::Invalid, format!("--schema: {e}")))?;
+    let schema = match (&args.schema, &found) {
+        (Some(declared), _) => Schema::declared(declared)
+            .map_err(|e| Failed(Code::Invalid, format!("--schema: {e}")))?,
+        (None, Some(log)) => log.schema().clone(),
+        (None, None) => bail!(Failed(
+            Code::Invalid,
+            format!(
+                "{name}: no such log to take the columns from; declare them, as in --schema \
+                 'time:timestamp,price:decimal4'"
+            )
+        )),
+    };
     rows.bind(&schema)?;
+    if let Some(line) = args.from_line {
+        rows.go_to_line(line)?;
+    }
+    if found.is_none() {
+        rows.advance()?;
+    }
     Ok(options.open_or_create_with(name, &schema)?)
+}
+
+/// Goes on where the log ends that has been filled from these rows. Its last entry must be the row
+/// that it should be: if rows of others are in the log, or some were lost, the count is another.
+fn pass_known_rows(rows: &mut Rows<Input>, log: &Log, end: u64) -> anyhow::Result<()> {
+    let input = rows.name().to_owned();
+    let Some(row) = rows.pass(end)? else { return Ok(()) };
+    let mut entries = log.observe::<Raw>(Start::At(end - 1))?;
+    match entries.poll() {
+        Polled::Entry { record, .. } if record.columns == row => Ok(()),
+        _ => bail!(
+            "{input}: row {end} is not the last entry of {}, which has not been filled from it \
+             alone; say where to go on with --from-line",
+            log.name()
+        ),
+    }
+}
+
+/// What has been read of an input.
+#[derive(Default)]
+struct Read {
+    bytes: u64,
+    /// Where the next row begins.
+    line: u64,
 }
 
 /// Calls `append` at the rate that was asked for, until it has no more, enough have been
@@ -105,7 +147,8 @@ fn pump<R>(
     stop: &Stop,
     log: &Log,
     writer: &mut Writer<R>,
-    mut append: impl FnMut(&mut Writer<R>, &mut u64) -> anyhow::Result<bool>,
+    input: Option<&str>,
+    mut append: impl FnMut(&mut Writer<R>, &mut Read) -> anyhow::Result<bool>,
 ) -> anyhow::Result<()> {
     let first = writer.position();
     let mut display = Display::new(args, log, first);
@@ -121,11 +164,11 @@ fn pump<R>(
     }
     let mut pacer = Pacer::new(args.rate.0);
     let last = args.count.map_or(u64::MAX, |count| first.saturating_add(count));
-    let (mut bytes, mut more) = (0, Ok(true));
+    let (mut read, mut more) = (Read::default(), Ok(true));
     while matches!(more, Ok(true)) && !stop.requested() && writer.position() < last {
         let burst = pacer.due().min(last - writer.position());
         for _ in 0..burst {
-            more = append(writer, &mut bytes);
+            more = append(writer, &mut read);
             writer.wake(); // each time: the next row of a slow input may be long in coming
             if !matches!(more, Ok(true)) || stop.requested() {
                 break;
@@ -133,7 +176,7 @@ fn pump<R>(
         }
         if display.is_due() {
             writer.heartbeat();
-            display.show(writer.position(), writer.position() - first, bytes);
+            display.show(writer.position(), writer.position() - first, read.bytes);
         }
         if burst == 0 {
             pacer.sleep();
@@ -144,8 +187,11 @@ fn pump<R>(
     if !args.quiet {
         let gone =
             if log.presence() == Presence::Here { "" } else { ", and was deleted meanwhile" };
+        let next = input.filter(|_| read.line > 0).map_or(String::new(), |input| {
+            format!("; {input} goes on at line {0}: --from-line {0}", read.line)
+        });
         tell(format_args!(
-            "writer: {} entries in {:.1} s, {} a second; {} has them as {first}..{}{gone}",
+            "writer: {} entries in {:.1} s, {} a second; {} has them as {first}..{}{gone}{next}",
             grouped(count),
             time.as_secs_f64(),
             grouped(per_second(count, time)),

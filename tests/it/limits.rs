@@ -698,7 +698,7 @@ fn a_file_system_that_is_read_only_is_named_with_what_could_not_be_made_there() 
                 "time:timestamp,value:u64",
             ];
             let mut writer = place.writer(&args);
-            fs::write(place.file("in.csv"), "time,value\n1,1\n").unwrap();
+            fs::write(place.file("in.csv"), "time,value\n2026-01-31T09:30:00Z,1\n").unwrap();
             writer.stdin(File::open(place.file("in.csv")).unwrap());
             run(writer).assert_refused(1, &[log, says]);
         }

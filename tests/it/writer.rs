@@ -458,6 +458,27 @@ fn a_log_with_other_columns_is_refused_by_the_first_that_differs() {
 }
 
 #[test]
+fn another_schema_or_capacity_is_refused_with_the_way_to_change_it() {
+    let place = Place::new();
+    run_on(&place, "a\n1\n2\n", &["--schema", "a:u8", "--capacity", "8"]);
+    let reader = place.carry(0, &[]);
+    reader.assert_summary(2, 0);
+    run_on(&place, "a\n3\n", &[]);
+    let way = "to change the log stop its writer, let its readers finish, remove it (ringlog rm), \
+               and start again";
+    let other = ["--schema", "a:u16", "--capacity", "16"];
+    for other in [&other[..2], &other[2..]] {
+        assert_ended(&run_on(&place, "a\n4\n", other), 6, way);
+    }
+    // And that is the way.
+    let rm = || run(place.ringlog(&["rm", &place.shm]));
+    rm().assert_refused(1, &["reader 0 has 1 entry to come"]);
+    place.carry(0, &[]);
+    assert_eq!(rm().code(), 0);
+    assert_ended(&run_on(&place, "a\n400\n", &other), 0, "has them as 0..1");
+}
+
+#[test]
 fn a_log_that_was_cut_short_is_refused() {
     let place = Place::new();
     run(place.writer(&["--path", "ticks.log", "--count", "1"]));
@@ -469,10 +490,11 @@ fn a_log_that_was_cut_short_is_refused() {
 
 // Real data.
 
-/// Runs the writer on a CSV of this text.
+/// Runs the writer on a CSV of this text, whose times may be of 1970.
 fn run_on(place: &Place, csv: impl AsRef<[u8]>, args: &[&str]) -> Ended {
     fs::write(place.file("in.csv"), csv).unwrap();
-    run(place.writer(&[&["--input", "in.csv", "--rate", "max"], args].concat()))
+    run(place
+        .writer(&[&["--input", "in.csv", "--rate", "max", "--time-unit", "ns"], args].concat()))
 }
 
 #[test]
@@ -597,7 +619,8 @@ fn the_line_of_a_row_is_the_one_it_begins_in_whatever_lines_end_with() {
         ("time,symbol,price,size\n1,A,1.5,1\n\n\nbad,B,2.5,2", 5),
         ("\r\ntime,symbol,price,size\r\n\r\n1,A,1.5,1\r\n\r\nbad,\"B\r\n\",2.5,2\r\n", 6),
         ("time,symbol,price,size\n1,\"A\n\",1.5,1\nbad,B,2.5,2\n", 4),
-        ("time,symbol,price,size\n1,A,1.5,1\nbad,B,2.5,\"2\n", 3),
+        ("time,symbol,price,size\r1,A,1.5,1\rbad,B,2.5,2\r", 3),
+        ("time,symbol,price,size\r\n1,A,1.5,1\r\n\r\nbad,\"B\r\n\",2.5,2", 4),
     ] {
         let place = Place::new();
         let ended = run_on(&place, csv, &["--schema", QUOTE]);
@@ -631,7 +654,8 @@ fn a_csv_that_cannot_be_used_at_all_makes_no_log() {
         (&b""[..], schema, 1, "in.csv: line 1: no column `time` in its header ``"),
         (b"time,symbol,size\n", schema, 1, "no column `price` in its header `time,symbol,size`"),
         (b"time,symb\xf6l,price,size\n", schema, 1, "no column `symbol` in its header `time,symb"),
-        (b"Time,symbol,price,size\n", schema, 1, "no column `time`"),
+        (b"Times,symbol,price,size\n", schema, 1, "no column `time`"),
+        (b"time;symbol;price;size\n", schema, 1, "; --delimiter says what is between two"),
         (b"time,symbol,price,size\n1,A,1,1\n", &[], 2, "no such log to take the columns from"),
     ] {
         let place = Place::new();
@@ -649,6 +673,308 @@ fn a_csv_that_cannot_be_used_at_all_makes_no_log() {
 }
 
 #[test]
+fn quotes_that_make_no_sense_are_refused_by_line_and_column() {
+    let good = "time,symbol,price,size,note\n1,A,1.5,1,\n2,\"B\"\"\n\",2.5,2,\"x\"\n";
+    let never = "its quote is never closed; close it, or double a quote that is text";
+    let behind = "text behind its closing quote; double a quote that is text";
+    for (row, place, why) in [
+        ("3,\"C,3.5,3,\n4,D,4.5,4,\n", "column symbol", never),
+        ("3,\"C,3.5,3,", "column symbol", never),
+        ("3,\"C\"\",3.5,3,\n", "column symbol", never),
+        ("3,C,3.5,3,\"", "field 5", never),
+        ("3,\"C\"x,3.5,3,\n", "column symbol", behind),
+        ("3,\"C\" ,3.5,3,\n", "column symbol", behind),
+        ("3,\"C,3.5,3,\n4,\"D\",4.5,4,\n", "column symbol", behind),
+        ("3,C,3.5,\"3\"3,\n", "column size", behind),
+        ("3,C,3.5,3,\"a\"b\n", "field 5", behind),
+        ("\"3\"3,C,3.5,3,\n", "column time", behind),
+    ] {
+        let place_of_test = Place::new();
+        let ended = run_on(&place_of_test, format!("{good}{row}"), &["--schema", QUOTE]);
+        assert_ended(&ended, 1, &format!("writer: in.csv: line 5, {place}: {why}\n"));
+        let expected = [Quote::new(1, "A", 1_5000, 1), Quote::new(2, "B\"\n", 2_5000, 2)];
+        assert_eq!(quotes(&log_of(&place_of_test)), expected, "{row}");
+    }
+    for header in ["time,\"symbol", "time,\"symbol\"s"] {
+        let place = Place::new();
+        let ended = run_on(&place, format!("\u{feff}{header},price,size\n"), &["--schema", QUOTE]);
+        assert_ended(&ended, 1, "writer: in.csv: line 1, field 2: ");
+        assert!(!place.shm_file().exists());
+    }
+}
+
+/// Writes to a pipe until its reader has gone; how much it took.
+fn pour(mut pipe: std::io::PipeWriter, begin: &str, again: &str) -> usize {
+    let chunk = again.repeat((64 << 10) / again.len());
+    let mut poured = begin.len();
+    if pipe.write_all(begin.as_bytes()).is_err() {
+        return 0;
+    }
+    while poured < 64 << 20 && pipe.write_all(chunk.as_bytes()).is_ok() {
+        poured += chunk.len();
+    }
+    poured
+}
+
+#[test]
+fn what_has_no_end_is_refused_while_it_is_small() {
+    let header = "time,symbol,price,size,note\n";
+    let spare = 4 << 10;
+    let room = 1 << 20;
+    for (begin, again, says, most) in [
+        ("", "x", "line 1: more than 1048576 bytes and no end; ", room),
+        ("", "time,", "line 1: more than 1048576 bytes and no end; ", room),
+        ("\"", "x\n", "line 1: more than 1048576 bytes and no end; ", room),
+        ("1,", "A", "line 2, column symbol: more than 4104 bytes, and the column holds 8; ", spare),
+        ("1,\"", "2,B,2.5,2\n", "line 2, column symbol: more than 4104 bytes, and", spare),
+        ("1,\"", "\"\"", "line 2, column symbol: more than 4104 bytes, and the", spare),
+        ("", "1", "line 2, column time: more than 4104 bytes, and the column holds 8; ", spare),
+        ("1,A,1.5,1,", "x", "line 2: more than 1048632 bytes and no end; ", room),
+        ("1,A,1.5,1,\"", "x\n", "line 2: more than 1048632 bytes and no end; ", room),
+        ("1,A,1.5,1,", ",", "line 2: more than 1048632 bytes and no end; ", room),
+    ] {
+        let place = Place::new();
+        let (running, pipe) = start_on_a_pipe(&place);
+        let begin = if says.contains("line 1") { begin.into() } else { format!("{header}{begin}") };
+        let poured = pour(pipe, &begin, again);
+        let ended = running.end();
+        assert_ended(&ended, 1, &format!("writer: stdin: {says}"));
+        assert!(ended.stderr.len() < 300, "{} bytes", ended.stderr.len());
+        // What the writer and the pipe have ahead of it.
+        assert!(poured <= most + (256 << 10), "{poured} bytes of {begin}{again}");
+        assert!(!place.shm_file().exists(), "no row fitted");
+    }
+}
+
+#[test]
+fn a_bad_value_or_header_is_shown_by_its_first_hundred_bytes() {
+    let long = "x".repeat(4000);
+    for (csv, says) in [
+        (format!("time,symbol,price,size\n{long},A,1.5,1\n"), "column time: `"),
+        (format!("time,symbol,price,size\n1,{long},1.5,1\n"), "column symbol: `"),
+        (format!("time,symbol,price,size\n1,A,{long},1\n"), "column price: `"),
+        (format!("time,symbol,price,size\n1,A,1.5,{long}\n"), "column size: `"),
+        (format!("{long},symbol,price,size\n"), "no column `time` in its header `"),
+    ] {
+        let place = Place::new();
+        let ended = run_on(&place, csv, &["--schema", QUOTE]);
+        assert_ended(&ended, 1, &format!("{says}{}...`", &long[..100]));
+        assert!(ended.stderr.len() < 300, "{} bytes", ended.stderr.len());
+    }
+}
+
+#[test]
+fn a_number_beyond_its_column_is_refused_and_infinity_is_not() {
+    for (kind, value) in
+        [("f32", "3.5e38"), ("f32", "-1e39"), ("f64", "1e309"), ("f64", "-1e400"), ("f32", "1e999")]
+    {
+        let place = Place::new();
+        let schema = format!("d:{kind}");
+        let ended = run_on(&place, format!("d\n1\ninf\n{value}\n"), &["--schema", &schema]);
+        assert_ended(
+            &ended,
+            1,
+            &format!("line 4, column d: `{value}` does not fit: {kind} ends at"),
+        );
+        assert_eq!(table(&log_of(&place), ""), ["1.0", "inf"]);
+    }
+}
+
+#[test]
+fn a_time_that_is_no_whole_nanosecond_or_never_was_is_refused() {
+    for (time, says) in [
+        ("2026-01-31T09:30:00.1234567891Z", "has digits below a nanosecond"),
+        ("2026-01-31T09:30:60Z", "is no time: there was no leap second then"),
+        ("2016-12-31T23:59:60.5+00:30", "is no time: there was no leap second then"),
+    ] {
+        let place = Place::new();
+        let csv = format!("t\n2016-12-31T23:59:60Z\n{time}\n");
+        let ended = run_on(&place, csv, &["--schema", "t:timestamp"]);
+        assert_ended(&ended, 1, &format!("line 3, column t: `{time}` {says}"));
+        assert_eq!(table(&log_of(&place), ""), ["1483228800000000000"]);
+    }
+}
+
+#[test]
+fn a_number_from_before_1990_is_refused_as_a_time_without_a_unit() {
+    let run_with = |place: &Place, time: &str, unit: &[&str]| {
+        fs::write(place.file("in.csv"), format!("t\n{time}\n")).unwrap();
+        run(place.writer(&[&["--input", "in.csv", "--schema", "t:timestamp"], unit].concat()))
+    };
+    let ns = "1767225600123456789";
+    for (time, unit) in [
+        ("1767225600.123456789", "s"),
+        ("1767225600123.456789", "ms"),
+        ("1767225600123456.789", "us"),
+        (ns, "ns"),
+        ("2026-01-01T00:00:00.123456789Z", "s"),
+    ] {
+        let place = Place::new();
+        assert_ended(&run_with(&place, time, &["--time-unit", unit]), 0, "1 entries");
+        assert_eq!(table(&log_of(&place), ""), [ns]);
+    }
+    for time in ["1767225600", "1767225600123", "1767225600123456", "0", "-1", "631151999999999999"]
+    {
+        let place = Place::new();
+        let says = "is before 1990 in nanoseconds; say its unit: --time-unit s, ms, us or ns";
+        assert_ended(
+            &run_with(&place, time, &[]),
+            1,
+            &format!("line 2, column t: `{time}` {says}"),
+        );
+        assert!(!place.shm_file().exists());
+        assert_ended(&run_with(&place, time, &["--time-unit", "ns"]), 0, "1 entries");
+        assert_eq!(table(&log_of(&place), ""), [time]);
+    }
+    for time in ["631152000000000000", ns, "1971-01-01T00:00:00Z"] {
+        let place = Place::new();
+        assert_ended(&run_with(&place, time, &[]), 0, "1 entries");
+    }
+    for (time, unit) in [(ns, "us"), (ns, "s"), ("1.5", "ns"), ("1.0000000001", "s"), (".", "s")] {
+        let place = Place::new();
+        let says = format!("`{time}` is no time in {unit}: timestamps are whole nanoseconds");
+        assert_ended(&run_with(&place, time, &["--time-unit", unit]), 1, &says);
+    }
+}
+
+#[test]
+fn a_last_line_without_its_end_is_a_row_only_in_a_regular_file() {
+    for (rows, line) in [("", 1), ("\n1,A,1.5,1\n2,B,2.5,2", 3), ("\n1,A,1.5,1\n2,B,2.5,\"2\"", 3)]
+    {
+        let text = format!("time,symbol,price,size{rows}");
+        let place = Place::new();
+        let (running, mut pipe) = start_on_a_pipe(&place);
+        pipe.write_all(text.as_bytes()).unwrap();
+        drop(pipe);
+        let says = format!("stdin: line {line}: cut short: the input ends without its line end; ");
+        assert_ended(&running.end(), 1, &says);
+        assert_eq!(end_of(&place), u64::from(line == 3));
+
+        let place = Place::new();
+        assert_ended(&run_on(&place, text, &["--schema", QUOTE]), 0, "entries");
+        assert_eq!(end_of(&place), line - 1);
+    }
+}
+
+#[test]
+fn a_log_is_made_when_the_first_row_fits_and_not_before() {
+    let place = Place::new();
+    let ended = run_on(&place, "time,symbol,price,size\n1,A,?,1\n", &["--schema", QUOTE]);
+    assert_ended(&ended, 1, "in.csv: line 2, column price: ");
+    assert_eq!(ended.stderr.lines().count(), 1, "{ended:?}");
+    assert!(!place.shm_file().exists());
+
+    let (running, mut pipe) = start_on_a_pipe(&place);
+    // More than a pipe holds: when it is written, most of it has been read.
+    let lines = "\n".repeat(1 << 20);
+    write!(pipe, "time,symbol,price,size\n{lines}").unwrap();
+    assert!(!place.shm_file().exists());
+    pipe.write_all(b"1,A,1.5,1\n").unwrap();
+    until_end(&place, 1);
+    drop(pipe);
+    assert_ended(&running.end(), 0, "1 entries");
+}
+
+#[test]
+fn a_header_is_known_in_any_case_and_by_any_delimiter() {
+    for (delimiter, text) in [(",", ","), (";", ";"), ("tab", "\t"), ("\\t", "\t"), ("|", "|")] {
+        let place = Place::new();
+        let row = ["1".into(), format!("\"{text}\""), "1.5".into(), "1".into()].join(text);
+        let csv = format!("{}\n{row}\n", ["Time", " SYMBOL", "priCE ", "size"].join(text));
+        let args = ["--schema", QUOTE, "--delimiter", delimiter];
+        assert_ended(&run_on(&place, csv, &args), 0, "1 entries");
+        assert_eq!(quotes(&log_of(&place)), [Quote::new(1, text, 1_5000, 1)]);
+    }
+    for delimiter in ["", ",,", "\"", "\n", "\r", "é", "comma"] {
+        let place = Place::new();
+        let args = ["--schema", QUOTE, "--delimiter", delimiter];
+        assert_ended(&run_on(&place, "", &args), 2, "one character of ASCII but a quote, or tab");
+    }
+    // Exactly, if there is one; and no field is for two columns.
+    let place = Place::new();
+    let csv = "A,a,B\n1,2,3\n";
+    assert_ended(&run_on(&place, csv, &["--schema", "a:u8,A:u8"]), 0, "1 entries");
+    assert_eq!(table(&log_of(&place), ""), ["2,1"]);
+    for schema in ["b:u8,B:u8", "c:u8"] {
+        let place = Place::new();
+        assert_ended(&run_on(&place, csv, &["--schema", schema]), 1, "line 1: no column `");
+    }
+    let place = Place::new();
+    assert_ended(&run_on(&place, "Ab,aB\n1,2\n", &["--schema", "ab:u8"]), 1, "two columns `ab`");
+}
+
+#[test]
+fn the_last_line_says_where_to_go_on_and_the_next_run_does() {
+    let header = "time,symbol,price,size\n";
+    let rows = ["1,A,1.5,1\n", "\n2,\"B\n\",2.5,2\n", "3,C,?,3\n", "4,D,4.5,4\r\n5,E,5.5,5"];
+    let csv = format!("{header}{}", rows.concat());
+    let place = Place::new();
+    let ended = run_on(&place, &csv, &["--schema", QUOTE]);
+    assert_ended(&ended, 1, "has them as 0..2; in.csv goes on at line 6: --from-line 6\n");
+    let csv = csv.replace('?', "3.5");
+    let ended = run_on(&place, &csv, &["--from-line", "6", "--count", "1"]);
+    assert_ended(&ended, 0, "has them as 2..3; in.csv goes on at line 7: --from-line 7\n");
+    let ended = run_on(&place, &csv, &["--from-line", "7"]);
+    assert_ended(&ended, 0, "has them as 3..5; in.csv goes on at line 9: --from-line 9\n");
+    let ended = run_on(&place, &csv, &["--from-line", "9"]);
+    assert_ended(&ended, 0, "has them as 5..5; in.csv goes on at line 9: --from-line 9\n");
+    let expected = [
+        Quote::new(1, "A", 1_5000, 1),
+        Quote::new(2, "B\n", 2_5000, 2),
+        Quote::new(3, "C", 3_5000, 3),
+        Quote::new(4, "D", 4_5000, 4),
+        Quote::new(5, "E", 5_5000, 5),
+    ];
+    assert_eq!(quotes(&log_of(&place)), expected);
+
+    let ended = run_on(&place, &csv, &["--from-line", "10"]);
+    assert_ended(&ended, 1, "in.csv: no line 10: it ends with line 8");
+    let ended = run_on(&place, &csv, &["--from-line", "5"]);
+    assert_ended(&ended, 1, "in.csv: line 5 is within the row that begins in line 4");
+    assert_eq!(end_of(&place), 5);
+
+    // From its first line on it is all of it, and a line that is empty is before the next row.
+    for (line, count) in [("0", 5), ("1", 5), ("2", 5), ("3", 4), ("4", 4), ("8", 1)] {
+        let place = Place::new();
+        let ended = run_on(&place, &csv, &["--schema", QUOTE, "--from-line", line]);
+        assert_ended(&ended, 0, "goes on at line 9");
+        assert_eq!(end_of(&place), count, "{line}");
+    }
+}
+
+#[test]
+fn a_writer_that_was_killed_is_continued_where_the_log_ends() {
+    let place = Place::new();
+    let rows: String = (0..20_000).map(|n| format!("{n},\"S\n\",{n}.5,{n}\n")).collect();
+    let csv = format!("time,symbol,price,size\n{rows}");
+    fs::write(place.file("in.csv"), &csv).unwrap();
+    let args = ["--input", "in.csv", "--schema", QUOTE, "--time-unit", "ns", "--capacity", "32k"];
+    let mut end = 0;
+    for _ in 0..3 {
+        let slow = [&args[..], &["--rate", "20k", "--continue"]].concat();
+        let running = start(place.writer(&slow));
+        until_end(&place, end + 500);
+        running.kill();
+        end = end_of(&place);
+    }
+    let rest = [&args[..], &["--rate", "max", "--continue"]].concat();
+    assert_ended(&run(place.writer(&rest)), 0, "has them as ");
+    let log = log_of(&place);
+    let expected: Vec<Quote> =
+        (0..20_000).map(|n| Quote::new(n, "S\n", n * 1_0000 + 5000, n as u32)).collect();
+    assert!(quotes(&log) == expected);
+    assert_ended(&run(place.writer(&rest)), 0, "0 entries");
+
+    // Not if the log has something else where the row should be, or more than there is.
+    fs::write(place.file("in.csv"), csv.replace("19999.5", "19999.6")).unwrap();
+    let says = "in.csv: row 20000 is not the last entry of ";
+    assert_ended(&run(place.writer(&rest)), 1, says);
+    fs::write(place.file("in.csv"), "time,symbol,price,size\n0,\"S\n\",0.5,0\n").unwrap();
+    assert_ended(&run(place.writer(&rest)), 1, "in.csv: 1 rows, and the log has 20000 entries");
+    assert_eq!(end_of(&place), 20_000);
+}
+
+#[test]
 fn a_header_without_rows_makes_an_empty_log() {
     let place = Place::new();
     let ended = run_on(&place, "time,symbol,price,size\n", &["--schema", QUOTE]);
@@ -659,7 +985,8 @@ fn a_header_without_rows_makes_an_empty_log() {
 /// A writer that reads a pipe, and the pipe.
 fn start_on_a_pipe(place: &Place) -> (Running, std::io::PipeWriter) {
     let (reader, pipe) = std::io::pipe().unwrap();
-    let mut command = place.writer(&["--input", "-", "--rate", "max", "--schema", QUOTE]);
+    let args = ["--input", "-", "--rate", "max", "--schema", QUOTE, "--time-unit", "ns"];
+    let mut command = place.writer(&args);
     command.stdin(reader);
     (start(command), pipe)
 }
@@ -719,7 +1046,7 @@ fn a_named_pipe_is_read_when_somebody_writes_to_it_and_until_then_a_signal_ends_
     let place = Place::new();
     let pipe = place.file("pipe");
     nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
-    let args = ["--input", "pipe", "--schema", QUOTE];
+    let args = ["--input", "pipe", "--schema", QUOTE, "--time-unit", "ns"];
 
     let waiting = start(place.writer(&args));
     until_listening(&waiting);
@@ -739,7 +1066,7 @@ fn a_named_pipe_is_read_when_somebody_writes_to_it_and_until_then_a_signal_ends_
 fn standard_input_can_be_a_file_or_nothing() {
     let place = Place::new();
     fs::write(place.file("in.csv"), "time,symbol,price,size\n1,A,1.5,1\n").unwrap();
-    let args = ["--input", "-", "--schema", QUOTE];
+    let args = ["--input", "-", "--schema", QUOTE, "--time-unit", "ns"];
     let mut command = place.writer(&args);
     command.stdin(fs::File::open(place.file("in.csv")).unwrap());
     assert_ended(&run(command), 0, "1 entries");

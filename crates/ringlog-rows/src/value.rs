@@ -1,7 +1,7 @@
 //! One column's bytes as text, and text as bytes.
 
-use chrono::{DateTime, SecondsFormat};
-use ringlog::{Error, Kind, Result, parse_decimal, until_nul};
+use chrono::{DateTime, Datelike as _, SecondsFormat};
+use ringlog::{Error, Kind, Result, parse_decimal, shown, until_nul};
 
 /// An [`Error::Invalid`] of a sentence.
 macro_rules! invalid {
@@ -87,8 +87,20 @@ impl Value for Kind {
         macro_rules! number {
             ($type:ty, $what:literal) => {{
                 let number: $type =
-                    text.parse().map_err(|_| invalid!("`{text}` is not {}", $what))?;
+                    text.parse().map_err(|_| invalid!("{} is not {}", shown(text), $what))?;
                 bytes.copy_from_slice(&number.to_le_bytes());
+            }};
+        }
+        macro_rules! float_of {
+            ($type:ty) => {{
+                number!($type, "a number");
+                // `inf` is; digits that come to it are more than the column holds.
+                if <$type>::from_le_bytes(array(bytes)).is_infinite()
+                    && text.bytes().any(|byte| byte.is_ascii_digit())
+                {
+                    let (what, most) = (stringify!($type), <$type>::MAX);
+                    return Err(invalid!("{} does not fit: {what} ends at {most:e}", shown(text)));
+                }
             }};
         }
         match self {
@@ -100,13 +112,13 @@ impl Value for Kind {
             Kind::I16 => number!(i16, "an integer from -32768 to 32767"),
             Kind::I32 => number!(i32, "an integer from -2147483648 to 2147483647"),
             Kind::I64 => number!(i64, "an integer of 64 bits with sign"),
-            Kind::F32 => number!(f32, "a number"),
-            Kind::F64 => number!(f64, "a number"),
+            Kind::F32 => float_of!(f32),
+            Kind::F64 => float_of!(f64),
             Kind::Bool => {
                 bytes[0] = match text {
                     "true" | "1" => 1,
                     "false" | "0" => 0,
-                    _ => return Err(invalid!("`{text}` is not true, false, 1 or 0")),
+                    _ => return Err(invalid!("{} is not true, false, 1 or 0", shown(text))),
                 }
             }
             Kind::Timestamp => bytes.copy_from_slice(&timestamp(text)?.to_le_bytes()),
@@ -116,7 +128,8 @@ impl Value for Kind {
             Kind::Text(length) => {
                 if text.len() > length as usize {
                     return Err(invalid!(
-                        "`{text}` has {} bytes, and the column holds {length}",
+                        "{} has {} bytes, and the column holds {length}",
+                        shown(text),
                         text.len()
                     ));
                 }
@@ -175,12 +188,42 @@ fn timestamp(text: &str) -> Result<i64> {
     }
     let moment = DateTime::parse_from_rfc3339(text).map_err(|_| {
         invalid!(
-            "`{text}` is neither ns since the Unix epoch nor a time such as 2026-01-31T09:30:00.5Z"
+            "{} is neither ns since the Unix epoch nor a time such as 2026-01-31T09:30:00.5Z",
+            shown(text)
         )
     })?;
+    let fraction = text.split_once('.').map_or("", |(_, fraction)| fraction);
+    let digits = fraction.bytes().take_while(u8::is_ascii_digit);
+    if digits.skip(9).any(|digit| digit != b'0') {
+        return Err(invalid!("{} has digits below a nanosecond", shown(text)));
+    }
+    let next = moment.timestamp() + 1;
+    if moment.timestamp_subsec_nanos() >= 1_000_000_000 && !is_behind_leap_second(next) {
+        return Err(invalid!("{} is no time: there was no leap second then", shown(text)));
+    }
     moment
         .timestamp_nanos_opt()
-        .ok_or_else(|| invalid!("`{text}` is too far away: timestamps go from 1677 to 2262"))
+        .ok_or_else(|| invalid!("{} is too far away: timestamps go from 1677 to 2262", shown(text)))
+}
+
+/// Whether a leap second came before this second since the Unix epoch, which begins a half-year.
+/// There have been 27, and none after 2016; if one is announced, it belongs here.
+fn is_behind_leap_second(second: i64) -> bool {
+    const JANUARY: [i32; 16] = [
+        1973, 1974, 1975, 1976, 1977, 1978, 1979, 1980, 1988, 1990, 1991, 1996, 1999, 2006, 2009,
+        2017,
+    ];
+    const JULY: [i32; 11] = [1972, 1981, 1982, 1983, 1985, 1992, 1993, 1994, 1997, 2012, 2015];
+    let Some(day) = DateTime::from_timestamp_secs(second).map(|moment| moment.date_naive()) else {
+        return false;
+    };
+    second % 86_400 == 0
+        && day.day() == 1
+        && match day.month() {
+            1 => JANUARY.contains(&day.year()),
+            7 => JULY.contains(&day.year()),
+            _ => false,
+        }
 }
 
 #[cfg(test)]
@@ -230,9 +273,49 @@ mod tests {
             (Kind::Text(4), "AAPL.O", "6 bytes, and the column holds 4"),
             (Kind::Decimal(4), "1.00001", "more digits"),
             (Kind::Timestamp, "noon", "neither ns"),
+            (Kind::F32, "3.5e38", "`3.5e38` does not fit: f32 ends at 3.4028235e38"),
+            (Kind::F32, "-1e39", "does not fit"),
+            (Kind::F64, "1e309", "does not fit: f64 ends at 1.7976931348623157e308"),
+            (Kind::F64, &"9".repeat(400), "9...` does not fit"),
+            (Kind::Timestamp, "2026-01-31T09:30:00.1234567891Z", "digits below a nanosecond"),
+            (Kind::Timestamp, "2026-01-31T09:30:60Z", "no leap second then"),
+            (Kind::Timestamp, "2016-12-31T23:59:60+01:00", "no leap second then"),
+            (Kind::Timestamp, "2016-06-30T23:59:60Z", "no leap second then"),
         ] {
             let refused = kind.parse(text, &mut vec![0; kind.size()]).unwrap_err().to_string();
             assert!(refused.contains(says), "{kind} `{text}`: {refused}");
+        }
+    }
+
+    #[test]
+    fn a_leap_second_is_the_second_behind_it_as_posix_counts() {
+        for text in ["2016-12-31T23:59:60Z", "2017-01-01T00:59:60+01:00", "2015-06-30T23:59:60.0Z"]
+        {
+            let next = timestamp(text).unwrap();
+            assert_eq!(next % 86_400_000_000_000, 0, "{text}: {next}");
+        }
+        assert_eq!(
+            timestamp("2016-12-31T23:59:60Z").unwrap(),
+            timestamp("2017-01-01T00:00:00Z").unwrap()
+        );
+    }
+
+    #[test]
+    fn infinity_is_a_value_and_zeros_below_a_nanosecond_are_none() {
+        for text in ["inf", "-inf", "+Infinity"] {
+            Kind::F32.parse(text, &mut [0; 4]).unwrap();
+        }
+        timestamp("2026-01-31T09:30:00.123456789000Z").unwrap();
+    }
+
+    #[test]
+    fn a_message_has_a_hundred_bytes_of_a_value() {
+        let long = "\u{1d11e}".repeat(5000);
+        for kind in
+            [Kind::U8, Kind::F64, Kind::Bool, Kind::Timestamp, Kind::Decimal(4), Kind::Text(9)]
+        {
+            let why = kind.parse(&long, &mut vec![0; kind.size()]).unwrap_err().to_string();
+            assert!(why.len() < 250 && why.contains(&format!("{}...`", &long[..100])), "{why}");
         }
     }
 

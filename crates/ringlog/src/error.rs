@@ -166,11 +166,23 @@ impl Error {
     }
 }
 
+/// How a log comes to have other columns, or another capacity.
+pub(crate) const CHANGE: &str = "to change the log stop its writer, let its readers finish, remove it \
+                                 (ringlog rm), and start again";
+
 /// An [`Error::Invalid`] of a sentence.
 macro_rules! invalid {
     ($($sentence:tt)*) => { $crate::Error::Invalid(format!($($sentence)*)) };
 }
 pub(crate) use invalid;
+
+/// A value within backquotes; of a long one, its first hundred bytes.
+#[doc(hidden)] // of `ringlog-rows` and the programs
+pub fn shown(value: &str) -> String {
+    const MOST: usize = 100;
+    let (begin, rest) = value.split_at(value.floor_char_boundary(MOST));
+    format!("`{begin}{}`", if rest.is_empty() { "" } else { "..." })
+}
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -195,7 +207,7 @@ impl fmt::Display for Error {
             ),
             Error::Geometry { log, why } => write!(f, "{log}: sizes that do not fit: {why}"),
             Error::Schema { log, why } => {
-                write!(f, "{log}: another schema: {why}; use another name, or remove the log")
+                write!(f, "{log}: another schema: {why}; use another name, or {CHANGE}")
             }
             Error::Invalid(why) => f.write_str(why),
             Error::OutputInUse { path } => write!(

@@ -136,6 +136,8 @@ mapped! {
 }
 
 pub use bytemuck::{self, Pod, Zeroable};
+#[doc(hidden)] // of `ringlog-rows` and the programs
+pub use error::shown;
 pub use error::{Code, Error, Result, Role};
 mapped! {
     pub use cursor::{Batch, Polled, Start};

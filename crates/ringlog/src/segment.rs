@@ -5,7 +5,7 @@
 
 use crate::check::{ON_HUGETLBFS, Terms, check_file, check_header, check_size};
 use crate::claims::Claims;
-use crate::error::{Error, Result, Role, invalid};
+use crate::error::{CHANGE, Error, Result, Role, invalid};
 use crate::layout::{Geometry, HEADER_SIZE, Header, MAGIC, POSITION_LIMIT, VERSION};
 use crate::name::{Name, open_file};
 use crate::ring::{self, Ring};
@@ -139,7 +139,7 @@ impl Segment {
                 log: name.to_string(),
                 why: format!(
                     "it has {} slots, {capacity} were asked for; leave the capacity out to take \
-                     what is there, or remove the log to make another",
+                     what is there; {CHANGE}",
                     checked.geometry.capacity()
                 ),
             });

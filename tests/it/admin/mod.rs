@@ -67,8 +67,11 @@ ask_size  u32            36     4
     assert_eq!((json["columns"].as_array().unwrap().len(), &json["columns"][3]), (6, &ask));
 
     // A log of its own, by that declaration.
-    fs::write(place.file("rows.csv"), "time,symbol,bid,ask,bid_size,ask_size\n1,A,1,2,3,4\n")
-        .unwrap();
+    fs::write(
+        place.file("rows.csv"),
+        "time,symbol,bid,ask,bid_size,ask_size\n2026-01-31T09:30:00Z,A,1,2,3,4\n",
+    )
+    .unwrap();
     let args = ["--path", "other.log", "--input", "rows.csv", "--schema", declared.trim_end()];
     assert_eq!(run(place.writer(&args)).code(), 0);
     assert_eq!(said(&place, &["schema", "./other.log"]), due);
@@ -194,7 +197,7 @@ fn a_reader_that_lives_is_put_nowhere_by_others() {
 }
 
 #[test]
-fn a_log_is_removed_if_nobody_has_a_claim_on_it_and_what_goes_with_it_is_said() {
+fn a_log_is_removed_if_nobody_has_a_claim_on_it() {
     let place = Place::new();
     let mut feed = place.feed(64);
     feed.append(10);
@@ -219,10 +222,37 @@ fn a_log_is_removed_if_nobody_has_a_claim_on_it_and_what_goes_with_it_is_said() 
     let (code, stderr) = refused(&place, &["rm", &place.shm]);
     assert!(code == 4 && stderr.contains(&format!("the writer is process {us}; ")), "{stderr}");
     drop(feed);
+    place.carry(2, &[]);
     let said = said(&place, &["rm", &place.shm]);
-    let due = format!("removed {}; reader 2 had 3 entries still to carry out\n", place.shm);
+    assert_eq!((said, place.shm_file().exists()), (format!("removed {}\n", place.shm), false));
+    assert_eq!(positions(&place.output(2)).len(), 15);
+}
+
+#[test]
+fn a_log_with_entries_that_a_reader_has_not_had_is_removed_by_force_alone() {
+    let place = Place::new();
+    let mut feed = place.feed(64);
+    feed.append(10);
+    place.carry(2, &[]);
+    drop(feed.log.reader::<Raw>(5).unwrap()); // which has never committed
+    feed.append(3);
+    drop(feed);
+    let (code, stderr) = refused(&place, &["rm", &place.shm]);
+    assert_eq!(
+        stderr,
+        format!(
+            "ringlog: {}: reader 2 has 3 entries to come, reader 5 has 13 entries to come; let \
+             them finish (reporter N --once), or use --force\n",
+            place.shm
+        )
+    );
+    assert!(code == 1 && place.shm_file().exists());
+    place.carry(2, &[]);
+    let (code, stderr) = refused(&place, &["rm", &place.shm]);
+    assert!(code == 1 && stderr.contains(": reader 5 has 13 entries to come; "), "{stderr}");
+    let said = said(&place, &["rm", "--force", &place.shm]);
+    let due = format!("removed {}; reader 5 had 13 entries to come\n", place.shm);
     assert_eq!((said, place.shm_file().exists()), (due, false));
-    assert_eq!(positions(&place.output(2)).len(), 12);
 }
 
 #[test]

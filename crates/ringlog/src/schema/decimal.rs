@@ -1,7 +1,7 @@
 //! Exact decimals as columns.
 
 use super::column::{Field, Kind, MAX_SCALE};
-use crate::error::{Error, Result, invalid};
+use crate::error::{Error, Result, invalid, shown};
 use bytemuck::{Pod, Zeroable};
 use std::fmt;
 use std::iter::Sum;
@@ -204,7 +204,7 @@ impl<const S: u8> fmt::Debug for Decimal<S> {
 /// `text` in units of 10^-scale, exactly or not at all.
 #[doc(hidden)] // of `ringlog-rows`
 pub fn parse_decimal(text: &str, scale: u8) -> Result<i64> {
-    let wrong = || invalid!("`{text}` is not a decimal number");
+    let wrong = || invalid!("{} is not a decimal number", shown(text));
     let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
     let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, ""));
     let all_digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
@@ -213,7 +213,7 @@ pub fn parse_decimal(text: &str, scale: u8) -> Result<i64> {
     }
     let fraction = fraction.trim_end_matches('0');
     let missing = (scale as usize).checked_sub(fraction.len()).ok_or_else(|| {
-        invalid!("`{text}` has more digits after the point than the column's {scale}")
+        invalid!("{} has more digits after the point than the column's {scale}", shown(text))
     })?;
     let sign = if text.starts_with('-') { -1 } else { 1 };
     let digits = whole.bytes().chain(fraction.bytes()).map(|byte| byte - b'0');
@@ -222,7 +222,8 @@ pub fn parse_decimal(text: &str, scale: u8) -> Result<i64> {
         .try_fold(0i64, |units, digit| units.checked_mul(10)?.checked_add(sign * digit as i64))
         .ok_or_else(|| {
             invalid!(
-                "`{text}` does not fit: a column of {scale} digits after the point ends at {}",
+                "{} does not fit: a column of {scale} digits after the point ends at {}",
+                shown(text),
                 i64::MAX / 10i64.pow(scale as u32)
             )
         })
