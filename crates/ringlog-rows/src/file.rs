@@ -39,7 +39,7 @@ pub(crate) fn open(asked: &Asked, source: &mut dyn Lookback) -> Result<(File, Re
     let mut notes = Vec::new();
     let mut claimed = claim(path)?;
     if claimed.is_none()
-        && let Some(old) = left.output
+        && let Some(old) = left.output.filter(|old| old.finishing)
         && let Some(part) = parts::find(path, &old).map_err(cannot())?
         && is_torn(&part, &old, asked, source).map_err(cannot())?
     {
@@ -144,10 +144,7 @@ pub(crate) fn open(asked: &Asked, source: &mut dyn Lookback) -> Result<(File, Re
                 }
                 // Killed when it was finished, and before the next was begun: it may have been
                 // carried away since.
-                _ => match left.output.filter(|old| old.path == output.path && !old.finishing) {
-                    Some(old) if parts::find(path, &old).map_err(cannot())?.is_none() => Some(old),
-                    _ => None,
-                },
+                _ => left.output.filter(|old| old.path == output.path && !old.finishing),
             };
             if let Some(old) = gone.filter(|old| old.begin < left.position) {
                 (output.begin, output.lost) = (old.begin, old.lost.min(lost));

@@ -53,8 +53,10 @@ pub(crate) fn find(path: &Path, output: &Output) -> io::Result<Option<PathBuf>> 
 /// Gives a part the name back that it had before [`finish`], if nobody else has taken it.
 pub(crate) fn take_back(part: &Path, path: &Path) -> io::Result<()> {
     let path = behind_links(path)?;
-    std::fs::hard_link(part, &path)?; // it replaces nothing, as a rename would
-    std::fs::remove_file(part)
+    if path.symlink_metadata().is_ok() {
+        return Err(ErrorKind::AlreadyExists.into());
+    }
+    std::fs::rename(part, path) // in one step: a kill leaves it one name
 }
 
 /// What is behind the names of compressed parts.
