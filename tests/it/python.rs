@@ -385,6 +385,8 @@ fn the_tables_of_the_document_are_the_layout() {
         field!(ReaderLine, output.begin),
         field!(ReaderLine, output.lost),
         field!(ReaderLine, output.head),
+        field!(ReaderLine, peak_position),
+        field!(ReaderLine, peak_lost),
         (
             second - size_of::<CheckpointLine>(),
             size_of::<CheckpointLine>(),

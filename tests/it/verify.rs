@@ -202,13 +202,18 @@ fn each_word_that_is_wrong_is_found_where_it_is() {
         (line(0, 0x28), 21, found(header(Oddity, line(0, 0x28)), "the log ends at 20")),
         (line(0, 0x30), 1, found(header(Oddity, line(0, 0x30)), "missed 1 before")),
         (line(0, 0x38), 2, found(header(Oddity, line(0, 0x38)), "neither 0 nor 1")),
-        (note(0, 0x00), 1, found(header(Oddity, note(0, 0x00)), "1..0")),
+        (note(0, 0x00), 13, found(header(Oddity, note(0, 0x00)), "13..12")),
         (note(0, 0x08), 20, vec![]),
-        (note(0, 0x08), 21, found(header(Oddity, note(0, 0x00)), "0..21")),
+        (note(0, 0x08), 21, found(header(Oddity, note(0, 0x00)), "2..21")),
         (note(0, 0x10), NO_TIME, found(header(Oddity, note(0, 0x10)), "lost_ns")),
         (note(7, 0x20), 21, found(header(Oddity, note(7, 0x20)), "which is not there")),
         (note(7, 0x28), 77, vec![]),
         (note(7, 0x38), NO_TIME, found(header(Oddity, note(7, 0x38)), "unacked_since_ns")),
+        (note(7, 0x40), none, vec![]), // killed while it was stored
+        (line(0, 0x70), 20, vec![]),
+        (line(0, 0x70), 21, found(header(Oddity, line(0, 0x70)), "the log ends at 20")),
+        (line(0, 0x78), POSITION_LIMIT, found(header(Oddity, line(0, 0x78)), "had lost")),
+        (line(7, 0x18), 1, vec![]), // killed while it attached
         (note(7, 0x48), 77, found(header(Oddity, note(7, 0x40)), "behind the path of reader 7")),
         (line(7, 0x00), 1, vec![]), // killed while it attached
         // Stamps.

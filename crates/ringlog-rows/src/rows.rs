@@ -3,7 +3,7 @@
 use crate::file;
 use crate::format::{Format, RowFormat};
 use crate::parts;
-use crate::paths::identity;
+use crate::paths::{absolute, behind_links, identity};
 use crate::value::TimeFormat;
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, poll};
@@ -296,6 +296,11 @@ impl Sink for Rows {
         if let Some(disk) = self.disk_mut().filter(|disk| disk.output.head == 0) {
             disk.output.begin = position;
         }
+    }
+
+    fn path(&self) -> Option<PathBuf> {
+        self.disk()?;
+        absolute(&behind_links(self.path.as_deref()?).ok()?).ok()
     }
 
     fn is_pending(&self) -> bool {

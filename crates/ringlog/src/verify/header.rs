@@ -237,16 +237,25 @@ impl Verifier<'_> {
         for offset in (calls..calls + used).step_by(8).filter(|&offset| at(offset) != 0) {
             odd(offset, format!("{:#x} of calls, and this log is no lane", at(offset)));
         }
+        let peak = offset_of!(ReaderLine, peak_position);
+        if let Some(why) = beyond(at(peak)) {
+            odd(peak, format!("reader {id} was at {} once, {why}", at(peak)));
+        }
+        let peak = offset_of!(ReaderLine, peak_lost);
+        if at(peak) >= POSITION_LIMIT {
+            odd(peak, format!("reader {id} had lost {} entries once", at(peak)));
+        }
         let rests = [
-            output + size_of::<OutputLine>() - 24..output + size_of::<OutputLine>(),
+            output + size_of::<OutputLine>()..offset_of!(ReaderLine, peak_position),
             calls + used..size_of::<ReaderLine>(),
         ];
         for offset in rests.into_iter().flat_map(|rest| rest.step_by(8)).filter(|&it| at(it) != 0) {
             odd(offset, format!("{:#x} in a word that is zero", at(offset)));
         }
         if at(offset_of!(ReaderLine, attached_ns)) == 0 {
-            // But the process id, which is stored before.
-            let stored = (8..size_of::<ReaderLine>()).step_by(8).find(|&offset| at(offset) != 0);
+            // But the process id, and that it is open, which may be stored before.
+            let mut others = (8..size_of::<ReaderLine>()).step_by(8);
+            let stored = others.find(|&it| it != offset_of!(ReaderLine, state) && at(it) != 0);
             if let Some(offset) = stored {
                 let what = format!("{:#x}, though nobody has been reader {id}", at(offset));
                 findings.push((Severity::Oddity, line + offset, what));
