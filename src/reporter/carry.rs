@@ -2,7 +2,7 @@
 
 use super::setup::{Export, Reporter, output_failed};
 use super::watch::{LOOK, Watch};
-use crate::cli::{Code, Failed, grouped};
+use crate::cli::{Code, Failed, began, grouped};
 use ringlog::{Idle, Log, Turn};
 use ringlog_rows::{Rotated, Rows};
 use std::io;
@@ -59,6 +59,11 @@ impl Reporter {
             self.rotate(report)?;
             let turn = report.turn(wanted.saturating_sub(report.entries()));
             let turn = self.insist(report, turn)?;
+            let attached = report.source().attached();
+            // Only behind the first turn it is known where it began.
+            if watch.is_first_turn() && attached.fresh && attached.missed > 0 {
+                self.warn(format_args!("{}", began(attached.began, attached.missed)));
+            }
             if let Turn::Lost(range) = &turn {
                 let count = range.end - range.start;
                 let (count, s) = (grouped(count), if count == 1 { "y" } else { "ies" });
