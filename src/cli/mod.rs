@@ -15,7 +15,7 @@ pub use parse::{Time, duration, interval, number, place, place_or_resume};
 pub use ringlog::Code;
 pub use signals::{Stop, put_up};
 pub use whole::{put_whole, remove_if_there};
-pub use words::{entries, grouped, one_line, per_second, several, tell};
+pub use words::{began, entries, grouped, one_line, per_second, several, tell};
 
 use anyhow::Context as _;
 use ringlog::Name;

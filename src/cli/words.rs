@@ -9,13 +9,25 @@ pub fn tell(line: std::fmt::Arguments<'_>) {
     let _ = io::stderr().write_all(format!("{}\n", one_line(&line.to_string())).as_bytes());
 }
 
-/// Only one, whatever is quoted in it.
+/// Only one, whatever is quoted in it, and nothing that a terminal obeys: what ends a line, moves,
+/// colours or hides, and what turns the direction of the text around, is escaped.
 pub fn one_line(text: &str) -> String {
     let mut line = String::new();
     for char in text.chars() {
-        if char.is_control() { line.extend(char.escape_default()) } else { line.push(char) }
+        if is_obeyed(char) { line.extend(char.escape_default()) } else { line.push(char) }
     }
     line
+}
+
+/// Whether a character is not shown, but changes how others are.
+fn is_obeyed(char: char) -> bool {
+    char.is_control()
+        || matches!(
+            char,
+            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
+                | '\u{e0000}'..='\u{e007f}'
+        )
 }
 
 /// `12345` as `12,345`.
@@ -36,6 +48,16 @@ pub fn entries(count: u64) -> String {
     format!("{} entr{}", grouped(count), if count == 1 { "y" } else { "ies" })
 }
 
+/// Where a reader began, of a log that was older.
+pub fn began(position: u64, missed: u64) -> String {
+    let were = if missed == 1 { "was" } else { "were" };
+    format!(
+        "began at {}: {} before it {were} overwritten before this reader existed",
+        grouped(position),
+        entries(missed)
+    )
+}
+
 /// `1 log`, `1,000 logs`.
 pub fn several(count: usize, noun: &str) -> String {
     format!("{} {noun}{}", grouped(count as u64), if count == 1 { "" } else { "s" })
@@ -44,4 +66,20 @@ pub fn several(count: usize, noun: &str) -> String {
 /// So many in so long, as a rate a second.
 pub fn per_second(count: u64, time: Duration) -> u64 {
     (count as f64 / time.as_secs_f64().max(1e-9)).round() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_terminal_obeys_is_escaped_and_what_it_shows_is_not() {
+        for shown in ["/engine", "a b", "Größe", "価格", "\u{1f4c8}"] {
+            assert_eq!(one_line(shown), shown);
+        }
+        for obeyed in ['\x1b', '\n', '\r', '\x7f', '\u{9b}', '\u{2028}', '\u{202e}', '\u{2066}'] {
+            let line = one_line(&format!("a{obeyed}b"));
+            assert_eq!(line, format!("a{}b", obeyed.escape_default()));
+        }
+    }
 }

@@ -1,8 +1,8 @@
 //! `ringlog list`: the logs there are, a line each.
 
 use crate::cli::grouped;
-use crate::operator::screen::{Cell, Look, bytes, has_colour, print, seconds, table};
-use crate::operator::view::{State, View, Watched, exit_on_fault};
+use crate::operator::screen::{COLUMNS, Cell, Look, bytes, has_colour, print, seconds, table};
+use crate::operator::view::{ReaderView, State, View, Watched, exit_on_fault};
 use crate::operator::which::Owner;
 use ringlog::{Log, Name};
 use std::path::PathBuf;
@@ -10,6 +10,8 @@ use std::path::PathBuf;
 /// The logs on this machine: those in shared memory, and those in directories given
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
+`#N` is reader N. `ringlog stat` tells more.
+
 Examples:
   ringlog list                      the logs in shared memory
   ringlog list /var/lib/engines     and those in this directory
@@ -50,8 +52,8 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     if all.is_empty() {
         return Ok(print("no logs that you may read; a writer makes one\n")?);
     }
-    let heads = ["log", "writer", "silent", "end", "slots", "record", "size", "readers"];
-    let right = 2..7;
+    let heads = ["log", "writer", "silent", "end", "size"];
+    let right = 2..5;
     let head = |(i, head): (usize, &&str)| {
         let cell = Cell { right: right.contains(&i), ..Cell::text(head) };
         cell.look(Look::Dim)
@@ -70,7 +72,8 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             }
         }
     }
-    let usable = if rows.len() > 1 { table(&rows, colour) } else { String::new() };
+    let views = all.iter().filter_map(|(_, outcome)| outcome.as_ref().ok());
+    let usable = if rows.len() > 1 { with_readers(rows, views, colour) } else { String::new() };
     Ok(print(&(usable + &unusable))?)
 }
 
@@ -87,20 +90,67 @@ fn row(name: &Name, view: &View) -> Vec<Cell> {
         Cell::text(view.writer.state.name()).look(view.writer.state.look()),
         Cell::number(view.silent.map_or("-".to_owned(), seconds)),
         Cell::number(grouped(view.end)),
-        Cell::number(grouped(view.capacity)),
-        Cell::number(format!("{} B", view.record_bytes)),
         Cell::number(bytes(view.bytes)),
-        readers(view),
     ]
 }
 
-/// `0 2 alive, 1 gone, 4,000 lost`, as bad as the worst of them.
-fn readers(view: &View) -> Cell {
+/// A name that is wider stands in a line of its own.
+const NAME: usize = 32;
+
+/// The rows, and behind each the readers of its log, in as many lines as they take.
+fn with_readers<'a>(
+    mut rows: Vec<Vec<Cell>>,
+    views: impl Iterator<Item = &'a View>,
+    colour: bool,
+) -> String {
+    let is_wide = |name: &Cell| name.text.chars().count() > NAME;
+    let own_line = |row: &mut Vec<Cell>| {
+        let name = row.first_mut().filter(|name| is_wide(name)).map(std::mem::take);
+        name.map_or_else(String::new, |name| name.text + "\n")
+    };
+    let names: Vec<String> = rows.iter_mut().map(own_line).collect();
+    let width = table(&rows, false).lines().map(|line| line.chars().count()).max().unwrap_or(0);
+    let room = COLUMNS.saturating_sub(width + 2).max(16);
+    let mut rows = rows.into_iter();
+    let mut head = rows.next().unwrap_or_default();
+    head.push(Cell::text("readers").look(Look::Dim));
+    let (mut lines, mut above) = (vec![head], vec![String::new()]);
+    for ((mut row, view), name) in rows.zip(views).zip(names.into_iter().skip(1)) {
+        above.push(name);
+        let (parts, look) = readers(view);
+        for line in in_lines(&parts, room) {
+            let blank = vec![Cell::default(); row.len()];
+            let mut cells = std::mem::replace(&mut row, blank);
+            cells.push(Cell::text(line).look(look));
+            lines.push(cells);
+        }
+        above.resize(lines.len(), String::new());
+    }
+    let text = table(&lines, colour);
+    text.lines().zip(above).map(|(line, above)| format!("{above}{line}\n")).collect()
+}
+
+/// Parts with commas between, as many in a line as there is room for.
+fn in_lines(parts: &[String], room: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for (i, part) in parts.iter().enumerate() {
+        let part = if i + 1 < parts.len() { format!("{part},") } else { part.clone() };
+        match lines.last_mut() {
+            Some(line) if line.is_empty() => *line = part,
+            Some(line) if line.len() + 1 + part.len() <= room => *line += &format!(" {part}"),
+            _ => lines.push(part),
+        }
+    }
+    lines
+}
+
+/// `#0 #2 alive, #1 gone, 4,000 lost`, as bad as the worst of them.
+fn readers(view: &View) -> (Vec<String>, Look) {
     let mut parts = Vec::new();
-    let states = [State::Alive, State::Stopped, State::Stalled, State::Gone];
+    let states = [State::Alive, State::Stopped, State::Stalled, State::Gone, State::Ended];
     for state in states {
         let them = view.readers.iter().filter(|reader| reader.state == state);
-        let ids: Vec<String> = them.map(|reader| reader.id.to_string()).collect();
+        let ids: Vec<String> = them.map(|reader| format!("#{}", reader.id)).collect();
         if !ids.is_empty() {
             parts.push(format!("{} {}", ids.join(" "), state.name()));
         }
@@ -113,12 +163,15 @@ fn readers(view: &View) -> Cell {
         parts.push(format!("{} lost", grouped(lost)));
     }
     let overwritten = view.readers.iter().any(|reader| reader.overwritten > 0);
-    let healthy = view.readers.iter().all(|reader| reader.state == State::Alive);
+    let is_well = |reader: &ReaderView| matches!(reader.state, State::Alive | State::Ended);
+    let healthy = view.readers.iter().all(is_well);
     let look = match (overwritten, healthy && lost == 0) {
         (true, _) => Look::Red,
         (false, true) => Look::Plain,
         (false, false) => Look::Yellow,
     };
-    let text = if parts.is_empty() { "none yet".to_owned() } else { parts.join(", ") };
-    Cell::text(text).look(look)
+    if parts.is_empty() {
+        parts.push("none yet".to_owned());
+    }
+    (parts, look)
 }

@@ -1,7 +1,7 @@
 //! `ringlog reader N set`: puts a reader elsewhere. Takes that reader's claim, and stores.
 
 use crate::cli::{entries, place};
-use crate::operator::screen::print;
+use crate::operator::screen::print_line;
 use crate::operator::which::OneLog;
 use ringlog::{Raw, ReaderState, Start};
 
@@ -48,31 +48,39 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         (reader.attached().fresh, reader.committed().position, reader.position());
     let name = format!("reader {id} of {}", log.name());
     if from == to && !fresh {
-        return Ok(print(&format!("{name} is at {to} already; nothing is changed\n"))?);
+        return Ok(print_line(format_args!("{name} is at {to} already; nothing is changed"))?);
     }
     let state = log.snapshot()?.readers.into_iter().find(|reader| reader.id == usize::from(id));
     let has_output = state.is_some_and(|ReaderState { output, .. }| output.is_some());
     reader.commit();
     let oldest = reader.attached().end.saturating_sub(log.geometry().capacity());
-    let mut text = match (fresh, from < to) {
-        (true, _) => format!("{name} is at {to}; nobody has been this reader before\n"),
+    match (fresh, from < to) {
+        (true, _) => {
+            print_line(format_args!("{name} is at {to}; nobody has been this reader before"))
+        }
         (_, true) => {
-            format!("{name} was at {from}, is at {to}: {} skipped, not lost\n", entries(to - from))
+            let skipped = entries(to - from);
+            print_line(format_args!(
+                "{name} was at {from}, is at {to}: {skipped} skipped, not lost"
+            ))
         }
         (_, false) => {
-            format!("{name} was at {from}, is at {to}: it goes back by {}\n", entries(from - to))
+            let back = entries(from - to);
+            print_line(format_args!("{name} was at {from}, is at {to}: it goes back by {back}"))
         }
-    };
+    }?;
     if to < oldest {
-        text += &format!(
-            "the log holds {oldest}..{}: the {} before that will be lost\n",
+        print_line(format_args!(
+            "the log holds {oldest}..{}: the {} before that will be lost",
             reader.attached().end,
             entries(oldest - to)
-        );
+        ))?;
     }
     if has_output {
-        text += "its output file is no longer its own: the next reporter sets it aside, and begins \
-                 a new one\n";
+        print_line(format_args!(
+            "its output file is no longer its own: the next reporter sets it aside, and begins a \
+             new one"
+        ))?;
     }
-    Ok(print(&text)?)
+    Ok(())
 }

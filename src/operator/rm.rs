@@ -2,7 +2,7 @@
 //! a durable reader has not had. Asks nothing.
 
 use crate::cli::{Code, Failed, entries, tell};
-use crate::operator::screen::print;
+use crate::operator::screen::print_line;
 use crate::operator::which::{Owner, explain, name};
 use ringlog::{Error, Log, Name, Presence, Snapshot};
 
@@ -89,7 +89,7 @@ fn remove(name: &Name, args: &Args) -> anyhow::Result<()> {
         }
     }
     if args.force { Log::unlink(name) } else { Log::remove(name) }?;
-    Ok(print(&format!("removed {name}{said}\n"))?)
+    Ok(print_line(format_args!("removed {name}{said}"))?)
 }
 
 /// `the writer is process 12`, and the readers.

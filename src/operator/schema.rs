@@ -1,6 +1,6 @@
 //! `ringlog schema`: what the entries of a log are made of, for people and for programs.
 
-use crate::cli::{Code, Failed, grouped};
+use crate::cli::{Code, Failed, grouped, one_line};
 use crate::operator::screen::{Cell, Look, has_colour, print, table};
 use crate::operator::which::OneLog;
 use ringlog::{Column, Kind, Log, Schema};
@@ -178,7 +178,7 @@ fn rust(log: &Log) -> Result<String, String> {
     Ok(format!(
         "use ringlog::{imports};\n\n/// An entry of {}.\n#[derive(Clone, Copy, Record)]\n#[repr(C)]\n\
          pub struct Entry {{\n{text}}}\n",
-        log.name(),
+        one_line(&log.name().to_string()),
     ))
 }
 

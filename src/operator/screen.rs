@@ -74,6 +74,51 @@ impl Cell {
     }
 }
 
+/// Columns that a screen has, mostly.
+pub const COLUMNS: usize = 80;
+
+/// A text that goes on in another line, indented, before it is wider than a screen.
+pub struct Paragraph {
+    text: String,
+    column: usize,
+    indent: usize,
+    colour: bool,
+}
+
+impl Paragraph {
+    /// Begins with `head`, and goes on under what follows it.
+    pub fn new(head: &str, colour: bool) -> Paragraph {
+        let indent = head.chars().count();
+        Paragraph { text: head.to_owned(), column: indent, indent, colour }
+    }
+
+    /// Goes on so far to the right in other lines.
+    pub fn indented(self, indent: usize) -> Paragraph {
+        Paragraph { indent, ..self }
+    }
+
+    /// Another clause, behind `separator`, which ends the line if there is no room.
+    pub fn add(&mut self, separator: &str, clause: &Cell) {
+        let width = clause.text.chars().count();
+        let has_room = self.column + separator.chars().count() + width < COLUMNS;
+        if has_room || self.column <= self.indent {
+            self.text += separator;
+            self.column += separator.chars().count();
+        } else {
+            self.text += separator.trim_end();
+            self.text += &format!("\n{:1$}", "", self.indent);
+            self.column = self.indent;
+        }
+        self.text += &clause.padded(0, self.colour);
+        self.column += width;
+    }
+
+    /// The lines.
+    pub fn end(self) -> String {
+        self.text + "\n"
+    }
+}
+
 /// Rows of cells, the first of them the heads of the columns, two blanks between columns.
 pub fn table(rows: &[Vec<Cell>], colour: bool) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
@@ -90,6 +135,11 @@ pub fn table(rows: &[Vec<Cell>], colour: bool) -> String {
         text.push('\n');
     }
     text
+}
+
+/// Writes a line to stdout, at once; only one, whatever is quoted in it.
+pub fn print_line(line: std::fmt::Arguments<'_>) -> io::Result<()> {
+    print(&format!("{}\n", one_line(&line.to_string())))
 }
 
 /// Writes to stdout, at once.

@@ -1,8 +1,12 @@
 //! `ringlog stat`: a log, its writer and its readers; who is behind, since when, and what was lost.
 
-use crate::cli::{Stop, grouped, interval, one_line, tell};
-use crate::operator::screen::{Cell, Look, bytes, has_colour, moment, print, seconds, table};
-use crate::operator::view::{ReaderView, State, View, Watchlist, WriterView, exit_on_fault};
+use crate::cli::{Stop, began, entries, grouped, interval, tell};
+use crate::operator::screen::{
+    Cell, Look, Paragraph, bytes, has_colour, moment, print, seconds, table,
+};
+use crate::operator::view::{
+    ReaderView, State, View, Watchlist, WriterView, exit_on_fault, read_lockers,
+};
 use crate::operator::which::{Logs, explain};
 use std::io::{self, IsTerminal as _};
 use std::path::Path;
@@ -13,13 +17,15 @@ const MOMENT: Duration = Duration::from_millis(200);
 
 const HELP: &str = "\
 Readers:
-  lag       entries it has not committed yet, and the age of the oldest of them; of what is
-            overwritten that is not known, and it is more (>) than that of the oldest still there
+  lag       entries it has not committed yet, and the age of the oldest of them; if that is
+            overwritten, more (>) than the age of the oldest still there, or about (~) the time
+            since its last commit, whichever is longer
   headroom  entries the writer can still append before it loses one, and how long that
             lasts at the writer's rate if the reader did nothing
   lost      entries it was never given; + those it will be told of when it goes on
   stalled   it lives, is behind, and has not committed for two seconds
-  gone      its process is; it goes on where it was when it is started again
+  gone      it was killed; it goes on where it was when it is started again
+  ended     it ended in order; it goes on where it was when it is started again
 
 Ages are by the first column that is a timestamp; without one they are not known.
 
@@ -43,25 +49,35 @@ JSON:
   writer.state                     alive, stopped, dead, closed or never
   writer.epoch                     how many writers there have been
   writer.pid, writer.process       the last one, and what it is called while it lives
+  writer.pid_is_ours               that is a process id of this pid namespace
   writer.attached_ns               since when it is the writer
   writer.heartbeat_ns              when it last said that it lives, if it ever does
   readers.id                       0 to 7; those that nobody has ever been are left out
-  readers.state                    alive, stopped, stalled or gone
+  readers.state                    alive, stopped, stalled, gone or ended
   readers.pid, readers.process     the last one, and what it is called while it lives
+  readers.pid_is_ours              that is a process id of this pid namespace
   readers.attached_ns              since when it is this reader
   readers.commit_ns                when it last committed; 0 is never
+  readers.began, readers.missed    the lowest position it began at, and how many entries before
+                                   were overwritten before this reader existed
   readers.position                 the first position it has not committed
-  readers.lag, readers.lag_seconds  entries it has not committed, and the age of the oldest
-                                   of them that is still there
+  readers.lag, readers.lag_seconds  entries it has not committed, and the age of the oldest; if
+                                   that is overwritten, of the oldest still there, or the time
+                                   since its last commit, whichever is longer
   readers.headroom, readers.headroom_ratio, readers.headroom_seconds
                                    entries until it loses one; of the capacity; seconds
   readers.lost, readers.laps       entries lost, and how many times some were
+  readers.last_lost_from, readers.last_lost_to, readers.last_lost_ns
+                                   the positions it lost last, and when it was told of them
   readers.overwritten              entries lost that it has not been told of yet
   readers.rate                     entries a second that it commits, just now
   readers.latency                  seconds from its newest entry's timestamp to the commit of it,
                                    if it has committed since the look before
   readers.output, readers.output_bytes
-                                   the file it writes, if found; committed bytes of it
+                                   the file it writes; committed bytes of it
+  readers.output_found             the file is there; if not, `output` is where it was
+  shut_out_by                      processes that shut writer and readers out by a read lock; 0 is
+                                   one that cannot be seen
 
 `_ns` are ns since the Unix epoch. What is not known is null. `list --json` has the same fields; of
 a log that cannot be used it has `log` and `unusable`.";
@@ -136,48 +152,61 @@ fn show(view: &View, colour: bool) -> String {
     };
     let age = |ns: u64| seconds(view.now_ns.saturating_sub(ns) as f64 / 1e9);
     let per_second = |rate: Option<f64>| rate.map(|rate| format!("{}/s", grouped(rate as u64)));
-    let mut text = format!(
-        "{}  {where_}, {} in {}, made {}, {} ago\n",
-        Cell::text(&view.log).look(Look::Bold).padded(0, colour),
-        bytes(view.bytes),
-        view.pages,
-        moment(view.created_ns),
-        age(view.created_ns),
-    );
+    let mut text = Paragraph::new("", colour).indented(2);
+    text.add("", &Cell::text(&view.log).look(Look::Bold));
+    text.add("  ", &Cell::text(format!("{where_}, {} in {}", bytes(view.bytes), view.pages)));
+    text.add(", ", &Cell::text(format!("made {}", moment(view.created_ns))));
+    let mut text = text.end();
 
-    let WriterView { state, epoch, pid, process, attached_ns, heartbeat_ns } = &view.writer;
-    let name = process.as_ref().map(|name| format!(" ({name})")).unwrap_or_default();
-    text +=
-        &format!("  writer   {}", Cell::text(state.name()).look(state.look()).padded(0, colour));
-    text += &match state {
-        State::Never => ": there has been none yet".to_owned(),
-        State::Alive | State::Stopped => format!(
-            ": process {pid}{name} since {}, writer number {}",
-            moment(*attached_ns),
-            grouped(*epoch)
-        ),
-        State::Closed => format!(": it ended in order; it was process {pid}"),
-        _ => format!(": it was killed; it was process {pid}, since {}", moment(*attached_ns)),
-    };
-    if let Some(beat) = heartbeat_ns {
-        text += &format!(", last heartbeat {} ago", age(*beat));
+    let WriterView { state, epoch, pid, pid_is_ours, process, attached_ns, heartbeat_ns } =
+        &view.writer;
+    let it = named(*pid, *pid_is_ours, process.as_deref());
+    let mut line = Paragraph::new("  writer   ", colour);
+    line.add("", &Cell::text(state.name()).look(state.look()));
+    let since = format!("since {}", moment(*attached_ns));
+    match state {
+        State::Never => line.add(": ", &Cell::text("there has been none yet")),
+        State::Alive | State::Stopped => {
+            line.add(": ", &Cell::text(format!("{it} {since}")));
+            line.add(", ", &Cell::text(format!("writer number {}", grouped(*epoch))));
+        }
+        State::Closed => line.add(": ", &Cell::text(format!("it ended in order; it was {it}"))),
+        _ => {
+            line.add(": ", &Cell::text(format!("it was killed; it was {it}")));
+            line.add(", ", &Cell::text(since));
+        }
     }
-    text += &format!("\n  entries  {}..{}", grouped(view.oldest), grouped(view.end));
+    if let Some(beat) = heartbeat_ns {
+        line.add(", ", &Cell::text(format!("last heartbeat {} ago", age(*beat))));
+    }
+    text += &line.end();
+
+    let mut line = Paragraph::new("  entries  ", colour);
+    line.add("", &Cell::text(format!("{}..{}", grouped(view.oldest), grouped(view.end))));
     if let Some(silent) = view.silent {
-        text += &format!(", the newest {} ago", seconds(silent));
+        line.add(", ", &Cell::text(format!("the newest {} ago", seconds(silent))));
     }
     if let Some(rate) = per_second(view.rate) {
-        text += &format!(", now {rate}");
+        line.add(", ", &Cell::text(format!("now {rate}")));
     }
-    text += &format!(
-        "\n  ring     {} slots, records of {} bytes",
-        grouped(view.capacity),
-        view.record_bytes
-    );
+    text += &line.end();
+
+    let mut line = Paragraph::new("  ring     ", colour);
+    line.add("", &Cell::text(format!("{} slots", grouped(view.capacity))));
+    line.add(", ", &Cell::text(format!("records of {} bytes", view.record_bytes)));
     if let Some(lasts) = view.lasts {
-        text += &format!("; holds {} at this rate", seconds(lasts));
+        line.add("; ", &Cell::text(format!("holds {} at this rate", seconds(lasts))));
     }
-    text.push('\n');
+    text += &line.end();
+
+    let by = read_lockers(&view.shut_out_by);
+    if !by.is_empty() {
+        let mut line = Paragraph::new("  locked   ", colour);
+        line.add("", &Cell::text(by).look(Look::Red));
+        line.add(" ", &Cell::text("with a read lock, which is no claim:"));
+        line.add(" ", &Cell::text("nobody can become its writer or a reader"));
+        text += &line.end();
+    }
 
     if view.readers.is_empty() {
         return text + "  readers  none yet\n";
@@ -192,8 +221,12 @@ fn show(view: &View, colour: bool) -> String {
     }
     for reader in &view.readers {
         let mut id = reader.id.to_string();
-        for line in who(reader, age) {
-            text += &format!("  {id:<6}  {line}\n");
+        for sentence in who(reader, age) {
+            let mut line = Paragraph::new(&format!("  {id:<6}  "), colour);
+            for (i, word) in sentence.split(' ').enumerate() {
+                line.add(if i > 0 { " " } else { "" }, &Cell::text(word));
+            }
+            text += &line.end();
             id.clear();
         }
     }
@@ -211,14 +244,7 @@ fn row(reader: &ReaderView) -> Vec<Cell> {
         Cell::text(reader.id),
         Cell::text(reader.state.name()).look(reader.state.look()),
         Cell::number(grouped(reader.lag)),
-        Cell::number(match reader.lag {
-            0 => dash(),
-            // Of what is overwritten nobody knows when it came.
-            _ if reader.overwritten > 0 => {
-                reader.lag_seconds.map_or_else(dash, |age| format!("> {}", seconds(age)))
-            }
-            _ => reader.lag_seconds.map_or_else(dash, seconds),
-        }),
+        Cell::number(reader.age(seconds).unwrap_or_else(dash)),
         Cell::number(format!("{:.0} %", 100.0 * reader.headroom_ratio)).look(reader.look()),
         Cell::number(reader.headroom_seconds.map_or_else(dash, seconds)),
         Cell::number(lost).look(reader.lost_look()),
@@ -226,23 +252,44 @@ fn row(reader: &ReaderView) -> Vec<Cell> {
     ]
 }
 
-/// Who a reader is, since when, and where its entries go.
+/// `process 12 (writer)`, as far as it is known.
+fn named(pid: u64, is_ours: bool, process: Option<&str>) -> String {
+    match (pid, process) {
+        (0, _) => "a process that has not said which".to_owned(),
+        (_, Some(name)) => format!("process {pid} ({name})"),
+        (_, None) if is_ours => format!("process {pid}"),
+        _ => format!("process {pid} of another pid namespace"),
+    }
+}
+
+/// Who a reader is, since when, where its entries go, and what it did not get.
 fn who(reader: &ReaderView, age: impl Fn(u64) -> String) -> Vec<String> {
-    let name = reader.process.as_ref().map(|name| format!(" ({name})")).unwrap_or_default();
+    let it = named(reader.pid, reader.pid_is_ours, reader.process.as_deref());
     let mut lines = vec![match reader.state {
-        State::Gone => format!("its process was {}", reader.pid),
-        _ => format!("process {}{name} since {}", reader.pid, moment(reader.attached_ns)),
+        State::Gone => format!("it was killed; it was {it}"),
+        State::Ended => format!("it ended in order; it was {it}"),
+        _ if reader.pid == 0 => it, // and has not said when either
+        _ => format!("{it} since {}", moment(reader.attached_ns)),
     }];
     if let Some(output) = &reader.output {
         let here = std::env::current_dir().unwrap_or_default();
         let output: &Path = output.strip_prefix(here).unwrap_or(output);
-        let output = one_line(&output.display().to_string());
-        lines[0] += &format!("; into {output}, {}", bytes(reader.output_bytes));
+        let found = if reader.output_found { "" } else { ", which is not there" };
+        lines.push(format!("into {}{found}, {}", output.display(), bytes(reader.output_bytes)));
     }
     match reader.commit_ns {
         _ if reader.state == State::Alive => {}
         0 => lines.push("it has committed nothing".to_owned()),
         ns => lines.push(format!("it last committed {}, {} ago", moment(ns), age(ns))),
+    }
+    if reader.missed > 0 {
+        lines.push(began(reader.began, reader.missed));
+    }
+    if let (Some(from), Some(to), Some(ns)) =
+        (reader.last_lost_from, reader.last_lost_to, reader.last_lost_ns)
+    {
+        let lost = entries(to.saturating_sub(from));
+        lines.push(format!("it last lost {from}..{to}, {lost}, {}, {} ago", moment(ns), age(ns)));
     }
     if reader.overwritten > 0 {
         let entries = grouped(reader.overwritten);

@@ -2,7 +2,7 @@
 
 use super::setup::{Export, Reporter, output_failed};
 use super::watch::{LOOK, Watch};
-use crate::cli::{Code, Failed, grouped};
+use crate::cli::{Code, Failed, began, grouped};
 use ringlog::{Idle, Log, Turn};
 use ringlog_rows::{Reopened, Rotated, Rows};
 use std::io;
@@ -59,6 +59,11 @@ impl Reporter {
             self.rotate(report)?;
             let turn = report.turn(wanted.saturating_sub(report.entries()));
             let turn = self.insist(report, turn)?;
+            let attached = report.source().attached();
+            // Only behind the first turn it is known where it began.
+            if watch.is_first_turn() && attached.fresh && attached.missed > 0 {
+                self.warn(format_args!("{}", began(attached.began, attached.missed)));
+            }
             if let Turn::Lost(range) = &turn {
                 let count = range.end - range.start;
                 let (count, s) = (grouped(count), if count == 1 { "y" } else { "ies" });
@@ -191,7 +196,13 @@ impl Reporter {
         let shown = path.display();
         match Rows::reopen(report).map_err(output_failed)? {
             Reopened::Here => self.say(format_args!("{shown} was not moved; continuing")),
-            Reopened::Unknown => self.hangup.store(true, Ordering::Relaxed), // looked at again soon
+            Reopened::Unknown => {
+                if !self.away.replace(true) {
+                    self.say(format_args!("{shown} cannot be found just now; looking again"));
+                }
+                self.hangup.store(true, Ordering::Relaxed);
+                return Ok(());
+            }
             Reopened::Mended(notes) => self.warn_all(&notes),
             Reopened::Anew(notes) => {
                 self.warn_all(&notes);
@@ -199,6 +210,7 @@ impl Reporter {
                 self.say(format_args!("{shown} begun anew, from {position}"));
             }
         }
+        self.away.set(false);
         Ok(())
     }
 }

@@ -11,7 +11,7 @@ use crate::cli::{self, Code, Failed, grouped, per_second};
 use args::Args;
 use carry::Ending;
 use nix::libc;
-use ringlog::{Error, Log, Start};
+use ringlog::{Error, Log, ReaderState, Start};
 use ringlog_rows::Rows;
 use setup::{Export, Reporter, output_failed};
 use std::fs::File;
@@ -30,12 +30,13 @@ pub fn main() -> ExitCode {
 
 impl Reporter {
     fn run(mut self) -> anyhow::Result<()> {
-        let mut start = self.args.from;
-        while let Some(log) = self.wait_for_log()? {
-            match self.follow(&log, start) {
+        let (mut start, mut waited) = (self.args.from, false);
+        while let Some(log) = self.wait_for_log(&mut waited)? {
+            match self.follow(&log, start, waited) {
                 Ok(Ending::Done) => break,
                 Ok(Ending::Gone) if !self.waits() => break,
-                Ok(Ending::Gone) => start = Start::Resume, // the next log, from its beginning
+                // The next log, from its beginning.
+                Ok(Ending::Gone) => (start, waited) = (Start::Resume, true),
                 Err(e) if self.waits() && is_gone(&e) => {} // deleted before it was claimed
                 Err(e) => return Err(e),
             }
@@ -61,14 +62,16 @@ impl Reporter {
         }
     }
 
-    /// The log, once it is there; `None` if a signal came first.
-    fn wait_for_log(&self) -> anyhow::Result<Option<Log>> {
+    /// The log, once it is there; `None` if a signal came first. Learns whether it had to be waited
+    /// for.
+    fn wait_for_log(&self, waited: &mut bool) -> anyhow::Result<Option<Log>> {
         let mut said = false;
         while !self.stop.requested() {
             match self.options.open(&self.name) {
                 Err(Error::NotFound { .. }) if self.waits() => {}
                 result => return Ok(Some(result?)),
             }
+            *waited = true;
             if !std::mem::replace(&mut said, true) {
                 self.say(format_args!("{} is not there yet, waiting for its writer", self.name));
             }
@@ -77,8 +80,8 @@ impl Reporter {
         Ok(None)
     }
 
-    fn follow(&mut self, log: &Log, start: Start) -> anyhow::Result<Ending> {
-        let Some(mut report) = self.open(log, start)? else { return Ok(Ending::Done) };
+    fn follow(&mut self, log: &Log, start: Start, waited: bool) -> anyhow::Result<Ending> {
+        let Some(mut report) = self.open(log, start, waited)? else { return Ok(Ending::Done) };
         let outcome = self.carry(log, &mut report);
         self.rows += report.committed_entries();
         self.lost += report.lost();
@@ -89,8 +92,12 @@ impl Reporter {
     }
 
     /// Ready to carry out; `None` if a signal came first.
-    fn open(&self, log: &Log, start: Start) -> anyhow::Result<Option<Export>> {
-        let reader = log.reader_from(self.args.reader.into(), start)?;
+    fn open(&self, log: &Log, start: Start, waited: bool) -> anyhow::Result<Option<Export>> {
+        let mut reader = log.reader_from(self.args.reader.into(), start)?;
+        if waited && start == Start::Resume && reader.attached().fresh {
+            // It was there before the log: what was overwritten by now is lost to it.
+            reader.seek(Start::At(0))?;
+        }
         if self.args.log.prefault || self.args.log.lock {
             self.say(format_args!("{}: {}", log.name(), reader.memory()?));
         }
@@ -103,9 +110,11 @@ impl Reporter {
                 reader.position()
             ));
         }
+        let before = self.had_another_output(log)?;
         let flush = self.args.flush;
         let Some(path) = &self.output else {
             let stdout = Rows::stdout(log.schema(), self.rows_as)?;
+            self.warn_all(before.as_slice());
             return Ok(Some(Export::new(reader, stdout, flush)?.0));
         };
         let rows = if std::fs::metadata(path).is_ok_and(|it| it.file_type().is_fifo()) {
@@ -115,6 +124,7 @@ impl Reporter {
             Rows::file(path, log.schema(), self.rows_as)
         };
         let (report, notes) = Export::new(reader, rows, flush).map_err(output_failed)?;
+        self.warn_all(before.as_slice()); // no row has been written
         self.warn_all(&notes);
         #[cfg(feature = "compress")]
         if let Some(how) = self.args.compress
@@ -133,6 +143,27 @@ impl Reporter {
             report.source().position()
         ));
         Ok(Some(report))
+    }
+
+    /// What to say if this reader wrote another file before, which can still be gone on with.
+    fn had_another_output(&self, log: &Log) -> anyhow::Result<Option<String>> {
+        let snapshot = log.snapshot()?;
+        let id = usize::from(self.args.reader);
+        let is_other = |state: &&ReaderState| match &self.output {
+            Some(path) => ringlog_rows::had_another_output(state, path),
+            None => state.output.is_some(),
+        };
+        let state = snapshot.readers.iter().filter(|state| state.id == id).find(is_other);
+        Ok(state.map(|ReaderState { position, output_path, .. }| {
+            let path = output_path.as_ref().map(|path| path.display().to_string());
+            let before = path.as_deref().unwrap_or("another file");
+            let output = path.as_deref().unwrap_or("FILE");
+            format!(
+                "this reader wrote {before} before, up to {position}, and now writes {}, from \
+                 there; to go on with the other, stop and give --output {output}",
+                self.output_name()
+            )
+        }))
     }
 
     /// A named pipe, once somebody reads it; `None` if a signal came first, which would not end a

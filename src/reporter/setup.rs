@@ -31,6 +31,8 @@ pub struct Reporter {
     pub wait: Wait,
     pub stop: Stop,
     pub hangup: Arc<AtomicBool>,
+    /// It was said that the output cannot be found.
+    pub away: Cell<bool>,
     pub began: Instant,
     pub rows: u64,
     pub lost: u64,
@@ -78,6 +80,7 @@ impl Reporter {
             wait: if args.spin { Wait::Spin } else { args.idle.wait(args.poll)? },
             stop: Stop::on_signals()?,
             hangup,
+            away: Cell::default(),
             began: Instant::now(),
             rows: 0,
             lost: 0,

@@ -18,12 +18,18 @@ pub struct Watch {
     silent_since: Option<Instant>,
     /// Nothing more will be appended; what has been is still to be carried out.
     ending: bool,
+    begun: bool,
 }
 
 impl Watch {
     pub fn new(log: &Log) -> Watch {
         let (looked, epoch) = (Instant::now(), log.epoch());
-        Watch { looked, epoch, position: 0, silent_since: None, ending: false }
+        Watch { looked, epoch, position: 0, silent_since: None, ending: false, begun: false }
+    }
+
+    /// Once.
+    pub fn is_first_turn(&mut self) -> bool {
+        !std::mem::replace(&mut self.begun, true)
     }
 
     pub fn is_due(&mut self) -> bool {

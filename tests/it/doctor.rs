@@ -318,7 +318,7 @@ fn of_each_log_it_says_whether_its_writer_died_and_whether_anybody_has_it() {
     let killed = format!("process {pid}, was killed");
     assert!(line("killed").starts_with("warn: ") && line("killed").contains(&killed), "{found}");
     let lapped = line("lapped");
-    assert!(lapped.contains("warn: ") && lapped.contains("reader 3 is gone"), "{found}");
+    assert!(lapped.contains("warn: ") && lapped.contains("reader 3 has ended"), "{found}");
     assert!(lapped.contains("24 entries"), "{found}");
     assert!(line("hostile").starts_with("bad: "), "{found}");
     assert_eq!(machine.bad(&[]).len(), 1);

@@ -26,6 +26,7 @@ mod rotate;
 mod start;
 mod stat;
 mod tidy;
+mod told;
 #[cfg(feature = "top")]
 mod top;
 mod verify;

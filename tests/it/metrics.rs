@@ -180,7 +180,7 @@ fn what_is_told_of_a_log_its_writer_and_its_readers_is_so() {
     let state = |id: usize, state: &str| {
         format!("ringlog_reader_state{{log=\"{log}\",reader=\"{id}\",state=\"{state}\"}}")
     };
-    let expected = [state(0, "alive"), state(1, "gone"), state(2, "gone"), state(3, "gone")];
+    let expected = [state(0, "alive"), state(1, "ended"), state(2, "ended"), state(3, "ended")];
     assert_eq!(is("ringlog_reader_state"), expected);
     let writer = format!("ringlog_writer_state{{log=\"{log}\",state=\"alive\"}}");
     assert_eq!(is("ringlog_writer_state"), [writer]);

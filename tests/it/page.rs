@@ -285,10 +285,10 @@ fn ages_are_not_told_if_the_timestamps_are_none_of_appending() {
     let ended = run(watch(&place, &[&place.shm, "--for", "60ms", "--every", "20ms", "-o", "-"]));
     assert_eq!(ended.code(), 0);
     let page = page(&ended.stdout);
-    assert_eq!(cells(&page, 0)[1..4], ["gone", "10", "-"]);
+    assert_eq!(cells(&page, 0)[1..4], ["ended", "10", "-"]);
     let all = text(page.root());
     assert!(all.contains("the column time is not the time of appending"), "{all}");
-    assert!(sentence(&page, "Reader 0 was gone all the time; nothing was lost").contains("last"));
+    assert!(sentence(&page, "Reader 0 had ended all the time; nothing was lost").contains("last"));
 }
 
 #[test]

@@ -385,6 +385,9 @@ fn the_tables_of_the_document_are_the_layout() {
         field!(ReaderLine, output.begin),
         field!(ReaderLine, output.lost),
         field!(ReaderLine, output.head),
+        field!(ReaderLine, output.skipped_to),
+        field!(ReaderLine, output.skipped_lost),
+        field!(ReaderLine, output.finishing),
         (
             second - size_of::<CheckpointLine>(),
             size_of::<CheckpointLine>(),
@@ -396,6 +399,8 @@ fn the_tables_of_the_document_are_the_layout() {
         field!(ReaderLine, calls.served),
         field!(ReaderLine, calls.expired),
         field!(ReaderLine, calls.interrupted),
+        field!(ReaderLine, peak_position),
+        field!(ReaderLine, peak_lost),
     ];
     assert_rows(reader, &fields, size_of::<ReaderLine>());
     let fields = [

@@ -628,7 +628,8 @@ fn a_file_whose_directory_was_away_for_a_moment_was_not_moved_whatever_a_hup_say
     reporter.signal(Signal::SIGHUP);
     reporter.signal(Signal::SIGCONT);
     feed.append(100);
-    until_holds(&away.join("out.csv"), &feed.text(0..200)); // it looks meanwhile, and finds nothing
+    until_holds(&away.join("out.csv"), &feed.text(0..200));
+    reporter.until_said("cannot be found just now; looking again");
     fs::rename(&away, &directory).unwrap();
     reporter.until_said("was not moved");
     feed.append(100);

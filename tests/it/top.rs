@@ -261,7 +261,7 @@ fn a_log_that_comes_and_goes_and_is_cut_short_is_told_of_while_it_goes_on_lookin
     let feed = place.feed(64);
     tmux.until_shown("no readers yet");
     feed.log.reader::<ringlog_testkit::Sample>(3).unwrap().commit();
-    tmux.until_line(" 3   gone");
+    tmux.until_line(" 3   ended");
     Log::unlink(place.shm.as_str()).unwrap();
     tmux.until_shown("no such log");
     drop(feed);

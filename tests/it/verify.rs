@@ -148,7 +148,10 @@ fn each_word_that_is_wrong_is_found_where_it_is() {
         (0x288, 1, found(header(Oddity, 0x288), "zero")),
         (0x308, 1, found(header(Oddity, 0x308), "zero")),
         (0x3f8, 1, found(header(Oddity, 0x3f8), "zero")),
-        (line(0, 0x68), 1, found(header(Oddity, line(0, 0x68)), "zero")),
+        (line(0, 0xf8), 1, found(header(Oddity, line(0, 0xf8)), "zero")),
+        (line(0, 0x68), 21, found(header(Damage, line(0, 0x68)), "the log ends at 20")),
+        (line(0, 0x70), POSITION_LIMIT, found(header(Damage, line(0, 0x70)), "before it skipped")),
+        (line(0, 0x78), 2, found(header(Damage, line(0, 0x78)), "neither 0 nor 1")),
         (line(0, 0xf8), 1, found(header(Oddity, line(0, 0xf8)), "zero")),
         (note(0, 0x18), 1, found(header(Oddity, note(0, 0x18)), "zero")),
         // Words of what this log has none of.
@@ -202,13 +205,18 @@ fn each_word_that_is_wrong_is_found_where_it_is() {
         (line(0, 0x28), 21, found(header(Oddity, line(0, 0x28)), "the log ends at 20")),
         (line(0, 0x30), 1, found(header(Oddity, line(0, 0x30)), "missed 1 before")),
         (line(0, 0x38), 2, found(header(Oddity, line(0, 0x38)), "neither 0 nor 1")),
-        (note(0, 0x00), 1, found(header(Oddity, note(0, 0x00)), "1..0")),
+        (note(0, 0x00), 13, found(header(Oddity, note(0, 0x00)), "13..12")),
         (note(0, 0x08), 20, vec![]),
-        (note(0, 0x08), 21, found(header(Oddity, note(0, 0x00)), "0..21")),
+        (note(0, 0x08), 21, found(header(Oddity, note(0, 0x00)), "2..21")),
         (note(0, 0x10), NO_TIME, found(header(Oddity, note(0, 0x10)), "lost_ns")),
         (note(7, 0x20), 21, found(header(Oddity, note(7, 0x20)), "which is not there")),
         (note(7, 0x28), 77, vec![]),
         (note(7, 0x38), NO_TIME, found(header(Oddity, note(7, 0x38)), "unacked_since_ns")),
+        (note(7, 0x40), none, vec![]), // killed while it was stored
+        (line(0, 0xe8), 20, vec![]),
+        (line(0, 0xe8), 21, found(header(Oddity, line(0, 0xe8)), "the log ends at 20")),
+        (line(0, 0xf0), POSITION_LIMIT, found(header(Oddity, line(0, 0xf0)), "had lost")),
+        (line(7, 0x18), 1, vec![]), // killed while it attached
         (note(7, 0x48), 77, found(header(Oddity, note(7, 0x40)), "behind the path of reader 7")),
         (line(7, 0x00), 1, vec![]), // killed while it attached
         // Stamps.

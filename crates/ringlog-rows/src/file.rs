@@ -443,3 +443,9 @@ pub fn is_output_of(reader: &ReaderState, path: &Path) -> bool {
     let file = std::fs::metadata(path).map(|meta| identity(&meta)).ok();
     reader.output.is_some_and(|output| file == Some(output.file))
 }
+
+/// Whether a reader last wrote a file, and at another path than this one.
+pub fn had_another_output(reader: &ReaderState, path: &Path) -> bool {
+    let hash = behind_links(path).and_then(|path| path_hash(&path)).ok();
+    reader.output.is_some_and(|output| Some(output.path) != hash) && !is_output_of(reader, path)
+}

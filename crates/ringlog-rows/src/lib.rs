@@ -14,7 +14,7 @@ mod reading;
 mod rows;
 mod value;
 
-pub use file::is_output_of;
+pub use file::{had_another_output, is_output_of};
 pub use format::{Format, RowFormat};
 pub use parts::parts;
 #[doc(hidden)] // of `ringlog-tools`

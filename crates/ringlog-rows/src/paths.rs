@@ -44,9 +44,12 @@ pub(crate) fn directory_of(path: &Path) -> &Path {
     path.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."))
 }
 
+/// A path, absolute. By its directory: the file itself may be gone again.
+pub(crate) fn absolute(path: &Path) -> io::Result<PathBuf> {
+    Ok(directory_of(path).canonicalize()?.join(path.file_name().unwrap_or_default()))
+}
+
 /// What the log knows a path by: a hash of it, absolute.
 pub(crate) fn path_hash(path: &Path) -> io::Result<u64> {
-    // By its directory: the file itself may be gone again.
-    let path = directory_of(path).canonicalize()?.join(path.file_name().unwrap_or_default());
-    Ok(fnv1a(FNV_BASIS, path.as_os_str().as_bytes()))
+    Ok(fnv1a(FNV_BASIS, absolute(path)?.as_os_str().as_bytes()))
 }

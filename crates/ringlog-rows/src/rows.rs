@@ -3,7 +3,7 @@
 use crate::file;
 use crate::format::{Format, RowFormat};
 use crate::parts;
-use crate::paths::{directory_of, identity};
+use crate::paths::{absolute, behind_links, directory_of, identity};
 use crate::value::TimeFormat;
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, poll};
@@ -368,6 +368,11 @@ impl Sink for Rows {
         if let Some(disk) = self.disk_mut().filter(|disk| disk.output.head == 0) {
             disk.output.begin = position;
         }
+    }
+
+    fn path(&self) -> Option<PathBuf> {
+        self.disk()?;
+        absolute(&behind_links(self.path.as_deref()?).ok()?).ok()
     }
 
     fn is_pending(&self) -> bool {

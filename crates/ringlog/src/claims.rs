@@ -36,7 +36,18 @@ impl Claims {
     /// Whether a living process has claimed `role` through another file description.
     pub fn is_taken(&self, role: Role) -> bool {
         let (from, size) = claimed_bytes(role);
-        lock::is_locked(&self.file, from, size).unwrap_or(false)
+        lock::is_claimed(&self.file, from, size).unwrap_or(false)
+    }
+
+    /// Whether somebody keeps everybody from `role` with a read lock, which is no claim.
+    pub fn is_shut_out(&self, role: Role) -> bool {
+        let (from, size) = claimed_bytes(role);
+        lock::is_read_locked(&self.file, from, size).unwrap_or(false)
+    }
+
+    /// The processes that have such a read lock, as far as this one may see.
+    pub fn read_lockers(&self) -> Vec<u32> {
+        lock::read_lockers(&self.file)
     }
 
     /// The process id that the holder of `role` wrote down; 0 if it has not got that far.

@@ -64,6 +64,16 @@ pub enum Error {
         /// namespace; 0 if it has not got that far.
         pid: u64,
     },
+    /// A process that is neither writer nor reader has a read lock on the log's file, for which it
+    /// needs no more than permission to read: the kernel gives nobody the claim meanwhile.
+    ShutOut {
+        /// The log's name.
+        log: String,
+        /// Which place cannot be taken.
+        role: Role,
+        /// The processes that have such a lock, as far as the system lets this one see; or none.
+        by: Vec<u32>,
+    },
     /// What has this name is not a log, or is not to be trusted.
     NotALog {
         /// The log's name.
@@ -142,7 +152,7 @@ impl Error {
     pub const fn code(&self) -> Code {
         match self {
             Error::Invalid(_) => Code::Invalid,
-            Error::Claimed { .. } => Code::Claimed,
+            Error::Claimed { .. } | Error::ShutOut { .. } => Code::Claimed,
             Error::NotFound { .. } | Error::Replaced { .. } => Code::NotFound,
             Error::NotALog { .. }
             | Error::Version { .. }
@@ -194,9 +204,22 @@ impl fmt::Display for Error {
             Error::Exists { log } => {
                 write!(f, "{log}: exists already; open it, or remove it first")
             }
+            Error::Claimed { log, role, pid: 0 } => {
+                write!(
+                    f,
+                    "{log}: {role} is already running as process of unknown id, for it has only begun; stop it \
+                 first, or use another one"
+                )
+            }
             Error::Claimed { log, role, pid } => write!(
                 f,
                 "{log}: {role} is already running as process {pid}; stop it first, or use another one"
+            ),
+            Error::ShutOut { log, role, by } => write!(
+                f,
+                "{log}: nobody can be {role}: {} on the log's file; end that process, and take \
+                 permission to read away from whoever is not trusted (chmod o-r)",
+                read_lock(by)
             ),
             Error::NotALog { log, why } => write!(f, "{log}: not a log that can be used: {why}"),
             Error::Version { log, found } => write!(
@@ -212,11 +235,25 @@ impl fmt::Display for Error {
             Error::Invalid(why) => f.write_str(why),
             Error::OutputInUse { path } => write!(
                 f,
-                "{path}: another process is writing this file; give this reporter its own --output"
+                "{path}: another process has a lock on this file: a reporter that writes it, or \
+                 whoever may read it; give this reporter its own --output"
             ),
             Error::Io { what, source } => write!(f, "{what}: {source}"),
         }
     }
+}
+
+/// `process 12, which is neither writer nor reader, has a read lock`.
+fn read_lock(by: &[u32]) -> String {
+    let (who, has) = match by {
+        [] => ("a process that cannot be seen from here".to_owned(), "has"),
+        [one] => (format!("process {one}"), "has"),
+        several => {
+            let pids: Vec<_> = several.iter().map(u32::to_string).collect();
+            (format!("processes {}", pids.join(", ")), "have")
+        }
+    };
+    format!("{who}, neither writer nor reader, {has} a read lock")
 }
 
 /// As [`Display`](fmt::Display): a `main` that returns an error prints it this way.

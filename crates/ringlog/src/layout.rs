@@ -154,9 +154,9 @@ pub struct ReaderLine {
     pub state: AtomicU64,
     /// The pid namespace that `pid` is of, as the writer's.
     pub pid_ns: AtomicU64,
-    /// The first position that this reader ever wanted.
+    /// The lowest position that this reader began at.
     pub began: AtomicU64,
-    /// Entries that were overwritten before that, and before this reader existed.
+    /// Entries below that which were overwritten before this reader existed.
     pub missed: AtomicU64,
     /// 1: the writer does not wait for it any more, though it is a gate.
     pub waived: AtomicU64,
@@ -167,6 +167,11 @@ pub struct ReaderLine {
     pub checkpoints: [CheckpointLine; 2],
     /// What a server has done with the requests it reads.
     pub calls: CallLine,
+    /// How far it was before it went back, if it ever did: what counts it never goes down.
+    pub peak_position: AtomicU64,
+    /// How many entries it had lost before it went back.
+    pub peak_lost: AtomicU64,
+    pub(crate) _zero: AtomicU64,
 }
 
 /// The words of an [`Output`].
@@ -207,18 +212,18 @@ pub struct CallLine {
     pub expired: AtomicU64,
     /// Requests that a server died over, in all.
     pub interrupted: AtomicU64,
-    _zero: [AtomicU64; 3],
 }
 
 /// What reader `i` leaves for people: nothing is decided by it.
+#[cfg_attr(test, derive(Default))]
 #[derive(Debug)]
 #[repr(C)]
 pub struct ReaderNotes {
     /// The last loss: from this position
     pub lost_from: AtomicU64,
-    /// to below this one; the same: there was none.
+    /// to below this one.
     pub lost_to: AtomicU64,
-    /// When it was told, ns since the Unix epoch.
+    /// When it was told, ns since the Unix epoch; 0: there was none, or it is being stored.
     pub lost_ns: AtomicU64,
     _zero: AtomicU64,
     /// Where the sink is a broker: all below this position it has acknowledged.
@@ -229,7 +234,8 @@ pub struct ReaderNotes {
     pub reconnects: AtomicU64,
     /// Since when the oldest entry that is not acknowledged waits, ns since the Unix epoch; 0: none.
     pub unacked_since_ns: AtomicU64,
-    /// Bytes of the output's path; more than [`PATH_MAX`]: its end alone is kept.
+    /// Bytes of the output's path; more than [`PATH_MAX`]: its end alone is kept. 0, or
+    /// `u64::MAX` where a path was: nothing is said of it, or it is being stored.
     pub path_len: AtomicU64,
     /// The path, absolute, then zeros.
     pub path: [AtomicU64; PATH_MAX / 8],
@@ -339,6 +345,8 @@ const _: () = {
     assert!(offset_of!(ReaderLine, missed) == 0x30);
     assert!(offset_of!(ReaderLine, waived) == 0x38);
     assert!(offset_of!(ReaderLine, output) == 0x40);
+    assert!(offset_of!(ReaderLine, peak_position) == 0xE8);
+    assert!(offset_of!(ReaderLine, peak_lost) == 0xF0);
     assert!(offset_of!(ReaderLine, checkpoints) == 0x80);
     assert!(offset_of!(ReaderLine, calls) == 0xC0);
     assert!(size_of::<ReaderNotes>() == 320);

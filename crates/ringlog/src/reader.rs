@@ -1,4 +1,5 @@
-//! A durable reader: poll, and commit what has been exported. It knows nothing of the writer.
+//! A durable reader: poll, and commit what has been exported. It knows nothing of the writer. Long for
+//! its documentation.
 
 use crate::claims::Claims;
 use crate::cursor::{Batch, Cursor, Each, EachRaw, Front, Polled, Start};
@@ -9,10 +10,13 @@ use crate::schema::{Entry, Raw, Record, Schema};
 use crate::segment::Segment;
 use crate::sink::{LeftOff, Source};
 use crate::sync::Ordering::Relaxed;
-use crate::sys::clock::now_ns;
+use crate::sys::clock::{now_ns, pid_namespace};
 use crate::sys::memory::Memory;
 use std::fmt;
 use std::marker::PhantomData;
+use std::ops::Range;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
 use std::time::Duration;
 
 /// How a reader found its place when it attached.
@@ -24,6 +28,10 @@ pub struct Attached {
     pub start: Start,
     /// Where the log ended.
     pub end: u64,
+    /// The lowest position that this reader ever began at.
+    pub began: u64,
+    /// Entries before that which were overwritten before this reader existed: no loss of its.
+    pub missed: u64,
     /// A read pointer that was not to be believed, and was not: it did not belong to its
     /// checkpoint, or lay behind the end of the log.
     pub distrusted: Option<u64>,
@@ -70,8 +78,20 @@ pub struct Reader<R> {
     lost: u64,
     laps: u64,
     attached: Attached,
+    /// Nobody has committed as this reader yet.
+    fresh: bool,
+    news: News,
     claims: Claims,
     record: PhantomData<fn() -> R>,
+}
+
+/// What the log is told beside the next commit, for people.
+#[derive(Default)]
+struct News {
+    /// Where this reader begins has changed.
+    begins: bool,
+    /// What it lost last.
+    lost: Option<Range<u64>>,
 }
 
 impl<R> fmt::Debug for Reader<R> {
@@ -101,9 +121,9 @@ impl<R> Reader<R> {
 
         let cursor = Cursor::at(segment, start, committed.position)?;
         let ahead = Some(committed.position).filter(|&position| position > cursor.published);
-        let attached =
-            Attached { fresh, start, end: cursor.published, distrusted: foreign.or(ahead) };
-        let reader = Reader {
+        let (end, distrusted) = (cursor.published, foreign.or(ahead));
+        let attached = Attached { fresh, start, end, began: 0, missed: 0, distrusted };
+        let mut reader = Reader {
             cursor,
             buffer: vec![0; entry_size],
             id,
@@ -111,12 +131,14 @@ impl<R> Reader<R> {
             laps: committed.laps,
             committed,
             attached,
+            fresh,
+            news: News::default(),
             claims,
             record: PhantomData,
         };
+        reader.begin();
         let line = &reader.cursor.segment.header().readers[id];
-        line.pid.store(std::process::id().into(), Relaxed);
-        line.attached_ns.store(now_ns().max(1), Relaxed); // 0 is: never
+        ring::introduce(line, std::process::id().into(), pid_namespace(), now_ns());
         Ok(reader)
     }
 
@@ -136,11 +158,58 @@ impl<R> Reader<R> {
     fn commit_with(&mut self, mark: u64) {
         let checkpoint =
             Checkpoint { position: self.position(), lost: self.lost, laps: self.laps, mark };
+        let Checkpoint { position, lost, .. } = self.committed;
+        let goes_back = checkpoint.position < position || checkpoint.lost < lost;
+        if goes_back || self.news.begins || self.news.lost.is_some() {
+            self.tell(goes_back);
+        }
         let header = self.cursor.segment.header();
         let (read_ptr, line) = (&header.read_ptrs[self.id], &header.readers[self.id]);
         ring::commit(read_ptr, line, &checkpoint);
         ring::committed_at(line, now_ns());
-        self.committed = checkpoint;
+        (self.committed, self.fresh) = (checkpoint, false);
+    }
+
+    /// Tells people what the commit that follows makes so; killed in between, the next reader does.
+    #[cold]
+    fn tell(&mut self, goes_back: bool) {
+        let header = self.cursor.segment.header();
+        let line = &header.readers[self.id];
+        let news = std::mem::take(&mut self.news);
+        if goes_back {
+            ring::keep_peaks(line, &self.committed);
+        }
+        if news.begins {
+            ring::begin_at(line, self.attached.began, self.attached.missed);
+        }
+        if let Some(lost) = news.lost {
+            ring::told_lost(&header.notes[self.id], &lost, now_ns());
+        }
+    }
+
+    /// Learns where this reader begins: a fresh one where it stands, another where it ever did.
+    fn begin(&mut self) {
+        let position = self.cursor.position;
+        if self.fresh {
+            let capacity = self.cursor.segment.geometry.capacity();
+            let oldest = match self.attached.start {
+                Start::Oldest => position, // and what it has a head start of
+                _ => self.cursor.published.saturating_sub(capacity),
+            };
+            self.begins_at(position, oldest.min(position));
+        } else {
+            let line = &self.cursor.segment.header().readers[self.id];
+            let began = line.began.load(Relaxed).min(position);
+            self.begins_at(began, line.missed.load(Relaxed).min(began));
+        }
+    }
+
+    fn begins_at(&mut self, began: u64, missed: u64) {
+        let line = &self.cursor.segment.header().readers[self.id];
+        (self.attached.began, self.attached.missed) = (began, missed);
+        // Its own words: the claim orders what the one before it stored.
+        self.news.begins =
+            (line.began.load(Relaxed), line.missed.load(Relaxed)) != (began, missed);
     }
 
     /// Goes elsewhere, forward or back, as if it had been attached with this start; to where it last
@@ -156,6 +225,9 @@ impl<R> Reader<R> {
         if start == Start::Resume {
             (self.lost, self.laps) = (self.committed.lost, self.committed.laps);
         }
+        let start = if self.fresh && start == Start::Resume { Start::Oldest } else { start };
+        self.attached.start = start;
+        self.begin();
         Ok(())
     }
 
@@ -166,20 +238,22 @@ impl<R> Reader<R> {
 
     fn tally<T>(&mut self, polled: &Polled<T>) {
         if let Polled::Lost(range) = polled {
-            self.count_lost(range.end - range.start);
+            self.count_lost(range.clone());
         }
     }
 
     fn tally_batch(&mut self, batch: &Batch) {
         if let Batch::Lost(range) = batch {
-            self.count_lost(range.end - range.start);
+            self.count_lost(range.clone());
         }
     }
 
     /// The counts come from the log, where anybody may have scribbled: they stop at the end.
-    fn count_lost(&mut self, entries: u64) {
-        self.lost = self.lost.saturating_add(entries);
+    #[cold]
+    fn count_lost(&mut self, range: Range<u64>) {
+        self.lost = self.lost.saturating_add(range.end - range.start);
         self.laps = self.laps.saturating_add(1);
+        self.news.lost = Some(range);
     }
 
     /// Sleeps until the writer wakes it, but at most so long, and not if a poll would find something.
@@ -391,6 +465,9 @@ impl Source for Reader<Raw> {
             // The writer has come by since we attached, and will again before the first row is out.
             let head_start = (self.cursor.segment.geometry.capacity() / 16).max(1);
             self.cursor.position = (self.cursor.position + head_start).min(self.cursor.published);
+            if self.attached.fresh {
+                self.begins_at(self.cursor.position, self.cursor.position);
+            }
         }
         moved
     }
@@ -405,6 +482,25 @@ impl Source for Reader<Raw> {
 
     fn set_output(&mut self, output: Option<&Output>) {
         let output = output.copied().unwrap_or_default();
-        ring::set_output(&self.cursor.segment.header().readers[self.id].output, &output);
+        let header = self.cursor.segment.header();
+        let line = &header.readers[self.id].output;
+        if line.file.load(Relaxed) != output.file {
+            ring::unname_output(&header.notes[self.id]);
+        }
+        ring::set_output(line, &output);
+    }
+
+    fn name_output(&mut self, path: &Path) {
+        let notes = &self.cursor.segment.header().notes[self.id];
+        ring::name_output(notes, path.as_os_str().as_bytes());
+    }
+}
+
+impl<R> Drop for Reader<R> {
+    fn drop(&mut self) {
+        // A forked child has a copy of this, and no part in the log.
+        if self.claims.are_ours() {
+            ring::take_leave(&self.cursor.segment.header().readers[self.id]);
+        }
     }
 }

@@ -127,6 +127,9 @@ impl<F: Source, S: Sink> Report<F, S> {
         // The place first: whatever is killed in between, the output begins no later than the reader.
         self.source.commit(resume.mark.value);
         self.source.set_output(resume.mark.output.as_ref());
+        if let Some(path) = self.sink.path() {
+            self.source.name_output(&path);
+        }
         self.lost_before = self.lost_before.min(self.source.lost());
         Ok(resume.notes)
     }

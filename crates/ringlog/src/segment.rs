@@ -275,9 +275,13 @@ impl Segment {
     /// Becomes `role`, for as long as the claims live.
     pub fn claim(&self, role: Role) -> Result<Claims> {
         let claims = self.claims(true)?;
-        let cannot = Error::io(format!("{}: cannot be claimed", self.name));
-        if claims.take(role).map_err(cannot)? {
+        let cannot = || Error::io(format!("{}: cannot be claimed", self.name));
+        if claims.take(role).map_err(cannot())? {
             return Ok(claims);
+        }
+        if claims.is_shut_out(role) {
+            let (log, by) = (self.name.to_string(), claims.read_lockers());
+            return Err(Error::ShutOut { log, role, by });
         }
         let header = self.header();
         let pid = match role {

@@ -7,6 +7,7 @@ use crate::layout::{Checkpoint, Output};
 use crate::schema::Entry;
 use std::io;
 use std::ops::Range;
+use std::path::{Path, PathBuf};
 
 /// Somewhere entries are exported to: a file, a broker, a database.
 ///
@@ -89,6 +90,11 @@ pub trait Sink {
     /// it begins at the oldest entry, and the one that was oldest then is gone. Nothing is lost.
     fn begin_at(&mut self, position: u64) {
         let _ = position;
+    }
+
+    /// Returns the absolute path of the file that it writes, for people to find it by.
+    fn path(&self) -> Option<PathBuf> {
+        None
     }
 
     /// Entries have been taken that no checkpoint has written out.
@@ -193,4 +199,9 @@ pub trait Source {
 
     /// Stores which file the sink writes; `None`: none.
     fn set_output(&mut self, output: Option<&Output>);
+
+    /// Stores where that file is, for people. Comes behind [`set_output`](Source::set_output).
+    fn name_output(&mut self, path: &Path) {
+        let _ = path;
+    }
 }

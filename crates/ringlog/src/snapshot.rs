@@ -4,7 +4,12 @@ use crate::error::{Result, Role};
 use crate::layout::{Output, READERS, STATE_OPEN};
 use crate::ring;
 use crate::segment::Segment;
-use crate::sync::Ordering::Relaxed;
+use crate::sync::Ordering::{Acquire, Relaxed};
+use crate::sys::clock::pid_namespace;
+use std::ffi::OsString;
+use std::ops::Range;
+use std::os::unix::ffi::OsStringExt as _;
+use std::path::PathBuf;
 
 /// A log at one moment, or nearly: the words are read one after the other while the log goes on.
 #[derive(Debug, Clone)]
@@ -19,6 +24,9 @@ pub struct Snapshot {
     pub writer: WriterState,
     /// Readers 0 to 7.
     pub readers: Vec<ReaderState>,
+    /// The processes that shut out a writer or a reader with a read lock on the log's file, which
+    /// whoever may read it can take; a 0 for what this process may not see.
+    pub shut_out_by: Vec<u32>,
 }
 
 /// The writer's line.
@@ -32,8 +40,10 @@ pub struct WriterState {
     pub closed: bool,
     /// Writers so far.
     pub epoch: u64,
-    /// The last writer's process id.
+    /// The last writer's process id; 0 if it did not get that far.
     pub pid: u64,
+    /// That is an id in this process's pid namespace, and so no other process's here.
+    pub pid_is_ours: bool,
     /// When it attached, ns since the Unix epoch.
     pub attached_ns: u64,
     /// Its last heartbeat, ns since the Unix epoch; 0 if it gives none.
@@ -51,8 +61,12 @@ pub struct ReaderState {
     pub alive: bool,
     /// Somebody has been this reader.
     pub known: bool,
-    /// The last one's process id.
+    /// The last one has ended in order; false while one is attached, and after it was killed.
+    pub closed: bool,
+    /// The last one's process id; 0 if it did not get that far.
     pub pid: u64,
+    /// That is an id in this process's pid namespace, and so no other process's here.
+    pub pid_is_ours: bool,
     /// When it attached, ns since the Unix epoch.
     pub attached_ns: u64,
     /// When it last committed, ns since the Unix epoch.
@@ -63,10 +77,23 @@ pub struct ReaderState {
     pub lost: u64,
     /// How many times entries were lost.
     pub laps: u64,
+    /// The furthest that `position` ever was, whatever the reader went back to.
+    pub peak_position: u64,
+    /// The most that `lost` ever was.
+    pub peak_lost: u64,
+    /// The positions that were lost last, and when that was told, ns since the Unix epoch.
+    pub last_lost: Option<(Range<u64>, u64)>,
+    /// The lowest position that it ever began at.
+    pub began: u64,
+    /// Entries before that which were overwritten before there was this reader.
+    pub missed: u64,
     /// The file it writes, or wrote when it was last here, as it is known again; `None` if it
     /// carries its entries elsewhere.
     #[cfg_attr(feature = "serde", serde(skip))]
     pub output: Option<Output>,
+    /// Where that file is or was, absolute, if its path is not too long to be kept.
+    #[cfg_attr(feature = "serde", serde(skip))]
+    pub output_path: Option<PathBuf>,
     /// Bytes of that file that are committed.
     pub output_length: u64,
 }
@@ -85,30 +112,47 @@ impl Snapshot {
         // Whoever looks again and again should be told, and not end by a fault.
         segment.check_size(&claims)?;
         let header = segment.header();
+        let namespace = pid_namespace();
+        let is_ours = |pid_ns| pid_ns > 0 && pid_ns == namespace;
         let line = &header.writer;
+        let (pid, pid_ns) = (line.pid.load(Acquire), line.pid_ns.load(Acquire));
         let writer = WriterState {
             alive: claims.is_taken(Role::Writer),
             closed: line.state.load(Relaxed) != STATE_OPEN,
             epoch: line.epoch.load(Relaxed),
-            pid: line.pid.load(Relaxed),
+            pid,
+            pid_is_ours: is_ours(pid_ns) && line.pid.load(Acquire) == pid,
             attached_ns: line.attached_ns.load(Relaxed),
             heartbeat_ns: line.heartbeat_ns.load(Relaxed),
         };
         let reader = |id| {
             let line = &header.readers[id];
             let ring::Committed { checkpoint, .. } = ring::checkpoint(&header.read_ptrs[id], line);
-            let attached_ns = line.attached_ns.load(Relaxed);
+            let owner = ring::owner(line);
+            let notes = &header.notes[id];
+            let output = ring::output(&line.output);
+            let path = output.and_then(|_| ring::output_path(notes));
+            let path = path.filter(|(path, length)| path.len() as u64 == *length);
+            let output_path = path.map(|(path, _)| PathBuf::from(OsString::from_vec(path)));
             ReaderState {
                 id,
                 alive: claims.is_taken(Role::Reader(id)),
-                known: attached_ns != 0,
-                pid: line.pid.load(Relaxed),
-                attached_ns,
+                known: owner.attached_ns != 0,
+                closed: !owner.open,
+                pid: owner.pid,
+                pid_is_ours: is_ours(owner.pid_ns),
+                attached_ns: owner.attached_ns,
                 commit_ns: line.commit_ns.load(Relaxed),
                 position: checkpoint.position,
                 lost: checkpoint.lost,
                 laps: checkpoint.laps,
-                output: ring::output(&line.output),
+                peak_position: ring::peak(&line.peak_position, checkpoint.position),
+                peak_lost: ring::peak(&line.peak_lost, checkpoint.lost),
+                last_lost: ring::last_lost(notes),
+                began: line.began.load(Relaxed),
+                missed: line.missed.load(Relaxed),
+                output,
+                output_path,
                 output_length: checkpoint.mark,
             }
         };
@@ -117,6 +161,10 @@ impl Snapshot {
             end: segment.end(), // after the readers: none of them is ahead of it
             capacity: segment.geometry.capacity(),
             writer,
+            shut_out_by: match Role::all().any(|role| claims.is_shut_out(role)) {
+                true => Some(claims.read_lockers()).filter(|by| !by.is_empty()).unwrap_or(vec![0]),
+                false => Vec::new(),
+            },
         })
     }
 

@@ -7,7 +7,7 @@ use crate::ring::Seen;
 use crate::schema::{Entry, Raw, Record};
 use crate::segment::Segment;
 use crate::sync::Ordering::{Relaxed, Release};
-use crate::sys::clock::now_ns;
+use crate::sys::clock::{now_ns, pid_namespace};
 use crate::sys::memory::Memory;
 use std::fmt;
 use std::marker::PhantomData;
@@ -68,7 +68,9 @@ impl<R> Writer<R> {
         segment.ring().begin(&header.write_ptr, end);
         let line = &header.writer;
         // Last the boot: until then the pointers of another boot stay hints.
-        line.pid.store(std::process::id().into(), Relaxed);
+        line.pid_ns.store(0, Release); // of the id that was there
+        line.pid.store(std::process::id().into(), Release);
+        line.pid_ns.store(pid_namespace(), Release);
         line.attached_ns.store(now_ns(), Relaxed);
         line.heartbeat_ns.store(0, Relaxed);
         line.state.store(STATE_OPEN, Relaxed);

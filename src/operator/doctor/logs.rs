@@ -4,11 +4,20 @@ use super::look::{Doctor, Looked};
 use super::verdict::{Level, Verdict};
 use crate::cli::{grouped, several};
 use crate::operator::screen::bytes;
-use crate::operator::view::{ReaderView, State, View};
+use crate::operator::view::{ReaderView, State, View, read_lockers};
 use ringlog::Error;
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
+
+/// Who keeps everybody from a place in a log.
+fn shut_out(log: &Looked, view: &View) -> Option<Verdict> {
+    let by = Some(read_lockers(&view.shut_out_by)).filter(|by| !by.is_empty())?;
+    let found =
+        format!("{}: {by} with a read lock: nobody can be its writer or a reader", log.name);
+    let cure = format!("end that process; chmod o-r {}", log.file.display());
+    Some(Verdict::ok("log", found).but(Level::Bad, cure))
+}
 
 impl Doctor {
     pub fn log(&self, log: &Looked) -> Vec<Verdict> {
@@ -18,17 +27,19 @@ impl Doctor {
             Err(error) => return vec![self.unusable(log, error)],
         };
         let mut all = vec![self.writer(log, view)];
+        all.extend(shut_out(log, view));
         let behind = view.readers.iter().filter(|reader| reader.overwritten > 0);
         all.extend(behind.map(|reader: &ReaderView| {
             let found = format!(
-                "{}: reader {} is {}, and {} entries that it has not had are overwritten",
+                "{}: reader {} {} {}, and {} entries that it has not had are overwritten",
                 log.name,
                 reader.id,
+                if reader.state == State::Ended { "has" } else { "is" },
                 reader.state.name(),
                 grouped(reader.overwritten)
             );
             let cure = match reader.state {
-                State::Gone => "start it again".to_owned(),
+                State::Gone | State::Ended => "start it again".to_owned(),
                 State::Stopped => format!("kill -CONT {}", reader.pid),
                 _ => "`ringlog stat` tells more; a larger --capacity".to_owned(),
             };
@@ -59,7 +70,7 @@ impl Doctor {
     pub fn writer(&self, log: &Looked, view: &View) -> Verdict {
         let what = "log";
         let (name, writer) = (&log.name, &view.writer);
-        let readers = view.readers.iter().filter(|it| it.state != State::Gone).count();
+        let readers = view.readers.iter().filter(|it| it.lives()).count();
         let is_older = self
             .machine
             .booted_ns()

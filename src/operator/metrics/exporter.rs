@@ -92,21 +92,19 @@ const OF_LOG: [Metric<View>; 10] = [
 const WRITER: [State; 5] = [State::Alive, State::Stopped, State::Closed, State::Dead, State::Never];
 
 const OF_READER: [Metric<ReaderView>; 12] = [
-    ("reader_up", "Whether a living process is this reader.", |r| {
-        Some(f64::from(r.state != State::Gone))
-    }),
+    ("reader_up", "Whether a living process is this reader.", |r| Some(f64::from(r.lives()))),
     ("reader_attached_timestamp_seconds", "When it last attached.", |r| time(r.attached_ns)),
     ("reader_last_commit_timestamp_seconds", "When it last committed.", |r| time(r.commit_ns)),
     (
         "reader_entries_total",
-        "Entries it has committed, lost ones among them: the read pointer.",
-        |r| number(r.position),
+        "Entries it has committed, lost ones among them: the furthest that the read pointer was.",
+        |r| number(r.peak_position),
     ),
     ("reader_lag_entries", "Entries that it has not committed.", |r| number(r.lag)),
     (
         "reader_lag_seconds",
-        "Age of the oldest entry that it has not committed and that is still there, by its first \
-         column that is a timestamp.",
+        "Age of the oldest entry that it has not committed, by its first column that is a timestamp; \
+         if that is overwritten, of the oldest still there or since its last commit, if that is more.",
         |r| r.lag_seconds,
     ),
     (
@@ -115,7 +113,9 @@ const OF_READER: [Metric<ReaderView>; 12] = [
         |r| number(r.headroom),
     ),
     ("reader_headroom_ratio", "The same, of the capacity.", |r| Some(r.headroom_ratio)),
-    ("lost_entries_total", "Entries that this reader was never given.", |r| number(r.lost)),
+    ("lost_entries_total", "Entries that this reader was never given, at the most.", |r| {
+        number(r.peak_lost)
+    }),
     ("reader_laps_total", "How many times it lost some.", |r| number(r.laps)),
     (
         "reader_overwritten_entries",
@@ -127,7 +127,8 @@ const OF_READER: [Metric<ReaderView>; 12] = [
     }),
 ];
 
-const READER: [State; 4] = [State::Alive, State::Stopped, State::Stalled, State::Gone];
+const READER: [State; 5] =
+    [State::Alive, State::Stopped, State::Stalled, State::Gone, State::Ended];
 
 /// The text format, version 0.0.4: all samples of a metric together.
 fn text(usable: BTreeMap<String, f64>, views: &[(String, View)]) -> String {

@@ -145,8 +145,8 @@ fn readers(scene: &Scene, recording: &Recording) -> String {
         };
         cells.extend([
             grouped(last.lag),
-            match last.lag_seconds.filter(|_| scene.has_times(recording) && last.lag > 0) {
-                Some(age) => escape(&seconds(age)),
+            match last.age(seconds).filter(|_| scene.has_times(recording)) {
+                Some(age) => escape(&age),
                 None => dash(),
             },
             marked(headroom_class(last.headroom_ratio), &percent(last.headroom_ratio)),
@@ -354,8 +354,10 @@ fn latency(scene: &Scene, recording: &Recording, times: &Times) -> String {
 /// Who and where everybody is, and what the log is.
 fn places(scene: &Scene, recording: &Recording) -> String {
     let view = &recording.last;
-    let process = |pid: u64, name: &Option<String>| match name {
+    // That it has no name here does not say that it is gone.
+    let process = |pid: u64, name: &Option<String>, lives: bool| match name {
         Some(name) => format!("{pid} {}", small(name)),
+        None if lives => pid.to_string(),
         None => format!("{pid} {}", small("gone")),
     };
     let when = |ns: u64| if ns == 0 { "-".to_owned() } else { moment(ns) };
@@ -363,7 +365,11 @@ fn places(scene: &Scene, recording: &Recording) -> String {
     if view.writer.state != State::Never {
         rows.push(vec![
             "<span class=\"key writer\"></span>writer".to_owned(),
-            process(view.writer.pid, &view.writer.process),
+            process(
+                view.writer.pid,
+                &view.writer.process,
+                matches!(view.writer.state, State::Alive | State::Stopped),
+            ),
             when(view.writer.attached_ns),
             "-".to_owned(),
             format!("writer number {}", grouped(view.writer.epoch)),
@@ -376,7 +382,7 @@ fn places(scene: &Scene, recording: &Recording) -> String {
         let size = if last.output_bytes > 0 { bytes(last.output_bytes) } else { "-".to_owned() };
         vec![
             number(track.id),
-            process(last.pid, &last.process),
+            process(last.pid, &last.process, last.lives()),
             when(last.attached_ns),
             when(last.commit_ns),
             output.unwrap_or_else(|| "-".to_owned()),
@@ -411,7 +417,7 @@ fn places(scene: &Scene, recording: &Recording) -> String {
     )
 }
 
-const WORDS: [(&str, &str); 7] = [
+const WORDS: [(&str, &str); 8] = [
     (
         "log",
         "a ring of entries in shared memory or a file: the writer never waits, and overwrites \
@@ -424,7 +430,8 @@ const WORDS: [(&str, &str); 7] = [
         "overwritten before a reader had them; the reader is told when it goes on, and its \
               file has a gap there",
     ),
-    ("gone", "its process is; it goes on where it was when it is started again"),
+    ("gone", "its process was killed; it goes on where it was when it is started again"),
+    ("ended", "its process ended in order; it goes on where it was when it is started again"),
     ("stopped", "its process is, by a signal (SIGSTOP) or a debugger"),
     (
         "stalled",

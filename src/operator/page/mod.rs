@@ -9,7 +9,7 @@ mod scene;
 mod times;
 mod words;
 
-use crate::cli::{Code, Failed, Stop, interval, put_whole, say_if_cut_short};
+use crate::cli::{Code, Failed, Stop, interval, put_whole, say_if_cut_short, tell};
 use crate::operator::screen::{bytes, print, seconds};
 use crate::operator::view::{View, Watched};
 use crate::operator::which::{OneLog, explain};
@@ -74,7 +74,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     target.write(&page)?;
     if io::stderr().is_terminal() && args.output.as_os_str() != "-" {
         let size = bytes(page.len() as u64);
-        eprintln!("{}: {size}; {}", args.output.display(), words::headline(&recording).1);
+        tell(format_args!("{}: {size}; {}", args.output.display(), words::headline(&recording).1));
     }
     Ok(())
 }

@@ -333,7 +333,7 @@ impl Spans {
 fn badness(state: State) -> u8 {
     match state {
         State::Alive => 0,
-        State::Never | State::Closed => 1,
+        State::Never | State::Closed | State::Ended => 1,
         State::Stalled => 2,
         State::Stopped => 3,
         State::Gone | State::Dead => 4,

@@ -19,9 +19,14 @@ pub fn headline(recording: &Recording) -> (&'static str, String) {
     let readers = || recording.readers.iter();
     let mut losers: Vec<&Track> = readers().filter(|r| r.lost() > 0).collect();
     losers.sort_by_key(|r| Reverse(r.lost()));
-    let away = [State::Gone, State::Stopped, State::Stalled].map(|state| {
+    let away = [State::Gone, State::Ended, State::Stopped, State::Stalled].map(|state| {
         let ids: Vec<usize> = readers().filter(|r| r.last.state == state).map(|r| r.id).collect();
-        let are = if ids.len() == 1 { "is" } else { "are" };
+        let are = match (state, ids.len()) {
+            (State::Ended, 1) => "has",
+            (State::Ended, _) => "have",
+            (_, 1) => "is",
+            _ => "are",
+        };
         (!ids.is_empty()).then(|| format!("{} {are} {}", who(&ids), state.name()))
     });
     let away: Vec<String> = away.into_iter().flatten().collect();
@@ -55,7 +60,7 @@ pub fn headline(recording: &Recording) -> (&'static str, String) {
         State::Dead => "; the writer is dead",
         State::Stopped => "; the writer is stopped",
         State::Never => "; there has been no writer",
-        State::Alive | State::Closed | State::Stalled | State::Gone => "",
+        State::Alive | State::Closed | State::Stalled | State::Gone | State::Ended => "",
     };
     if !writer.is_empty() {
         class = if class == "good" { "warn" } else { class };
@@ -132,9 +137,10 @@ fn reader(track: &Track, recording: &Recording, times: &Times) -> String {
         return format!("Reader {} has never committed anything; it is {state}.", track.id);
     }
     let mut parts = Vec::new();
-    for state in [State::Gone, State::Stopped, State::Stalled] {
+    for state in [State::Gone, State::Ended, State::Stopped, State::Stalled] {
         if let Some(when) = when(&track.states, state, times) {
-            parts.push(format!("was {} {when}", state.name()));
+            let was = if state == State::Ended { "had" } else { "was" };
+            parts.push(format!("{was} {} {when}", state.name()));
         }
     }
     let most = track.lag.most().unwrap_or_default();
@@ -288,7 +294,17 @@ mod tests {
             id,
             state,
             pid: 7,
+            pid_is_ours: true,
             process: None,
+            began: 0,
+            missed: 0,
+            peak_position: position,
+            lag_mark: "",
+            peak_lost: lost,
+            last_lost_from: None,
+            last_lost_to: None,
+            last_lost_ns: None,
+            output_found: false,
             attached_ns: BEGAN,
             commit_ns: BEGAN,
             position,
@@ -339,10 +355,12 @@ mod tests {
                     state: State::Alive,
                     epoch: 1,
                     pid: 1,
+                    pid_is_ours: true,
                     process: None,
                     attached_ns: BEGAN,
                     heartbeat_ns: None,
                 },
+                shut_out_by: Vec::new(),
                 readers,
             }
         };

@@ -125,7 +125,7 @@ fn help(inks: &Inks, height: u16) -> Vec<Strip> {
         "headroom  entries until it loses one, in % of the ring: ! below 50, !! below 10",
         "lost      entries it was never given, + those it will be told of later",
         "stalled   it lives, is behind, and has not committed for two seconds",
-        "gone      its process is; it goes on where it was when it is started again",
+        "gone      it was killed, ended: in order; started again it goes on where it was",
         "keys      q Esc Ctrl-C quit, p space pause, s sort, + less often, - more often,",
         "          arrows PgUp PgDn Home End scroll, Ctrl-Z to the shell",
     ];
@@ -370,7 +370,7 @@ fn of_reader<'a>() -> [Head<OfReader<'a>>; 13] { [
         (it.reader.state.name().to_owned(), it.reader.state.look())
     })),
     Head::new(6, "process", 8, 15, Words(|it| match (&it.reader.process, it.reader.state) {
-        (_, State::Gone) => (dash(), Look::Dim),
+        (_, State::Gone | State::Ended) => (dash(), Look::Dim),
         (Some(name), _) => (name.clone(), Look::Plain),
         (None, _) => (it.reader.pid.to_string(), Look::Plain),
     })),
@@ -378,7 +378,7 @@ fn of_reader<'a>() -> [Head<OfReader<'a>>; 13] { [
     Head::new(2, "lag", 7, 11, Number(|it| (count(it.reader.lag), Look::Plain))),
     Head::new(5, "age", 6, 7, Number(|it| match it.reader.lag {
         0 => (dash(), Look::Dim),
-        _ => (it.reader.lag_seconds.map_or_else(dash, brief), Look::Plain),
+        _ => (it.reader.age(brief).map_or_else(dash, |age| age.replacen("> ", ">", 1).replacen("~ ", "~", 1)), Look::Plain),
     })),
     Head::new(8, "trend", 5, 30, Picture(|it, inks, width| {
         // What is nothing to the ring is flat, however it changes.

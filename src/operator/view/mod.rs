@@ -3,8 +3,10 @@
 //! no claim, no store.
 
 mod process;
+mod state;
 
 pub use process::exit_on_fault;
+pub use state::{State, read_lockers};
 
 use crate::operator::screen::Look;
 use crate::operator::which::Logs;
@@ -118,6 +120,9 @@ pub struct View {
     pub writer: WriterView,
     /// Those that live, or have ever committed.
     pub readers: Vec<ReaderView>,
+    /// The processes that shut out a writer or a reader with a read lock; a 0 for one that cannot be
+    /// seen.
+    pub shut_out_by: Vec<u32>,
 }
 
 /// Who appends.
@@ -127,6 +132,8 @@ pub struct WriterView {
     /// Writers so far.
     pub epoch: u64,
     pub pid: u64,
+    /// That is an id of this pid namespace.
+    pub pid_is_ours: bool,
     /// What that process is called, while it lives.
     pub process: Option<String>,
     /// When it attached, ns since the Unix epoch.
@@ -141,17 +148,29 @@ pub struct ReaderView {
     pub id: usize,
     pub state: State,
     pub pid: u64,
+    /// That is an id of this pid namespace.
+    pub pid_is_ours: bool,
     /// What that process is called, while it lives.
     pub process: Option<String>,
     /// When it attached, and when it last committed, ns since the Unix epoch.
     pub attached_ns: u64,
     pub commit_ns: u64,
-    /// The first position it has not committed.
+    /// The lowest position it ever began at, and entries before that which were overwritten before
+    /// there was this reader.
+    pub began: u64,
+    pub missed: u64,
+    /// The first position it has not committed, and the furthest that this ever was.
     pub position: u64,
+    #[serde(skip)]
+    pub peak_position: u64,
     /// Entries that it has not committed.
     pub lag: u64,
-    /// The age of the oldest of these that is still there, by its timestamp.
+    /// The age of the oldest of these by its timestamp. If that is overwritten: of the oldest that is
+    /// still there, or the time since the last commit, whichever is more.
     pub lag_seconds: Option<f64>,
+    /// Before that age: nothing, `>` for the oldest that is still there, `~` since the last commit.
+    #[serde(skip)]
+    pub lag_mark: &'static str,
     /// Entries the writer can still append before this reader loses one; and of the capacity.
     pub headroom: u64,
     pub headroom_ratio: f64,
@@ -160,6 +179,13 @@ pub struct ReaderView {
     /// Entries lost in all, and how many times some were.
     pub lost: u64,
     pub laps: u64,
+    /// The most that `lost` ever was, whatever the reader went back to.
+    #[serde(skip)]
+    pub peak_lost: u64,
+    /// The positions lost last, and when that was told, ns since the Unix epoch.
+    pub last_lost_from: Option<u64>,
+    pub last_lost_to: Option<u64>,
+    pub last_lost_ns: Option<u64>,
     /// Entries that it has lost already, and will be told of when it goes on.
     pub overwritten: u64,
     /// Entries committed a second, since the look before.
@@ -167,60 +193,26 @@ pub struct ReaderView {
     /// If it has committed since then: from the timestamp of the newest entry it has had to that
     /// commit.
     pub latency: Option<f64>,
-    /// The file it writes, if it was found: among those its process has open, and here.
+    /// The file it writes: where it was found, or else where the log says it was.
     pub output: Option<PathBuf>,
+    /// It was found.
+    pub output_found: bool,
     /// Bytes of that file that are committed.
     pub output_bytes: u64,
 }
 
-/// How somebody is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum State {
-    /// A living process holds the claim.
-    Alive,
-    /// It does, and is stopped (SIGSTOP, a debugger).
-    Stopped,
-    /// A reader that lives and is behind, and has not committed for two seconds.
-    Stalled,
-    /// A writer that was killed.
-    Dead,
-    /// A writer that ended in order.
-    Closed,
-    /// A reader whose process is gone. It goes on where it was when it is started again.
-    Gone,
-    /// There has been no writer yet.
-    Never,
-}
-
-impl State {
-    /// Its name.
-    pub const fn name(self) -> &'static str {
-        match self {
-            State::Alive => "alive",
-            State::Stopped => "stopped",
-            State::Stalled => "stalled",
-            State::Dead => "dead",
-            State::Closed => "closed",
-            State::Gone => "gone",
-            State::Never => "never",
-        }
-    }
-}
-
-/// What it looks like: the same on every screen.
-impl State {
-    pub const fn look(self) -> Look {
-        match self {
-            State::Alive => Look::Green,
-            State::Closed | State::Never => Look::Plain,
-            State::Gone | State::Stopped | State::Stalled => Look::Yellow,
-            State::Dead => Look::Red,
-        }
-    }
-}
-
 impl ReaderView {
+    /// Whether a living process is this reader.
+    pub fn lives(&self) -> bool {
+        !matches!(self.state, State::Gone | State::Ended)
+    }
+
+    /// How old the oldest entry is that it has not committed, in words, if that is known.
+    pub fn age(&self, words: fn(f64) -> String) -> Option<String> {
+        let seconds = self.lag_seconds.filter(|_| self.lag > 0)?;
+        Some(format!("{}{}", self.lag_mark, words(seconds)))
+    }
+
     /// Of its headroom: red soon before the first loss, or behind it, yellow in time to act.
     pub fn look(&self) -> Look {
         match self.headroom_ratio {
@@ -308,17 +300,30 @@ impl Watched {
             let first = if reader.has_place() { reader.position } else { oldest };
             let lag = end.saturating_sub(first);
             let headroom = capacity.saturating_sub(lag);
-            let process = Process::of(reader.pid).filter(|_| reader.alive);
+            let process = Process::of(reader.pid).filter(|_| reader.alive && reader.pid_is_ours);
             let (position_before, stuck) = stuck[reader.id];
-            let lag_seconds = match lag {
+            let age = match lag {
                 0 => Some(0.0),
                 _ => entries.age(first, now_ns),
+            };
+            let overwritten = oldest.saturating_sub(first);
+            let since_commit = now_ns.saturating_sub(reader.commit_ns.max(1)) as f64 / 1e9;
+            let (lag_seconds, lag_mark) = match age {
+                // Who kept up with a log that then was silent is less behind; who never commits
+                // again is seen to be more and more so, and not as much as the ring is long.
+                _ if overwritten > 0
+                    && reader.commit_ns > 0
+                    && age.is_none_or(|age| age < since_commit) =>
+                {
+                    (Some(since_commit), "~ ")
+                }
+                age => (age, if overwritten > 0 { "> " } else { "" }),
             };
             let committed = position_before.filter(|&before| before < reader.position);
             let latency =
                 committed.and_then(|_| entries.age_of(reader.position - 1, reader.commit_ns));
             // It may have had nothing to do until now.
-            let waits = lag_seconds.or(stuck.map(|since| (when - since).as_secs_f64()));
+            let waits = age.or(stuck.map(|since| (when - since).as_secs_f64()));
             // What it did before it was started again says nothing of how it is now.
             let since = reader.commit_ns.max(reader.attached_ns);
             let idle = Duration::from_nanos(now_ns.saturating_sub(since));
@@ -327,37 +332,49 @@ impl Watched {
             if output.as_ref().is_none_or(|path| !is_output_of(reader, path)) {
                 *output = find_output(reader);
             }
+            let lost = reader.last_lost.as_ref();
             readers.push(ReaderView {
                 id: reader.id,
                 state: match &process {
+                    _ if !reader.alive && reader.closed => State::Ended,
                     _ if !reader.alive => State::Gone,
                     Some(process) if process.stopped => State::Stopped,
                     _ if is_stalled => State::Stalled,
                     _ => State::Alive,
                 },
                 pid: reader.pid,
+                pid_is_ours: reader.pid_is_ours,
                 process: process.map(|process| process.name),
                 attached_ns: reader.attached_ns,
                 commit_ns: reader.commit_ns,
+                began: reader.began,
+                missed: reader.missed,
                 position: reader.position,
+                peak_position: reader.peak_position,
                 lag,
                 lag_seconds,
+                lag_mark,
                 headroom,
                 headroom_ratio: headroom as f64 / capacity as f64,
                 headroom_seconds: at_rate(headroom),
                 lost: reader.lost,
                 laps: reader.laps,
-                overwritten: oldest.saturating_sub(first),
+                peak_lost: reader.peak_lost,
+                last_lost_from: lost.map(|(range, _)| range.start),
+                last_lost_to: lost.map(|(range, _)| range.end),
+                last_lost_ns: lost.map(|(_, ns)| *ns),
+                overwritten,
                 rate: per_second(reader.position, position_before),
                 // Seen between the two stores of a commit, it would be before its entries.
                 latency: latency.filter(|&latency| latency >= 0.0),
-                output: output.clone(),
+                output: output.clone().or_else(|| reader.output_path.clone()),
+                output_found: output.is_some(),
                 output_bytes: reader.output_length,
             });
         }
 
         let writer = &snapshot.writer;
-        let process = Process::of(writer.pid).filter(|_| writer.alive);
+        let process = Process::of(writer.pid).filter(|_| writer.alive && writer.pid_is_ours);
         let view = View {
             log: log.name().to_string(),
             id: format!("{:032x}", log.id()),
@@ -383,11 +400,13 @@ impl Watched {
                 },
                 epoch: writer.epoch,
                 pid: writer.pid,
+                pid_is_ours: writer.pid_is_ours,
                 process: process.map(|process| process.name),
                 attached_ns: writer.attached_ns,
                 heartbeat_ns: Some(writer.heartbeat_ns).filter(|&ns| ns > 0),
             },
             readers,
+            shut_out_by: snapshot.shut_out_by.clone(),
         };
         let readers = snapshot.readers.iter().zip(stuck).map(|(reader, (_, stuck))| Spot {
             attached_ns: reader.attached_ns,

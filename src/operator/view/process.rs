@@ -32,9 +32,13 @@ impl Process {
     }
 }
 
-/// The file that a reader writes: the log knows its inode, and not its name.
+/// The file that a reader writes: where the log says, or elsewhere by its inode, if it was moved.
 pub fn find_output(reader: &ReaderState) -> Option<PathBuf> {
     reader.output?;
+    let noted = reader.output_path.clone();
+    if noted.as_ref().is_some_and(|path| is_output_of(reader, path)) {
+        return noted;
+    }
     let names = ["csv", "jsonl"].map(|kind| PathBuf::from(format!("output_{}.{kind}", reader.id)));
     let process = Path::new("/proc").join(reader.pid.to_string());
     let open = fs::read_dir(process.join("fd")).into_iter().flatten().flatten();

@@ -32,6 +32,7 @@ mod words;
 mod checkpoint;
 mod end;
 mod entry;
+mod notes;
 mod sleep;
 
 #[cfg(all(test, loom))]
@@ -44,6 +45,11 @@ mod tests;
 #[cfg(not(loom))]
 pub(crate) use checkpoint::{Committed, disown_output};
 pub(crate) use checkpoint::{checkpoint, commit, committed_at, output, set_output};
+#[cfg(not(loom))]
+pub(crate) use notes::{
+    begin_at, introduce, keep_peaks, last_lost, name_output, output_path, owner, peak, take_leave,
+    told_lost, unname_output,
+};
 pub(crate) use sleep::{fall_asleep, has_any_sleepers, has_sleepers};
 
 use crate::layout::{Geometry, POSITION_LIMIT, WRITING, slot_words};

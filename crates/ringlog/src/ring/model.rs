@@ -3,9 +3,10 @@
 #![allow(clippy::unwrap_used)]
 
 use super::Seen;
+use super::notes::{introduce, last_lost, owner, take_leave, told_lost};
 use super::rig::{Desk, Follower, Heap, OutputWords, to_output};
 use super::{fall_asleep, has_any_sleepers, has_sleepers, output, set_output};
-use crate::layout::{Checkpoint, WRITING};
+use crate::layout::{Checkpoint, ReaderLine, ReaderNotes, WRITING};
 use crate::sync::Ordering::{Acquire, Relaxed};
 use crate::sync::{fence, killed_after};
 use loom::sync::{Arc, Mutex};
@@ -305,6 +306,37 @@ fn whoever_looks_twice_at_an_output_that_changes_sees_one_file_whole_and_the_com
         });
         desk.commit(&COMMITS[0]);
         set_output(&desk.line.output, &to_output(NEW));
+        observer.join().unwrap();
+    }));
+}
+
+#[test]
+fn whoever_looks_at_a_loss_that_is_told_sees_one_loss_whole_or_none() {
+    figure(executions(2, || {
+        let notes = Arc::new(ReaderNotes::default());
+        told_lost(&notes, &(10..20), 1);
+        let observer = beside(&notes, |notes| {
+            let seen = last_lost(notes);
+            assert!([None, Some((10..20, 1)), Some((30..40, 2))].contains(&seen), "{seen:?}");
+        });
+        told_lost(&notes, &(30..40), 2);
+        observer.join().unwrap();
+    }));
+}
+
+#[test]
+fn whoever_looks_at_a_reader_that_attaches_takes_no_process_id_for_one_of_another_namespace() {
+    figure(executions(2, || {
+        let line = Arc::new(ReaderLine::default());
+        introduce(&line, 11, 12, 13);
+        take_leave(&line);
+        let observer = beside(&line, |line| {
+            let seen = owner(line);
+            let known = [(11, 12), (21, 22)].contains(&(seen.pid, seen.pid_ns));
+            assert!(seen.pid == 0 || seen.pid_ns == 0 || known, "{seen:?}");
+            assert!(seen.pid != 21 || seen.open, "{seen:?}");
+        });
+        introduce(&line, 21, 22, 23);
         observer.join().unwrap();
     }));
 }

@@ -4,9 +4,10 @@
 #![allow(clippy::unwrap_used)]
 
 use super::checkpoint::DISOWNED;
+use super::notes::Owner;
 use super::rig::{Desk, Follower, Heap, OutputWords, Words, output_line, to_output};
 use super::*;
-use crate::layout::{Checkpoint, OutputLine};
+use crate::layout::{Checkpoint, OutputLine, PATH_MAX, ReaderLine, ReaderNotes};
 use crate::sync::Ordering::Relaxed;
 use crate::sync::killed_after;
 use bytemuck::Pod;
@@ -710,6 +711,122 @@ fn whoever_looks_while_files_change_sees_no_file_with_words_of_an_earlier_or_a_l
             seen = seen.max(file);
         }
     });
+}
+
+/// What `look` finds after a kill behind each number of stores of `act`, upon what `before` left.
+fn kills_upon<W: Default, T>(
+    before: impl Fn(&W),
+    act: impl Fn(&W),
+    look: impl Fn(&W) -> T,
+) -> Vec<T> {
+    kills(|stores| {
+        let words = W::default();
+        before(&words);
+        let ended = killed_after(stores, || act(&words));
+        (look(&words), ended)
+    })
+}
+
+#[test]
+fn a_kill_while_a_loss_is_told_leaves_the_one_before_or_the_new_one_or_none() {
+    let range = |notes: &ReaderNotes| {
+        let [from, to] = [&notes.lost_from, &notes.lost_to].map(|word| word.load(Relaxed));
+        assert!(from <= to, "{from}..{to}");
+        last_lost(notes)
+    };
+    // Further on, back, and at the same place.
+    for (old, new) in [(10..20, 30..90), (30..90, 10..20), (10..20, 10..20)] {
+        let tell = |range: &Range<u64>, ns| {
+            let range = range.clone();
+            move |notes: &ReaderNotes| told_lost(notes, &range, ns)
+        };
+        let found = kills_upon(tell(&old, 7), tell(&new, 8), range);
+        let known = [None, Some((old.clone(), 7)), Some((new.clone(), 8))];
+        assert!(found.iter().all(|it| known.contains(it)), "{found:?}");
+        assert_eq!((&found[0], &found[found.len() - 1]), (&known[1], &known[2]));
+    }
+    assert_eq!(last_lost(&ReaderNotes::default()), None);
+}
+
+#[test]
+fn a_kill_while_an_output_is_named_leaves_a_whole_path_or_none() {
+    let long = [b'x'; PATH_MAX + 1];
+    let paths: [&[u8]; 5] = [b"/a", b"/a/b.csv", b"/tmp/output_0.csv", &long[1..], &long];
+    let said = |path: &[u8]| {
+        let kept = path[path.len().saturating_sub(PATH_MAX)..].to_vec();
+        Some((kept, path.len() as u64))
+    };
+    for old in paths {
+        for new in paths {
+            let found =
+                kills_upon(|it| name_output(it, old), |it| name_output(it, new), output_path);
+            assert!(found.iter().all(|it| [None, said(old), said(new)].contains(it)), "{found:?}");
+            assert_eq!((&found[0], &found[found.len() - 1]), (&said(old), &said(new)));
+            assert!(old != new || found.len() == 1, "what is said already is not stored again");
+        }
+        let found = kills_upon(|it| name_output(it, old), unname_output, output_path);
+        assert_eq!(found, [said(old), None]);
+    }
+    let none = kills_upon(|_: &ReaderNotes| {}, unname_output, |it| it.path_len.load(Relaxed));
+    assert_eq!(none, [0], "of what was never said nothing is taken back");
+}
+
+#[test]
+fn a_reader_killed_before_it_has_a_process_id_has_none_and_is_open() {
+    let old = Owner { pid: 11, pid_ns: 12, attached_ns: 13, open: false };
+    let new = Owner { pid: 21, pid_ns: 22, attached_ns: 23, open: true };
+    let enter =
+        |it: Owner| move |line: &ReaderLine| introduce(line, it.pid, it.pid_ns, it.attached_ns);
+    let before = |line: &ReaderLine| {
+        enter(old)(line);
+        take_leave(line);
+    };
+    let found = kills_upon(before, enter(new), owner);
+    assert_eq!((found[0], found[found.len() - 1]), (old, new));
+    for seen in &found[1..found.len() - 1] {
+        assert_eq!(seen.pid, 0, "{found:?}");
+    }
+    // Of who was killed it is never said that he ended, but for one that said nothing yet.
+    assert!(found[3..].iter().all(|seen| seen.open), "{found:?}");
+}
+
+#[test]
+fn a_reader_killed_where_it_begins_has_missed_no_more_than_lies_before() {
+    for (old, new) in [((50, 50), (90, 80)), ((90, 80), (50, 50)), ((90, 90), (0, 0))] {
+        let begin = |(began, missed)| move |line: &ReaderLine| begin_at(line, began, missed);
+        let look = |line: &ReaderLine| (line.began.load(Relaxed), line.missed.load(Relaxed));
+        let found = kills_upon(begin(old), begin(new), look);
+        assert!(found.iter().all(|(began, missed)| missed <= began), "{found:?}");
+        assert_eq!(found[found.len() - 1], new);
+    }
+}
+
+#[test]
+fn how_far_a_reader_was_never_goes_down_wherever_it_is_killed_while_it_goes_back() {
+    let desk = Desk::new([0; 9]);
+    let far = |desk: &Desk| {
+        let (now, _) = desk.checkpoint();
+        (peak(&desk.line.peak_position, now.position), peak(&desk.line.peak_lost, now.lost))
+    };
+    let mut most = (0, 0);
+    let back = Checkpoint { position: 10, lost: 0, laps: 6, mark: 0 };
+    for next in COMMITS.into_iter().chain([back, Checkpoint { position: 12, ..back }]) {
+        let (was, _) = desk.checkpoint();
+        for stores in 0..12 {
+            let killed = Desk::new(desk.words());
+            killed.line.peak_position.store(desk.line.peak_position.load(Relaxed), Relaxed);
+            killed.line.peak_lost.store(desk.line.peak_lost.load(Relaxed), Relaxed);
+            killed_after(stores, || {
+                keep_peaks(&killed.line, &was);
+                commit(&killed.read_ptr, &killed.line, &next);
+            });
+            assert!(far(&killed).0 >= most.0 && far(&killed).1 >= most.1, "after {stores}");
+        }
+        keep_peaks(&desk.line, &was);
+        desk.commit(&next);
+        most = far(&desk);
+    }
+    assert_eq!(most, (70, 10));
 }
 
 #[test]

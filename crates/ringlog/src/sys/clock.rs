@@ -1,5 +1,6 @@
-//! The wall clock, which boot of the machine this is, and a doze.
+//! The wall clock, which boot of the machine and which pid namespace this is, and a doze.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The wall clock, ns since the Unix epoch; good until the year 2262.
@@ -12,6 +13,11 @@ pub fn now_ns() -> u64 {
 /// Linux. Gives up that an entry arrives as soon as it is there.
 pub fn doze(at_most: Duration) {
     std::thread::sleep(at_most.min(Duration::from_millis(1)));
+}
+
+/// The pid namespace of this process, by which its process id is one; 0 where nobody says.
+pub fn pid_namespace() -> u64 {
+    std::fs::metadata("/proc/self/ns/pid").map_or(0, |meta| meta.ino())
 }
 
 /// Which boot of which machine this is, as two words; zero where the system does not say, and

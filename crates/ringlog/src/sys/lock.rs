@@ -2,8 +2,10 @@
 
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
 
 /// Claims the bytes `from..from + size` of a file for this file description; false if another
 /// one has them. Released by the kernel when the last descriptor of it is closed, however the
@@ -24,10 +26,40 @@ pub fn unlock(file: &File) -> io::Result<()> {
 }
 
 /// Whether another file description has a claim on these bytes.
-pub fn is_locked(file: &File, from: u64, size: u64) -> io::Result<bool> {
-    let mut range = range(from, size);
+pub fn is_claimed(file: &File, from: u64, size: u64) -> io::Result<bool> {
+    Ok(!is_free(file, libc::F_RDLCK, from, size)?)
+}
+
+/// Whether another file description keeps everybody from claiming these bytes with a read lock, which
+/// is no claim: whoever may read the file can take one.
+pub fn is_read_locked(file: &File, from: u64, size: u64) -> io::Result<bool> {
+    Ok(!is_free(file, libc::F_WRLCK, from, size)? && !is_claimed(file, from, size)?)
+}
+
+/// Whether a lock of this kind could be had: a read lock is in the way of a claim, a claim of both.
+fn is_free(file: &File, kind: libc::c_int, from: u64, size: u64) -> io::Result<bool> {
+    let mut range = libc::flock { l_type: kind as libc::c_short, ..range(from, size) };
     fcntl(file, get_lock(&mut range))?;
-    Ok(range.l_type != libc::F_UNLCK as libc::c_short)
+    Ok(range.l_type == libc::F_UNLCK as libc::c_short)
+}
+
+/// The processes that have a read lock on a file, as far as the system lets this one see.
+pub fn read_lockers(file: &File) -> Vec<u32> {
+    let Ok(meta) = file.metadata() else { return Vec::new() };
+    let inode = format!(":{} ", meta.ino());
+    let is_one = |line: &str| line.contains(" READ ") && line.contains(&inode);
+    let has_one = |process: &Path| {
+        let descriptors = fs::read_dir(process.join("fdinfo")).into_iter().flatten().flatten();
+        let infos = descriptors.filter_map(|it| fs::read_to_string(it.path()).ok());
+        let mut locks = infos.flat_map(|info| {
+            let lines = info.lines().filter(|line| line.starts_with("lock:"));
+            lines.map(str::to_owned).collect::<Vec<_>>()
+        });
+        locks.any(|line| is_one(&line))
+    };
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let processes = processes.filter_map(|it| Some((it.file_name().to_str()?.parse().ok()?, it)));
+    processes.filter(|(_, it)| has_one(&it.path())).map(|(pid, _)| pid).collect()
 }
 
 fn range(from: u64, size: u64) -> libc::flock {

@@ -198,37 +198,37 @@ impl Verifier<'_> {
             }
         }
         let output = offset_of!(ReaderLine, output);
+        let skipped_at = output + offset_of!(OutputLine, skipped_to);
+        if let Some(why) = beyond(at(skipped_at)) {
+            damage(
+                line + skipped_at,
+                format!("reader {id} has skipped to {} in its output, {why}", at(skipped_at)),
+            );
+        }
+        let skipped_lost_at = output + offset_of!(OutputLine, skipped_lost);
+        if at(skipped_lost_at) >= POSITION_LIMIT {
+            damage(
+                line + skipped_lost_at,
+                format!(
+                    "reader {id} lost {} entries before it skipped in its output",
+                    at(skipped_lost_at)
+                ),
+            );
+        }
+        let finishing_at = output + offset_of!(OutputLine, finishing);
+        if at(finishing_at) > 1 {
+            damage(
+                line + finishing_at,
+                format!(
+                    "the output of reader {id} is finished by {:#x}, which is neither 0 nor 1",
+                    at(finishing_at)
+                ),
+            );
+        }
         if at(output + offset_of!(OutputLine, file)) != 0 {
             let (begin_at, lost_at) =
                 (output + offset_of!(OutputLine, begin), output + offset_of!(OutputLine, lost));
             let (begin, lost) = (at(begin_at), at(lost_at));
-            let skipped_at = output + offset_of!(OutputLine, skipped_to);
-            if let Some(why) = beyond(at(skipped_at)) {
-                damage(
-                    line + skipped_at,
-                    format!("reader {id} has skipped to {} in its output, {why}", at(skipped_at)),
-                );
-            }
-            let skipped_lost_at = output + offset_of!(OutputLine, skipped_lost);
-            if at(skipped_lost_at) >= POSITION_LIMIT {
-                damage(
-                    line + skipped_lost_at,
-                    format!(
-                        "reader {id} lost {} entries before it skipped in its output",
-                        at(skipped_lost_at)
-                    ),
-                );
-            }
-            let finishing_at = output + offset_of!(OutputLine, finishing);
-            if at(finishing_at) > 1 {
-                damage(
-                    line + finishing_at,
-                    format!(
-                        "the output of reader {id} is finished by {:#x}, which is neither 0 nor 1",
-                        at(finishing_at)
-                    ),
-                );
-            }
             if let Some(why) = beyond(begin) {
                 damage(
                     line + begin_at,
@@ -264,16 +264,22 @@ impl Verifier<'_> {
         for offset in (calls..calls + used).step_by(8).filter(|&offset| at(offset) != 0) {
             odd(offset, format!("{:#x} of calls, and this log is no lane", at(offset)));
         }
-        let rests = [
-            output + size_of::<OutputLine>() - 24..output + size_of::<OutputLine>(),
-            calls + used..size_of::<ReaderLine>(),
-        ];
-        for offset in rests.into_iter().flat_map(|rest| rest.step_by(8)).filter(|&it| at(it) != 0) {
-            odd(offset, format!("{:#x} in a word that is zero", at(offset)));
+        let peak = offset_of!(ReaderLine, peak_position);
+        if let Some(why) = beyond(at(peak)) {
+            odd(peak, format!("reader {id} was at {} once, {why}", at(peak)));
+        }
+        let peak = offset_of!(ReaderLine, peak_lost);
+        if at(peak) >= POSITION_LIMIT {
+            odd(peak, format!("reader {id} had lost {} entries once", at(peak)));
+        }
+        let last = size_of::<ReaderLine>() - 8;
+        if at(last) != 0 {
+            odd(last, format!("{:#x} in a word that is zero", at(last)));
         }
         if at(offset_of!(ReaderLine, attached_ns)) == 0 {
-            // But the process id, which is stored before.
-            let stored = (8..size_of::<ReaderLine>()).step_by(8).find(|&offset| at(offset) != 0);
+            // But the process id, and that it is open, which may be stored before.
+            let mut others = (8..size_of::<ReaderLine>()).step_by(8);
+            let stored = others.find(|&it| it != offset_of!(ReaderLine, state) && at(it) != 0);
             if let Some(offset) = stored {
                 let what = format!("{:#x}, though nobody has been reader {id}", at(offset));
                 findings.push((Severity::Oddity, line + offset, what));

@@ -1,0 +1,66 @@
+//! How a writer or a reader is, and who keeps others from being one.
+
+use crate::operator::screen::Look;
+use serde::Serialize;
+
+/// Who has a read lock and so shuts others out: `process 12 shuts others out`; nothing, if nobody.
+pub fn read_lockers(pids: &[u32]) -> String {
+    let named: Vec<_> = pids.iter().filter(|&&pid| pid > 0).map(u32::to_string).collect();
+    match named.as_slice() {
+        [] if pids.is_empty() => String::new(),
+        [] => "a process that cannot be seen from here shuts others out".to_owned(),
+        [one] => format!("process {one} shuts others out"),
+        _ => format!("processes {} shut others out", named.join(", ")),
+    }
+}
+
+/// How somebody is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// A living process holds the claim.
+    Alive,
+    /// It does, and is stopped (SIGSTOP, a debugger).
+    Stopped,
+    /// A reader that lives and is behind, and has not committed for two seconds.
+    Stalled,
+    /// A writer that was killed.
+    Dead,
+    /// A writer that ended in order.
+    Closed,
+    /// A reader that was killed. It goes on where it was when it is started again, as does one that
+    /// ended.
+    Gone,
+    /// A reader that ended in order.
+    Ended,
+    /// There has been no writer yet.
+    Never,
+}
+
+impl State {
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            State::Alive => "alive",
+            State::Stopped => "stopped",
+            State::Stalled => "stalled",
+            State::Dead => "dead",
+            State::Closed => "closed",
+            State::Gone => "gone",
+            State::Ended => "ended",
+            State::Never => "never",
+        }
+    }
+}
+
+/// What it looks like: the same on every screen.
+impl State {
+    pub const fn look(self) -> Look {
+        match self {
+            State::Alive => Look::Green,
+            State::Closed | State::Ended | State::Never => Look::Plain,
+            State::Gone | State::Stopped | State::Stalled => Look::Yellow,
+            State::Dead => Look::Red,
+        }
+    }
+}
