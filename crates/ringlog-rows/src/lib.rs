@@ -14,9 +14,9 @@ mod reading;
 mod rows;
 mod value;
 
-pub use file::is_output_of;
+pub use file::{is_output, is_output_of, is_path_of_output};
 pub use format::{Format, RowFormat};
-pub use parts::parts;
+pub use parts::{begin_of, compressed, parts, uncompressed};
 pub use rows::{Rotated, Rotation, RowOptions, Rows};
 pub use value::{TimeFormat, Value};
 

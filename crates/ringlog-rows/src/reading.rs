@@ -61,6 +61,51 @@ impl RowFormat {
         rest.is_empty().then_some(())
     }
 
+    /// Returns true if a row can begin so that was cut off while it was written, as far as its last
+    /// value, which may be half there, can tell.
+    pub fn is_begin_of_row(&self, row: &[u8]) -> bool {
+        let row = match str::from_utf8(row) {
+            Err(e) if e.error_len().is_none() => str::from_utf8(&row[..e.valid_up_to()]),
+            row => row,
+        };
+        row.is_ok_and(|row| self.may_spell(row) == Some(true))
+    }
+
+    fn may_spell(&self, row: &str) -> Option<bool> {
+        let (begin, end, most) = match self.format {
+            Format::Csv => ("", "", 1),
+            Format::Jsonl => (str::from_utf8(SEQ).ok()?, "}", 2),
+        };
+        if begin.starts_with(row) {
+            return Some(true);
+        }
+        let row = row.strip_prefix(begin)?;
+        let (position, mut rest) = row.split_at(row.find(',').unwrap_or(row.len()));
+        if !position.bytes().all(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
+        let mut again = Vec::new();
+        for (key, kind) in self.fields() {
+            if key.starts_with(rest.as_bytes()) {
+                return Some(true);
+            }
+            rest = rest.strip_prefix(str::from_utf8(key).ok()?)?;
+            let is_string = matches!(kind, Kind::Text(_) | Kind::Timestamp);
+            let field;
+            (field, rest) = match self.length_of_field(rest) {
+                Some(length) if length < rest.len() => rest.split_at(length),
+                Some(_) => return Some(rest.len() <= most * kind.most_text() + 2),
+                None => return Some(is_string && rest.len() <= most * kind.most_text() + 1),
+            };
+            again.clear();
+            self.field_again(kind, field, &mut again)?;
+            if again != field.as_bytes() {
+                return None;
+            }
+        }
+        Some(rest == end)
+    }
+
     /// How long the field is that this begins with.
     fn length_of_field(&self, text: &str) -> Option<usize> {
         let Some(quoted) = text.strip_prefix('"') else {
@@ -193,6 +238,7 @@ mod tests {
                     prop_assert!(format.is_row(&row), "{}", String::from_utf8_lossy(&row));
                     for at in 0..row.len() {
                         prop_assert!(!format.is_row(&row[..at]));
+                        prop_assert!(format.is_begin_of_row(&row[..at]), "{at}: {row:?}");
                     }
                 }
             }
@@ -202,7 +248,9 @@ mod tests {
         fn whatever_the_bytes_are_the_look_at_a_row_ends(bytes in any::<Vec<u8>>()) {
             let schema = Schema::declared("a:text4,b:text4").unwrap();
             for (format, begin) in [(Format::Csv, &b"1,\""[..]), (Format::Jsonl, b"{\"seq\":1,\"a\":\"")] {
-                RowFormat::new(&schema, format, TimeFormat::Nanos).is_row(&[begin, &bytes].concat());
+                let format = RowFormat::new(&schema, format, TimeFormat::Nanos);
+                format.is_row(&[begin, &bytes].concat());
+                format.is_begin_of_row(&[begin, &bytes].concat());
             }
         }
     }
