@@ -1062,6 +1062,44 @@ fn parts_are_opened_one_after_the_other() {
 }
 
 #[test]
+fn a_copy_made_under_a_writer_is_not_said_to_be_good() {
+    let place = Place::new();
+    let mut feed = place.feed(64);
+    feed.append(100);
+    let copied = || {
+        let copy = place.file("copy.log");
+        let _ = fs::remove_file(&copy);
+        fs::copy(place.shm_file(), &copy).unwrap();
+        let codes = ["verify", "dump"].map(|it| run(place.ringlog(&[it, "./copy.log"])).code());
+        assert_eq!(run(place.ringlog(&["dump", "./copy.log", "--unsound"])).code(), 0);
+        codes
+    };
+    if fs::metadata(place.shm_file()).unwrap().created().is_err() {
+        return ringlog_testkit::skipped("this file system does not tell when a file was made");
+    }
+    // The clock of a file system goes by ticks of some milliseconds.
+    until("a file is younger than the log", || {
+        let _ = fs::remove_file(place.file("young"));
+        let born =
+            File::create(place.file("young")).unwrap().metadata().unwrap().created().unwrap();
+        let made = std::time::UNIX_EPOCH + Duration::from_nanos(place.log().created_ns());
+        (born > made).then_some(())
+    });
+    assert_eq!(copied(), [6, 6], "a writer is attached");
+    let ended = run(place.ringlog(&["dump", "./copy.log"]));
+    ended.assert_refused(6, &["./copy.log", "may be mixed of two", "--unsound"]);
+    for it in ["verify", "dump"] {
+        assert_eq!(run(place.ringlog(&[it, &place.shm])).code(), 0, "the log itself");
+    }
+    // Entries that the pointer, which was copied first, does not know.
+    let shm = place.shm_file();
+    drop(feed);
+    assert_eq!(copied(), [0, 0], "the writer has closed it");
+    plant(&shm, 0, &99u64.to_le_bytes());
+    assert_eq!(copied(), [6, 6], "the writer went on meanwhile");
+}
+
+#[test]
 fn names_of_files_are_told_in_one_line_without_what_a_terminal_obeys() {
     let place = Place::new();
     let mut feed = place.feed(64);

@@ -8,7 +8,7 @@ mod row;
 
 use crate::cli::{self, Code, Failed, entries, grouped};
 use crate::operator::screen::print;
-use crate::operator::which::OneLog;
+use crate::operator::which::{OneLog, what_is_unknown};
 use against::{Against, Outcome};
 use findings::Findings;
 use std::path::PathBuf;
@@ -24,10 +24,11 @@ and equal, byte for byte, where the log still holds it; if not, it is said what 
 a reader has counted it as lost. Parts of one output are given together, in any order, compressed or
 not. What cannot be one of them (half compressed, or set aside beside its output) is left out, and said.
 
-A log that goes on, with reporters at work, can be verified as well.
+A log that goes on, with reporters at work, can be verified as well. Of a copy that was made while a
+writer was attached it cannot be known whether its entries are whole.
 
-Exit code: 0 all is well (also with oddities), 3 entries are missing in the files, 6 damage, or rows that
-are wrong or repeated.
+Exit code: 0 all is well (also with oddities), 3 entries are missing in the files, 6 damage, rows that are
+wrong or repeated, or a copy of which that cannot be known.
 
 Examples:
   ringlog verify /engine
@@ -57,7 +58,9 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     failed?;
     findings.close()?;
     damage += verified.damage;
+    let unknown = what_is_unknown(&log);
     let mut line = match verified.damage {
+        0 if unknown.is_some() => "unknown: ".to_owned(),
         0 => "ok: ".to_owned(),
         1 => "damaged in 1 place: ".to_owned(),
         count => format!("damaged in {} places: ", grouped(count)),
@@ -86,6 +89,9 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             Outcome::Gaps => gaps = true,
             Outcome::Good => {}
         }
+    }
+    if let (0, Some(unknown)) = (verified.damage, unknown) {
+        return Err(Failed(Code::Unusable, unknown).into());
     }
     match (verified.damage, damage, gaps) {
         (0, 0, false) => Ok(()),
