@@ -94,7 +94,7 @@ _ringlog() {
             return 0
             ;;
         ringlog__subcmd__dump)
-            opts="-o -h --owner --from --to --output --where --columns --time --help"
+            opts="-o -h --owner --from --to --unsound --output --where --columns --time --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -75,6 +75,7 @@ complete -c ringlog -n "__fish_ringlog_using_subcommand dump" -l where -d 'Only 
 complete -c ringlog -n "__fish_ringlog_using_subcommand dump" -l columns -d 'Only these columns, in this order; the position comes first in any case' -r
 complete -c ringlog -n "__fish_ringlog_using_subcommand dump" -l time -d 'How timestamps are written [default: ns; in a table the time of day, UTC, under its date]' -r -f -a "ns\t'Nanoseconds since the Unix epoch'
 rfc3339\t'2026-01-31T09:30:00.123456789Z'"
+complete -c ringlog -n "__fish_ringlog_using_subcommand dump" -l unsound -d 'Show the entries of a copy that may be mixed of two'
 complete -c ringlog -n "__fish_ringlog_using_subcommand dump" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ringlog -n "__fish_ringlog_using_subcommand verify" -l owner -d 'Believe a log that belongs to this user (name or id), not only yours and root\'s' -r
 complete -c ringlog -n "__fish_ringlog_using_subcommand verify" -l against -d 'CSV or JSON Lines that a reporter has written' -r -F

@@ -2,7 +2,7 @@
 
 use crate::cli::{self, Code, Failed, Stop, place};
 use crate::operator::entries::{Shown, take};
-use crate::operator::which::OneLog;
+use crate::operator::which::{OneLog, what_is_unknown};
 use ringlog::{Raw, Start};
 
 /// The entries of a log, or some of them
@@ -26,6 +26,9 @@ pub struct Args {
     /// End before this position
     #[arg(long, value_name = "B")]
     to: Option<u64>,
+    /// Show the entries of a copy that may be mixed of two
+    #[arg(long)]
+    unsound: bool,
     #[command(flatten)]
     shown: Shown,
 }
@@ -39,6 +42,10 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         return Err(Failed(Code::Invalid, format!("--from {from} is behind --to {to}")).into());
     }
     let log = args.log.open()?;
+    if let Some(why) = what_is_unknown(&log).filter(|_| !args.unsound) {
+        let what = format!("{why}; dump the log itself, or take what there is with --unsound");
+        return Err(Failed(Code::Unusable, what).into());
+    }
     let mut printer = args.shown.printer(log.schema())?;
     let mut observer = log.observe::<Raw>(Start::Newest)?;
     let end = observer.position();

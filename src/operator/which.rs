@@ -89,3 +89,14 @@ pub fn explain(error: Error) -> anyhow::Error {
     }
     error.into()
 }
+
+/// What nobody can know of the entries of a log; `None` if each is as it was written.
+pub fn what_is_unknown(log: &Log) -> Option<String> {
+    log.may_be_mixed().then(|| {
+        format!(
+            "{}: a copy that was made while a writer was attached: any entry may be mixed of two, and \
+             nothing in it tells",
+            log.name()
+        )
+    })
+}

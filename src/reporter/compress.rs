@@ -14,9 +14,9 @@ use std::ffi::OsString;
 use std::fs::{File, TryLockError};
 use std::io::{self, BufReader, ErrorKind, Read, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
 use std::thread::{Builder, JoinHandle};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -87,6 +87,8 @@ fn holds_the_same(mut one: impl Read, mut other: impl Read) -> io::Result<bool> 
 struct List {
     output: PathBuf,
     path: PathBuf,
+    /// Held while a line is added, or all are forgotten.
+    change: Mutex<()>,
 }
 
 impl List {
@@ -94,32 +96,42 @@ impl List {
         let mut name = OsString::from(".");
         name.push(output.file_name().unwrap_or_default());
         name.push(".finished");
-        List { output: output.to_owned(), path: output.with_file_name(name) }
+        let path = output.with_file_name(name);
+        List { output: output.to_owned(), path, change: Mutex::default() }
     }
 
     /// Adds the output, which is about to get the name of a part: a kill behind that finds it here.
     fn add(&self) -> io::Result<()> {
+        let _held = self.change.lock();
         let line = format!("{:016x}\n", identity(&std::fs::metadata(&self.output)?));
         File::options().append(true).create(true).open(&self.path)?.write_all(line.as_bytes())
     }
 
-    /// The parts that are still there, and still the files that were added.
-    fn left(&self) -> io::Result<Vec<PathBuf>> {
+    /// Those of these files that have been added.
+    fn known(&self, mut files: Vec<PathBuf>) -> io::Result<Vec<PathBuf>> {
         let text = match std::fs::read_to_string(&self.path) {
             Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
             read => read?,
         };
         let known: Vec<_> =
             text.lines().filter_map(|line| u64::from_str_radix(line, 16).ok()).collect();
-        let is_known = |part: &PathBuf| {
-            std::fs::symlink_metadata(part).is_ok_and(|meta| known.contains(&identity(&meta)))
-        };
-        Ok(ringlog_rows::parts(&self.output)?.into_iter().filter(is_known).collect())
+        files.retain(|file| {
+            std::fs::metadata(file).is_ok_and(|meta| known.contains(&identity(&meta)))
+        });
+        Ok(files)
     }
 
-    /// Forgets all of them, once none is left; the output may be one that could not be finished.
+    /// The parts that are still there, and still the files that were added.
+    fn left(&self) -> io::Result<Vec<PathBuf>> {
+        self.known(ringlog_rows::parts(&self.output)?)
+    }
+
+    /// Forgets all of them, once none is left and the output is not to be the next one.
     fn clear(&self) {
-        if self.left().is_ok_and(|left| left.is_empty()) {
+        let _held = self.change.lock();
+        let next = self.known(vec![self.output.clone()]);
+        // In this order: the output may become a part meanwhile.
+        if next.is_ok_and(|next| next.is_empty()) && self.left().is_ok_and(|left| left.is_empty()) {
             let _ = remove_if_there(&self.path);
         }
     }

@@ -23,6 +23,9 @@ fn filled(format: Format, rows: u64) -> (Place, Feed) {
     (place, feed)
 }
 
+/// What a reporter remembers of the parts that it has not compressed.
+const LIST: &str = ".output_0.csv.finished";
+
 fn names(place: &Place) -> Vec<String> {
     let files = fs::read_dir(place.dir.path()).unwrap();
     let mut names: Vec<_> =
@@ -38,8 +41,6 @@ fn listed(place: &Place, parts: &[&str]) {
     let lines = parts.iter().map(|part| format!("{:016x}\n", known(part))).collect::<String>();
     fs::write(place.file(LIST), lines).unwrap();
 }
-
-const LIST: &str = ".output_0.csv.finished";
 
 /// What a compressed part holds.
 fn unpacked(path: &Path) -> String {
@@ -174,7 +175,8 @@ fn a_file_is_as_old_as_it_is_also_for_the_next_run() {
 fn all(place: &Place) -> Vec<(PathBuf, Vec<u64>)> {
     let scratch = tempfile::tempdir().unwrap();
     let output = place.output(0).file_name().unwrap().to_str().unwrap().to_owned();
-    let mut files: Vec<String> = names(place).into_iter().filter(|it| *it != output).collect();
+    let is_part = |name: &String| *name != output && !name.starts_with('.');
+    let mut files: Vec<String> = names(place).into_iter().filter(is_part).collect();
     files.push(output);
     let rows = |name: &String| {
         let path = place.file(name);

@@ -5,13 +5,13 @@ use fastrand::Rng;
 use ringlog::Severity::{Damage, Oddity};
 use ringlog::layout::{POSITION_LIMIT, WRITING};
 use ringlog::{Bool, Finding, Log, Polled, Record, Severity, Text, Verified};
-use ringlog_testkit::{Ended, Feed, PATIENCE, Place, run, start, until, until_lines};
+use ringlog_testkit::{Ended, Feed, PATIENCE, Place, after, run, start, until, until_lines};
 use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// With columns that have values no writer stores, bytes that are nobody's column, and a last word
 /// that is half full.
@@ -788,16 +788,339 @@ fn losses_of_a_reporter_at_work_are_accounted_for() {
 fn what_a_pattern_catches_besides_the_parts_is_left_out_and_said() {
     let place = Place::new();
     let mut feed = place.feed(64);
+    fs::write(place.file("output_0.1.csv"), "seq,time,value\n0,1,1\n").unwrap();
+    let past = std::time::SystemTime::now() - Duration::from_secs(60);
+    let aside = OpenOptions::new().write(true).open(place.file("output_0.1.csv")).unwrap();
+    aside.set_modified(past).unwrap();
     feed.append(20);
     place.carry(0, &[]);
-    let (half, aside) = ("output_0.000000000000000.csv.zst.tmp", "output_0.1.csv");
-    fs::write(place.file(half), "seq,time,value\n7,7,7\n").unwrap();
-    fs::write(place.file(aside), "seq,time,value\n3,1,1\n").unwrap();
-    let ended = ringlog(&place, &[&place.shm, "--against", half, aside, "output_0.csv"]);
+    let part = "output_0.000000000000000.csv";
+    fs::write(place.file(part), feed.csv(0..10)).unwrap();
+    fs::write(place.output(0), feed.csv(10..20)).unwrap();
+    fs::write(place.file(&format!("{part}.zst.tmp")), "half").unwrap();
+    let asides = [
+        ("output_0.2.csv", "seq,other\n3,1\n", "its columns"),
+        ("output_0.3.csv", "seq,time,value\n3,1,1\n", "in the other files"),
+        ("output_0.4.csv", "seq,time,value\n3,1,1\n500,1,1\n", "further than the log"),
+    ];
+    for (name, text, _) in asides {
+        fs::write(place.file(name), text).unwrap();
+    }
+    let given = files_of(&place);
+    let given: Vec<&str> = given.iter().map(String::as_str).collect();
+    let ended = ringlog(&place, &[&[place.shm.as_str(), "--against"], &given[..]].concat());
     assert_eq!(ended.code(), 0, "{ended:?}");
-    for file in [half, aside] {
-        assert!(ended.stderr.contains(&format!("{file}: left out")), "{ended:?}");
+    let says = "\nok but for 4 files left out: 2 files: 20 rows 0..20, each once and in order";
+    assert!(ended.stdout.contains(says), "{ended:?}");
+    for (name, _, why) in asides.into_iter().chain([
+        ("output_0.1.csv", "", "before this log was made"),
+        ("output_0.000000000000000.csv.zst.tmp", "", "half compressed"),
+    ]) {
+        let says = |line: &str| line.contains(&format!("{name}: left out")) && line.contains(why);
+        assert!(ended.stderr.lines().any(says), "{name}: {ended:?}");
     }
     // Alone, it is looked at.
-    assert_eq!(against(&place, &[aside]).0, 6);
+    assert_eq!(against(&place, &["output_0.3.csv"]).0, 6);
+}
+
+/// The names of the files in the directory.
+fn files_of(place: &Place) -> Vec<String> {
+    let files = fs::read_dir(place.dir.path()).unwrap();
+    let names = files.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names.filter(|name| !name.starts_with('.')).collect() // as a shell's pattern has them
+}
+
+#[test]
+fn an_archive_named_as_what_is_set_aside_is_verified() {
+    let place = Place::new();
+    let mut feed = place.feed(64);
+    feed.append(50);
+    place.carry(0, &[]);
+    let archive = place.file("output_0.20260101.csv");
+    fs::rename(place.output(0), &archive).unwrap();
+    feed.append(50);
+    let mut now = start(place.reporter(0, &["--quiet"]));
+    until("it has a new file", || place.output(0).exists().then_some(()));
+    until_lines(&place.output(0), 51);
+    assert!(now.is_running());
+    now.kill();
+    let files = ["output_0.20260101.csv", "output_0.csv"];
+    let archived = feed.csv(0..50);
+    fs::write(place.output(0), feed.csv(50..100)).unwrap();
+    fs::write(&archive, &archived).unwrap();
+    let due = "ok: 2 files: 100 rows 0..100, each once and in order, 64 equal to the log\n";
+    assert_eq!(against(&place, &files), (0, due.to_owned()));
+    fs::write(&archive, archived.replacen("\n7,", "\n7,x", 1)).unwrap();
+    let (code, said) = against(&place, &files);
+    assert!(code == 6 && said.contains("20260101.csv: line 9: not a row"), "{said}");
+    fs::write(&archive, feed.csv(0..45)).unwrap();
+    let (code, said) = against(&place, &files);
+    assert!(code == 3 && said.contains("gap 45..50, 5 entries"), "{said}");
+}
+
+#[test]
+fn a_file_whose_end_was_overwritten_is_not_good() {
+    for named in ["output_0.csv", "moved.csv"] {
+        let place = Place::new();
+        let mut feed = place.feed(64);
+        feed.append(50);
+        place.carry(0, &[]);
+        fs::rename(place.output(0), place.file(named)).unwrap();
+        let due =
+            format!("ok: {named}: 50 rows 0..50, each once and in order, 50 equal to the log\n");
+        assert_eq!(against(&place, &[named]), (0, due));
+        feed.append(200);
+        let (code, said) = against(&place, &[named]);
+        let due = format!(
+            "{named}: gap 50..186, 136 entries, behind its last row, overwritten while reader 0 was \
+             not running\ngaps: {named}: 50 rows 0..50, 136 entries missing in 1 gap (reader 0 has \
+             counted 0 as lost; 136 are not accounted for), 0 equal to the log\n"
+        );
+        assert_eq!((code, said), (3, due));
+    }
+}
+
+#[test]
+fn what_a_running_reader_may_have_lost_is_said() {
+    let place = Place::new();
+    let mut feed = place.feed(16);
+    feed.append(10);
+    let reporter = start(place.reporter(0, &["--quiet"]));
+    until("it has committed", || (feed.reader(0).position == 10).then_some(()));
+    reporter.freeze();
+    feed.append(100);
+    let (code, said) = against(&place, &["output_0.csv"]);
+    let says = "; 84 entries behind them overwritten, and reader 0, which is running, has not \
+                committed them\n";
+    assert!(code == 0 && said.ends_with(says), "{code} {said}");
+    reporter.kill();
+}
+
+#[test]
+fn a_row_that_is_overwritten_in_the_log_is_judged_in_each_format() {
+    let place = Place::new();
+    let shm = place.shm.as_str();
+    let columns = "s:text4,n:u8,d:decimal2,f:f64,b:bool,t:timestamp";
+    let schema = ringlog::Schema::declared(columns).unwrap();
+    let log = Log::options().capacity(8).create_with(shm, &schema).unwrap();
+    let mut writer = log.writer::<ringlog::Raw>().unwrap();
+    let record = vec![0; log.geometry().entry_size()];
+    (0..20).for_each(|_| _ = writer.append(&record).unwrap());
+    let csv = |row: &str| {
+        format!("seq,s,n,d,f,b,t\n0,,0,0.00,0.0,false,0\n{row}\n2,,0,0.00,0.0,false,0\n")
+    };
+    let jsonl = |row: &str| {
+        let of = |seq| {
+            format!("{{\"seq\":{seq},\"s\":\"\",\"n\":0,\"d\":0.00,\"f\":0.0,\"b\":false,\"t\":0}}")
+        };
+        format!("{}\n{row}\n{}\n", of(0), of(2))
+    };
+    let object = |s: &str, n: &str, d: &str, f: &str, b: &str, t: &str| {
+        format!("{{\"seq\":1,\"s\":{s},\"n\":{n},\"d\":{d},\"f\":{f},\"b\":{b},\"t\":{t}}}")
+    };
+    let judged = |text: &str| {
+        fs::write(place.file("x"), text).unwrap();
+        against(&place, &["x"]).0
+    };
+    let time = "\"1970-01-01T00:00:00.000000000Z\"";
+    for good in [
+        csv("1,\"a,\"\"\",255,-0.01,0.5,true,-1"),
+        csv("1,\u{fffd}\u{fffd},0,0.00,NaN,true,0"),
+        csv("1,,0,0.00,-inf,true,1970-01-01T00:00:00.000000000Z"),
+        jsonl(&object("\"a,\\\"\\\\\"", "255", "-0.01", "0.5", "true", "-1")),
+        jsonl(&object("\"\\n\\u0001{}\"", "0", "0.00", "null", "true", time)),
+    ] {
+        assert_eq!(judged(&good), 0, "{good}");
+    }
+    for (s, n, d, f, b, t) in [
+        ("\"ABCDE\"", "0", "0.00", "0.0", "true", "0"),
+        ("\"\"\"", "0", "0.00", "0.0", "true", "0"),
+        ("\"a", "0", "0.00", "0.0", "true", "0"),
+        ("\"\\u0000\"", "0", "0.00", "0.0", "true", "0"),
+        ("\"\\x\"", "0", "0.00", "0.0", "true", "0"),
+        ("", "0", "0.00", "0.0", "true", "0"),
+        ("null", "0", "0.00", "0.0", "true", "0"),
+        ("\"\"", "256", "0.00", "0.0", "true", "0"),
+        ("\"\"", "", "0.00", "0.0", "true", "0"),
+        ("\"\"", "07", "0.00", "0.0", "true", "0"),
+        ("\"\"", "\"7\"", "0.00", "0.0", "true", "0"),
+        ("\"\"", "0", "0.001", "0.0", "true", "0"),
+        ("\"\"", "0", "0.0", "0.0", "true", "0"),
+        ("\"\"", "0", "0.00", "x", "true", "0"),
+        ("\"\"", "0", "0.00", "NaN", "true", "0"),
+        ("\"\"", "0", "0.00", "1e999", "true", "0"),
+        ("\"\"", "0", "0.00", "0.0", "1", "0"),
+        ("\"\"", "0", "0.00", "0.0", "null", "0"),
+        ("\"\"", "0", "0.00", "0.0", "true", "noon"),
+        ("\"\"", "0", "0.00", "0.0", "true", "\"0\""),
+        ("\"\"", "0", "0.00", "0.0", "true", "0,\"more\":1"),
+        ("\"\"", "0", "0.00", "0.0", "true", "0}{"),
+        ("\"\"", "0", "0.00", "0.0,\"f\":0.0", "true", "0"),
+    ] {
+        let row = object(s, n, d, f, b, t);
+        assert_eq!(judged(&jsonl(&row)), 6, "{row}");
+    }
+    for row in [
+        "1,ABCDE,0,0.00,0.0,true,0",
+        "1,\"a\",0,0.00,0.0,true,0",
+        "1,a\"b,0,0.00,0.0,true,0",
+        "1,,256,0.00,0.0,true,0",
+        "1,,07,0.00,0.0,true,0",
+        "1,,0,0.0,0.0,true,0",
+        "1,,0,0.00,1.50,true,0",
+        "1,,0,0.00,0.0,1,0",
+        "1,,0,0.00,0.0,true,0,",
+        "1,,0,0.00,0.0,true",
+    ] {
+        assert_eq!(judged(&csv(row)), 6, "{row}");
+    }
+    // The last row, torn as a kill tears it, or not.
+    for (text, begins) in [
+        (csv("1,\"a"), 6),
+        (csv("1,,0,0.00,0.0,false,0") + "3,\"a\n", 0),
+        (csv("1,,0,0.00,0.0,false,0") + "3,,0,0.0", 0),
+        (csv("1,,0,0.00,0.0,false,0") + "3,,x,0.0", 6),
+        (csv("1,,0,0.00,0.0,false,0") + "what", 6),
+        (jsonl(&object("\"\"", "0", "0.00", "0.0", "true", "0")) + "{\"seq\":3,\"s\":\"a", 0),
+        (jsonl(&object("\"\"", "0", "0.00", "0.0", "true", "0")) + "{\"seq\":3,\"n", 6),
+    ] {
+        assert_eq!(judged(&text), begins, "{text}");
+    }
+    // A row that is torn, and the next one behind it.
+    let torn = jsonl(&object("\"\"", "0", "0.00", "0.0", "true", "0"));
+    assert_eq!(judged(&torn), 0);
+    assert_eq!(judged(&torn.replacen("true,\"t\":0}\n", "tr", 1)), 6, "{torn}");
+}
+
+#[test]
+fn a_header_that_its_reporter_was_killed_in_is_no_finding() {
+    let place = Place::new();
+    let mut feed = place.feed(64);
+    feed.append(20);
+    fs::write(place.file("a.csv"), feed.csv(0..20)).unwrap();
+    let due =
+        "ok: 2 files: 20 rows 0..20, each once and in order, 20 equal to the log\n".to_owned();
+    for torn in ["seq,ti", "seq,time,value\n", "seq,time,value\n2", "seq,time,value\n20,"] {
+        fs::write(place.file("b.csv"), torn).unwrap();
+        assert_eq!(against(&place, &["b.csv", "a.csv"]), (0, due.clone()), "{torn}");
+    }
+    fs::write(place.file("b.csv"), "seq,size").unwrap();
+    assert_eq!(against(&place, &["b.csv", "a.csv"]).0, 6);
+}
+
+#[cfg(feature = "compress")]
+#[test]
+fn a_part_beside_its_compressed_form_is_read_once() {
+    for how in ["zstd", "gz"] {
+        let place = Place::new();
+        let mut feed = place.feed(1024);
+        for _ in 0..3 {
+            feed.append(500);
+            place.carry(0, &["--rotate", "1k"]);
+        }
+        // Its reporter was killed between the two: both are there.
+        let part = "output_0.000000000000000.csv";
+        let text = fs::read(place.file(part)).unwrap();
+        let (packed, extension) = match how {
+            "zstd" => (zstd::encode_all(text.as_slice(), 0).unwrap(), "zst"),
+            _ => {
+                let mut packed = flate2::write::GzEncoder::new(Vec::new(), Default::default());
+                packed.write_all(&text).unwrap();
+                (packed.finish().unwrap(), "gz")
+            }
+        };
+        fs::write(place.file(&format!("{part}.{extension}")), packed).unwrap();
+        let files = files_of(&place);
+        let files: Vec<&str> = files.iter().map(String::as_str).collect();
+        let (code, said) = against(&place, &files);
+        let due = format!("ok: {} files: 1,500 rows 0..1500, each once", files.len() - 1);
+        assert!(code == 0 && said.starts_with(&due), "{said}");
+        // They are not the same.
+        fs::write(place.file(part), feed.csv(0..499)).unwrap();
+        assert_eq!(against(&place, &files).0, 6);
+    }
+}
+
+#[cfg(feature = "compress")]
+#[test]
+fn a_log_that_rotates_meanwhile_gives_no_false_alarm() {
+    let place = Place::new();
+    let writer = start(place.writer(&["--capacity", "64k", "--rate", "4000", "--quiet"]));
+    until("there is a log", || place.shm_file().exists().then_some(()));
+    let args = ["--quiet", "--rotate", "10k", "--flush", "1", "--compress", "gz"];
+    let reporter = start(place.reporter(0, &args));
+    until("parts are finished", || (files_of(&place).len() > 5).then_some(()));
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_secs(8) {
+        let files = files_of(&place);
+        let files: Vec<&str> = files.iter().map(String::as_str).collect();
+        let (code, said) = against(&place, &files);
+        assert_eq!(code, 0, "{files:?} {said}");
+    }
+    drop((reporter, writer));
+}
+
+#[test]
+fn parts_are_opened_one_after_the_other() {
+    let place = Place::new();
+    let mut feed = place.feed(64);
+    feed.append(100);
+    let names: Vec<_> = (0..100).map(|at| format!("o.{at:015}.csv")).collect();
+    for (at, name) in names.iter().enumerate() {
+        fs::write(place.file(name), feed.csv(at as u64..at as u64 + 1)).unwrap();
+    }
+    let mut args = vec!["verify", place.shm.as_str(), "--against"];
+    args.extend(names.iter().map(String::as_str));
+    let ended = run(after("ulimit -n 32", &place.ringlog(&args)));
+    assert!(ended.code() == 0 && ended.stdout.contains("100 rows 0..100, each once"), "{ended:?}");
+}
+
+#[test]
+fn a_copy_made_under_a_writer_is_not_said_to_be_good() {
+    let place = Place::new();
+    let mut feed = place.feed(64);
+    feed.append(100);
+    let copied = || {
+        let copy = place.file("copy.log");
+        let _ = fs::remove_file(&copy);
+        fs::copy(place.shm_file(), &copy).unwrap();
+        let codes = ["verify", "dump"].map(|it| run(place.ringlog(&[it, "./copy.log"])).code());
+        assert_eq!(run(place.ringlog(&["dump", "./copy.log", "--unsound"])).code(), 0);
+        codes
+    };
+    if fs::metadata(place.shm_file()).unwrap().created().is_err() {
+        return ringlog_testkit::skipped("this file system does not tell when a file was made");
+    }
+    // The clock of a file system goes by ticks of some milliseconds.
+    until("a file is younger than the log", || {
+        let _ = fs::remove_file(place.file("young"));
+        let born =
+            File::create(place.file("young")).unwrap().metadata().unwrap().created().unwrap();
+        let made = std::time::UNIX_EPOCH + Duration::from_nanos(place.log().created_ns());
+        (born > made).then_some(())
+    });
+    assert_eq!(copied(), [6, 6], "a writer is attached");
+    let ended = run(place.ringlog(&["dump", "./copy.log"]));
+    ended.assert_refused(6, &["./copy.log", "may be mixed of two", "--unsound"]);
+    for it in ["verify", "dump"] {
+        assert_eq!(run(place.ringlog(&[it, &place.shm])).code(), 0, "the log itself");
+    }
+    // Entries that the pointer, which was copied first, does not know.
+    let shm = place.shm_file();
+    drop(feed);
+    assert_eq!(copied(), [0, 0], "the writer has closed it");
+    plant(&shm, 0, &99u64.to_le_bytes());
+    assert_eq!(copied(), [6, 6], "the writer went on meanwhile");
+}
+
+#[test]
+fn names_of_files_are_told_in_one_line_without_what_a_terminal_obeys() {
+    let place = Place::new();
+    let mut feed = place.feed(64);
+    feed.append(10);
+    let name = "x\x1b[2J\ny.csv";
+    fs::write(place.file(name), feed.csv([0, 2])).unwrap();
+    let (code, said) = against(&place, &[name]);
+    assert_eq!((code, said.lines().count()), (3, 2), "{said}");
+    assert!(!said.contains('\x1b') && said.contains("x\\u{1b}[2J\\ny.csv"), "{said}");
 }

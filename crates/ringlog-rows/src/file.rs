@@ -11,7 +11,7 @@ use crate::paths::{behind_links, directory_of, identity, path_hash, with_infix};
 use crate::reading::WholeRows;
 use ringlog::layout::{Checkpoint, Header, MAGIC, Output};
 use ringlog::{Error, LeftOff, Lookback, Mark, ReaderState, Result, Resume};
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Read as _, Seek as _, SeekFrom};
 use std::mem::offset_of;
 use std::os::unix::fs::MetadataExt;
@@ -440,12 +440,21 @@ fn set_aside(path: &Path) -> io::Result<PathBuf> {
 /// Whether the file at `path` is the one that a reader writes: the log knows it by its inode and
 /// birth time, and not by its name.
 pub fn is_output_of(reader: &ReaderState, path: &Path) -> bool {
-    let file = std::fs::metadata(path).map(|meta| identity(&meta)).ok();
-    reader.output.is_some_and(|output| file == Some(output.file))
+    std::fs::metadata(path).is_ok_and(|meta| is_output(reader, &meta))
+}
+
+/// Whether this is the file that a reader writes.
+pub fn is_output(reader: &ReaderState, meta: &Metadata) -> bool {
+    reader.output.is_some_and(|output| output.file == identity(meta))
+}
+
+/// Whether a reader's file has this path, or had it when it was begun.
+pub fn is_path_of_output(reader: &ReaderState, path: &Path) -> bool {
+    let hash = behind_links(path).and_then(|path| path_hash(&path)).ok();
+    reader.output.is_some_and(|output| hash == Some(output.path))
 }
 
 /// Whether a reader last wrote a file, and at another path than this one.
 pub fn had_another_output(reader: &ReaderState, path: &Path) -> bool {
-    let hash = behind_links(path).and_then(|path| path_hash(&path)).ok();
-    reader.output.is_some_and(|output| Some(output.path) != hash) && !is_output_of(reader, path)
+    reader.output.is_some() && !is_path_of_output(reader, path) && !is_output_of(reader, path)
 }

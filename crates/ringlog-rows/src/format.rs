@@ -54,7 +54,7 @@ pub enum Format {
 pub struct RowFormat {
     columns: Vec<Column>,
     pub(crate) format: Format,
-    time: TimeFormat,
+    pub(crate) time: TimeFormat,
     header: Vec<u8>,
     /// No row has more bytes.
     pub(crate) longest: usize,
@@ -113,11 +113,7 @@ impl RowFormat {
         out.extend_from_slice(itoa::Buffer::new().format(position).as_bytes());
         for Column { kind, bytes, .. } in &self.columns {
             out.push(b',');
-            let from = out.len();
-            kind.format(&record[bytes.clone()], self.time, out);
-            if matches!(kind, Kind::Text(_)) {
-                quote_if_needed(from, out);
-            }
+            self.csv_field(*kind, out, |out| kind.format(&record[bytes.clone()], self.time, out));
         }
         out.push(b'\n');
     }
@@ -127,25 +123,49 @@ impl RowFormat {
         out.extend_from_slice(itoa::Buffer::new().format(position).as_bytes());
         for Column { kind, bytes, key } in &self.columns {
             out.extend_from_slice(key);
-            let text = match kind {
-                Kind::Text(_) => true,
-                Kind::Timestamp => self.time == TimeFormat::Rfc3339,
-                _ => false,
-            };
-            if text {
-                out.push(b'"');
-            }
-            let from = out.len();
-            kind.format(&record[bytes.clone()], self.time, out);
-            if text {
-                escape_if_needed(from, out);
-                out.push(b'"');
-            } else if matches!(out.last(), Some(b'N' | b'f')) {
-                out.truncate(from); // NaN, inf, -inf
-                out.extend_from_slice(b"null");
-            }
+            self.member(*kind, out, |out| kind.format(&record[bytes.clone()], self.time, out));
         }
         out.extend_from_slice(b"}\n");
+    }
+
+    /// A value as it stands in a row, once `put` has appended its text.
+    #[inline]
+    pub(crate) fn csv_field(&self, kind: Kind, out: &mut Vec<u8>, put: impl FnOnce(&mut Vec<u8>)) {
+        let from = out.len();
+        put(out);
+        if matches!(kind, Kind::Text(_)) {
+            quote_if_needed(from, out);
+        }
+    }
+
+    /// A value as it stands in an object, likewise.
+    #[inline]
+    pub(crate) fn member(&self, kind: Kind, out: &mut Vec<u8>, put: impl FnOnce(&mut Vec<u8>)) {
+        let text = match kind {
+            Kind::Text(_) => true,
+            Kind::Timestamp => self.time == TimeFormat::Rfc3339,
+            _ => false,
+        };
+        if text {
+            out.push(b'"');
+        }
+        let from = out.len();
+        put(out);
+        if text {
+            escape_if_needed(from, out);
+            out.push(b'"');
+        } else if matches!(out.last(), Some(b'N' | b'f')) {
+            out.truncate(from); // NaN, inf, -inf
+            out.extend_from_slice(b"null");
+        }
+    }
+
+    /// What stands before each value, and its type.
+    pub(crate) fn fields(&self) -> impl Iterator<Item = (&[u8], Kind)> {
+        let key = |column: &'_ Column| {
+            if self.format == Format::Csv { 0..1 } else { 0..column.key.len() }
+        };
+        self.columns.iter().map(move |column| (&column.key[key(column)], column.kind))
     }
 
     /// What tells a file's beginning from another's: the header, the way times are written, and

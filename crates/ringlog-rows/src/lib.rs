@@ -14,9 +14,9 @@ mod reading;
 mod rows;
 mod value;
 
-pub use file::{had_another_output, is_output_of};
+pub use file::{had_another_output, is_output, is_output_of, is_path_of_output};
 pub use format::{Format, RowFormat};
-pub use parts::parts;
+pub use parts::{begin_of, compressed, parts, uncompressed};
 #[doc(hidden)] // of `ringlog-tools`
 pub use paths::identity;
 pub use rows::{Reopened, Rotated, Rotation, RowOptions, Rows};

@@ -60,17 +60,26 @@ pub(crate) fn take_back(part: &Path, path: &Path) -> io::Result<()> {
 }
 
 /// What is behind the names of compressed parts.
-const COMPRESSED: [&str; 2] = [".zst", ".gz"];
+const COMPRESSED: [&str; 2] = ["zst", "gz"];
 
 fn is_compressed(part: &Path) -> io::Result<bool> {
-    for extension in COMPRESSED {
-        let mut name = part.as_os_str().to_owned();
-        name.push(extension);
-        if Path::new(&name).try_exists()? {
+    for name in compressed(part) {
+        if name.try_exists()? {
             return Ok(true);
         }
     }
     Ok(false)
+}
+
+/// What a finished part is called when it is compressed.
+pub fn compressed(part: &Path) -> impl Iterator<Item = PathBuf> + '_ {
+    COMPRESSED.iter().map(|extension| part.with_added_extension(extension))
+}
+
+/// What a part was called before it was compressed, or while it was not.
+pub fn uncompressed(path: &Path) -> PathBuf {
+    let is_compressed = path.extension().is_some_and(|it| COMPRESSED.iter().any(|by| it == *by));
+    if is_compressed { path.with_extension("") } else { path.to_owned() }
 }
 
 fn is_empty(path: &Path) -> io::Result<bool> {
@@ -105,8 +114,9 @@ pub fn parts(path: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(parts.into_iter().map(|(_, part)| part).collect())
 }
 
-/// Where the rows of a part begin, by its name, and the number behind that.
-fn begin_of(part: &Path, path: &Path) -> Option<(u64, u64)> {
+/// Where the rows of a part of the output at `path` begin, by its name, and the number behind that,
+/// which is 0 but where there were two; `None` if it has not the name of a part.
+pub fn begin_of(part: &Path, path: &Path) -> Option<(u64, u64)> {
     let name = part.file_name()?.as_bytes();
     let begin = path.file_stem()?.as_bytes();
     let end = path.extension().map_or(&b""[..], |it| it.as_bytes());

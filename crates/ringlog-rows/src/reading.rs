@@ -1,6 +1,9 @@
 //! Rows again: the whole rows of a file, one after the other, and the position of each.
 
 use crate::format::{Format, RowFormat, SEQ};
+use crate::value::Value as _;
+use ringlog::Kind;
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read as _, Seek as _, SeekFrom};
 
@@ -17,6 +20,160 @@ impl RowFormat {
         let digits = row.strip_prefix(begin)?.strip_suffix(end)?.split(|&it| it == b',').next()?;
         str::from_utf8(digits).ok()?.parse().ok()
     }
+
+    /// Returns true if [`row`](RowFormat::row) makes this row of some entry: all columns and nothing
+    /// else, each value spelled as it is there.
+    ///
+    /// ```
+    /// # use ringlog::Schema;
+    /// # use ringlog_rows::{Format, RowFormat, TimeFormat};
+    /// let schema = Schema::declared("symbol:text4,size:u8")?;
+    /// let format = RowFormat::new(&schema, Format::Csv, TimeFormat::Nanos);
+    /// assert!(format.is_row(b"12,AAPL,7\n"));
+    /// assert!(!format.is_row(b"12,AAPL,700\n"));
+    /// # Ok::<(), ringlog::Error>(())
+    /// ```
+    pub fn is_row(&self, row: &[u8]) -> bool {
+        str::from_utf8(row).is_ok_and(|row| self.spells(row).is_some())
+    }
+
+    /// Each value is read, and must be written again as it stands there.
+    fn spells(&self, row: &str) -> Option<()> {
+        let row = match self.format {
+            Format::Csv => row.strip_suffix('\n')?,
+            Format::Jsonl => row.strip_prefix(str::from_utf8(SEQ).ok()?)?.strip_suffix("}\n")?,
+        };
+        let (position, mut rest) = row.split_at(row.find(',').unwrap_or(row.len()));
+        if position.parse::<u64>().ok()?.to_string() != position {
+            return None;
+        }
+        let mut again = Vec::new();
+        for (key, kind) in self.fields() {
+            rest = rest.strip_prefix(str::from_utf8(key).ok()?)?;
+            let field;
+            (field, rest) = rest.split_at(self.length_of_field(rest)?);
+            again.clear();
+            self.field_again(kind, field, &mut again)?;
+            if again != field.as_bytes() {
+                return None;
+            }
+        }
+        rest.is_empty().then_some(())
+    }
+
+    /// Returns true if a row can begin so that was cut off while it was written, as far as its last
+    /// value, which may be half there, can tell.
+    pub fn is_begin_of_row(&self, row: &[u8]) -> bool {
+        let row = match str::from_utf8(row) {
+            Err(e) if e.error_len().is_none() => str::from_utf8(&row[..e.valid_up_to()]),
+            row => row,
+        };
+        row.is_ok_and(|row| self.may_spell(row) == Some(true))
+    }
+
+    fn may_spell(&self, row: &str) -> Option<bool> {
+        let (begin, end, most) = match self.format {
+            Format::Csv => ("", "", 1),
+            Format::Jsonl => (str::from_utf8(SEQ).ok()?, "}", 2),
+        };
+        if begin.starts_with(row) {
+            return Some(true);
+        }
+        let row = row.strip_prefix(begin)?;
+        let (position, mut rest) = row.split_at(row.find(',').unwrap_or(row.len()));
+        if !position.bytes().all(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
+        let mut again = Vec::new();
+        for (key, kind) in self.fields() {
+            if key.starts_with(rest.as_bytes()) {
+                return Some(true);
+            }
+            rest = rest.strip_prefix(str::from_utf8(key).ok()?)?;
+            let is_string = matches!(kind, Kind::Text(_) | Kind::Timestamp);
+            let field;
+            (field, rest) = match self.length_of_field(rest) {
+                Some(length) if length < rest.len() => rest.split_at(length),
+                Some(_) => return Some(rest.len() <= most * kind.most_text() + 2),
+                None => return Some(is_string && rest.len() <= most * kind.most_text() + 1),
+            };
+            again.clear();
+            self.field_again(kind, field, &mut again)?;
+            if again != field.as_bytes() {
+                return None;
+            }
+        }
+        Some(rest == end)
+    }
+
+    /// How long the field is that this begins with.
+    fn length_of_field(&self, text: &str) -> Option<usize> {
+        let Some(quoted) = text.strip_prefix('"') else {
+            return Some(text.find(',').unwrap_or(text.len()));
+        };
+        let (bytes, escapes, mut at) = (quoted.as_bytes(), self.format == Format::Jsonl, 0);
+        loop {
+            let ends = |&byte: &u8| byte == b'"' || escapes && byte == b'\\';
+            at += bytes.get(at..)?.iter().position(ends)?;
+            let next = bytes.get(at + 1);
+            let is_pair = if escapes { bytes[at] == b'\\' } else { next == Some(&b'"') };
+            if !is_pair {
+                return Some(at + 2);
+            }
+            at += 2;
+        }
+    }
+
+    /// Appends the field that is written for the value of this one.
+    fn field_again(&self, kind: Kind, field: &str, out: &mut Vec<u8>) -> Option<()> {
+        let text = match (field.strip_prefix('"'), self.format) {
+            (None, _) => Cow::Borrowed(field),
+            (Some(rest), Format::Csv) => rest.strip_suffix('"')?.replace("\"\"", "\"").into(),
+            (Some(rest), Format::Jsonl) => unescaped(rest.strip_suffix('"')?)?.into(),
+        };
+        let text = match (kind, &*text) {
+            (Kind::F32 | Kind::F64, "null") if self.format == Format::Jsonl => b"NaN".into(),
+            (Kind::F32 | Kind::F64, "NaN" | "inf" | "-inf") => text.as_bytes().to_vec(),
+            (Kind::Text(most), text) => fits(text, most).then(|| text.into())?,
+            (_, text) => {
+                let (mut value, mut again) = (vec![0; kind.size()], Vec::new());
+                kind.parse(text, &mut value).ok()?;
+                kind.format(&value, self.time, &mut again);
+                again
+            }
+        };
+        let put = |out: &mut Vec<u8>| out.extend_from_slice(&text);
+        match self.format {
+            Format::Csv => self.csv_field(kind, out, put),
+            Format::Jsonl => self.member(kind, out, put),
+        }
+        Some(())
+    }
+}
+
+/// Whether a text column of so many bytes can be written as this. What was no UTF-8 in it stands there
+/// as replacement characters, each for one byte or more.
+fn fits(text: &str, most: u16) -> bool {
+    let least = |it: char| if it == char::REPLACEMENT_CHARACTER { 1 } else { it.len_utf8() };
+    !text.contains('\0') && text.chars().map(least).sum::<usize>() <= usize::from(most)
+}
+
+/// What a string of JSON holds, of those that are written here.
+fn unescaped(string: &str) -> Option<String> {
+    let (mut text, mut rest) = (String::new(), string);
+    while let Some((before, escape)) = rest.split_once('\\') {
+        text.push_str(before);
+        let (char, length) = match escape.as_bytes().first()? {
+            b'n' => ('\n', 1),
+            b'r' => ('\r', 1),
+            b't' => ('\t', 1),
+            b'u' => (char::from_u32(u32::from_str_radix(escape.get(1..5)?, 16).ok()?)?, 5),
+            &byte => (char::from(byte), 1),
+        };
+        text.push(char);
+        rest = escape.get(length..)?;
+    }
+    Some(text + rest)
 }
 
 /// The whole rows of a file, one after the other. In CSV a line end within quotes ends no row.
@@ -53,6 +210,47 @@ impl<'a> WholeRows<'a> {
             if self.format.format == Format::Jsonl || quotes() % 2 == 0 {
                 self.end += self.row.len() as u64;
                 return Ok(Some(&self.row));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::value::TimeFormat;
+    use proptest::prelude::*;
+    use ringlog::Schema;
+
+    const COLUMNS: &str = "s:text6,b:bool,i:i16,f:f32,d:decimal2,t:timestamp";
+
+    proptest! {
+        #[test]
+        fn every_row_that_is_written_is_a_row(record in any::<[u8; 29]>(), position in any::<u64>()) {
+            let schema = Schema::declared(COLUMNS).unwrap();
+            let mut padded = record.to_vec();
+            padded.resize(64, 0);
+            for format in [Format::Csv, Format::Jsonl] {
+                for time in [TimeFormat::Nanos, TimeFormat::Rfc3339] {
+                    let format = RowFormat::new(&schema, format, time);
+                    let mut row = Vec::new();
+                    format.row(position, (&padded).into(), &mut row);
+                    prop_assert!(format.is_row(&row), "{}", String::from_utf8_lossy(&row));
+                    for at in 0..row.len() {
+                        prop_assert!(!format.is_row(&row[..at]));
+                        prop_assert!(format.is_begin_of_row(&row[..at]), "{at}: {row:?}");
+                    }
+                }
+            }
+        }
+
+        #[test]
+        fn whatever_the_bytes_are_the_look_at_a_row_ends(bytes in any::<Vec<u8>>()) {
+            let schema = Schema::declared("a:text4,b:text4").unwrap();
+            for (format, begin) in [(Format::Csv, &b"1,\""[..]), (Format::Jsonl, b"{\"seq\":1,\"a\":\"")] {
+                let format = RowFormat::new(&schema, format, TimeFormat::Nanos);
+                format.is_row(&[begin, &bytes].concat());
+                format.is_begin_of_row(&[begin, &bytes].concat());
             }
         }
     }

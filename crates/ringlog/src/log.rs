@@ -2,7 +2,7 @@
 
 use crate::claims::Claims;
 use crate::error::{Error, Result, Role};
-use crate::layout::{DEFAULT_CAPACITY, Geometry};
+use crate::layout::{DEFAULT_CAPACITY, Geometry, STATE_OPEN};
 use crate::cursor::Start;
 use crate::name::{self, Name};
 use crate::observer::Observer;
@@ -378,6 +378,30 @@ impl Log {
     /// ```
     pub fn verify(&self, mut found: impl FnMut(Finding)) -> Verified {
         verify::verify(&self.segment, &mut found)
+    }
+
+    /// Whether its entries may be mixed of two, without a stamp that tells: it is a copy of a log's
+    /// file, and a writer was attached when it was made, at work or killed, or has been since the
+    /// copy was begun. False where the file system does not tell when a file was made, and of a copy
+    /// that was begun in the very tick of its clock, some milliseconds, in which the log was made.
+    ///
+    /// ```
+    /// # use ringlog::{Log, Record};
+    /// # #[derive(Clone, Copy, Record)]
+    /// # #[repr(C)]
+    /// # struct Sample { value: f64 }
+    /// # let path = std::env::temp_dir().join(format!("ringlog-doc-copy-{}", std::process::id()));
+    /// # let path = path.as_path();
+    /// let log = Log::create::<Sample>(path)?;
+    /// assert!(!log.may_be_mixed()); // whoever writes to it
+    /// # Log::unlink(path)?;
+    /// # Ok::<(), ringlog::Error>(())
+    /// ```
+    pub fn may_be_mixed(&self) -> bool {
+        let header = self.segment.header();
+        self.segment.is_copy()
+            && (header.writer.state.load(Relaxed) == STATE_OPEN
+                || self.segment.ring().newest() > header.write_ptr.load(Relaxed))
     }
 
     /// How many writers it has had: another number is another writer.

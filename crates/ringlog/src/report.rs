@@ -2,6 +2,7 @@
 
 use crate::cursor::Polled;
 use crate::error::Result;
+use crate::layout::Output;
 use crate::schema::Entry;
 use crate::sink::{LeftOff, Lookback, Mark, Sink, Source};
 use std::io;
@@ -103,12 +104,13 @@ impl<F: Source, S: Sink> Report<F, S> {
         (self.entries, self.waiting) = (self.committed_entries, None);
         let left = self.source.left_off();
         let output = left.output.filter(|_| same_output);
-        let left = LeftOff { output, end, explicit: false, ..left };
         if !same_output {
             // Before the new one is there: a kill in between must not take it for the old one, of
             // which all entries are missing.
-            self.source.set_output(None);
+            let finished = left.output.map(|old| Output { finishing: true, ..old });
+            self.source.set_output(finished.as_ref());
         }
+        let left = LeftOff { output, end, explicit: false, ..left };
         let notes = self.resume(&left)?;
         // What is gone with the old output is to be taken again, and to be counted then.
         let now = self.source.left_off().committed;

@@ -21,6 +21,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::{MetadataExt};
 use std::path::PathBuf;
+use std::time::UNIX_EPOCH;
 use std::time::Duration;
 
 use Ordering::{Acquire, Relaxed, Release};
@@ -56,6 +57,8 @@ pub(crate) struct Segment {
     access: Access,
     terms: Terms,
     identity: (u64, u64),
+    /// When the file was made, where the file system tells, ns since the Unix epoch.
+    born_ns: Option<u64>,
     name: Name,
     path: PathBuf,
 }
@@ -160,6 +163,9 @@ impl Segment {
             access,
             terms: *terms,
             identity: (meta.dev(), meta.ino()),
+            born_ns: meta.created().ok().and_then(|born| {
+                Some(born.duration_since(UNIX_EPOCH).ok()?.as_nanos() as u64)
+            }),
             name: name.clone(),
             path,
         })
@@ -248,6 +254,14 @@ impl Segment {
     /// The write pointer as it stands: a picture for people, and no promise, so in no order.
     pub fn written(&self) -> u64 {
         self.header().write_ptr.load(Relaxed)
+    }
+
+    /// Whether this file is not the one that the log was made in, but a copy of it: a log is made in
+    /// a file that is a little older than it says, by the time it takes to allocate it.
+    pub fn is_copy(&self) -> bool {
+        const ALLOCATED_WITHIN: u64 = 600_000_000_000;
+        let made = self.created_ns.saturating_sub(ALLOCATED_WITHIN)..=self.created_ns;
+        self.born_ns.is_some_and(|born| !made.contains(&born))
     }
 
     /// Which boot of the machine this is.

@@ -1,14 +1,14 @@
 //! `ringlog verify --against`: whether files of rows hold each position once, in order, and as the
 //! log has it. A row at a time, so that files may be of any length.
 
-use super::file::{End, FileRow, RowFile};
+use super::file::{End, FileRow};
 use super::findings::Findings;
-use super::row::{Spelling, is_row, position_of, shorten};
-use crate::cli::{entries, grouped};
+use super::given::{Given, IS_COVERED, Part};
+use super::row::{Spelling, position_of, shorten};
+use crate::cli::{entries, grouped, one_line, several};
 use crate::operator::screen::print;
 use anyhow::Context as _;
 use ringlog::{Log, Observer, Polled, Raw, ReaderState, Start};
-use ringlog_rows::{Format, RowFormat, TimeFormat, is_output_of};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -46,14 +46,6 @@ pub struct Against<'a> {
     wrong: u64,
 }
 
-/// A file whose rows are to be read.
-struct Part {
-    path: PathBuf,
-    rows: RowFile,
-    /// Its first row, or what stands there.
-    first: FileRow,
-}
-
 impl<'a> Against<'a> {
     /// Nothing is read yet.
     pub fn new(log: &'a Log) -> anyhow::Result<Against<'a>> {
@@ -78,92 +70,96 @@ impl<'a> Against<'a> {
     }
 
     /// Reads the files, parts of one output, and says what is the matter with them.
-    pub fn read(mut self, paths: &[PathBuf], tell: &mut Findings) -> anyhow::Result<Outcome> {
-        // Before the rows are read: what is committed by now has to be in them.
-        let reader = self.reader_of(paths)?;
-        let mut parts = Vec::new();
-        for path in paths {
-            parts.extend(self.open(path, tell)?);
-        }
-        parts.sort_by_key(|part| (position_of(&part.first.bytes), part.path.clone()));
-        let count = parts.len();
-        if let ([_], Some(output)) = (paths, reader.as_ref().and_then(|(it, _)| it.output)) {
+    pub fn read(mut self, paths: Vec<PathBuf>, tell: &mut Findings) -> anyhow::Result<Outcome> {
+        let mut given = Given::new(self.log, paths)?;
+        let parts = std::mem::take(&mut given.parts);
+        let is_one = parts.len() == 1;
+        let output = given.reader.as_ref().and_then(|(reader, _)| reader.output);
+        if let (true, Some(output)) = (is_one, output) {
             (self.first, self.next) = (Some(output.begin), output.begin);
         }
+        let (mut read, count) = (Vec::new(), parts.len());
         for (i, part) in parts.into_iter().enumerate() {
-            let path = part.path.clone();
-            self.part(part, i + 1 == count, tell)?;
+            // That one before it goes so far was not known yet.
+            if part.is_aside && self.first.is_some() && part.first.is_some_and(|it| it < self.next)
+            {
+                given.leave_out(&part.path, IS_COVERED);
+                continue;
+            }
+            self.part(&part, i + 1 == count, tell)?;
+            read.push(part.path);
             if self.wrong >= TOO_MANY {
-                tell.tell(&format_args!("{}: the rest is not looked at", path.display()))?;
+                let path = read[read.len() - 1].display();
+                tell.tell(&format_args!("{path}: the rest is not looked at"))?;
                 break;
             }
         }
-        if let Some((reader, path)) = &reader
+        if let (None, Some(output)) = (self.first, output) {
+            (self.first, self.next) = (Some(output.begin), output.begin);
+        }
+        if let Some((reader, path)) = &given.reader
             && self.wrong < TOO_MANY
-            && self.first.is_some()
-            && self.next < reader.position
         {
-            let what =
-                format!("behind its last row, below the read pointer of reader {}", reader.id);
+            self.end_of(reader, path, tell)?;
+        }
+        tell.close()?;
+        self.conclude(&read, given)
+    }
+
+    /// What a reader has still to bring, where it cannot any more.
+    fn end_of(
+        &mut self,
+        reader: &ReaderState,
+        path: &Path,
+        tell: &mut Findings,
+    ) -> anyhow::Result<()> {
+        let id = reader.id;
+        if self.next < reader.position {
+            let what = format!("behind its last row, below the read pointer of reader {id}");
             self.gap(path, self.next..reader.position, &what, tell)?;
             self.next = reader.position;
         }
-        tell.close()?;
-        self.conclude(paths, reader.map(|(reader, _)| reader))
-    }
-
-    /// The reader that writes one of these, and which.
-    fn reader_of(&self, paths: &[PathBuf]) -> anyhow::Result<Option<(ReaderState, PathBuf)>> {
-        let readers = self.log.snapshot()?.readers;
-        let all = readers.iter().flat_map(|reader| paths.iter().map(move |path| (reader, path)));
-        let found = all.into_iter().find(|(reader, path)| is_output_of(reader, path));
-        Ok(found.map(|(reader, path)| (reader.clone(), path.clone())))
-    }
-
-    /// A file, up to its first row; `None` if it has none.
-    fn open(&mut self, path: &Path, tell: &mut Findings) -> anyhow::Result<Option<Part>> {
-        let shown = path.display();
-        let cannot = || format!("{shown}: cannot be read");
-        let mut rows = RowFile::open(path, self.log).with_context(cannot)?;
-        let first = rows.next().with_context(cannot)?;
-        if rows.format == Format::Jsonl {
-            return Ok(first.map(|first| Part { path: path.to_owned(), rows, first }));
+        // One that is at work may have taken them before they were overwritten.
+        if self.next < self.oldest && reader.has_place() && !reader.alive {
+            let what =
+                format!("behind its last row, overwritten while reader {id} was not running");
+            self.gap(path, self.next..self.oldest, &what, tell)?;
         }
-        let Some(header) = first else { return Ok(None) };
-        let due = RowFormat::new(self.log.schema(), Format::Csv, TimeFormat::Nanos);
-        if header.bytes != due.header() {
+        Ok(())
+    }
+
+    fn part(&mut self, part: &Part, is_last: bool, tell: &mut Findings) -> anyhow::Result<()> {
+        let shown = part.path.display();
+        let cannot = || format!("{shown}: cannot be read");
+        let mut rows = part.rows(self.log)?;
+        if let Some(header) = rows.header().with_context(cannot)? {
             self.wrong += 1;
-            let (is, due) = (shorten(&header.bytes), shorten(due.header()));
+            let (is, due) = (shorten(&header), shorten(&rows.header));
             tell.tell(&format_args!(
                 "{shown}: it begins with `{is}`, and rows of this log with `{due}`"
             ))?;
-            return Ok(None);
+            return Ok(());
         }
-        let first = rows.next().with_context(cannot)?;
-        Ok(first.map(|first| Part { path: path.to_owned(), rows, first }))
-    }
-
-    fn part(&mut self, part: Part, is_last: bool, tell: &mut Findings) -> anyhow::Result<()> {
-        let Part { path, mut rows, first } = part;
         let mut spelling = Spelling::new(self.log.schema(), rows.format);
-        let mut row = Some(first);
-        while let Some(FileRow { bytes, line, end }) = row {
+        while let Some(FileRow { bytes, line, end }) = rows.next().with_context(cannot)? {
             let what = match end {
-                End::Line => self.row(&path, line, &bytes, rows.format, &mut spelling, tell)?,
+                End::Line => self.row(&part.path, line, &bytes, &mut spelling, tell)?,
                 End::Overlong => Some("no row is so long".to_owned()),
                 // A reporter is at work, or was killed and drops it when it goes on.
-                End::File if is_last => None,
+                End::File if !spelling.is_begin_of_row(&bytes) => {
+                    Some("not the beginning of a row of this log".to_owned())
+                }
+                End::File if is_last || part.is_written() => None,
                 End::File => Some("the last row is not whole".to_owned()),
             };
             if let Some(what) = what {
                 self.wrong += 1;
-                let shown = shorten(&bytes);
-                tell.tell(&format_args!("{}: line {line}: {what}: `{shown}`", path.display()))?;
+                let row = shorten(&bytes);
+                tell.tell(&format_args!("{shown}: line {line}: {what}: `{row}`"))?;
             }
             if self.wrong >= TOO_MANY {
                 break;
             }
-            row = rows.next().with_context(|| format!("{}: cannot be read", path.display()))?;
         }
         Ok(())
     }
@@ -174,7 +170,6 @@ impl<'a> Against<'a> {
         path: &Path,
         line: u64,
         row: &[u8],
-        format: Format,
         spelling: &mut Spelling,
         tell: &mut Findings,
     ) -> anyhow::Result<Option<String>> {
@@ -195,9 +190,7 @@ impl<'a> Against<'a> {
                 "position {position} is in the log `{}`, and here",
                 shorten(spelling.expected.as_slice())
             )),
-            None if !is_row(row, format, self.log.schema()) => {
-                Some("not a row of this log".to_owned())
-            }
+            None if !spelling.is_row(row) => Some("not a row of this log".to_owned()),
             _ if self.first.is_some() && position < self.next => {
                 Some(format!("position {position} comes after {}", self.next - 1))
             }
@@ -255,18 +248,24 @@ impl<'a> Against<'a> {
     }
 
     /// Says what came of it, and whose loss it is.
-    fn conclude(self, paths: &[PathBuf], reader: Option<ReaderState>) -> anyhow::Result<Outcome> {
+    fn conclude(mut self, paths: &[PathBuf], given: Given) -> anyhow::Result<Outcome> {
+        let reader = given.reader.map(|(reader, _)| reader);
         let outcome = match (self.wrong, self.missing) {
             (0, 0) => Outcome::Good,
             (0, _) => Outcome::Gaps,
             _ => Outcome::Wrong,
         };
         let mut line = match outcome {
-            Outcome::Good => "ok: ",
-            Outcome::Gaps => "gaps: ",
-            Outcome::Wrong => "wrong: ",
+            Outcome::Good => "ok",
+            Outcome::Gaps => "gaps",
+            Outcome::Wrong => "wrong",
         }
         .to_owned();
+        let left_out = several(given.left_out, "file");
+        if outcome == Outcome::Good && given.left_out > 0 {
+            line += &format!(" but for {left_out} left out");
+        }
+        line += ": ";
         line += &match paths {
             [path] => path.display().to_string(),
             paths => format!("{} files", grouped(paths.len() as u64)),
@@ -287,11 +286,31 @@ impl<'a> Against<'a> {
             let s = if self.gaps == 1 { "" } else { "s" };
             let gaps = grouped(self.gaps);
             line += &format!(", {} missing in {gaps} gap{s}", entries(self.missing));
-            line += &self.accounted(reader, paths.len() == 1)?;
+            line += &self.accounted(reader.clone(), paths.len() == 1)?;
         }
         line += &format!(", {} equal to the log", grouped(self.compared));
-        print(&(line + "\n"))?;
+        if let Some(reader) = reader.filter(|reader| reader.alive) {
+            line += &self.still_to_come(&reader)?;
+        }
+        print(&(one_line(&line) + "\n"))?;
         Ok(outcome)
+    }
+
+    /// What is overwritten, and a reader at work may have taken before, or not.
+    fn still_to_come(&mut self, reader: &ReaderState) -> anyhow::Result<String> {
+        let reader = self.log.snapshot()?.readers.swap_remove(reader.id);
+        self.observer.seek(Start::Newest)?;
+        let oldest = self.observer.position().saturating_sub(self.log.geometry().capacity());
+        let gone = oldest.saturating_sub(reader.position);
+        Ok(match gone {
+            0 => String::new(),
+            _ => format!(
+                "; {} behind them overwritten, and reader {}, which is running, has not \
+                 committed them",
+                entries(gone),
+                reader.id
+            ),
+        })
     }
 
     /// Whether a reader has counted what is missing as lost.

@@ -1,18 +1,21 @@
 //! A file of rows, compressed or not, a row at a time: it may be of any length.
 
 use ringlog::Log;
-use ringlog_rows::Format;
+use ringlog_rows::{Format, RowFormat, TimeFormat};
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read as _};
-use std::path::Path;
+use std::io::{self, BufRead, BufReader, ErrorKind, Read as _, Seek as _};
 
 /// How much of a file is read at once.
 const CHUNK: usize = 128 << 10;
 
 /// What a file holds, or what was compressed into it. Of one that grows, what is there by now: its
 /// reporter may be as fast as we are.
-fn input(path: &Path) -> anyhow::Result<Box<dyn BufRead>> {
-    let file = File::open(path)?;
+fn input(mut file: File) -> anyhow::Result<Box<dyn BufRead>> {
+    // Of a file that stays open for longer, it may have been read before.
+    match file.rewind() {
+        Err(e) if e.kind() == ErrorKind::NotSeekable => {} // a pipe
+        rewound => rewound?,
+    }
     let meta = file.metadata()?;
     let length = if meta.is_file() { meta.len() } else { u64::MAX };
     let mut file = BufReader::with_capacity(CHUNK, file.take(length));
@@ -39,6 +42,8 @@ pub struct RowFile {
     pub format: Format,
     line: u64,
     longest: usize,
+    /// What CSV begins with.
+    pub header: Vec<u8>,
 }
 
 /// A row as it stands there.
@@ -60,21 +65,34 @@ pub enum End {
 }
 
 impl RowFile {
-    /// Nothing is read yet but its beginning.
-    pub fn open(path: &Path, log: &Log) -> anyhow::Result<RowFile> {
-        let input = input(path)?;
+    /// Nothing is read yet: [`header`](RowFile::header) comes first.
+    pub fn new(file: File, log: &Log) -> anyhow::Result<RowFile> {
+        let input = input(file)?;
         // Every byte of a text as `\u0000` at worst; a number has less than 48.
         let columns = log.schema().columns().iter();
         let longest = columns.map(|it| it.name().len() + 48 + 6 * it.kind().size()).sum::<usize>();
-        Ok(RowFile { input, format: Format::Csv, line: 1, longest: longest + 64 })
+        let csv = RowFormat::new(log.schema(), Format::Csv, TimeFormat::Nanos);
+        let (header, longest) = (csv.header().to_vec(), longest + 64);
+        Ok(RowFile { input, format: Format::Csv, line: 1, longest, header })
+    }
+
+    /// Goes behind the header, if the file is not empty and has to begin with one; what stands there
+    /// if it is another.
+    pub fn header(&mut self) -> io::Result<Option<Vec<u8>>> {
+        if self.input.fill_buf()?.first() == Some(&b'{') {
+            self.format = Format::Jsonl;
+            return Ok(None);
+        }
+        Ok(self.next()?.and_then(|FileRow { bytes, end, .. }| {
+            // A reporter is at work, or was killed in it.
+            let cut = end == End::File && self.header.starts_with(&bytes);
+            (bytes != self.header && !cut).then_some(bytes)
+        }))
     }
 
     /// The next row; `None` behind the last.
     pub fn next(&mut self) -> io::Result<Option<FileRow>> {
         let (mut bytes, line) = (Vec::new(), self.line);
-        if line == 1 && self.input.fill_buf()?.first() == Some(&b'{') {
-            self.format = Format::Jsonl;
-        }
         let mut quotes = 0;
         loop {
             let from = bytes.len();
@@ -102,6 +120,20 @@ impl RowFile {
             };
             return Ok(Some(FileRow { bytes, line, end }));
         }
+    }
+}
+
+/// Whether two files hold the same, or what was compressed into it.
+pub fn hold_the_same(one: File, other: File) -> anyhow::Result<bool> {
+    let (mut one, mut other) = (input(one)?, input(other)?);
+    loop {
+        let (a, b) = (one.fill_buf()?, other.fill_buf()?);
+        let length = a.len().min(b.len());
+        if length == 0 || a[..length] != b[..length] {
+            return Ok(a.is_empty() && b.is_empty());
+        }
+        one.consume(length);
+        other.consume(length);
     }
 }
 

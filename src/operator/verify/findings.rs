@@ -1,6 +1,6 @@
 //! What was found, on stdout, up to a limit.
 
-use crate::cli::grouped;
+use crate::cli::{grouped, one_line};
 use crate::operator::screen::print;
 use std::fmt::Display;
 
@@ -21,7 +21,7 @@ impl Findings {
         match self.left.checked_sub(1) {
             Some(left) => {
                 self.left = left;
-                print(&format!("{finding}\n"))?;
+                print(&(one_line(&finding.to_string()) + "\n"))?;
             }
             None => self.untold += 1,
         }

@@ -3,14 +3,15 @@
 mod against;
 mod file;
 mod findings;
+mod given;
 mod row;
 
-use crate::cli::{self, Code, Failed, entries, grouped, tell};
+use crate::cli::{self, Code, Failed, entries, grouped};
 use crate::operator::screen::print;
-use crate::operator::which::OneLog;
+use crate::operator::which::{OneLog, what_is_unknown};
 use against::{Against, Outcome};
 use findings::Findings;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Look at every word of a log, and at files of its rows, and say what is wrong where
 #[derive(clap::Args, Debug)]
@@ -21,12 +22,13 @@ nobody is misled. There is no checksum: a value that a writer could have stored 
 Of files it is proved that each position from the first to the last is there once, in order and whole,
 and equal, byte for byte, where the log still holds it; if not, it is said what is missing, and whether
 a reader has counted it as lost. Parts of one output are given together, in any order, compressed or
-not; what is half compressed is left out, and what was set aside beside its output.
+not. What cannot be one of them (half compressed, or set aside beside its output) is left out, and said.
 
-A log that goes on, with reporters at work, can be verified as well.
+A log that goes on, with reporters at work, can be verified as well. Of a copy that was made while a
+writer was attached it cannot be known whether its entries are whole.
 
-Exit code: 0 all is well (also with oddities), 3 entries are missing in the files, 6 damage, or rows that
-are wrong or repeated.
+Exit code: 0 all is well (also with oddities), 3 entries are missing in the files, 6 damage, rows that are
+wrong or repeated, or a copy of which that cannot be known.
 
 Examples:
   ringlog verify /engine
@@ -56,7 +58,9 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     failed?;
     findings.close()?;
     damage += verified.damage;
+    let unknown = what_is_unknown(&log);
     let mut line = match verified.damage {
+        0 if unknown.is_some() => "unknown: ".to_owned(),
         0 => "ok: ".to_owned(),
         1 => "damaged in 1 place: ".to_owned(),
         count => format!("damaged in {} places: ", grouped(count)),
@@ -80,11 +84,14 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let mut gaps = false;
     if !args.against.is_empty() {
         let mut findings = Findings::new(args.limit);
-        match Against::new(&log)?.read(&of_one_output(args.against), &mut findings)? {
+        match Against::new(&log)?.read(args.against, &mut findings)? {
             Outcome::Wrong => damage += 1,
             Outcome::Gaps => gaps = true,
             Outcome::Good => {}
         }
+    }
+    if let (0, Some(unknown)) = (verified.damage, unknown) {
+        return Err(Failed(Code::Unusable, unknown).into());
     }
     match (verified.damage, damage, gaps) {
         (0, 0, false) => Ok(()),
@@ -96,34 +103,4 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         }
         _ => Err(Failed(Code::Unusable, format!("{} is damaged", log.name())).into()),
     }
-}
-
-/// The files without those that a pattern such as `output_0.*` has caught as well: what is half
-/// compressed, and what a reporter has set aside, which is of another log, or of before a reader was
-/// put elsewhere.
-fn of_one_output(files: Vec<PathBuf>) -> Vec<PathBuf> {
-    let (taken, left): (Vec<_>, Vec<_>) = files.iter().cloned().partition(|file| {
-        !is_half_made(file) && !is_aside(file).is_some_and(|of| files.contains(&of))
-    });
-    for file in left {
-        let why = if is_half_made(&file) {
-            "is half compressed"
-        } else {
-            "was set aside by a reporter; give it alone to look at it"
-        };
-        tell(format_args!("ringlog: {}: left out, for it {why}", file.display()));
-    }
-    taken
-}
-
-fn is_half_made(file: &Path) -> bool {
-    file.extension().is_some_and(|extension| extension == "tmp")
-}
-
-/// `out.csv`, if this is `out.1.csv`: the number of a finished part has 15 digits.
-fn is_aside(file: &Path) -> Option<PathBuf> {
-    let (rest, number) = file.file_stem()?.to_str()?.rsplit_once('.')?;
-    let is_number = number.len() < 15 && number.bytes().all(|byte| byte.is_ascii_digit());
-    let of = file.with_file_name(format!("{rest}.{}", file.extension()?.to_str()?));
-    (is_number && !number.is_empty()).then_some(of)
 }

@@ -1,8 +1,8 @@
 //! One row of a file: its position, whether it is whole, and whether it is that of an entry.
 
 use crate::cli::one_line;
-use ringlog::{Entry, Kind, Schema};
-use ringlog_rows::{Format, RowFormat, TimeFormat, Value};
+use ringlog::{Entry, Schema};
+use ringlog_rows::{Format, RowFormat, TimeFormat};
 
 /// How much of a row is shown.
 const SHOWN: usize = 160;
@@ -37,6 +37,16 @@ impl Spelling {
         }
         false
     }
+
+    /// Whether this is the row of an entry that there could have been.
+    pub fn is_row(&self, row: &[u8]) -> bool {
+        self.forms.iter().any(|form| form.is_row(row))
+    }
+
+    /// Whether a row begins so.
+    pub fn is_begin_of_row(&self, row: &[u8]) -> bool {
+        self.forms.iter().any(|form| form.is_begin_of_row(row))
+    }
 }
 
 /// The position that a row begins with.
@@ -45,64 +55,6 @@ pub fn position_of(row: &[u8]) -> Option<u64> {
     let digits = &digits[..digits.iter().position(|&byte| byte == b',')?];
     let text = str::from_utf8(digits).ok()?;
     text.parse().ok().filter(|position: &u64| position.to_string() == text)
-}
-
-/// Whether a row has all the columns and nothing else, as far as can be told without the entry.
-pub fn is_row(row: &[u8], format: Format, schema: &Schema) -> bool {
-    let Some(row) = row.strip_suffix(b"\n") else { return false };
-    match format {
-        Format::Csv => is_csv(row, schema),
-        // What is in a string cannot look like a key: its quotes are escaped.
-        Format::Jsonl => {
-            let mut rest = Some(row);
-            for column in schema.columns() {
-                let key = format!(",\"{}\":", column.name());
-                rest = rest.and_then(|rest| {
-                    let at = rest.windows(key.len()).position(|window| window == key.as_bytes())?;
-                    Some(&rest[at + key.len()..])
-                });
-            }
-            rest.is_some_and(|rest| rest.len() > 1) && row.ends_with(b"}")
-        }
-    }
-}
-
-fn is_csv(row: &[u8], schema: &Schema) -> bool {
-    let Some(at) = row.iter().position(|&byte| byte == b',') else { return false };
-    let (mut rest, mut value) = (&row[at..], Vec::new());
-    for column in schema.columns() {
-        let Some(field) = rest.strip_prefix(b",") else { return false };
-        let length = match field.strip_prefix(b"\"") {
-            Some(quoted) => match end_of_quotes(quoted) {
-                Some(end) => end + 2,
-                None => return false,
-            },
-            None => field.iter().position(|&byte| byte == b',').unwrap_or(field.len()),
-        };
-        let (field, behind) = field.split_at(length);
-        rest = behind;
-        // A text may have been longer in the log: what is no UTF-8 is replaced in a row.
-        if !matches!(column.kind(), Kind::Text(_)) {
-            value.resize(column.kind().size(), 0);
-            let text = str::from_utf8(field).ok();
-            if text.is_none_or(|text| column.kind().parse(text, &mut value).is_err()) {
-                return false;
-            }
-        }
-    }
-    rest.is_empty()
-}
-
-/// Where the quote is that ends a quoted field.
-fn end_of_quotes(field: &[u8]) -> Option<usize> {
-    let mut at = 0;
-    loop {
-        at += field[at..].iter().position(|&byte| byte == b'"')?;
-        if field.get(at + 1) != Some(&b'"') {
-            return Some(at);
-        }
-        at += 2;
-    }
 }
 
 /// So much of a row that a line can be made of it.
