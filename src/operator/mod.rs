@@ -85,7 +85,7 @@ pub fn main() -> ExitCode {
     };
     match result {
         // Whoever reads us has seen enough.
-        Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) if is_closed_pipe(&error) => cli::end("ringlog", Ok(())),
         result => cli::end("ringlog", result),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::setup::{Export, Reporter, output_failed};
 use super::watch::{LOOK, Watch};
-use crate::cli::{Code, Failed, grouped};
+use crate::cli::{Code, Failed};
 use ringlog::{Idle, Log, Turn};
 use ringlog_rows::{Rotated, Rows};
 use std::io;
@@ -60,9 +60,7 @@ impl Reporter {
             let turn = report.turn(wanted.saturating_sub(report.entries()));
             let turn = self.insist(report, turn)?;
             if let Turn::Lost(range) = &turn {
-                let count = range.end - range.start;
-                let (count, s) = (grouped(count), if count == 1 { "y" } else { "ies" });
-                self.warn(format_args!("lost {}..{}, {count} entr{s}", range.start, range.end));
+                self.tell_losses(Some(range));
             }
             let idle = turn == Turn::Idle;
             if self.args.once && (idle || report.source().position() >= end) {
@@ -70,6 +68,7 @@ impl Reporter {
             }
             if watch.is_due() {
                 report.refresh();
+                self.tell_losses(None);
                 let position = report.source().position();
                 self.look_after_output(report)?;
                 let idle = idle && report.source().position() == position;

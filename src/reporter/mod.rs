@@ -47,6 +47,7 @@ impl Reporter {
             }
             worker.finish();
         }
+        self.tell_losses(None);
         let time = self.began.elapsed();
         let (rows, rate) = (grouped(self.rows), grouped(per_second(self.rows, time)));
         let lost = grouped(self.lost);

@@ -130,6 +130,12 @@ pub fn start(mut command: Command) -> Running {
     Running { child: command.spawn().unwrap(), stderr }
 }
 
+/// Starts a program whose stderr is this.
+pub fn start_telling(mut command: Command, stderr: impl Into<Stdio>) -> Running {
+    command.stdout(Stdio::piped()).stderr(stderr);
+    Running { child: command.spawn().unwrap(), stderr: tempfile::tempfile().unwrap() }
+}
+
 /// The same program, begun by a shell that has done this before.
 pub fn after(script: &str, command: &Command) -> Command {
     let mut shell = Command::new("sh");
