@@ -13,7 +13,7 @@ use carry::Ending;
 use nix::libc;
 use ringlog::{Error, Log, Start};
 use ringlog_rows::Rows;
-use setup::{Export, Reporter, output_failed};
+use setup::{Export, Reporter, Signals, output_failed};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
@@ -23,9 +23,11 @@ use std::time::Duration;
 
 /// The program `reporter N`.
 pub fn main() -> ExitCode {
+    let signals = Signals::catch(); // before all that takes time: a HUP would end us till then
     let args: Args = cli::parse();
     let program = format!("reporter {}", args.reader);
-    cli::end(&program, Reporter::new(args).and_then(Reporter::run))
+    let reporter = signals.and_then(|signals| Reporter::new(args, signals));
+    cli::end(&program, reporter.and_then(Reporter::run))
 }
 
 impl Reporter {

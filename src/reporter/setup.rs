@@ -47,12 +47,25 @@ pub struct Untold {
     entries: u64,
 }
 
-impl Reporter {
-    pub fn new(args: Args) -> anyhow::Result<Reporter> {
+/// What signals ask for.
+pub struct Signals {
+    stop: Stop,
+    hangup: Arc<AtomicBool>,
+}
+
+impl Signals {
+    pub fn catch() -> anyhow::Result<Signals> {
         let hangup = Arc::<AtomicBool>::default();
         put_up(&hangup, signal_hook::consts::SIGHUP)?;
         // A file size limit is then an error of the write, and not the end of the process.
         put_up(&Arc::default(), signal_hook::consts::SIGXFSZ)?;
+        Ok(Signals { stop: Stop::on_signals()?, hangup })
+    }
+}
+
+impl Reporter {
+    pub fn new(args: Args, signals: Signals) -> anyhow::Result<Reporter> {
+        let Signals { stop, hangup } = signals;
         cli::say_if_cut_short(&format!("reporter {}", args.reader), &args.log.name())?;
         let output = match &args.output {
             Some(path) if path.as_os_str() == "-" => None,
@@ -90,7 +103,7 @@ impl Reporter {
                 .map(|how| compress::Worker::start(args.reader, how))
                 .transpose()?,
             wait: if args.spin { Wait::Spin } else { args.idle.wait(args.poll)? },
-            stop: Stop::on_signals()?,
+            stop,
             hangup,
             began: Instant::now(),
             rows: 0,
