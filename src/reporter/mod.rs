@@ -108,7 +108,7 @@ impl Reporter {
         }
         let flush = self.args.flush;
         let Some(path) = &self.output else {
-            let stdout = Rows::stdout(log.schema(), self.rows_as)?;
+            let stdout = Rows::stdout(log.schema(), self.rows_as).map_err(output_failed)?;
             return Ok(Some(Export::new(reader, stdout, flush)?.0));
         };
         let rows = if std::fs::metadata(path).is_ok_and(|it| it.file_type().is_fifo()) {

@@ -132,6 +132,10 @@ impl Rows {
     /// # Errors
     /// [`Error::Io`], if it is closed.
     pub fn stdout(schema: &Schema, options: RowOptions) -> Result<Rows> {
+        if ringlog::began_without_stdout() {
+            let why = io::Error::other("it is closed, and all rows would be lost");
+            return Err(Error::io("stdout")(why));
+        }
         let stdout = io::stdout().as_fd().try_clone_to_owned().map_err(Error::io("stdout"))?;
         Ok(Rows::stream(File::from(stdout), schema, options))
     }
