@@ -39,7 +39,9 @@ impl<'a> WholeRows<'a> {
 
     pub fn next(&mut self) -> io::Result<Option<&[u8]>> {
         self.row.clear();
+        let mut is_quoted = false;
         loop {
+            let looked = self.row.len();
             let room = (self.format.longest + 1).saturating_sub(self.row.len()) as u64;
             let count = (&mut self.file).take(room).read_until(b'\n', &mut self.row)?;
             if self.row.len() > self.format.longest {
@@ -49,8 +51,9 @@ impl<'a> WholeRows<'a> {
             if count == 0 || self.row.last() != Some(&b'\n') {
                 return Ok(None);
             }
-            let quotes = || self.row.iter().filter(|&&byte| byte == b'"').count();
-            if self.format.format == Format::Jsonl || quotes() % 2 == 0 {
+            // Each byte once, however many line ends there are within quotes.
+            is_quoted ^= self.row[looked..].iter().filter(|&&byte| byte == b'"').count() % 2 == 1;
+            if self.format.format == Format::Jsonl || !is_quoted {
                 self.end += self.row.len() as u64;
                 return Ok(Some(&self.row));
             }
