@@ -9,13 +9,13 @@ mod watch;
 
 use crate::cli::{self, Code, Failed, grouped, per_second};
 use args::Args;
-use carry::Ending;
+use carry::{Ending, RETRY, ROOM};
 use nix::libc;
 use ringlog::{Error, Log, Start};
-use ringlog_rows::Rows;
+use ringlog_rows::{Rows, is_for_want_of_room};
 use setup::{Export, Reporter, Signals, output_failed};
 use std::fs::File;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
 use std::process::ExitCode;
@@ -93,7 +93,8 @@ impl Reporter {
 
     /// Ready to carry out; `None` if a signal came first.
     fn open(&self, log: &Log, start: Start) -> anyhow::Result<Option<Export>> {
-        let reader = log.reader_from(self.args.reader.into(), start)?;
+        let attach = || log.reader_from(self.args.reader.into(), start);
+        let mut reader = attach()?;
         if self.args.log.prefault || self.args.log.lock {
             self.say(format_args!("{}: {}", log.name(), reader.memory()?));
         }
@@ -111,13 +112,31 @@ impl Reporter {
             let stdout = Rows::stdout(log.schema(), self.rows_as).map_err(output_failed)?;
             return Ok(Some(Export::new(reader, stdout, flush)?.0));
         };
-        let rows = if std::fs::metadata(path).is_ok_and(|it| it.file_type().is_fifo()) {
-            let Some(pipe) = self.wait_for_other_end(path)? else { return Ok(None) };
-            Rows::stream(pipe, log.schema(), self.rows_as)
-        } else {
-            Rows::file(path, log.schema(), self.rows_as)
+        let mut said = false;
+        let (report, notes) = loop {
+            let rows = if std::fs::metadata(path).is_ok_and(|it| it.file_type().is_fifo()) {
+                let Some(pipe) = self.wait_for_other_end(path)? else { return Ok(None) };
+                Rows::stream(pipe, log.schema(), self.rows_as)
+            } else {
+                Rows::file(path, log.schema(), self.rows_as).until(self.stop.flag())
+            };
+            match Export::new(reader, rows, flush) {
+                Err(e) if is(&e, ErrorKind::Interrupted) => return Ok(None),
+                // Unlike later a directory that is not there is rather a slip than away.
+                Err(e) if is(&e, ErrorKind::NotFound) => {
+                    let why = format!("{e}; make its directory first, or mount it");
+                    return Err(Failed(Code::Output, why).into());
+                }
+                Err(e) if is_for_want_of_room(&e) && !self.stop.requested() => {
+                    if !std::mem::replace(&mut said, true) {
+                        self.warn(format_args!("{e}; {ROOM} (df, and df -i for inodes)"));
+                    }
+                    self.stop.wait(RETRY);
+                    reader = attach()?;
+                }
+                opened => break opened.map_err(output_failed)?,
+            }
         };
-        let (report, notes) = Export::new(reader, rows, flush).map_err(output_failed)?;
         self.warn_all(&notes);
         #[cfg(feature = "compress")]
         if let Some(worker) = &self.compress {
@@ -158,6 +177,10 @@ impl Reporter {
         }
         Ok(None)
     }
+}
+
+fn is(error: &Error, kind: ErrorKind) -> bool {
+    matches!(error, Error::Io { source, .. } if source.kind() == kind)
 }
 
 fn is_gone(error: &anyhow::Error) -> bool {

@@ -5,8 +5,10 @@ use nix::pty::{OpenptyResult, Winsize, openpty};
 use nix::sys::signal::Signal;
 use nix::sys::termios::{FlowArg, tcflow};
 use ringlog::layout::HEADER_SIZE;
+use ringlog_testkit::disk::on_a_small_disk;
 use ringlog_testkit::{
-    Feed, Place, after, assert_holds, program, run, start_on, start_telling, until, until_holds,
+    Feed, Place, Running, after, assert_holds, positions, program, run, skipped, start, start_on,
+    start_telling, until, until_holds, works,
 };
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -180,6 +182,32 @@ fn rows_of_many_lines_are_found_again_in_linear_time() {
     assert!(fs::read(place.output(0)).unwrap() == whole);
 }
 
+#[test]
+fn a_signal_ends_a_reporter_that_still_looks_for_the_last_row() {
+    let place = Place::new();
+    let mut feed = place.feed(1 << 18);
+    feed.append(1 << 18);
+    place.carry(0, &[]);
+    let text = fs::read(place.output(0)).unwrap();
+    let cut = &text[..text.len() - 1]; // each row is looked at then
+    // It may be done before the signal comes.
+    until("it ends while it reads", || {
+        fs::write(place.output(0), cut).unwrap();
+        let reporter = start(place.reporter(0, &["--once"]));
+        until("it reads the file", || {
+            let io = fs::read_to_string(format!("/proc/{}/io", reporter.pid()));
+            let Ok(io) = io else { return Some(()) }; // it has ended
+            let read: usize = io.lines().next()?.strip_prefix("rchar: ")?.parse().ok()?;
+            (read > 500_000).then_some(())
+        });
+        let ended = reporter.stop();
+        assert_eq!(ended.code(), 0, "{ended:?}");
+        (fs::read(place.output(0)).unwrap() == cut).then_some(())
+    });
+    place.carry(0, &[]);
+    assert!(fs::read(place.output(0)).unwrap() == text);
+}
+
 #[cfg(feature = "top")]
 #[test]
 fn a_terminal_of_any_size_is_drawn_on() {
@@ -205,4 +233,160 @@ fn a_terminal_of_any_size_is_drawn_on() {
     let said = String::from_utf8_lossy(&said);
     assert!(said.contains("ringlog top"), "{said}");
     assert_eq!(top.end().code(), 0);
+}
+
+// No room.
+
+/// Waits until it has said that it waits, and why.
+fn until_it_waits(reporter: &Running, why: &str) {
+    reporter.until_said(why);
+    reporter.until_said("trying again until there is room");
+}
+
+#[test]
+fn a_file_that_no_inode_is_left_for_is_made_once_there_is_one() {
+    on_a_small_disk(1024, |disk| {
+        let place = Place::new();
+        let mut feed = place.feed(4096);
+        feed.append(100);
+        let output = disk.path().join("out.csv");
+        let args = ["-o", output.to_str().unwrap()];
+
+        // At the start.
+        disk.leave_inodes(0);
+        let reporter = start(place.reporter(0, &args));
+        until_it_waits(&reporter, "No space left");
+        assert!(reporter.said().contains("df -i"), "{}", reporter.said());
+        disk.leave_inodes(1);
+        until_holds(&output, &feed.csv(0..100));
+
+        // After a move.
+        fs::rename(&output, disk.path().join("moved.csv")).unwrap();
+        let before = reporter.said().len();
+        reporter.signal(Signal::SIGHUP);
+        until("it waits again", || {
+            reporter.said_from(before).contains("cannot be made").then_some(())
+        });
+        feed.append(100);
+        disk.leave_inodes(1);
+        until_holds(&output, &feed.csv(100..200));
+        reporter.until_said("going on");
+        assert_eq!(reporter.stop().code(), 0);
+    });
+}
+
+#[test]
+fn a_reporter_that_waits_for_an_inode_ends_at_one_signal_and_the_next_goes_on() {
+    on_a_small_disk(1024, |disk| {
+        let place = Place::new();
+        let mut feed = place.feed(4096);
+        feed.append(100);
+        let output = disk.path().join("out.csv");
+        let args = ["-o", output.to_str().unwrap()];
+        let reporter = start(place.reporter(0, &args));
+        until_holds(&output, &feed.csv(0..100));
+        disk.leave_inodes(0);
+        fs::rename(&output, disk.path().join("moved.csv")).unwrap();
+        reporter.signal(Signal::SIGHUP);
+        until_it_waits(&reporter, "cannot be made");
+        feed.append(100);
+        assert_eq!(reporter.stop().code(), 7);
+        disk.leave_inodes(1);
+        place.carry(0, &[&args[..], &["--strict"]].concat());
+        assert_holds(&output, &feed.csv(100..200));
+        assert_holds(&disk.path().join("moved.csv"), &feed.csv(0..100));
+    });
+}
+
+#[test]
+fn a_directory_that_is_away_for_a_while_is_waited_for() {
+    let place = Place::new();
+    let mut feed = place.feed(4096);
+    feed.append(100);
+    let directory = place.file("mounted");
+    fs::create_dir(&directory).unwrap();
+    let output = directory.join("out.csv");
+    let reporter = start(place.reporter(0, &["-o", "mounted/out.csv"]));
+    until_holds(&output, &feed.csv(0..100));
+    fs::remove_dir_all(&directory).unwrap();
+    until_it_waits(&reporter, "No such file or directory");
+    fs::create_dir(&directory).unwrap();
+    feed.append(100);
+    until_holds(&output, &feed.csv(0..200));
+    assert_eq!(reporter.stop().code(), 0);
+
+    // At the start it is rather a slip.
+    let ended = place.run_reporter(1, &["-o", "missing/out.csv"]);
+    ended.assert_refused(7, &["missing/out.csv", "make its directory"]);
+}
+
+#[test]
+fn where_there_is_room_for_a_part_of_a_batch_that_part_is_written() {
+    on_a_small_disk(1024, |disk| {
+        let place = Place::new();
+        let mut feed = place.feed(1 << 14);
+        feed.append(10);
+        let output = disk.path().join("out.csv");
+        let args = ["-o", output.to_str().unwrap()];
+        let reporter = start(place.reporter(0, &args));
+        until_holds(&output, &feed.csv(0..10));
+        disk.leave_room(16);
+        reporter.freeze(); // one batch
+        feed.append(2000);
+        reporter.signal(Signal::SIGCONT);
+        reporter.until_said("trying again until there is room");
+        let rows = || positions(&output);
+        until("what fits is there", || (rows().len() > 300).then_some(()));
+        assert_eq!(rows(), (0..rows().len() as u64).collect::<Vec<_>>());
+        assert!(rows().len() < 2010);
+        disk.resize(1024);
+        until_holds(&output, &feed.csv(0..2010));
+        assert_eq!(reporter.stop().code(), 0);
+    });
+}
+
+#[test]
+fn rows_of_a_part_of_a_batch_are_in_one_file_when_it_was_moved_away() {
+    on_a_small_disk(1024, |disk| {
+        let place = Place::new();
+        let mut feed = place.feed(1 << 14);
+        feed.append(10);
+        let (output, moved) = (disk.path().join("out.csv"), disk.path().join("moved.csv"));
+        let reporter = start(place.reporter(0, &["-o", output.to_str().unwrap()]));
+        until_holds(&output, &feed.csv(0..10));
+        disk.leave_room(16);
+        reporter.freeze();
+        feed.append(2000);
+        reporter.signal(Signal::SIGCONT);
+        until("what fits is there", || (positions(&output).len() > 300).then_some(()));
+        fs::rename(&output, &moved).unwrap();
+        reporter.signal(Signal::SIGHUP);
+        until("there is a new one", || output.exists().then_some(()));
+        disk.resize(1024);
+        until("all is committed", || (feed.reader(0).position == 2010).then_some(()));
+        assert_eq!(reporter.stop().code(), 0);
+        let rows = [positions(&moved), positions(&output)].concat();
+        assert_eq!(rows, (0..2010).collect::<Vec<_>>());
+    });
+}
+
+#[test]
+fn a_file_that_may_only_be_added_to_is_gone_on_with() {
+    let place = Place::new();
+    let mut feed = place.feed(1024);
+    feed.append(100);
+    place.carry(0, &[]);
+    let chattr = |how: &str| {
+        let mut chattr = Command::new("chattr");
+        chattr.arg(how).arg(place.output(0));
+        works(chattr)
+    };
+    if !chattr("+a") {
+        return skipped("no file can be made append-only here");
+    }
+    feed.append(100);
+    let ended = place.run_reporter(0, &["--once"]);
+    assert!(chattr("-a"));
+    ended.assert_summary(100, 0);
+    assert_holds(&place.output(0), &feed.csv(0..200));
 }

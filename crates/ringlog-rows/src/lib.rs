@@ -17,7 +17,7 @@ mod value;
 pub use file::is_output_of;
 pub use format::{Format, RowFormat};
 pub use parts::parts;
-pub use rows::{Rotated, Rotation, RowOptions, Rows};
+pub use rows::{Rotated, Rotation, RowOptions, Rows, is_for_want_of_room};
 pub use value::{TimeFormat, Value};
 
 /// README's code compiles.

@@ -2,12 +2,25 @@
 
 use crate::format::{Format, RowFormat, SEQ};
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read as _, Seek as _, SeekFrom};
+use std::io::{self, BufRead, BufReader, ErrorKind, Read as _, Seek as _, SeekFrom};
+use std::sync::atomic::Ordering::Relaxed;
 
 /// How much of a file is read at a time.
 const CHUNK: usize = 128 << 10;
 
 impl RowFormat {
+    /// How many of these bytes, which begin with a row, are whole rows.
+    pub(crate) fn whole(&self, bytes: &[u8]) -> usize {
+        let (mut is_quoted, mut whole) = (false, 0);
+        for (at, &byte) in bytes.iter().enumerate() {
+            is_quoted ^= byte == b'"' && self.format == Format::Csv;
+            if byte == b'\n' && !is_quoted {
+                whole = at + 1;
+            }
+        }
+        whole
+    }
+
     /// The position of a row that [`row`](RowFormat::row) made.
     pub(crate) fn position_of(&self, row: &[u8]) -> Option<u64> {
         let (begin, end) = match self.format {
@@ -38,6 +51,9 @@ impl<'a> WholeRows<'a> {
     }
 
     pub fn next(&mut self) -> io::Result<Option<&[u8]>> {
+        if self.format.stop.load(Relaxed) {
+            return Err(io::Error::new(ErrorKind::Interrupted, "its rows were not all read"));
+        }
         self.row.clear();
         let mut is_quoted = false;
         loop {
