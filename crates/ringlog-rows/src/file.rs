@@ -61,8 +61,8 @@ pub(crate) fn open(
     let Checkpoint { position: committed, lost, .. } = left.committed;
     let resume = match finding {
         Finding::Ours { next, rows, length, head } => {
-            file.set_len(length).map_err(cannot())?;
             if meta.len() > length {
+                file.set_len(length).map_err(cannot())?; // what is append-only may not be cut
                 let dropped = meta.len() - length;
                 notes.push(format!(
                     "{shown}: an unfinished last line of {dropped} bytes is dropped"
