@@ -193,14 +193,16 @@ fn a_signal_ends_a_reporter_that_still_looks_for_the_last_row() {
     // It may be done before the signal comes.
     until("it ends while it reads", || {
         fs::write(place.output(0), cut).unwrap();
-        let reporter = start(place.reporter(0, &["--once"]));
-        until("it reads the file", || {
-            let io = fs::read_to_string(format!("/proc/{}/io", reporter.pid()));
-            let Ok(io) = io else { return Some(()) }; // it has ended
+        let mut reporter = start(place.reporter(0, &["--once"]));
+        let reads = until("it reads the file, or has ended", || {
+            if !reporter.is_running() {
+                return Some(false);
+            }
+            let io = fs::read_to_string(format!("/proc/{}/io", reporter.pid())).ok()?;
             let read: usize = io.lines().next()?.strip_prefix("rchar: ")?.parse().ok()?;
-            (read > 500_000).then_some(())
+            (read > 500_000).then_some(true)
         });
-        let ended = reporter.stop();
+        let ended = if reads { reporter.stop() } else { reporter.end() };
         assert_eq!(ended.code(), 0, "{ended:?}");
         (fs::read(place.output(0)).unwrap() == cut).then_some(())
     });
