@@ -1,6 +1,6 @@
 //! How a program ends: with a code of the library's table, and what is said.
 
-use super::words::tell;
+use super::tell::{finish_telling, tell};
 use ringlog::{Code, Error};
 use std::fmt::Display;
 use std::process::ExitCode;
@@ -29,13 +29,19 @@ impl Display for Failed {
 
 impl std::error::Error for Failed {}
 
-/// Says what went wrong, in one line, and with which exit code.
+/// Says what went wrong, in one line, and with which exit code. The last that a program does.
 pub fn end(program: &str, result: anyhow::Result<()>) -> ExitCode {
-    let Err(error) = result else { return ExitCode::SUCCESS };
-    tell(format_args!("{program}: {error:#}"));
-    let code = match error.downcast_ref::<Failed>() {
-        Some(failed) => failed.0,
-        None => error.downcast_ref().map_or(Code::Other, Error::code),
+    let code = match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tell(format_args!("{program}: {error:#}"));
+            let code = match error.downcast_ref::<Failed>() {
+                Some(failed) => failed.0,
+                None => error.downcast_ref().map_or(Code::Other, Error::code),
+            };
+            ExitCode::from(code as u8)
+        }
     };
-    ExitCode::from(code as u8)
+    finish_telling();
+    code
 }

@@ -1,6 +1,6 @@
 //! Completions and man pages, out of the definitions of the arguments; `scripts/generate` asks.
 
-use super::words::tell;
+use super::tell::tell;
 use clap::Command;
 use clap_complete::Shell;
 use clap_mangen::Man;

@@ -1,13 +1,6 @@
 //! Words and numbers for people.
 
-use std::io::{self, Write as _};
 use std::time::Duration;
-
-/// A line on stderr, in one piece: others may write there too. That nobody hears it is no reason
-/// to stop.
-pub fn tell(line: std::fmt::Arguments<'_>) {
-    let _ = io::stderr().write_all(format!("{}\n", one_line(&line.to_string())).as_bytes());
-}
 
 /// Only one, whatever is quoted in it, and nothing that a terminal obeys: what ends a line, moves,
 /// colours or hides, and what turns the direction of the text around, is escaped.

@@ -19,7 +19,7 @@ mod verify;
 mod view;
 mod which;
 
-use crate::cli::{self, EXIT_CODES};
+use crate::cli::{self, Code, EXIT_CODES, Failed};
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
@@ -66,9 +66,22 @@ enum Command {
     Doctor(doctor::Args),
 }
 
+impl Command {
+    /// Whether what it says is all that it does.
+    fn tells(&self) -> bool {
+        use Command::{Metrics, Page, Reader, Rm};
+        !matches!(self, Metrics(_) | Page(_) | Reader(_) | Rm(_))
+    }
+}
+
 /// The program `ringlog`.
 pub fn main() -> ExitCode {
-    let result = match cli::parse::<Args>().command {
+    let command = cli::parse::<Args>().command;
+    if command.tells() && ringlog::began_without_stdout() {
+        let why = "stdout is closed, and all that is said there would be lost";
+        return cli::end("ringlog", Err(Failed(Code::Output, why.to_owned()).into()));
+    }
+    let result = match command {
         Command::List(args) => list::run(args),
         Command::Stat(args) => stat::run(args),
         #[cfg(feature = "top")]
@@ -85,7 +98,7 @@ pub fn main() -> ExitCode {
     };
     match result {
         // Whoever reads us has seen enough.
-        Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) if is_closed_pipe(&error) => cli::end("ringlog", Ok(())),
         result => cli::end("ringlog", result),
     }
 }

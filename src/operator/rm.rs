@@ -5,6 +5,7 @@ use crate::cli::{Code, Failed, entries, tell};
 use crate::operator::screen::print_line;
 use crate::operator::which::{Owner, explain, name};
 use ringlog::{Error, Log, Name, Presence, Snapshot};
+use std::ffi::OsString;
 
 /// Remove logs, unless a living process holds a claim on them, or a reader has entries to come
 #[derive(clap::Args, Debug)]
@@ -22,7 +23,7 @@ Examples:
 pub struct Args {
     /// Names in shared memory, or paths of files: what has a slash within
     #[arg(value_name = "LOG", required = true)]
-    logs: Vec<String>,
+    logs: Vec<OsString>,
     /// Also if a reader has entries to come, which are gone then; if somebody holds a claim, or it is
     /// too damaged to tell. Those attached go on with what they have, and nobody else finds it: new
     /// readers and writers begin with another log

@@ -3,6 +3,8 @@
 use crate::cli::{Code, Failed, believing};
 use clap::Args;
 use ringlog::{DEFAULT_SHM, Error, Log, Name, Options};
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 /// One log.
@@ -10,7 +12,7 @@ use std::path::{Path, PathBuf};
 pub struct OneLog {
     /// A name in shared memory, or the path of a file: what has a slash within
     #[arg(value_name = "LOG", default_value = DEFAULT_SHM)]
-    pub log: String,
+    pub log: OsString,
     #[command(flatten)]
     pub owner: Owner,
 }
@@ -21,7 +23,7 @@ pub struct Logs {
     /// Names in shared memory, or paths of files: what has a slash within [default: all in shared
     /// memory]
     #[arg(value_name = "LOG")]
-    logs: Vec<String>,
+    logs: Vec<OsString>,
     #[command(flatten)]
     pub owner: Owner,
 }
@@ -70,11 +72,12 @@ impl Logs {
 }
 
 /// `/engine` and `engine` are shared memory, `./engine` and `/var/lib/engine` files.
-pub fn name(text: &str) -> Name {
-    if text.strip_prefix('/').unwrap_or(text).contains('/') {
+pub fn name(text: &OsStr) -> Name {
+    let bytes = text.as_bytes();
+    if bytes.strip_prefix(b"/").unwrap_or(bytes).contains(&b'/') {
         Name::File(PathBuf::from(text))
     } else {
-        Name::Shm(text.to_owned())
+        Name::Shm(text.to_string_lossy().into_owned())
     }
 }
 

@@ -2,15 +2,19 @@
 
 use super::setup::{Export, Reporter, output_failed};
 use super::watch::{LOOK, Watch};
-use crate::cli::{Code, Failed, began, grouped};
-use ringlog::{Idle, Log, Turn};
-use ringlog_rows::{Reopened, Rotated, Rows};
+use crate::cli::{Code, Failed, began};
+use ringlog::{Error, Idle, Log, Turn};
+use ringlog_rows::{Reopened, Rotated, Rows, is_for_want_of_room};
 use std::io;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// How long until a file that could not be finished is tried again.
-const RETRY: Duration = Duration::from_secs(1);
+pub const RETRY: Duration = Duration::from_secs(1);
+
+/// How long until an output that has no room is tried again, and what is said of it.
+const PAUSE: Duration = Duration::from_millis(50);
+pub const ROOM: &str = "trying again until there is room";
 
 /// Why a log is no longer followed.
 #[derive(PartialEq, Eq)]
@@ -65,9 +69,7 @@ impl Reporter {
                 self.warn(format_args!("{}", began(attached.began, attached.missed)));
             }
             if let Turn::Lost(range) = &turn {
-                let count = range.end - range.start;
-                let (count, s) = (grouped(count), if count == 1 { "y" } else { "ies" });
-                self.warn(format_args!("lost {}..{}, {count} entr{s}", range.start, range.end));
+                self.tell_losses(Some(range));
             }
             let idle = turn == Turn::Idle;
             if self.args.once && (idle || report.source().position() >= end) {
@@ -75,6 +77,7 @@ impl Reporter {
             }
             if watch.is_due() {
                 report.refresh();
+                self.tell_losses(None);
                 let position = report.source().position();
                 self.look_after_output(report)?;
                 let idle = idle && report.source().position() == position;
@@ -110,11 +113,11 @@ impl Reporter {
                     let output = self.output_name();
                     let remedy = match error.kind() {
                         io::ErrorKind::Other => "looking at it anew",
-                        _ => "trying again until there is room",
+                        _ => ROOM,
                     };
                     self.warn(format_args!("{output}: {error}; {remedy}"));
                 }
-                std::thread::sleep(Duration::from_millis(50));
+                std::thread::sleep(PAUSE);
                 self.look_after_output(report)?; // to move it away may be the way out
             }
             match report.export() {
@@ -142,6 +145,32 @@ impl Reporter {
         .into())
     }
 
+    /// A file that cannot be made for want of room is tried again and again, as one that cannot be
+    /// written: there is nothing to do meanwhile.
+    fn when_there_is_room<T>(
+        &self,
+        report: &mut Export,
+        open: impl Fn(&mut Export) -> Result<T, Error>,
+    ) -> anyhow::Result<T> {
+        let mut said = false;
+        loop {
+            match open(report) {
+                Err(e) if is_for_want_of_room(&e) && !self.stop.requested() => {
+                    if !std::mem::replace(&mut said, true) {
+                        self.warn(format_args!("{e}; {ROOM}"));
+                    }
+                    std::thread::sleep(PAUSE);
+                }
+                opened => {
+                    if said && opened.is_ok() {
+                        self.say(format_args!("{}: going on", self.output_name()));
+                    }
+                    return opened.map_err(output_failed);
+                }
+            }
+        }
+    }
+
     /// Finishes the file if it is time to.
     fn rotate(&self, report: &mut Export) -> anyhow::Result<()> {
         let Some(rotation) = &self.rotation else { return Ok(()) };
@@ -162,6 +191,7 @@ impl Reporter {
         }
         match Rows::rotate(report).map_err(output_failed)? {
             Rotated::Finished(part, notes) => {
+                self.warn_all(&self.when_there_is_room(report, Rows::mend)?);
                 self.kept.set(None);
                 self.warn_all(&notes);
                 self.say(format_args!(
@@ -190,11 +220,11 @@ impl Reporter {
         let hangup = self.hangup.swap(false, Ordering::Relaxed);
         let Some(path) = &self.output else { return Ok(()) };
         if !hangup {
-            self.warn_all(&Rows::mend(report).map_err(output_failed)?);
+            self.warn_all(&self.when_there_is_room(report, Rows::mend)?);
             return Ok(());
         }
         let shown = path.display();
-        match Rows::reopen(report).map_err(output_failed)? {
+        match self.when_there_is_room(report, Rows::reopen)? {
             Reopened::Here => self.say(format_args!("{shown} was not moved; continuing")),
             Reopened::Unknown => {
                 if !self.away.replace(true) {

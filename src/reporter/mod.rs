@@ -9,13 +9,13 @@ mod watch;
 
 use crate::cli::{self, Code, Failed, grouped, per_second};
 use args::Args;
-use carry::Ending;
+use carry::{Ending, RETRY, ROOM};
 use nix::libc;
 use ringlog::{Error, Log, ReaderState, Start};
-use ringlog_rows::Rows;
-use setup::{Export, Reporter, output_failed};
+use ringlog_rows::{Rows, is_for_want_of_room};
+use setup::{Export, Reporter, Signals, output_failed};
 use std::fs::File;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
 use std::process::ExitCode;
@@ -23,9 +23,11 @@ use std::time::Duration;
 
 /// The program `reporter N`.
 pub fn main() -> ExitCode {
+    let signals = Signals::catch(); // before all that takes time: a HUP would end us till then
     let args: Args = cli::parse();
     let program = format!("reporter {}", args.reader);
-    cli::end(&program, Reporter::new(args).and_then(Reporter::run))
+    let reporter = signals.and_then(|signals| Reporter::new(args, signals));
+    cli::end(&program, reporter.and_then(Reporter::run))
 }
 
 impl Reporter {
@@ -48,6 +50,7 @@ impl Reporter {
             }
             worker.finish();
         }
+        self.tell_losses(None);
         let time = self.began.elapsed();
         let (rows, rate) = (grouped(self.rows), grouped(per_second(self.rows, time)));
         let lost = grouped(self.lost);
@@ -93,11 +96,15 @@ impl Reporter {
 
     /// Ready to carry out; `None` if a signal came first.
     fn open(&self, log: &Log, start: Start, waited: bool) -> anyhow::Result<Option<Export>> {
-        let mut reader = log.reader_from(self.args.reader.into(), start)?;
-        if waited && start == Start::Resume && reader.attached().fresh {
-            // It was there before the log: what was overwritten by now is lost to it.
-            reader.seek(Start::At(0))?;
-        }
+        let attach = || {
+            let mut reader = log.reader_from(self.args.reader.into(), start)?;
+            if waited && start == Start::Resume && reader.attached().fresh {
+                // It was there before the log: what was overwritten by now is lost to it.
+                reader.seek(Start::At(0))?;
+            }
+            Ok::<_, Error>(reader)
+        };
+        let mut reader = attach()?;
         if self.args.log.prefault || self.args.log.lock {
             self.say(format_args!("{}: {}", log.name(), reader.memory()?));
         }
@@ -113,17 +120,35 @@ impl Reporter {
         let before = self.had_another_output(log)?;
         let flush = self.args.flush;
         let Some(path) = &self.output else {
-            let stdout = Rows::stdout(log.schema(), self.rows_as)?;
+            let stdout = Rows::stdout(log.schema(), self.rows_as).map_err(output_failed)?;
             self.warn_all(before.as_slice());
             return Ok(Some(Export::new(reader, stdout, flush)?.0));
         };
-        let rows = if std::fs::metadata(path).is_ok_and(|it| it.file_type().is_fifo()) {
-            let Some(pipe) = self.wait_for_other_end(path)? else { return Ok(None) };
-            Rows::stream(pipe, log.schema(), self.rows_as)
-        } else {
-            Rows::file(path, log.schema(), self.rows_as)
+        let mut said = false;
+        let (report, notes) = loop {
+            let rows = if std::fs::metadata(path).is_ok_and(|it| it.file_type().is_fifo()) {
+                let Some(pipe) = self.wait_for_other_end(path)? else { return Ok(None) };
+                Rows::stream(pipe, log.schema(), self.rows_as)
+            } else {
+                Rows::file(path, log.schema(), self.rows_as).until(self.stop.flag())
+            };
+            match Export::new(reader, rows, flush) {
+                Err(e) if is(&e, ErrorKind::Interrupted) => return Ok(None),
+                // Unlike later a directory that is not there is rather a slip than away.
+                Err(e) if is(&e, ErrorKind::NotFound) => {
+                    let why = format!("{e}; make its directory first, or mount it");
+                    return Err(Failed(Code::Output, why).into());
+                }
+                Err(e) if is_for_want_of_room(&e) && !self.stop.requested() => {
+                    if !std::mem::replace(&mut said, true) {
+                        self.warn(format_args!("{e}; {ROOM} (df, and df -i for inodes)"));
+                    }
+                    self.stop.wait(RETRY);
+                    reader = attach()?;
+                }
+                opened => break opened.map_err(output_failed)?,
+            }
         };
-        let (report, notes) = Export::new(reader, rows, flush).map_err(output_failed)?;
         self.warn_all(before.as_slice()); // no row has been written
         self.warn_all(&notes);
         #[cfg(feature = "compress")]
@@ -188,6 +213,10 @@ impl Reporter {
         }
         Ok(None)
     }
+}
+
+fn is(error: &Error, kind: ErrorKind) -> bool {
+    matches!(error, Error::Io { source, .. } if source.kind() == kind)
 }
 
 fn is_gone(error: &anyhow::Error) -> bool {

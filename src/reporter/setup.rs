@@ -3,10 +3,11 @@
 use super::args::{Args, RowsAs, rotation};
 #[cfg(feature = "compress")]
 use super::compress;
-use crate::cli::{self, Code, Failed, Stop, put_up, tell};
+use crate::cli::{self, Code, Failed, Stop, grouped, put_up, tell, try_tell};
 use ringlog::{Error, Name, Options, Raw, Reader, Wait};
 use ringlog_rows::{Format, Rotation, RowOptions, Rows};
 use std::cell::Cell;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -36,14 +37,37 @@ pub struct Reporter {
     pub began: Instant,
     pub rows: u64,
     pub lost: u64,
+    /// Losses that stderr had no room for.
+    pub untold: Cell<Untold>,
 }
 
-impl Reporter {
-    pub fn new(args: Args) -> anyhow::Result<Reporter> {
+/// Losses that are still to be told, in one line.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Untold {
+    within: Option<(u64, u64)>,
+    ranges: u64,
+    entries: u64,
+}
+
+/// What signals ask for.
+pub struct Signals {
+    stop: Stop,
+    hangup: Arc<AtomicBool>,
+}
+
+impl Signals {
+    pub fn catch() -> anyhow::Result<Signals> {
         let hangup = Arc::<AtomicBool>::default();
         put_up(&hangup, signal_hook::consts::SIGHUP)?;
         // A file size limit is then an error of the write, and not the end of the process.
         put_up(&Arc::default(), signal_hook::consts::SIGXFSZ)?;
+        Ok(Signals { stop: Stop::on_signals()?, hangup })
+    }
+}
+
+impl Reporter {
+    pub fn new(args: Args, signals: Signals) -> anyhow::Result<Reporter> {
+        let Signals { stop, hangup } = signals;
         cli::say_if_cut_short(&format!("reporter {}", args.reader), &args.log.name())?;
         let output = match &args.output {
             Some(path) if path.as_os_str() == "-" => None,
@@ -78,12 +102,13 @@ impl Reporter {
             #[cfg(feature = "compress")]
             compress: std::cell::OnceCell::new(),
             wait: if args.spin { Wait::Spin } else { args.idle.wait(args.poll)? },
-            stop: Stop::on_signals()?,
+            stop,
             hangup,
             away: Cell::default(),
             began: Instant::now(),
             rows: 0,
             lost: 0,
+            untold: Cell::default(),
             args,
         })
     }
@@ -100,6 +125,26 @@ impl Reporter {
 
     pub fn warn(&self, what: std::fmt::Arguments<'_>) {
         tell(format_args!("reporter {}: {what}", self.args.reader));
+    }
+
+    /// Tells of a loss, or of all losses that could not be told one by one.
+    pub fn tell_losses(&self, new: Option<&Range<u64>>) {
+        let mut untold = self.untold.take();
+        if let Some(range) = new {
+            untold.ranges += 1;
+            untold.entries += range.end - range.start;
+            let start = untold.within.map_or(range.start, |(start, _)| start.min(range.start));
+            untold.within = Some((start, range.end));
+        }
+        let Untold { within: Some((start, end)), ranges, entries } = untold else { return };
+        let (count, s) = (grouped(entries), if entries == 1 { "y" } else { "ies" });
+        let what = match ranges {
+            1 => format!("lost {start}..{end}, {count} entr{s}"),
+            _ => format!("lost {count} entr{s} of {start}..{end}, in {} ranges", grouped(ranges)),
+        };
+        if !try_tell(format_args!("reporter {}: {what}", self.args.reader)) {
+            self.untold.set(untold);
+        }
     }
 
     pub fn warn_all(&self, notes: &[String]) {

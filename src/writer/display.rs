@@ -1,10 +1,12 @@
 //! What the writer shows of itself while it goes on.
 
 use super::args::Args;
-use crate::cli::{grouped, per_second};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use crate::cli::{grouped, per_second, try_draw};
+use console::Term;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
 use ringlog::Log;
 use std::io::{self, IsTerminal};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// One line on the terminal while it goes on; nothing anywhere else.
@@ -24,8 +26,11 @@ impl<'a> Display<'a> {
         let input = args.input.as_deref().and_then(|path| path.metadata().ok());
         let input = input.filter(|meta| meta.is_file()).map(|meta| meta.len());
         let visible = !args.quiet && io::stderr().is_terminal();
-        let target =
-            if visible { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let target = if visible {
+            ProgressDrawTarget::term_like(Box::new(Frame::default()))
+        } else {
+            ProgressDrawTarget::hidden()
+        };
         let bar = ProgressBar::with_draw_target(args.count.or(input), target);
         let template = match bar.length() {
             Some(_) => "{bar:24} {percent:>3}%  {wide_msg}",
@@ -61,5 +66,56 @@ impl<'a> Display<'a> {
 
     pub fn finish(&self) {
         self.bar.finish_and_clear();
+    }
+}
+
+/// The terminal, which gets a picture whole or not at all: one that stands still holds up nobody.
+#[derive(Debug, Default)]
+struct Frame(Mutex<String>);
+
+impl Frame {
+    fn picture(&self) -> MutexGuard<'_, String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add(&self, text: &str) -> io::Result<()> {
+        self.picture().push_str(text);
+        Ok(())
+    }
+
+    fn go(&self, count: usize, way: char) -> io::Result<()> {
+        if count > 0 { self.add(&format!("\x1b[{count}{way}")) } else { Ok(()) }
+    }
+}
+
+impl TermLike for Frame {
+    fn width(&self) -> u16 {
+        Term::stderr().size().1
+    }
+    fn move_cursor_up(&self, n: usize) -> io::Result<()> {
+        self.go(n, 'A')
+    }
+    fn move_cursor_down(&self, n: usize) -> io::Result<()> {
+        self.go(n, 'B')
+    }
+    fn move_cursor_right(&self, n: usize) -> io::Result<()> {
+        self.go(n, 'C')
+    }
+    fn move_cursor_left(&self, n: usize) -> io::Result<()> {
+        self.go(n, 'D')
+    }
+    fn write_line(&self, s: &str) -> io::Result<()> {
+        self.add(s)?;
+        self.add("\n")
+    }
+    fn write_str(&self, s: &str) -> io::Result<()> {
+        self.add(s)
+    }
+    fn clear_line(&self) -> io::Result<()> {
+        self.add("\r\x1b[2K")
+    }
+    fn flush(&self) -> io::Result<()> {
+        try_draw(std::mem::take(&mut self.picture()));
+        Ok(())
     }
 }

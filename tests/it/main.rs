@@ -10,6 +10,7 @@ mod commit;
 mod crash;
 mod docs;
 mod doctor;
+mod ends;
 mod entries;
 mod errors;
 mod examples;

@@ -89,8 +89,8 @@ pub(crate) fn open(asked: &Asked, source: &mut dyn Lookback) -> Result<(File, Re
     let old = left.output.unwrap_or_default();
     let resume = match finding {
         Finding::Ours { found, other: None } => {
-            file.set_len(found.length).map_err(cannot())?;
             if meta.len() > found.length {
+                file.set_len(found.length).map_err(cannot())?; // what is append-only may not be cut
                 let dropped = meta.len() - found.length;
                 notes.push(format!(
                     "{shown}: an unfinished last line of {dropped} bytes is dropped"
@@ -127,7 +127,12 @@ pub(crate) fn open(asked: &Asked, source: &mut dyn Lookback) -> Result<(File, Re
                 // The file that was moved away, if it is not as it was left.
                 (_, Some((file, old))) => {
                     let left = LeftOff { output: Some(*old), ..*left };
+                    let has_a_name = file.metadata().is_ok_and(|meta| meta.nlink() > 0);
                     match examine(file, format, &left, source).map_err(cannot())? {
+                        // A copy of it is somewhere else, and may end at the commit.
+                        Finding::Ours { found, .. } if found.next >= committed && !has_a_name => {
+                            None
+                        }
                         Finding::Ours { found, .. } => {
                             (output.begin, output.lost) = (found.next, found.lost(old, &left));
                             if found.next < committed {

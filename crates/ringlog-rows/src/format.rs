@@ -4,6 +4,8 @@ use crate::hash::{FNV_BASIS, fnv1a};
 use crate::value::{TimeFormat, Value};
 use ringlog::{Entry, Kind, Schema};
 use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 /// How a row of JSON Lines begins.
 pub(crate) const SEQ: &[u8] = b"{\"seq\":";
@@ -58,6 +60,8 @@ pub struct RowFormat {
     header: Vec<u8>,
     /// No row has more bytes.
     pub(crate) longest: usize,
+    /// Rows are not read back any longer once this is set.
+    pub(crate) stop: Arc<AtomicBool>,
 }
 
 #[derive(Debug, Clone)]
@@ -87,7 +91,7 @@ impl RowFormat {
         };
         let longest = columns.iter().map(longest).sum::<usize>() + SEQ.len() + 23;
         let header = header(&columns, format);
-        RowFormat { columns, format, time, header, longest }
+        RowFormat { columns, format, time, header, longest, stop: Arc::default() }
     }
 
     /// What comes before the first row: a line of CSV; nothing in JSON Lines.

@@ -19,7 +19,7 @@ pub use format::{Format, RowFormat};
 pub use parts::{begin_of, compressed, parts, uncompressed};
 #[doc(hidden)] // of `ringlog-tools`
 pub use paths::identity;
-pub use rows::{Reopened, Rotated, Rotation, RowOptions, Rows};
+pub use rows::{Reopened, Rotated, Rotation, RowOptions, Rows, is_for_want_of_room};
 pub use value::{TimeFormat, Value};
 
 /// README's code compiles.

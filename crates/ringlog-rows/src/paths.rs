@@ -1,6 +1,7 @@
 //! Paths and what they stand for: beside a file, behind a link, and what a file is known again by.
 
 use crate::hash::{FNV_BASIS, fnv1a};
+use nix::libc;
 use std::fs::Metadata;
 use std::io::{self, ErrorKind};
 use std::os::unix::ffi::OsStrExt;
@@ -20,15 +21,23 @@ pub(crate) fn with_infix(path: &Path, infix: &str) -> PathBuf {
     path.with_file_name(name)
 }
 
-/// A link stays where it is: it is the file behind it that is made, or renamed.
+/// As many links as the kernel follows.
+const LINKS: usize = 40;
+
+/// A link stays where it is: it is the file behind it, and behind those it leads to, that is made,
+/// or renamed.
 pub(crate) fn behind_links(path: &Path) -> io::Result<PathBuf> {
-    match std::fs::read_link(path) {
-        Ok(target) => Ok(path.canonicalize().unwrap_or_else(|_| directory_of(path).join(target))),
-        Err(e) if matches!(e.kind(), ErrorKind::InvalidInput | ErrorKind::NotFound) => {
-            Ok(path.to_owned()) // not a link
+    let mut path = path.to_owned();
+    for _ in 0..LINKS {
+        match std::fs::read_link(&path) {
+            Ok(target) => path = directory_of(&path).join(target),
+            Err(e) if matches!(e.kind(), ErrorKind::InvalidInput | ErrorKind::NotFound) => {
+                return Ok(path); // not a link
+            }
+            Err(e) => return Err(e),
         }
-        Err(e) => Err(e),
     }
+    Err(io::Error::from_raw_os_error(libc::ELOOP))
 }
 
 /// What a file is known again by: a hash of its inode and birth time. Never 0.

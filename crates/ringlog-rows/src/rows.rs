@@ -17,6 +17,8 @@ use std::io::{self, ErrorKind, Write as _};
 use std::os::fd::AsFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 /// Bytes of rows before a file is written to: large enough that the system call does not count.
@@ -53,8 +55,13 @@ pub struct Rows {
     /// Rows, and at the very beginning the header, that are not written yet.
     buffer: Vec<u8>,
     batch: usize,
-    /// A checkpoint failed, and what it left behind could not be cut off.
+    /// The last checkpoint failed, and the file ends within a row that could not be cut off: the
+    /// buffer begins with its rest.
     torn: bool,
+    /// Bytes that failed checkpoints have put into the file: they are in no commit.
+    ahead: u64,
+    /// To open the file failed: nothing is written until it is opened.
+    stale: bool,
     /// `None` for a stream that was given, and has no name.
     path: Option<PathBuf>,
 }
@@ -142,7 +149,15 @@ impl Rows {
     pub fn file(path: &Path, schema: &Schema, options: RowOptions) -> Rows {
         let format = RowFormat::new(schema, options.format, options.time);
         let (to, batch, path) = (To::Unopened, FILE_BATCH, Some(path.to_owned()));
-        Rows { to, format, options, buffer: Vec::new(), batch, torn: false, path }
+        let (buffer, torn, ahead, stale) = (Vec::new(), false, 0, false);
+        Rows { to, format, options, buffer, batch, torn, ahead, stale, path }
+    }
+
+    /// The same rows; but once `stop` is set, no more of the file is read to find its last row, which
+    /// may take long: the report is then refused, and the file as it was.
+    pub fn until(mut self, stop: &Arc<AtomicBool>) -> Rows {
+        self.format.stop = Arc::clone(stop);
+        self
     }
 
     /// Writes to a stream, from its header on. It is never synced.
@@ -150,7 +165,8 @@ impl Rows {
         let format = RowFormat::new(schema, options.format, options.time);
         let buffer = format.header().to_vec();
         let (to, batch) = (To::Stream(file), STREAM_BATCH);
-        Rows { to, format, options, buffer, batch, torn: false, path: None }
+        let (torn, ahead, stale, path) = (false, 0, false, None);
+        Rows { to, format, options, buffer, batch, torn, ahead, stale, path }
     }
 
     /// Writes to standard output.
@@ -158,6 +174,10 @@ impl Rows {
     /// # Errors
     /// [`Error::Io`], if it is closed.
     pub fn stdout(schema: &Schema, options: RowOptions) -> Result<Rows> {
+        if ringlog::began_without_stdout() {
+            let why = io::Error::other("it is closed, and all rows would be lost");
+            return Err(Error::io("stdout")(why));
+        }
         let stdout = io::stdout().as_fd().try_clone_to_owned().map_err(Error::io("stdout"))?;
         Ok(Rows::stream(File::from(stdout), schema, options))
     }
@@ -186,6 +206,8 @@ impl Rows {
     /// rows begin at in 15 digits, and a new `out.csv` is begun at the next row. Whatever is killed
     /// in between, each row is in one of them. Ask [`Rows::is_due`] whether it is time to.
     ///
+    /// Where there is no room for the new one, it is made by [`Rows::mend`] once there is.
+    ///
     /// # Errors
     /// As [`Report::new`], if the new file cannot be begun.
     pub fn rotate<F: Source>(report: &mut Report<F, Rows>) -> Result<Rotated> {
@@ -193,7 +215,13 @@ impl Rows {
         report.sink_mut().set_finishing(true);
         let finished = report.export().and_then(|()| report.sink().finish());
         match finished {
-            Ok(part) => Ok(Rotated::Finished(part, report.begin_anew()?)),
+            Ok(part) => {
+                let begun = match report.begin_anew() {
+                    Err(e) if is_for_want_of_room(&e) => Ok(Vec::new()), // `mend` makes it
+                    begun => begun,
+                };
+                Ok(Rotated::Finished(part, begun?))
+            }
             Err(e) => {
                 report.sink_mut().set_finishing(false);
                 Ok(Rotated::Kept(e))
@@ -283,7 +311,7 @@ impl Rows {
 
     /// Whether the file is as the last checkpoint left it: not deleted, not cut, not added to.
     fn is_intact(&self) -> bool {
-        self.disk().is_none_or(Disk::is_intact)
+        !self.stale && self.disk().is_none_or(Disk::is_intact)
     }
 }
 
@@ -313,6 +341,15 @@ impl Sink for Rows {
     /// Opens the file, and goes on behind its last whole row; see `file::open`.
     fn resume(&mut self, left: &LeftOff, source: &mut dyn Lookback) -> Result<Option<Resume>> {
         let Some(path) = self.path.clone() else { return Ok(None) };
+        // What is written behind the commit is written again, here or in the next file.
+        let ahead = std::mem::take(&mut self.ahead);
+        if let Some(disk) = self.disk_mut().filter(|disk| ahead > 0 && disk.is_intact())
+            && disk.file.set_len(disk.length - ahead).is_ok()
+        {
+            disk.length -= ahead;
+        }
+        (self.stale, self.torn) = (true, false);
+        self.buffer.clear();
         if let Some(old) = self.disk() {
             // So that it can be opened anew.
             old.file.unlock().map_err(Error::io(path.display().to_string()))?;
@@ -328,6 +365,7 @@ impl Sink for Rows {
             let file = open.append(true).custom_flags(libc::O_NONBLOCK).open(&path);
             self.to = To::Stream(file.map_err(cannot())?);
             (self.buffer, self.batch) = (self.format.header().to_vec(), STREAM_BATCH);
+            self.stale = false;
             return Ok(None);
         }
         // Told to begin anew, it looks once more at what it leaves behind.
@@ -348,7 +386,7 @@ impl Sink for Rows {
         let age = file.metadata().and_then(|meta| meta.created()).ok();
         let age = age.and_then(|born| born.elapsed().ok()).unwrap_or_default();
         self.to = To::Disk(Disk { file, length, output, age: (age, Instant::now()) });
-        (self.batch, self.torn) = (FILE_BATCH, false);
+        (self.batch, self.stale) = (FILE_BATCH, false);
         Ok(Some(resume))
     }
 
@@ -402,27 +440,53 @@ impl Sink for Rows {
                 return Ok(Mark::default());
             }
         };
-        if self.torn {
-            disk.file.set_len(disk.length)?;
-            self.torn = false;
-        }
         // Behind what somebody else has left no row can be told from another.
-        if !disk.is_intact() {
+        if self.stale || !disk.is_intact() {
             return Err(io::Error::other(Changed));
         }
-        let result = disk
-            .file
-            .write_all(&self.buffer)
-            .and_then(|()| if self.options.sync { disk.file.sync_data() } else { Ok(()) });
-        if let Err(e) = result {
-            // Whole rows only, also while nothing can be written; the buffer still has them all.
-            self.torn = disk.file.set_len(disk.length).is_err();
+        let (written, result) = write_what_fits(&mut disk.file, &self.buffer);
+        let result = match result {
+            Ok(()) if self.options.sync => disk.file.sync_data().map_err(|e| (e, 0)),
+            // Whole rows only, also while there is room for a part of them.
+            result if self.torn => result.map_err(|e| (e, written)),
+            result => result.map_err(|e| (e, self.format.whole(&self.buffer[..written]))),
+        };
+        if let Err((e, mut kept)) = result {
+            if kept < written && disk.file.set_len(disk.length + kept as u64).is_err() {
+                (self.torn, kept) = (true, written); // it can only be gone on with
+            }
+            self.buffer.drain(..kept);
+            disk.length += kept as u64;
+            self.ahead += kept as u64;
             return Err(e);
         }
         disk.length += self.buffer.len() as u64;
         self.buffer.clear();
+        (self.torn, self.ahead) = (false, 0);
         Ok(Mark { value: disk.length, output: Some(disk.output) })
     }
+}
+
+/// Whether waiting can help against this error of a file that was to be opened or made: there is no
+/// room for it, also none for its name, or its directory is away.
+pub fn is_for_want_of_room(error: &Error) -> bool {
+    use ErrorKind::{NotFound, QuotaExceeded, StorageFull};
+    let Error::Io { source, .. } = error else { return false };
+    matches!(source.kind(), StorageFull | QuotaExceeded | NotFound)
+}
+
+/// Writes all of it, or as much as there is room for: how much that was.
+fn write_what_fits(file: &mut File, bytes: &[u8]) -> (usize, io::Result<()>) {
+    let mut written = 0;
+    while written < bytes.len() {
+        match file.write(&bytes[written..]) {
+            Ok(0) => return (written, Err(ErrorKind::WriteZero.into())),
+            Ok(count) => written += count,
+            Err(e) if e.kind() == ErrorKind::Interrupted => {}
+            Err(e) => return (written, Err(e)),
+        }
+    }
+    (written, Ok(()))
 }
 
 /// Waits a moment until a pipe has room for a piece, so that a write to it never blocks, whatever

@@ -39,6 +39,16 @@ impl SmallDisk {
         });
     }
 
+    /// From here on it has room for so many more files than are on it.
+    pub fn leave_inodes(&self, count: usize) {
+        until("the disk has another number of inodes", || {
+            let stats = statvfs(&self.0).unwrap();
+            let used = stats.files() - stats.files_free();
+            self.mount(MsFlags::MS_REMOUNT, Some(&format!("nr_inodes={}", used as usize + count)))
+                .ok()
+        });
+    }
+
     /// From here on files have huge pages at these times (`never`, `advise`, `always`), if that can
     /// be had.
     pub fn huge_pages(&self, when: &str) -> nix::Result<()> {

@@ -6,7 +6,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::fs::{self, File};
 use std::io::Read;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
@@ -128,6 +128,18 @@ pub fn start(mut command: Command) -> Running {
     let stderr = tempfile::tempfile().unwrap();
     command.stdout(Stdio::piped()).stderr(stderr.try_clone().unwrap());
     Running { child: command.spawn().unwrap(), stderr }
+}
+
+/// Starts a program whose stderr is this.
+pub fn start_telling(mut command: Command, stderr: impl Into<Stdio>) -> Running {
+    command.stdout(Stdio::piped()).stderr(stderr);
+    Running { child: command.spawn().unwrap(), stderr: tempfile::tempfile().unwrap() }
+}
+
+/// Starts a program whose stdout and stderr are a terminal, which the test has the other end of.
+pub fn start_on(mut command: Command, terminal: OwnedFd) -> Running {
+    command.stdout(terminal.try_clone().unwrap()).stderr(terminal);
+    Running { child: command.spawn().unwrap(), stderr: tempfile::tempfile().unwrap() }
 }
 
 /// The same program, begun by a shell that has done this before.

@@ -149,6 +149,8 @@ mapped! {
     pub use segment::Presence;
     pub use sink::{LeftOff, Lookback, Mark, Resume, Sink, Source};
     pub use snapshot::{ReaderState, Snapshot, WriterState};
+    #[doc(hidden)] // of `ringlog-rows` and the programs
+    pub use sys::begin::began_without_stdout;
     pub use sys::fault::{exit_on_fault, restore_on_fault};
     pub use sys::memory::Memory;
     pub use verify::{Finding, Severity, Verified};

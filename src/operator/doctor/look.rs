@@ -5,6 +5,7 @@ use crate::operator::view::{View, Watched};
 use crate::operator::which::{Owner, name};
 use ringlog::{Error, Log, Name};
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 /// The variable that says where /proc, /sys, /etc, /run and /dev/shm are, for tests that make up a
@@ -32,7 +33,7 @@ Examples:
 pub struct Args {
     /// Logs, and directories of logs [default: all in shared memory]
     #[arg(value_name = "LOG|DIR")]
-    pub logs: Vec<String>,
+    pub logs: Vec<OsString>,
     /// One JSON object a finding
     #[arg(long)]
     pub json: bool,

@@ -9,7 +9,7 @@ mod scene;
 mod times;
 mod words;
 
-use crate::cli::{Code, Failed, Stop, interval, put_whole, say_if_cut_short, tell};
+use crate::cli::{Code, Failed, Stop, interval, put_whole, say_if_cut_short, tell, try_draw};
 use crate::operator::screen::{bytes, print, seconds};
 use crate::operator::view::{View, Watched};
 use crate::operator::which::{OneLog, explain};
@@ -138,8 +138,7 @@ impl Progress {
         let second = t as u64;
         if self.on && self.told.replace(second) != Some(second) {
             let left = seconds((whole.as_secs_f64() - t).ceil().max(1.0));
-            let line = format!("\r\x1b[Kwatching for another {left}; Ctrl-C ends it early");
-            let _ = io::stderr().write_all(line.as_bytes());
+            try_draw(format!("\r\x1b[Kwatching for another {left}; Ctrl-C ends it early"));
         }
     }
 }
@@ -147,7 +146,7 @@ impl Progress {
 impl Drop for Progress {
     fn drop(&mut self) {
         if self.on {
-            let _ = write!(io::stderr(), "\r\x1b[K");
+            try_draw("\r\x1b[K".to_owned());
         }
     }
 }

@@ -1,12 +1,14 @@
 //! The terminal, taken for a full screen and given back however this ends: in order, by an error,
 //! a panic, a signal, or a fault of a log's memory.
 
+use ratatui::backend::CrosstermBackend;
 use ratatui::crossterm::cursor::Show;
 use ratatui::crossterm::execute;
 use ratatui::crossterm::terminal::{
     EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
 };
-use ratatui::{DefaultTerminal, Frame, Terminal, backend::CrosstermBackend};
+use ratatui::layout::{Rect, Size};
+use ratatui::{DefaultTerminal, Frame, Terminal, TerminalOptions, Viewport};
 use std::io;
 use std::panic;
 use std::sync::Once;
@@ -17,6 +19,9 @@ const FAREWELL: &str = "\x1b[?1049l\x1b[?25h";
 
 /// To leave the alternate screen twice would put the cursor over what was said in between.
 static TAKEN: AtomicBool = AtomicBool::new(false);
+
+/// A terminal can say that it is of any size, and each cell takes memory.
+const LARGEST: Size = Size { width: 1000, height: 500 };
 
 /// The full screen, until this is dropped.
 pub struct Screen(DefaultTerminal);
@@ -33,13 +38,20 @@ impl Screen {
             }));
         });
         // First of all, so that it is given back if only some of this works.
-        let screen = Screen(Terminal::new(CrosstermBackend::new(io::stdout()))?);
+        let viewport = Viewport::Fixed(Rect::default());
+        let backend = CrosstermBackend::new(io::stdout());
+        let screen = Screen(Terminal::with_options(backend, TerminalOptions { viewport })?);
         take()?;
         Ok(screen)
     }
 
     /// Draws what has changed.
     pub fn draw(&mut self, draw: impl FnOnce(&mut Frame)) -> io::Result<()> {
+        let Size { width, height } = self.0.size()?;
+        let area = Rect::new(0, 0, width.min(LARGEST.width), height.min(LARGEST.height));
+        if self.0.get_frame().area() != area {
+            self.0.resize(area)?;
+        }
         self.0.draw(draw).map(drop)
     }
 

@@ -4,6 +4,7 @@
 //!
 //! | file | is | unsafe, because |
 //! |---|---|---|
+//! | `begin` | whether there was a stdout | a function that runs before `main` |
 //! | `clock` | the wall clock, the boot's identity, a doze | |
 //! | `cpu` | lines fetched ahead, words in pairs | instructions that Rust has no name for |
 //! | `fault` | what a forked child and a signal handler must know | they run where almost nothing may be called |
@@ -17,6 +18,8 @@
 
 #![allow(unsafe_code)]
 
+#[cfg(not(loom))]
+pub mod begin;
 pub mod clock;
 pub mod cpu;
 #[cfg(not(loom))]

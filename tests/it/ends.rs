@@ -1,0 +1,394 @@
+//! Ends, hangs and resources: nobody who listens, no room, and what comes at the worst moment.
+
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::pty::{OpenptyResult, Winsize, openpty};
+use nix::sys::signal::Signal;
+use nix::sys::termios::{FlowArg, tcflow};
+use ringlog::layout::HEADER_SIZE;
+use ringlog_testkit::disk::on_a_small_disk;
+use ringlog_testkit::{
+    Feed, Place, Running, after, assert_holds, positions, program, run, skipped, start, start_on,
+    start_telling, until, until_holds, works,
+};
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, PipeReader, PipeWriter, Read as _, Write as _};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::{FileExt as _, symlink};
+use std::process::Command;
+
+// Nobody who listens.
+
+/// A pipe that takes nothing: it is full, and nobody reads it.
+fn full_pipe() -> (PipeReader, PipeWriter) {
+    let (reader, mut writer) = io::pipe().unwrap();
+    let flags = |flags| fcntl(&writer, FcntlArg::F_SETFL(flags)).map(drop).unwrap();
+    flags(OFlag::O_NONBLOCK);
+    for chunk in [4096, 1] {
+        while writer.write(&vec![b'x'; chunk]).is_ok() {}
+    }
+    let full = writer.write(b"x").unwrap_err();
+    assert_eq!(full.kind(), ErrorKind::WouldBlock);
+    fcntl(&writer, FcntlArg::F_SETFL(OFlag::empty())).unwrap();
+    (reader, writer)
+}
+
+#[test]
+fn a_reporter_whose_stderr_stands_still_carries_on_and_ends_at_one_signal() {
+    let terminal = openpty(None, None).unwrap();
+    tcflow(&terminal.slave, FlowArg::TCOOFF).unwrap(); // Ctrl-S
+    let (_reader, pipe) = full_pipe();
+    for stderr in [terminal.slave.try_clone().unwrap(), pipe.into()] {
+        let place = Place::new();
+        let mut feed = place.feed(1024);
+        feed.append(100);
+        let reporter = start_telling(place.reporter(0, &[]), stderr);
+        until_holds(&place.output(0), &feed.csv(0..100));
+        File::create(place.output(0)).unwrap(); // much to be told
+        until_holds(&place.output(0), &feed.csv(0..100));
+        feed.append(100);
+        until_holds(&place.output(0), &feed.csv(0..200));
+        assert_eq!(reporter.stop().code(), 0);
+    }
+    drop(terminal);
+}
+
+#[test]
+fn a_writer_whose_terminal_stands_still_goes_on() {
+    let OpenptyResult { master: _master, slave } = openpty(None, None).unwrap();
+    tcflow(&slave, FlowArg::TCOOFF).unwrap();
+    let place = Place::new();
+    // Long enough to show how it goes.
+    let ended = start_telling(place.writer(&["--rate", "2000", "--count", "2000"]), slave).end();
+    assert_eq!(ended.code(), 0);
+    assert_eq!(place.log().snapshot().unwrap().end, 2000);
+}
+
+#[test]
+fn losses_that_could_not_be_told_are_told_in_one_sum() {
+    let place = Place::new();
+    let mut feed = place.feed(4096);
+    let (mut reader, pipe) = full_pipe();
+    let mut full = vec![0; 1 << 16];
+    let reporter = start_telling(place.reporter(0, &[]), pipe);
+    feed.append(1);
+    until_holds(&place.output(0), &feed.csv(0..1));
+    reporter.freeze();
+    feed.append(4000);
+    let log = File::options().write(true).open(place.shm_file()).unwrap();
+    for position in (2..4000).step_by(2) {
+        let slot = HEADER_SIZE + position * feed.log.geometry().slot_size();
+        log.write_all_at(&[0; 8], slot as u64).unwrap();
+    }
+    reporter.signal(Signal::SIGCONT);
+    until("all is passed", || (feed.reader(0).position == 4001).then_some(()));
+    reader.read_exact(&mut full).unwrap();
+    assert_eq!(full, [b'x'; 1 << 16]);
+    let heard = std::thread::spawn(move || {
+        let mut text = String::new();
+        reader.read_to_string(&mut text).unwrap();
+        text
+    });
+    assert_eq!(reporter.stop().code(), 0);
+    let heard = heard.join().unwrap();
+    let (mut single, mut sums) = (0, Vec::new());
+    for line in heard.lines().filter_map(|line| line.split_once(": lost ")) {
+        match line.1.split_once(" entries of ") {
+            Some((count, _)) => sums.push(count.replace(',', "").parse::<u64>().unwrap()),
+            None => single += 1,
+        }
+    }
+    assert_eq!(sums.len(), 1, "{heard}");
+    assert_eq!(single + sums[0], 1999, "{heard}");
+    assert_eq!(feed.reader(0).lost, 1999);
+}
+
+#[test]
+fn without_a_stdout_nothing_is_taken_for_delivered() {
+    let place = Place::new();
+    let mut feed = place.feed(1024);
+    feed.append(300);
+    let reporter = place.reporter(0, &["--once", "-o", "-"]);
+    run(after("exec >&-", &reporter)).assert_refused(7, &["stdout", "closed"]);
+    assert_eq!(feed.reader(0).position, 0);
+    assert_eq!(run(reporter).stdout, feed.csv(0..300));
+    for command in ["list", "stat", "tail", "dump", "verify", "schema"] {
+        let mut args = vec![command];
+        if command != "list" {
+            args.push(&place.shm);
+        }
+        let ended = run(after("exec >&-", &place.ringlog(&args)));
+        ended.assert_refused(7, &["stdout", "closed"]);
+    }
+    // What is written to a file needs none.
+    feed.append(1);
+    assert_eq!(run(after("exec >&-", &place.reporter(1, &["--once"]))).code(), 0);
+    assert_holds(&place.output(1), &feed.csv(0..301));
+}
+
+// Names.
+
+#[test]
+fn a_chain_of_links_is_followed_to_the_file_that_is_not_there_yet() {
+    let place = Place::new();
+    let mut feed = place.feed(64);
+    feed.append(10);
+    fs::create_dir(place.file("data")).unwrap();
+    symlink("data/b.csv", place.output(0)).unwrap();
+    symlink("../c.csv", place.file("data/b.csv")).unwrap();
+    place.carry(0, &[]);
+    assert_holds(&place.file("c.csv"), &feed.csv(0..10));
+    feed.append(10);
+    place.carry(0, &[]);
+    assert_holds(&place.file("c.csv"), &feed.csv(0..20));
+
+    symlink("round.csv", place.file("round.csv")).unwrap();
+    let ended = place.run_reporter(1, &["-o", "round.csv", "--once"]);
+    ended.assert_refused(7, &["round.csv", "links"]);
+}
+
+#[test]
+fn a_log_whose_path_is_no_text_is_looked_at_and_removed() {
+    let place = Place::new();
+    let path = place.dir.path().join(OsStr::from_bytes(b"\xff.log"));
+    let mut feed = Feed::new(path.as_path(), 64);
+    feed.append(10);
+    drop(feed);
+    for command in ["stat", "tail", "verify", "rm"] {
+        let mut ringlog = place.ringlog(&[command]);
+        ringlog.arg(&path);
+        let ended = run(ringlog);
+        assert_eq!(ended.code(), 0, "{command}: {ended:?}");
+    }
+    assert!(!path.exists());
+}
+
+// Time and memory.
+
+#[test]
+fn rows_of_many_lines_are_found_again_in_linear_time() {
+    let place = Place::new();
+    let text = format!("\"{}\"", "\n".repeat(65_535));
+    let rows = format!("{text},{text},{text}\n").repeat(3);
+    fs::write(place.file("in.csv"), format!("a,b,c\n{rows}")).unwrap();
+    let schema = "a:text65535,b:text65535,c:text65535";
+    let writer = ["--capacity", "4", "--rate", "max", "--input", "in.csv", "--schema", schema];
+    assert_eq!(run(place.writer(&writer)).code(), 0);
+    place.carry(0, &[]);
+    let whole = fs::read(place.output(0)).unwrap();
+    let file = File::options().write(true).open(place.output(0)).unwrap();
+    file.set_len(whole.len() as u64 - 1).unwrap(); // each row is looked at then
+    place.carry(0, &[]);
+    assert!(fs::read(place.output(0)).unwrap() == whole);
+}
+
+#[test]
+fn a_signal_ends_a_reporter_that_still_looks_for_the_last_row() {
+    let place = Place::new();
+    let mut feed = place.feed(1 << 18);
+    feed.append(1 << 18);
+    place.carry(0, &[]);
+    let text = fs::read(place.output(0)).unwrap();
+    let cut = &text[..text.len() - 1]; // each row is looked at then
+    // It may be done before the signal comes.
+    until("it ends while it reads", || {
+        fs::write(place.output(0), cut).unwrap();
+        let mut reporter = start(place.reporter(0, &["--once"]));
+        let reads = until("it reads the file, or has ended", || {
+            if !reporter.is_running() {
+                return Some(false);
+            }
+            let io = fs::read_to_string(format!("/proc/{}/io", reporter.pid())).ok()?;
+            let read: usize = io.lines().next()?.strip_prefix("rchar: ")?.parse().ok()?;
+            (read > 500_000).then_some(true)
+        });
+        let ended = if reads { reporter.stop() } else { reporter.end() };
+        assert_eq!(ended.code(), 0, "{ended:?}");
+        (fs::read(place.output(0)).unwrap() == cut).then_some(())
+    });
+    place.carry(0, &[]);
+    assert!(fs::read(place.output(0)).unwrap() == text);
+}
+
+#[cfg(feature = "top")]
+#[test]
+fn a_terminal_of_any_size_is_drawn_on() {
+    let size = Winsize { ws_row: u16::MAX, ws_col: u16::MAX, ws_xpixel: 0, ws_ypixel: 0 };
+    let OpenptyResult { master, slave } = openpty(Some(&size), None).unwrap();
+    let place = Place::new();
+    let mut top = Command::new("setsid");
+    top.arg("--ctty").arg(program("ringlog")).args(["top", "/none"]).env("TERM", "xterm");
+    top.current_dir(place.dir.path()).stdin(slave.try_clone().unwrap());
+    let mut top = start_on(top, slave);
+    let mut terminal = File::from(master);
+    fcntl(&terminal, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
+    let (mut said, mut some) = (Vec::new(), vec![0; 1 << 16]);
+    until("it ends", || {
+        if let Ok(count) = terminal.read(&mut some) {
+            said.extend_from_slice(&some[..count]);
+        }
+        if said.windows(11).any(|it| it == b"ringlog top") {
+            let _ = terminal.write(b"q");
+        }
+        (!top.is_running()).then_some(())
+    });
+    let said = String::from_utf8_lossy(&said);
+    assert!(said.contains("ringlog top"), "{said}");
+    assert_eq!(top.end().code(), 0);
+}
+
+// No room.
+
+/// Waits until it has said that it waits, and why.
+fn until_it_waits(reporter: &Running, why: &str) {
+    reporter.until_said(why);
+    reporter.until_said("trying again until there is room");
+}
+
+#[test]
+fn a_file_that_no_inode_is_left_for_is_made_once_there_is_one() {
+    on_a_small_disk(1024, |disk| {
+        let place = Place::new();
+        let mut feed = place.feed(4096);
+        feed.append(100);
+        let output = disk.path().join("out.csv");
+        let args = ["-o", output.to_str().unwrap()];
+
+        // At the start.
+        disk.leave_inodes(0);
+        let reporter = start(place.reporter(0, &args));
+        until_it_waits(&reporter, "No space left");
+        assert!(reporter.said().contains("df -i"), "{}", reporter.said());
+        disk.leave_inodes(1);
+        until_holds(&output, &feed.csv(0..100));
+
+        // After a move.
+        fs::rename(&output, disk.path().join("moved.csv")).unwrap();
+        let before = reporter.said().len();
+        reporter.signal(Signal::SIGHUP);
+        until("it waits again", || {
+            reporter.said_from(before).contains("cannot be made").then_some(())
+        });
+        feed.append(100);
+        disk.leave_inodes(1);
+        until_holds(&output, &feed.csv(100..200));
+        reporter.until_said("going on");
+        assert_eq!(reporter.stop().code(), 0);
+    });
+}
+
+#[test]
+fn a_reporter_that_waits_for_an_inode_ends_at_one_signal_and_the_next_goes_on() {
+    on_a_small_disk(1024, |disk| {
+        let place = Place::new();
+        let mut feed = place.feed(4096);
+        feed.append(100);
+        let output = disk.path().join("out.csv");
+        let args = ["-o", output.to_str().unwrap()];
+        let reporter = start(place.reporter(0, &args));
+        until_holds(&output, &feed.csv(0..100));
+        disk.leave_inodes(0);
+        fs::rename(&output, disk.path().join("moved.csv")).unwrap();
+        reporter.signal(Signal::SIGHUP);
+        until_it_waits(&reporter, "cannot be made");
+        feed.append(100);
+        assert_eq!(reporter.stop().code(), 7);
+        disk.leave_inodes(1);
+        place.carry(0, &[&args[..], &["--strict"]].concat());
+        assert_holds(&output, &feed.csv(100..200));
+        assert_holds(&disk.path().join("moved.csv"), &feed.csv(0..100));
+    });
+}
+
+#[test]
+fn a_directory_that_is_away_for_a_while_is_waited_for() {
+    let place = Place::new();
+    let mut feed = place.feed(4096);
+    feed.append(100);
+    let directory = place.file("mounted");
+    fs::create_dir(&directory).unwrap();
+    let output = directory.join("out.csv");
+    let reporter = start(place.reporter(0, &["-o", "mounted/out.csv"]));
+    until_holds(&output, &feed.csv(0..100));
+    fs::remove_dir_all(&directory).unwrap();
+    until_it_waits(&reporter, "No such file or directory");
+    fs::create_dir(&directory).unwrap();
+    feed.append(100);
+    until_holds(&output, &feed.csv(0..200));
+    assert_eq!(reporter.stop().code(), 0);
+
+    // At the start it is rather a slip.
+    let ended = place.run_reporter(1, &["-o", "missing/out.csv"]);
+    ended.assert_refused(7, &["missing/out.csv", "make its directory"]);
+}
+
+#[test]
+fn where_there_is_room_for_a_part_of_a_batch_that_part_is_written() {
+    on_a_small_disk(1024, |disk| {
+        let place = Place::new();
+        let mut feed = place.feed(1 << 14);
+        feed.append(10);
+        let output = disk.path().join("out.csv");
+        let args = ["-o", output.to_str().unwrap()];
+        let reporter = start(place.reporter(0, &args));
+        until_holds(&output, &feed.csv(0..10));
+        disk.leave_room(16);
+        reporter.freeze(); // one batch
+        feed.append(2000);
+        reporter.signal(Signal::SIGCONT);
+        reporter.until_said("trying again until there is room");
+        let rows = || positions(&output);
+        until("what fits is there", || (rows().len() > 300).then_some(()));
+        assert_eq!(rows(), (0..rows().len() as u64).collect::<Vec<_>>());
+        assert!(rows().len() < 2010);
+        disk.resize(1024);
+        until_holds(&output, &feed.csv(0..2010));
+        assert_eq!(reporter.stop().code(), 0);
+    });
+}
+
+#[test]
+fn rows_of_a_part_of_a_batch_are_in_one_file_when_it_was_moved_away() {
+    on_a_small_disk(1024, |disk| {
+        let place = Place::new();
+        let mut feed = place.feed(1 << 14);
+        feed.append(10);
+        let (output, moved) = (disk.path().join("out.csv"), disk.path().join("moved.csv"));
+        let reporter = start(place.reporter(0, &["-o", output.to_str().unwrap()]));
+        until_holds(&output, &feed.csv(0..10));
+        disk.leave_room(16);
+        reporter.freeze();
+        feed.append(2000);
+        reporter.signal(Signal::SIGCONT);
+        until("what fits is there", || (positions(&output).len() > 300).then_some(()));
+        fs::rename(&output, &moved).unwrap();
+        reporter.signal(Signal::SIGHUP);
+        until("there is a new one", || output.exists().then_some(()));
+        disk.resize(1024);
+        until("all is committed", || (feed.reader(0).position == 2010).then_some(()));
+        assert_eq!(reporter.stop().code(), 0);
+        let rows = [positions(&moved), positions(&output)].concat();
+        assert_eq!(rows, (0..2010).collect::<Vec<_>>());
+    });
+}
+
+#[test]
+fn a_file_that_may_only_be_added_to_is_gone_on_with() {
+    let place = Place::new();
+    let mut feed = place.feed(1024);
+    feed.append(100);
+    place.carry(0, &[]);
+    let chattr = |how: &str| {
+        let mut chattr = Command::new("chattr");
+        chattr.arg(how).arg(place.output(0));
+        works(chattr)
+    };
+    if !chattr("+a") {
+        return skipped("no file can be made append-only here");
+    }
+    feed.append(100);
+    let ended = place.run_reporter(0, &["--once"]);
+    assert!(chattr("-a"));
+    ended.assert_summary(100, 0);
+    assert_holds(&place.output(0), &feed.csv(0..200));
+}
