@@ -29,11 +29,6 @@ impl Stop {
         Ok(stop)
     }
 
-    /// What goes up with the first.
-    pub fn flag(&self) -> &Arc<AtomicBool> {
-        &self.0
-    }
-
     /// Whether there has been one.
     pub fn requested(&self) -> bool {
         self.0.load(Ordering::Relaxed)

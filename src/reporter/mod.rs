@@ -130,7 +130,8 @@ impl Reporter {
                 let Some(pipe) = self.wait_for_other_end(path)? else { return Ok(None) };
                 Rows::stream(pipe, log.schema(), self.rows_as)
             } else {
-                Rows::file(path, log.schema(), self.rows_as).until(self.stop.flag())
+                let stop = self.stop.clone();
+                Rows::file(path, log.schema(), self.rows_as).until(move || stop.requested())
             };
             match Export::new(reader, rows, flush) {
                 Err(e) if is(&e, ErrorKind::Interrupted) => return Ok(None),

@@ -3,9 +3,9 @@
 use crate::hash::{FNV_BASIS, fnv1a};
 use crate::value::{TimeFormat, Value};
 use ringlog::{Entry, Kind, Schema};
+use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 /// How a row of JSON Lines begins.
 pub(crate) const SEQ: &[u8] = b"{\"seq\":";
@@ -60,8 +60,17 @@ pub struct RowFormat {
     header: Vec<u8>,
     /// No row has more bytes.
     pub(crate) longest: usize,
-    /// Rows are not read back any longer once this is set.
-    pub(crate) stop: Arc<AtomicBool>,
+    pub(crate) stop: Stop,
+}
+
+/// Whether rows are not to be read back any longer.
+#[derive(Clone)]
+pub(crate) struct Stop(pub Arc<dyn Fn() -> bool + Send + Sync>);
+
+impl fmt::Debug for Stop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Stop({})", (self.0)())
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -91,7 +100,7 @@ impl RowFormat {
         };
         let longest = columns.iter().map(longest).sum::<usize>() + SEQ.len() + 23;
         let header = header(&columns, format);
-        RowFormat { columns, format, time, header, longest, stop: Arc::default() }
+        RowFormat { columns, format, time, header, longest, stop: Stop(Arc::new(|| false)) }
     }
 
     /// What comes before the first row: a line of CSV; nothing in JSON Lines.

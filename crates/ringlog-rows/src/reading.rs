@@ -6,7 +6,6 @@ use ringlog::Kind;
 use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read as _, Seek as _, SeekFrom};
-use std::sync::atomic::Ordering::Relaxed;
 
 /// How much of a file is read at a time.
 const CHUNK: usize = 128 << 10;
@@ -208,7 +207,7 @@ impl<'a> WholeRows<'a> {
     }
 
     pub fn next(&mut self) -> io::Result<Option<&[u8]>> {
-        if self.format.stop.load(Relaxed) {
+        if (self.format.stop.0)() {
             return Err(io::Error::new(ErrorKind::Interrupted, "its rows were not all read"));
         }
         self.row.clear();

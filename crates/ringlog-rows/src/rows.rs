@@ -1,7 +1,7 @@
 //! The sink that writes rows of text to a file, which it resumes, or to a stream.
 
 use crate::file;
-use crate::format::{Format, RowFormat};
+use crate::format::{Format, RowFormat, Stop};
 use crate::parts;
 use crate::paths::{absolute, behind_links, directory_of, identity};
 use crate::value::TimeFormat;
@@ -18,7 +18,6 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 /// Bytes of rows before a file is written to: large enough that the system call does not count.
@@ -153,10 +152,10 @@ impl Rows {
         Rows { to, format, options, buffer, batch, torn, ahead, stale, path }
     }
 
-    /// The same rows; but once `stop` is set, no more of the file is read to find its last row, which
-    /// may take long: the report is then refused, and the file as it was.
-    pub fn until(mut self, stop: &Arc<AtomicBool>) -> Rows {
-        self.format.stop = Arc::clone(stop);
+    /// The same rows; but once there is a reason to stop, no more of the file is read to find its last
+    /// row, which may take long: the report is then refused, and the file as it was.
+    pub fn until(mut self, stop: impl Fn() -> bool + Send + Sync + 'static) -> Rows {
+        self.format.stop = Stop(Arc::new(stop));
         self
     }
 

@@ -3,9 +3,9 @@
 
 use nix::libc;
 use std::hint::black_box;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::OnceLock;
 
-static STDOUT_IS_CLOSED: AtomicBool = AtomicBool::new(false);
+static STDOUT_IS_CLOSED: OnceLock<bool> = OnceLock::new();
 
 // SAFETY: the linker makes of this section a list of functions that are called without arguments,
 // or with some that a C function may ignore, before `main`.
@@ -18,7 +18,7 @@ static BEFORE_MAIN: extern "C" fn() = look;
 extern "C" fn look() {
     // SAFETY: a number, of which the kernel is asked whether it is a descriptor.
     let flags = unsafe { libc::fcntl(libc::STDOUT_FILENO, libc::F_GETFD) };
-    STDOUT_IS_CLOSED.store(flags == -1, Relaxed);
+    let _ = STDOUT_IS_CLOSED.set(flags == -1); // of the only thread that there is
 }
 
 /// Whether this process was begun without a stdout (`>&-`): what is written there is lost. Known
@@ -26,5 +26,5 @@ extern "C" fn look() {
 pub fn began_without_stdout() -> bool {
     #[cfg(target_os = "linux")]
     black_box(&BEFORE_MAIN); // so that it is linked, whatever is inlined
-    STDOUT_IS_CLOSED.load(Relaxed)
+    STDOUT_IS_CLOSED.get() == Some(&true)
 }
