@@ -2,7 +2,7 @@
 
 use crate::claims::Claims;
 use crate::error::{Error, Result, Role};
-use crate::layout::{DEFAULT_CAPACITY, Geometry, STATE_OPEN};
+use crate::layout::{Geometry, STATE_OPEN};
 use crate::cursor::Start;
 use crate::name::{self, Name};
 use crate::observer::Observer;
@@ -158,8 +158,7 @@ impl Options {
     /// As there.
     pub fn create_with(&self, name: impl Into<Name>, schema: &Schema) -> Result<Log> {
         let name = name.into();
-        let capacity = self.terms.capacity.unwrap_or(DEFAULT_CAPACITY);
-        Segment::create(&name, schema, capacity, self.terms.mode)?;
+        Segment::create(&name, schema, &self.terms)?;
         self.open(name)
     }
 

@@ -6,7 +6,7 @@
 use crate::check::{ON_HUGETLBFS, Terms, check_file, check_header, check_size};
 use crate::claims::Claims;
 use crate::error::{CHANGE, Error, Result, Role, invalid};
-use crate::layout::{Geometry, HEADER_SIZE, Header, MAGIC, POSITION_LIMIT, VERSION};
+use crate::layout::{DEFAULT_CAPACITY, Geometry, HEADER_SIZE, Header, MAGIC, POSITION_LIMIT, VERSION};
 use crate::name::{Name, open_file};
 use crate::ring::{self, Ring};
 use crate::schema::Schema;
@@ -65,7 +65,8 @@ pub(crate) struct Segment {
 
 impl Segment {
     /// Makes a log, complete or not at all: built without a name, named last, nothing replaced.
-    pub fn create(name: &Name, schema: &Schema, capacity: u64, mode: u32) -> Result<()> {
+    pub fn create(name: &Name, schema: &Schema, terms: &Terms) -> Result<()> {
+        let (capacity, mode) = (terms.capacity.unwrap_or(DEFAULT_CAPACITY), terms.mode);
         let path = name.path()?;
         let log = || name.to_string();
         let geometry = Geometry::new(capacity, schema.entry_size())
@@ -87,6 +88,12 @@ impl Segment {
             file::directory_of(&path).display()
         )))?;
         let header = MappedHeader::map(&unnamed.file, true).map_err(cannot())?;
+        // What would be refused when it is opened is refused before it has a name.
+        let words = Words::map(&unnamed.file, 0, size as usize, true).map_err(cannot())?;
+        if terms.lock {
+            lock(name, size, || words.map.lock())?;
+        }
+        drop(words);
         let mut id = [0; 16];
         getrandom::fill(&mut id).map_err(|e| cannot()(io::Error::other(e)))?;
         let text = schema.to_text();
@@ -190,16 +197,8 @@ impl Segment {
             done.map_err(Error::io(format!("{}: its memory cannot be prefaulted", self.name)))?;
         }
         if self.terms.lock {
-            let lock = || self.header.words.map.lock().and_then(|()| self.slots.words().map.lock());
-            lock().map_err(|e| {
-                let limit = memory::lock_limit();
-                let limit = limit.map_or("none".to_owned(), |limit| Bytes(limit).to_string());
-                Error::io(format!(
-                    "{}: {} of memory cannot be locked, where the limit of this process is \
-                     {limit}; raise it (ulimit -l, or LimitMEMLOCK= of a service), or do not lock",
-                    self.name,
-                    Bytes(size + HEADER_SIZE as u64)
-                ))(e)
+            lock(&self.name, size + HEADER_SIZE as u64, || {
+                self.header.words.map.lock().and_then(|()| self.slots.words().map.lock())
             })?;
         }
         Ok(())
@@ -358,6 +357,18 @@ impl Segment {
     }
 }
 
+fn lock(name: &Name, size: u64, lock: impl FnOnce() -> io::Result<()>) -> Result<()> {
+    lock().map_err(|e| {
+        let limit = memory::lock_limit();
+        let limit = limit.map_or("none".to_owned(), |limit| Bytes(limit).to_string());
+        Error::io(format!(
+            "{name}: {} of memory cannot be locked, where the limit of this process is {limit}; \
+             raise it (ulimit -l, or LimitMEMLOCK= of a service), or do not lock",
+            Bytes(size)
+        ))(e)
+    })
+}
+
 /// A header in which nothing is stored but that somebody sleeps.
 pub(crate) struct Bell {
     header: MappedHeader,
@@ -406,7 +417,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let name = Name::File(directory.path().join("a.log"));
         let schema = Schema::declared("value:u64").unwrap();
-        Segment::create(&name, &schema, 8, TERMS.mode).unwrap();
+        Segment::create(&name, &schema, &Terms { capacity: Some(8), ..TERMS }).unwrap();
         (directory, name)
     }
 
