@@ -140,6 +140,16 @@ impl Segment {
         let cannot = || Error::io(format!("{name}: cannot be opened"));
         let file = open_file(name, &path, access != Access::Observe)?;
         let meta = check_file(name, &file, terms)?;
+        let stored_to = match access {
+            Access::Observe => 0,
+            Access::Read => HEADER_SIZE as u64,
+            Access::Write => meta.len(),
+        };
+        if stored_to > 0 && meta.blocks() * 512 < meta.len() {
+            // A copy with holes, where a full disk would be a fault at a store.
+            file::fill_holes(&file, stored_to)
+                .map_err(Error::io(format!("{name}: no room for what is not there of it")))?;
+        }
 
         let header = MappedHeader::map(&file, access != Access::Observe).map_err(cannot())?;
         let checked = check_header(name, &header, meta.len())?;

@@ -129,6 +129,28 @@ pub fn allocate(file: &File, size: u64) -> io::Result<()> {
     Ok(nix::fcntl::posix_fallocate(file, 0, size)?)
 }
 
+/// Makes bytes of a file that may have holes really there, and changes none; where the file system
+/// cannot, a full disk is a fault later. Not as [`allocate`], for which the C library may write zeros,
+/// and others store there.
+#[cfg(target_os = "linux")]
+pub fn fill_holes(file: &File, size: u64) -> io::Result<()> {
+    use nix::fcntl::{FallocateFlags, fallocate};
+    let size = libc::off_t::try_from(size).map_err(|_| io::ErrorKind::FileTooLarge)?;
+    loop {
+        match fallocate(file, FallocateFlags::FALLOC_FL_KEEP_SIZE, 0, size) {
+            Err(nix::Error::EINTR) => {}
+            Err(e @ (nix::Error::ENOSPC | nix::Error::EDQUOT)) => return Err(e.into()),
+            _ => return Ok(()),
+        }
+    }
+}
+
+/// Elsewhere nobody can.
+#[cfg(not(target_os = "linux"))]
+pub fn fill_holes(_file: &File, _size: u64) -> io::Result<()> {
+    Ok(())
+}
+
 /// By writing zeros: as safe, slower.
 #[cfg(not(target_os = "linux"))]
 pub fn allocate(file: &File, size: u64) -> io::Result<()> {
