@@ -106,7 +106,10 @@ impl Reporter {
         };
         let mut reader = attach()?;
         if self.args.log.prefault || self.args.log.lock {
-            self.say(format_args!("{}: {}", log.name(), reader.memory()?));
+            match reader.memory() {
+                Ok(memory) => self.say(format_args!("{}: {memory}", log.name())),
+                Err(e) => self.warn(format_args!("{e}")), // without /proc: no reason not to work
+            }
         }
         let attached = reader.attached();
         if let Some(pointer) = attached.distrusted {

@@ -26,6 +26,9 @@ pub fn open_existing(path: &Path, write: bool) -> io::Result<File> {
     OpenOptions::new().read(true).write(write).custom_flags(flags).open(path)
 }
 
+/// Where our open files have names, if /proc is there.
+const OUR_FILES: &str = "/proc/self/fd";
+
 /// A file that has no name yet, or only one that nobody looks for.
 pub struct Unnamed {
     pub file: File,
@@ -63,6 +66,9 @@ impl Unnamed {
     /// thing.
     #[cfg(target_os = "linux")]
     fn nameless(directory: &Path) -> Option<io::Result<File>> {
+        if !Path::new(OUR_FILES).exists() {
+            return None; // it could not get a name later
+        }
         let flags = libc::O_TMPFILE | libc::O_CLOEXEC;
         let result = OpenOptions::new()
             .read(true)
@@ -88,7 +94,7 @@ impl Unnamed {
             None => {
                 use nix::fcntl::{AT_FDCWD, AtFlags};
                 use std::os::fd::AsRawFd;
-                let nameless = format!("/proc/self/fd/{}", self.file.as_raw_fd());
+                let nameless = format!("{OUR_FILES}/{}", self.file.as_raw_fd());
                 let flags = AtFlags::AT_SYMLINK_FOLLOW;
                 Ok(nix::unistd::linkat(AT_FDCWD, nameless.as_str(), AT_FDCWD, path, flags)?)
             }
