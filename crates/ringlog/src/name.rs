@@ -101,8 +101,11 @@ pub(crate) fn names_in(directory: Option<&Path>) -> io::Result<Vec<Name>> {
             Some(_) => Some(Name::File(entry.path())),
             None => entry.file_name().to_str().map(|name| Name::Shm(format!("/{name}"))),
         };
-        if file.is_ok_and(|file| is_log(&file)) {
-            names.extend(name);
+        match file {
+            // What cannot be looked at for want of a descriptor may be a log all the same.
+            Err(e) if matches!(e.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)) => return Err(e),
+            Ok(file) if is_log(&file) => names.extend(name),
+            _ => {}
         }
     }
     names.sort_by_key(Name::to_string);
