@@ -83,7 +83,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         }
     }
     if args.follow {
-        follow(&log, &mut observer, &stop, &mut printer)
+        follow(&args.log, log, observer, &stop, &mut printer)
     } else {
         printer.finish()?;
         show_unfinished(&log, &mut observer, &mut printer).map(drop)
@@ -117,8 +117,9 @@ fn show_unfinished(
 
 /// Shows what comes, until a signal does, the log is gone, or nobody reads us any more.
 fn follow(
-    log: &Log,
-    observer: &mut Observer<Raw>,
+    name: &OneLog,
+    mut log: Log,
+    mut observer: Observer<Raw>,
     stop: &Stop,
     printer: &mut Printer,
 ) -> anyhow::Result<()> {
@@ -127,17 +128,21 @@ fn follow(
     let mut unfinished = None;
     while !stop.requested() {
         let before = observer.position();
-        show(observer, u64::MAX, || stop.requested() || looked.elapsed() >= LOOK, printer)?;
+        show(&mut observer, u64::MAX, || stop.requested() || looked.elapsed() >= LOOK, printer)?;
         printer.flush()?;
         if looked.elapsed() >= LOOK {
             looked = Instant::now();
             if log.presence() != Presence::Here {
                 // What was appended before it was gone, and no more: its writer may go on unseen.
                 let end = observer.position().saturating_add(observer.lag());
-                show(observer, end, || stop.requested(), printer)?;
+                show(&mut observer, end, || stop.requested(), printer)?;
                 printer.finish()?;
                 tell(format_args!("ringlog: {} was deleted", log.name()));
                 return Ok(());
+            }
+            if let Some(copy) = copied_up(name, &log, &observer)? {
+                observer = copy.observe(Start::At(observer.position()))?;
+                log = copy;
             }
             let known = std::mem::replace(&mut epoch, log.epoch());
             if known != epoch {
@@ -146,7 +151,7 @@ fn follow(
             }
             // Of a writer that lives, it is published sooner than anybody could read this.
             if unfinished != Some(observer.position()) && !log.is_claimed(Role::Writer)? {
-                unfinished = show_unfinished(log, observer, printer)?.or(unfinished);
+                unfinished = show_unfinished(&log, &mut observer, printer)?.or(unfinished);
             }
             if is_unread() {
                 return Ok(());
@@ -160,6 +165,15 @@ fn follow(
         pause = longest.min(2 * pause);
     }
     printer.finish()
+}
+
+/// The same log in another file, which goes on where ours does not: whoever is the first to write to
+/// a file in the lower layer of an overlay works on a copy, under the same name and inode.
+fn copied_up(name: &OneLog, log: &Log, observer: &Observer<Raw>) -> anyhow::Result<Option<Log>> {
+    let copy = name.open()?;
+    let end = copy.snapshot()?.end; // before we look at our own
+    let is_ahead = end > observer.position().saturating_add(observer.lag());
+    Ok((is_ahead && copy.id() == log.id()).then_some(copy))
 }
 
 /// Whether stdout is a pipe that nobody reads any more.
