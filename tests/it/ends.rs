@@ -1,21 +1,26 @@
 //! Ends, hangs and resources: nobody who listens, no room, and what comes at the worst moment.
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::mount::{MsFlags, mount};
 use nix::pty::{OpenptyResult, Winsize, openpty};
 use nix::sys::signal::Signal;
 use nix::sys::termios::{FlowArg, tcflow};
 use ringlog::layout::HEADER_SIZE;
 use ringlog_testkit::disk::on_a_small_disk;
 use ringlog_testkit::{
-    Feed, Place, Running, after, assert_holds, positions, program, run, skipped, start, start_on,
-    start_telling, until, until_holds, works,
+    Feed, PATIENCE, Place, Running, after, assert_holds, positions, program, run, skipped, start,
+    start_on, start_telling, until, until_holds, works,
 };
 use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::io::{self, ErrorKind, PipeReader, PipeWriter, Read as _, Write as _};
+use std::io::{
+    self, BufRead as _, BufReader, ErrorKind, PipeReader, PipeWriter, Read as _, Write as _,
+};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{FileExt as _, symlink};
+use std::path::Path;
 use std::process::Command;
+use std::sync::mpsc::channel;
 
 // Nobody who listens.
 
@@ -391,4 +396,111 @@ fn a_file_that_may_only_be_added_to_is_gone_on_with() {
     assert!(chattr("-a"));
     ended.assert_summary(100, 0);
     assert_holds(&place.output(0), &feed.csv(0..200));
+}
+
+#[test]
+fn a_log_with_holes_on_a_full_disk_is_refused_and_not_a_fault_later() {
+    on_a_small_disk(64, |disk| {
+        let place = Place::new();
+        let path = place.file("whole.log");
+        Feed::new(path.as_path(), 1024).append(10);
+        let (whole, copy) = (fs::read(&path).unwrap(), disk.path().join("holes.log"));
+        fs::write(&copy, &whole[..HEADER_SIZE + 4096]).unwrap();
+        File::options().write(true).open(&copy).unwrap().set_len(whole.len() as u64).unwrap();
+        disk.leave_room(0);
+        let schema = ["--schema", "time:timestamp,value:u64", "--input", "in.csv"];
+        fs::write(place.file("in.csv"), "time,value\n".to_owned() + &"1,2\n".repeat(1000)).unwrap();
+        let args = ["--path", copy.to_str().unwrap(), "--rate", "max", "-q"];
+        let writer = || run(place.writer(&[&args[..], &schema].concat()));
+        writer().assert_refused(1, &["holes.log", "no room", "No space left"]);
+        disk.leave_room(256);
+        assert_eq!(writer().code(), 0);
+        disk.leave_room(0);
+        assert_eq!(writer().code(), 0, "all of it is there now");
+    });
+}
+
+// What is missing.
+
+#[test]
+fn without_descriptors_a_list_of_logs_is_refused_and_not_empty() {
+    let place = Place::new();
+    Feed::new(place.file("a.log").as_path(), 64).append(1);
+    let directory = place.dir.path().to_str().unwrap().to_owned();
+    let (mut listed, mut refused) = (0, 0);
+    for limit in 3..16 {
+        let list = place.ringlog(&["list", &directory]);
+        let ended = run(after(&format!("ulimit -n {limit}"), &list));
+        match ended.status.code() {
+            Some(126 | 127) => {} // not even its libraries
+            Some(0) => {
+                assert!(ended.stdout.contains("a.log"), "{limit}: {ended:?}");
+                listed += 1;
+            }
+            _ => {
+                assert!(ended.stderr.contains("Too many open files"), "{limit}: {ended:?}");
+                refused += 1;
+            }
+        }
+    }
+    assert!(listed > 0 && refused > 0, "{listed} {refused}");
+}
+
+#[test]
+fn without_proc_logs_are_made_and_carried_out() {
+    on_a_small_disk(64, |disk| {
+        let place = Place::new();
+        disk.also_at(Path::new("/proc"));
+        for log in ["--shm", "--path"] {
+            let name = if log == "--shm" { place.shm.as_str() } else { "it.log" };
+            let writer = [log, name, "--count", "100", "--rate", "max"];
+            assert_eq!(run(place.writer(&writer)).code(), 0);
+            let output = format!("of{log}.csv");
+            let reporter = ["--once", "--prefault", log, name, "--output", &output];
+            let ended = run(place.reporter(0, &reporter));
+            ended.assert_summary(100, 0);
+        }
+        let hidden = |it: &fs::DirEntry| it.file_name().as_bytes().starts_with(b".");
+        let left = fs::read_dir(place.dir.path()).unwrap().map(Result::unwrap).filter(hidden);
+        assert_eq!(left.count(), 0);
+    });
+}
+
+#[test]
+fn tail_goes_on_in_the_copy_that_an_overlay_makes_for_the_writer() {
+    on_a_small_disk(4096, |disk| {
+        let place = Place::new();
+        let [lower, upper, work, over] = ["lower", "upper", "work", "over"].map(|name| {
+            let directory = disk.path().join(name);
+            fs::create_dir(&directory).unwrap();
+            directory
+        });
+        let log = lower.join("it.log").to_str().unwrap().to_owned();
+        let writer = |log: &str| {
+            let args = ["--path", log, "--count", "100", "--rate", "max", "-q"];
+            assert_eq!(run(place.writer(&args)).code(), 0);
+        };
+        writer(&log);
+        let layers = [("lowerdir", lower), ("upperdir", upper), ("workdir", work)];
+        let options = layers.map(|(name, path)| format!("{name}={}", path.display())).join(",");
+        let kind = Some("overlay");
+        if let Err(e) = mount(kind, &over, kind, MsFlags::empty(), Some(options.as_str())) {
+            return skipped(format_args!("no overlay can be mounted here: {e}"));
+        }
+        let log = over.join("it.log").to_str().unwrap().to_owned();
+        let mut tail = start(place.ringlog(&["tail", "-f", "-n", "1", &log]));
+        let (heard, lines) = channel();
+        let stdout = BufReader::new(tail.take_stdout());
+        std::thread::spawn(move || {
+            stdout.lines().map_while(Result::ok).try_for_each(|line| heard.send(line))
+        });
+        let last = || lines.recv_timeout(PATIENCE).unwrap();
+        last(); // the heads
+        assert!(last().starts_with("99,"));
+        writer(&log);
+        for position in 100..200 {
+            assert!(last().starts_with(&format!("{position},")));
+        }
+        assert_eq!(tail.stop().code(), 0);
+    });
 }
