@@ -408,7 +408,8 @@ fn a_log_with_holes_on_a_full_disk_is_refused_and_not_a_fault_later() {
         fs::write(&copy, &whole[..HEADER_SIZE + 4096]).unwrap();
         File::options().write(true).open(&copy).unwrap().set_len(whole.len() as u64).unwrap();
         disk.leave_room(0);
-        let schema = ["--schema", "time:timestamp,value:u64", "--input", "in.csv"];
+        let schema = "--schema time:timestamp,value:u64 --input in.csv --time-unit ns";
+        let schema: Vec<&str> = schema.split(' ').collect();
         fs::write(place.file("in.csv"), "time,value\n".to_owned() + &"1,2\n".repeat(1000)).unwrap();
         let args = ["--path", copy.to_str().unwrap(), "--rate", "max", "-q"];
         let writer = || run(place.writer(&[&args[..], &schema].concat()));
