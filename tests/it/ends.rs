@@ -5,6 +5,7 @@ use nix::mount::{MsFlags, mount};
 use nix::pty::{OpenptyResult, Winsize, openpty};
 use nix::sys::signal::Signal;
 use nix::sys::termios::{FlowArg, tcflow};
+use ringlog::Log;
 use ringlog::layout::HEADER_SIZE;
 use ringlog_testkit::disk::on_a_small_disk;
 use ringlog_testkit::{
@@ -67,6 +68,18 @@ fn a_writer_whose_terminal_stands_still_goes_on() {
     let ended = start_telling(place.writer(&["--rate", "2000", "--count", "2000"]), slave).end();
     assert_eq!(ended.code(), 0);
     assert_eq!(place.log().snapshot().unwrap().end, 2000);
+}
+
+#[test]
+fn a_fault_ends_a_writer_whose_stderr_stands_still() {
+    let place = Place::new();
+    let (_reader, pipe) = full_pipe();
+    let writer = start_telling(place.writer(&["--rate", "1000"]), pipe);
+    until("the log is written to", || {
+        Log::open(place.shm.as_str()).is_ok_and(|log| log.snapshot().unwrap().end > 0).then_some(())
+    });
+    File::options().write(true).open(place.shm_file()).unwrap().set_len(0).unwrap();
+    assert_eq!(writer.end().code(), 6);
 }
 
 #[test]

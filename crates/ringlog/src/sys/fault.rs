@@ -174,7 +174,7 @@ pub fn restore_on_fault(farewell: &'static str) -> Result<()> {
 
 extern "C" fn on_fault(signal: libc::c_int, info: *mut libc::siginfo_t, _: *mut libc::c_void) {
     let Some(LastWords { line, code, before }) = LAST_WORDS.get() else { return };
-    // SAFETY: the kernel's `info`, of a fault unless somebody sent the signal; then `write`,
+    // SAFETY: the kernel's `info`, of a fault unless somebody sent the signal; then `write`, `poll`,
     // `tcsetattr`, `_exit`, `sigaction` and `raise`, which a handler may call.
     unsafe {
         let (is_sent, at) = ((*info).si_code <= 0, (*info).si_addr() as usize);
@@ -183,7 +183,12 @@ extern "C" fn on_fault(signal: libc::c_int, info: *mut libc::siginfo_t, _: *mut 
                 libc::write(libc::STDOUT_FILENO, farewell.as_ptr().cast(), farewell.len());
                 libc::tcsetattr(libc::STDOUT_FILENO, libc::TCSANOW, modes);
             }
-            libc::write(2, line.as_ptr().cast(), line.len());
+            // Who does not read it must not keep us from ending.
+            let mut stderr =
+                libc::pollfd { fd: libc::STDERR_FILENO, events: libc::POLLOUT, revents: 0 };
+            if libc::poll(&mut stderr, 1, 500) == 1 {
+                libc::write(libc::STDERR_FILENO, line.as_ptr().cast(), line.len());
+            }
             libc::_exit(*code);
         }
         // A fault happens again as soon as we return.
