@@ -72,7 +72,8 @@ fn remove(name: &Name, args: &Args) -> anyhow::Result<()> {
             )
             .into());
         }
-        let waiting: Vec<_> = waiting(&snapshot)
+        let waiting: Vec<_> = snapshot
+            .undelivered()
             .map(|(it, lag)| format!("reader {it} has {} to come", entries(lag)))
             .collect();
         if !waiting.is_empty() && !args.force {
@@ -89,7 +90,7 @@ fn remove(name: &Name, args: &Args) -> anyhow::Result<()> {
             .into());
         }
     }
-    if args.force { Log::unlink(name) } else { Log::remove(name) }?;
+    Log::unlink(name)?; // what `Log::remove` refuses has been refused above, by more names
     Ok(print_line(format_args!("removed {name}{said}"))?)
 }
 
@@ -102,16 +103,10 @@ fn holders(snapshot: &Snapshot) -> Vec<String> {
     writer.into_iter().chain(readers).collect()
 }
 
-/// The readers that have not had all, and how many entries each.
-fn waiting(snapshot: &Snapshot) -> impl Iterator<Item = (usize, u64)> {
-    let readers = snapshot.readers.iter().filter(|reader| reader.known || reader.has_place());
-    readers.map(|reader| (reader.id, snapshot.lag(reader.id))).filter(|&(_, lag)| lag > 0)
-}
-
 /// What goes with a log, for who did not know.
 fn what_goes(snapshot: &Snapshot, holders: &[String]) -> String {
     let mut said = String::new();
-    for (reader, lag) in waiting(snapshot) {
+    for (reader, lag) in snapshot.undelivered() {
         said += &format!("; reader {reader} had {} to come", entries(lag));
     }
     if !holders.is_empty() {

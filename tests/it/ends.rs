@@ -2,15 +2,15 @@
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::mount::{MsFlags, mount};
-use nix::pty::{OpenptyResult, Winsize, openpty};
+use nix::pty::{OpenptyResult, openpty};
 use nix::sys::signal::Signal;
 use nix::sys::termios::{FlowArg, tcflow};
 use ringlog::Log;
 use ringlog::layout::HEADER_SIZE;
 use ringlog_testkit::disk::on_a_small_disk;
 use ringlog_testkit::{
-    Feed, PATIENCE, Place, Running, after, assert_holds, positions, program, run, skipped, start,
-    start_on, start_telling, until, until_holds, works,
+    Feed, PATIENCE, Place, Running, after, assert_holds, positions, run, skipped, start,
+    start_telling, until, until_holds, works,
 };
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -231,6 +231,8 @@ fn a_signal_ends_a_reporter_that_still_looks_for_the_last_row() {
 #[cfg(feature = "top")]
 #[test]
 fn a_terminal_of_any_size_is_drawn_on() {
+    use nix::pty::Winsize;
+    use ringlog_testkit::{program, start_on};
     let size = Winsize { ws_row: u16::MAX, ws_col: u16::MAX, ws_xpixel: 0, ws_ypixel: 0 };
     let OpenptyResult { master, slave } = openpty(Some(&size), None).unwrap();
     let place = Place::new();

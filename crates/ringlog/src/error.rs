@@ -74,6 +74,15 @@ pub enum Error {
         /// The processes that have such a lock, as far as the system lets this one see; or none.
         by: Vec<u32>,
     },
+    /// A log that was to be removed has entries that a reader has not had.
+    Undelivered {
+        /// The log's name.
+        log: String,
+        /// Which reader.
+        reader: usize,
+        /// How many it has not committed.
+        entries: u64,
+    },
     /// What has this name is not a log, or is not to be trusted.
     NotALog {
         /// The log's name.
@@ -159,7 +168,7 @@ impl Error {
             | Error::Geometry { .. }
             | Error::Schema { .. } => Code::Unusable,
             Error::OutputInUse { .. } => Code::Output,
-            Error::Exists { .. } | Error::Io { .. } => Code::Other,
+            Error::Exists { .. } | Error::Undelivered { .. } | Error::Io { .. } => Code::Other,
         }
     }
 
@@ -220,6 +229,10 @@ impl fmt::Display for Error {
                 "{log}: nobody can be {role}: {} on the log's file; end that process, and take \
                  permission to read away from whoever is not trusted (chmod o-r)",
                 read_lock(by)
+            ),
+            Error::Undelivered { log, reader, entries } => write!(
+                f,
+                "{log}: reader {reader} has {entries} entries to come; let it finish, or unlink the log"
             ),
             Error::NotALog { log, why } => write!(f, "{log}: not a log that can be used: {why}"),
             Error::Version { log, found } => write!(

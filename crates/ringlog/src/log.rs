@@ -274,18 +274,23 @@ impl Log {
         name::names_in(Some(directory)).map_err(cannot)
     }
 
-    /// Removes a log that nobody has a claim on. Observers go on with what they have.
+    /// Removes a log that nobody has a claim on and every reader has had, as `ringlog rm` does.
+    /// Observers go on with what they have.
     ///
     /// # Errors
     /// [`Error::Claimed`] while a living process is its writer or one of its readers;
-    /// [`Error::NotFound`]; [`Error::NotALog`]; [`Error::Io`]. Nothing is removed then. A claim that is
-    /// taken in the very moment of the removal is not seen.
+    /// [`Error::Undelivered`] while a reader has not committed all entries; as [`open`](Log::open).
+    /// Nothing is removed then. What changes in the very moment of the removal is not seen.
     pub fn remove(name: impl Into<Name>) -> Result<()> {
         let name = name.into();
         name::remove(&name, |file| {
             let claims = Claims::on(file).map_err(Error::io(format!("{name}: cannot be looked at")))?;
-            match Role::all().find(|&role| claims.is_taken(role)) {
-                Some(role) => Err(Error::Claimed { log: name.to_string(), role, pid: claims.pid_of(role) }),
+            let log = || name.to_string();
+            if let Some(role) = Role::all().find(|&role| claims.is_taken(role)) {
+                return Err(Error::Claimed { log: log(), role, pid: claims.pid_of(role) });
+            }
+            match Log::open(&name)?.snapshot()?.undelivered().next() {
+                Some((reader, entries)) => Err(Error::Undelivered { log: log(), reader, entries }),
                 None => Ok(()),
             }
         })

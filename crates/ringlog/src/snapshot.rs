@@ -168,6 +168,12 @@ impl Snapshot {
         })
     }
 
+    /// The readers that have not had all entries, and how many each has to come.
+    pub fn undelivered(&self) -> impl Iterator<Item = (usize, u64)> {
+        let readers = self.readers.iter().filter(|reader| reader.known || reader.has_place());
+        readers.map(|reader| (reader.id, self.lag(reader.id))).filter(|&(_, lag)| lag > 0)
+    }
+
     /// Entries that reader `id` has not committed yet.
     pub fn lag(&self, id: usize) -> u64 {
         self.readers.get(id).map_or(0, |reader| self.end.saturating_sub(reader.position))

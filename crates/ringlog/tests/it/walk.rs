@@ -201,6 +201,12 @@ fn a_log_is_removed_when_nobody_claims_it_and_unlinked_whoever_does() {
     drop(writer);
     refused(Role::Reader(3));
     drop(reader);
+    let refused = Log::remove(name).unwrap_err();
+    assert!(matches!(refused, Error::Undelivered { reader: 3, entries: 1, .. }), "{refused}");
+    reader = log.reader(3).unwrap();
+    assert!(matches!(reader.poll(), Polled::Entry { .. }));
+    reader.commit();
+    drop(reader);
     let mut observer = log.observe::<Sample>(Start::Oldest).unwrap();
     Log::remove(name).unwrap();
     assert!(matches!(observer.poll(), Polled::Entry { .. }), "who only looks goes on");
