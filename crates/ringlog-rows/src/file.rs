@@ -339,9 +339,21 @@ fn read_back(
         return foreign("it is shorter than it was, and yet has its last row", true);
     }
     found.length = rows.end;
+    // What is no row behind the mark may be the end of one that the mark lies within.
+    if found.length < file.metadata()?.len() && from > header && !ends_a_row(file, format, from)? {
+        return foreign("it is not as this reader left it", true);
+    }
     let other = (left.explicit && left.position < found.next)
         .then(|| format!("it has rows up to {}, and {} was asked for", found.next, left.position));
     Ok(Finding::Ours { found, other })
+}
+
+/// Whether a row ends at this place, which is behind the header.
+fn ends_a_row(file: &File, format: &RowFormat, at: u64) -> io::Result<bool> {
+    let room = (at - format.header().len() as u64).min(format.longest as u64);
+    let bytes = read_at(file, at - room, room as usize)?;
+    let is_begin = |&begin: &usize| begin == 0 || bytes[begin - 1] == b'\n';
+    Ok((0..bytes.len()).rev().filter(is_begin).any(|begin| format.is_row(&bytes[begin..])))
 }
 
 /// How a file begins, to somebody who expects a format.
