@@ -25,6 +25,7 @@ use signals::NO_SIGNALS;
 
 /// The arguments, or an end with a usage error.
 pub fn parse<P: clap::Parser>() -> P {
+    ringlog::look_at_stdout_before_main!();
     #[cfg(feature = "generate")]
     generate::if_asked(P::command());
     P::parse()

@@ -7,7 +7,7 @@ use nix::sys::signal::Signal;
 use nix::sys::termios::{FlowArg, tcflow};
 use ringlog::Log;
 use ringlog::layout::HEADER_SIZE;
-use ringlog_testkit::disk::on_a_small_disk;
+use ringlog_testkit::disk::{SmallDisk, on_a_small_disk};
 use ringlog_testkit::{
     Feed, PATIENCE, Place, Running, after, assert_holds, positions, run, skipped, start,
     start_telling, until, until_holds, works,
@@ -19,7 +19,7 @@ use std::io::{
 };
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{FileExt as _, symlink};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::mpsc::channel;
 
@@ -259,6 +259,14 @@ fn a_terminal_of_any_size_is_drawn_on() {
 
 // No room.
 
+/// A log with a hundred rows, and an output for them on this disk.
+fn filled(disk: &SmallDisk) -> (Place, Feed, PathBuf) {
+    let place = Place::new();
+    let mut feed = place.feed(4096);
+    feed.append(100);
+    (place, feed, disk.path().join("out.csv"))
+}
+
 /// Waits until it has said that it waits, and why.
 fn until_it_waits(reporter: &Running, why: &str) {
     reporter.until_said(why);
@@ -268,10 +276,7 @@ fn until_it_waits(reporter: &Running, why: &str) {
 #[test]
 fn a_file_that_no_inode_is_left_for_is_made_once_there_is_one() {
     on_a_small_disk(1024, |disk| {
-        let place = Place::new();
-        let mut feed = place.feed(4096);
-        feed.append(100);
-        let output = disk.path().join("out.csv");
+        let (place, mut feed, output) = filled(disk);
         let args = ["-o", output.to_str().unwrap()];
 
         // At the start.
@@ -300,10 +305,7 @@ fn a_file_that_no_inode_is_left_for_is_made_once_there_is_one() {
 #[test]
 fn a_reporter_that_waits_for_an_inode_ends_at_one_signal_and_the_next_goes_on() {
     on_a_small_disk(1024, |disk| {
-        let place = Place::new();
-        let mut feed = place.feed(4096);
-        feed.append(100);
-        let output = disk.path().join("out.csv");
+        let (place, mut feed, output) = filled(disk);
         let args = ["-o", output.to_str().unwrap()];
         let reporter = start(place.reporter(0, &args));
         until_holds(&output, &feed.csv(0..100));

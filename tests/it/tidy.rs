@@ -115,7 +115,7 @@ fn names_in_braces(code: &str, begin: &str, module: &str) -> bool {
 fn unsafe_code_is_in_its_one_folder() {
     for (file, source) in published() {
         // What the derives write stands in the code of others, and is argued where it is written.
-        let homes = ["crates/ringlog/src/sys/", "crates/ringlog-derive/src/"];
+        let homes = ["crates/ringlog/src/sys/", "crates/ringlog-derive/src/plain.rs"];
         let is_home = homes.iter().any(|home| file.starts_with(home));
         let code = code(&source);
         for what in ["unsafe {", "unsafe fn", "unsafe impl", "unsafe trait"] {

@@ -1,6 +1,6 @@
 //! `#[derive(Field)]`: a newtype over a column type is a column of that type.
 
-use crate::{Options, representation, types, without_parameters};
+use crate::{Options, plain, representation, types, without_parameters};
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
@@ -37,13 +37,9 @@ pub fn derive(input: &DeriveInput) -> Result<TokenStream> {
     types::check("value", &inner.ty)?;
     let (ty, ringlog) = (&inner.ty, Options::of(&input.attrs)?.ringlog());
     let kind = quote_spanned! {ty.span()=> <#ty as #ringlog::Field>::KIND };
+    let plain = plain::implement(newtype, &ringlog);
     Ok(quote! {
-        // SAFETY: the struct is `repr(transparent)` over a type that is `Pod`, as `Field` asks.
-        #[automatically_derived]
-        unsafe impl #ringlog::bytemuck::Zeroable for #newtype {}
-        // SAFETY: as above.
-        #[automatically_derived]
-        unsafe impl #ringlog::bytemuck::Pod for #newtype {}
+        #plain
         #[automatically_derived]
         impl #ringlog::Field for #newtype {
             const KIND: #ringlog::Kind = #kind;

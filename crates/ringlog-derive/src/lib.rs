@@ -2,6 +2,7 @@
 //! no log can hold, and says what to write instead.
 
 mod field;
+mod plain;
 mod record;
 mod types;
 mod variants;

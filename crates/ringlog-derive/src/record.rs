@@ -1,6 +1,6 @@
 //! `#[derive(Record)]`.
 
-use crate::{Options, representation, types, without_parameters};
+use crate::{Options, plain, representation, types, without_parameters};
 use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
@@ -111,14 +111,9 @@ fn implement(record: &Ident, parts: &[Part], ringlog: &Path) -> TokenStream {
         }
     });
     let gaps = (0..parts.len()).map(|i| gap(record, parts, i));
+    let plain = plain::implement(record, ringlog);
     quote! {
-        // SAFETY: the struct is `repr(C)`, each field is `Pod` (a column by `Field`, a skipped one by
-        // `is_bytes`), and there is no byte between or behind them (the constants below).
-        #[automatically_derived]
-        unsafe impl #ringlog::bytemuck::Zeroable for #record {}
-        // SAFETY: as above.
-        #[automatically_derived]
-        unsafe impl #ringlog::bytemuck::Pod for #record {}
+        #plain
         #[automatically_derived]
         impl #ringlog::Record for #record {
             const COLUMNS: &'static [#ringlog::Column] = &[#(#columns),*];

@@ -206,7 +206,7 @@ fn untouchable(file: &File, path: &Path) -> io::Result<Option<&'static str>> {
 enum Finding {
     /// Nothing, or an empty file.
     Nothing,
-    /// The file this reader left. If it is not gone on with, `other` says why.
+    /// The file that this reader left. `other` says why the reader cannot continue it, if it cannot.
     Ours { found: Found, other: Option<String> },
     /// Another one, or one that has become unusable. If `heal`, the rows of ours are gone with it.
     Foreign { why: String, heal: bool },

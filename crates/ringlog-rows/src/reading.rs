@@ -163,8 +163,8 @@ impl RowFormat {
     }
 }
 
-/// Whether a text column of so many bytes can be written as this. What was no UTF-8 in it stands there
-/// as replacement characters, each for one byte or more.
+/// Returns whether a text column of `most` bytes can be written as `text`. A replacement character
+/// stands for one byte or more that were not UTF-8.
 fn fits(text: &str, most: u16) -> bool {
     let least = |it: char| if it == char::REPLACEMENT_CHARACTER { 1 } else { it.len_utf8() };
     !text.contains('\0') && text.chars().map(least).sum::<usize>() <= usize::from(most)

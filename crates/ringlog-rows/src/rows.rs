@@ -223,6 +223,7 @@ impl Rows {
             }
             Err(e) => {
                 report.sink_mut().set_finishing(false);
+                let _ = report.export(); // the log hears of it; why not, `e` says already
                 Ok(Rotated::Kept(e))
             }
         }
@@ -297,7 +298,7 @@ impl Rows {
         let (Some(disk), Some(path)) = (self.disk(), &self.path) else { return Whereabouts::Here };
         match std::fs::metadata(path) {
             Ok(meta) if identity(&meta) == disk.output.file => Whereabouts::Here,
-            // An empty one is what whoever moves ours away has made for the next rows.
+            // A program that moves files away (logrotate) may create an empty one for the next rows.
             Ok(meta) if meta.len() > 0 && !disk.has_a_name() => Whereabouts::Replaced,
             Ok(_) => Whereabouts::Moved,
             // Who cannot look has not seen it move, and a directory that is away comes back.

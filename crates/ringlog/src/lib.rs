@@ -90,7 +90,7 @@
 //! | lost | positions the writer lapped before this reader took them: always a range, never a flag |
 //! | claim | the exclusive right to be the writer, or reader N, held by the kernel for a living process |
 //! | sink, report | where entries go, the loop that carries them there |
-//! | observer | someone who looks without a claim and stores nothing |
+//! | observer | someone who looks without a claim, and stores nothing but that it sleeps |
 //!
 //! # Features
 //!
@@ -150,7 +150,7 @@ mapped! {
     pub use sink::{LeftOff, Lookback, Mark, Resume, Sink, Source};
     pub use snapshot::{ReaderState, Snapshot, WriterState};
     #[doc(hidden)] // of `ringlog-rows` and the programs
-    pub use sys::begin::began_without_stdout;
+    pub use sys::begin::{began_without_stdout, look_at_stdout};
     pub use sys::fault::{exit_on_fault, restore_on_fault};
     pub use sys::memory::Memory;
     pub use verify::{Finding, Severity, Verified};

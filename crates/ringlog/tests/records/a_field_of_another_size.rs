@@ -1,11 +1,10 @@
 use ringlog::*;
 
-#[derive(Clone, Copy)]
-#[repr(transparent)]
-struct Small(u8);
-
-unsafe impl Zeroable for Small {}
-unsafe impl Pod for Small {}
+#[derive(Clone, Copy, Record)]
+#[repr(C)]
+struct Small {
+    byte: u8,
+}
 
 impl Field for Small {
     const KIND: Kind = Kind::U32;
