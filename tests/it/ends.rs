@@ -257,6 +257,23 @@ fn a_terminal_of_any_size_is_drawn_on() {
     assert_eq!(top.end().code(), 0);
 }
 
+/// As README has those start it who send a HUP whenever they like.
+#[test]
+fn a_hup_at_any_moment_of_a_start_with_hup_ignored_ends_no_reporter() {
+    let place = Place::new();
+    let mut feed = place.feed(64);
+    feed.append(10);
+    let script = r#"trap '' HUP; for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+        "$@" & kill -HUP $!; wait $! || exit 1; done"#;
+    let reporter = place.reporter(0, &["--once", "--quiet"]);
+    let mut shell = Command::new("sh");
+    shell.args(["-c", script, "sh"]).arg(reporter.get_program()).args(reporter.get_args());
+    shell.current_dir(place.dir.path());
+    let ended = run(shell);
+    assert_eq!(ended.code(), 0, "{ended:?}");
+    assert_holds(&place.output(0), &feed.csv(0..10));
+}
+
 // No room.
 
 /// A log with a hundred rows, and an output for them on this disk.
