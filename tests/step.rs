@@ -420,7 +420,7 @@ impl<T: PartialEq + Debug> Case<'_, T> {
     fn row(&self) -> u8 {
         match self.action.split(' ').next().unwrap() {
             "append" | "batch" | "write" => 1,
-            "try" | "release" => 30,
+            "try" | "release" => 27,
             "create" => 13,
             _ => 10,
         }
@@ -1344,5 +1344,8 @@ fn a_gate_that_attaches_while_it_is_taken_for_gone_accounts_for_all_that_it_lost
         }
     }
     assert!(skipped > 0 && waited > 0, "{skipped} before its claim, {waited} behind it");
-    figure(30, format_args!("attach of a gate: {edges} moments, {skipped} before its claim, 0 violations"));
+    figure(
+        27,
+        format_args!("attach of a gate: {edges} moments, {skipped} before its claim, 0 violations"),
+    );
 }
