@@ -19,6 +19,7 @@ mod limits;
 mod lossless;
 #[cfg(feature = "serve")]
 mod metrics;
+mod next;
 mod page;
 mod python;
 mod reporter;
