@@ -14,12 +14,16 @@ mod ends;
 mod entries;
 mod errors;
 mod examples;
+#[cfg(feature = "compress")]
+mod finish;
 mod help;
+mod hup;
 mod limits;
 mod lossless;
 #[cfg(feature = "serve")]
 mod metrics;
 mod next;
+mod pace;
 mod page;
 mod python;
 mod reporter;
