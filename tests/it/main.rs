@@ -18,6 +18,7 @@ mod examples;
 mod finish;
 mod help;
 mod hup;
+mod input;
 mod limits;
 mod lossless;
 #[cfg(feature = "serve")]
