@@ -145,3 +145,31 @@ fn a_hup_is_heard_by_a_reporter_that_sleeps_for_long() {
     until_holds(&place.output(0), &feed.csv([]));
     reporter.stop().assert_summary(0, 0);
 }
+
+/// Rows and losses make up the positions passed, also those passed a second time.
+#[test]
+fn rows_and_losses_of_a_mended_file_are_counted_once() {
+    let place = Place::new();
+    let mut feed = place.feed(64);
+    let reporter = start(place.reporter(0, &[]));
+    feed.append(10);
+    until_holds(&place.output(0), &feed.csv(0..10));
+    reporter.freeze();
+    feed.append(200);
+    reporter.signal(Signal::SIGCONT);
+    let (healed, rest) = (|end| feed.csv((0..end).chain(146..210)), feed.csv(0..5).len());
+    until_holds(&place.output(0), &healed(10));
+    cut(&place.output(0), rest);
+    until_holds(&place.output(0), &healed(5));
+    let ended = reporter.stop();
+    ended.assert_summary(69, 141);
+    assert!(ended.stderr.contains("lost 10..146, ") && ended.stderr.contains("lost 5..146, "));
+    assert_eq!((feed.reader(0).position, feed.reader(0).lost), (210, 141));
+
+    // And between two runs: what the first told of is lost once more, for the second.
+    cut(&place.output(0), feed.csv(0..3).len());
+    let ended = place.run_reporter(0, &["--once", "--strict"]);
+    assert_eq!(ended.code(), 3, "{ended:?}");
+    assert!(ended.stderr.contains(" 64 rows, 143 lost, "), "{ended:?}");
+    assert_eq!((feed.reader(0).position, feed.reader(0).lost), (210, 143));
+}
