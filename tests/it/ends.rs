@@ -102,13 +102,19 @@ fn losses_that_could_not_be_told_are_told_in_one_sum() {
     until("all is passed", || (feed.reader(0).position == 4001).then_some(()));
     reader.read_exact(&mut full).unwrap();
     assert_eq!(full, [b'x'; 1 << 16]);
-    let heard = std::thread::spawn(move || {
+    // While it goes on; what it says at its end comes behind that.
+    let mut heard = String::new();
+    let mut lines = BufReader::new(reader);
+    while !heard.contains(" entries of ") {
+        assert_ne!(lines.read_line(&mut heard).unwrap(), 0, "{heard}");
+    }
+    let rest = std::thread::spawn(move || {
         let mut text = String::new();
-        reader.read_to_string(&mut text).unwrap();
+        lines.read_to_string(&mut text).unwrap();
         text
     });
     assert_eq!(reporter.stop().code(), 0);
-    let heard = heard.join().unwrap();
+    heard += &rest.join().unwrap();
     let (mut single, mut sums) = (0, Vec::new());
     for line in heard.lines().filter_map(|line| line.split_once(": lost ")) {
         match line.1.split_once(" entries of ") {

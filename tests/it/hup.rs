@@ -2,9 +2,12 @@
 
 use nix::sys::signal::Signal;
 use ringlog_testkit::disk::on_a_small_disk;
-use ringlog_testkit::{Feed, Place, Running, assert_holds, positions, start, until, until_holds};
+use ringlog_testkit::{
+    Feed, Place, Running, assert_holds, positions, skipped, start, until, until_holds, works,
+};
 use std::fs::{self, File};
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 fn cut(path: &Path, length: usize) {
@@ -172,4 +175,103 @@ fn rows_and_losses_of_a_mended_file_are_counted_once() {
     assert_eq!(ended.code(), 3, "{ended:?}");
     assert!(ended.stderr.contains(" 64 rows, 143 lost, "), "{ended:?}");
     assert_eq!((feed.reader(0).position, feed.reader(0).lost), (210, 143));
+    fs::remove_file(place.output(0)).unwrap();
+    place.run_reporter(0, &["--once"]).assert_summary(64, 146);
+    assert_eq!((feed.reader(0).position, feed.reader(0).lost), (210, 146));
+}
+
+/// The rows that it was skipped behind are cut away, or those that it left out.
+#[test]
+fn what_was_lost_before_a_skip_and_behind_it_counts_once() {
+    for rows_left in [5, 30, 74, 80] {
+        let place = Place::new();
+        let mut feed = place.feed(64);
+        feed.append(10);
+        place.carry(0, &[]);
+        feed.append(200);
+        place.carry(0, &[]); // 10..146 are lost
+        feed.append(40);
+        place.carry(0, &["--from", "230"]); // 210..230 are passed over
+        feed.append(20);
+        place.carry(0, &[]); // up to 270
+        let text = fs::read_to_string(place.output(0)).unwrap();
+        let length = |rows: usize| text.split_inclusive('\n').take(1 + rows).map(str::len).sum();
+        let mut skipped = 20;
+        for rows_left in [rows_left, 75] {
+            cut(&place.output(0), length(rows_left));
+            feed.append(10);
+            place.carry(0, &[]);
+            if rows_left <= 74 {
+                skipped = 0; // what the ring still had of them was written
+            }
+            let (reader, rows) = (feed.reader(0), positions(&place.output(0)).len() as u64);
+            assert_eq!(rows + reader.lost + skipped, reader.position, "{rows_left} rows were left");
+        }
+    }
+}
+
+/// Behind its commit it has whole rows, and somebody has cut it there.
+#[test]
+fn a_moved_file_that_goes_beyond_its_commit_has_its_rows_alone() {
+    on_a_small_disk(1024, |disk| {
+        let place = Place::new();
+        let mut feed = place.feed(1 << 14);
+        feed.append(10);
+        let (output, moved) = (disk.path().join("out.csv"), disk.path().join("moved.csv"));
+        let reporter = start(place.reporter(0, &["-o", output.to_str().unwrap()]));
+        until_holds(&output, &feed.csv(0..10));
+        disk.leave_room(16);
+        reporter.freeze(); // one batch
+        feed.append(2000);
+        reporter.signal(Signal::SIGCONT);
+        until("what fits is there", || (positions(&output).len() > 300).then_some(()));
+        reporter.freeze();
+        cut(&output, feed.csv(0..100).len());
+        fs::rename(&output, &moved).unwrap();
+        disk.resize(1024);
+        reporter.signal(Signal::SIGHUP);
+        reporter.signal(Signal::SIGCONT);
+        until("all is committed", || (feed.reader(0).position == 2010).then_some(()));
+        assert_eq!(reporter.stop().code(), 0);
+        assert_holds(&moved, &feed.csv(0..100));
+        assert_holds(&output, &feed.csv(100..2010));
+    });
+}
+
+#[test]
+fn a_file_that_a_row_was_taken_out_of_is_set_aside() {
+    for row in [0, 5, 98] {
+        let place = Place::new();
+        let mut feed = place.feed(1024);
+        feed.append(100);
+        place.carry(0, &[]);
+        let text = feed.csv((0..100).filter(|&it| it != row));
+        fs::write(place.output(0), &text).unwrap();
+        let ended = place.carry(0, &["--strict"]);
+        assert!(ended.stderr.contains("is set aside as output_0.1.csv"), "{ended:?}");
+        assert_holds(&place.file("output_0.1.csv"), &text);
+        assert_holds(&place.output(0), &feed.csv(0..100));
+    }
+}
+
+/// It is not ours, and may not be renamed.
+#[test]
+fn a_file_that_cannot_be_set_aside_leaves_no_empty_one() {
+    let place = Place::new();
+    let mut feed = place.feed(64);
+    feed.append(10);
+    fs::write(place.output(0), "seq,other\n").unwrap();
+    let chattr = |how: &str| {
+        let mut chattr = Command::new("chattr");
+        chattr.arg(how).arg(place.output(0));
+        works(chattr)
+    };
+    if !chattr("+a") {
+        return skipped("no file can be made append-only here");
+    }
+    let ended = place.run_reporter(0, &["--once"]);
+    assert!(chattr("-a"));
+    assert_eq!(ended.code(), 7, "{ended:?}");
+    assert!(!place.file("output_0.1.csv").exists());
+    assert_holds(&place.output(0), "seq,other\n");
 }

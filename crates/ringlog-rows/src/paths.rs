@@ -62,3 +62,28 @@ pub(crate) fn absolute(path: &Path) -> io::Result<PathBuf> {
 pub(crate) fn path_hash(path: &Path) -> io::Result<u64> {
     Ok(fnv1a(FNV_BASIS, absolute(path)?.as_os_str().as_bytes()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ringlog_testkit::{Place, skipped};
+    use std::fs;
+
+    #[test]
+    fn a_file_that_got_the_number_of_another_is_not_that_one() {
+        let place = Place::new();
+        let path = place.file("file");
+        let mut seen: Vec<Metadata> = Vec::new();
+        for _ in 0..1000 {
+            fs::write(&path, "").unwrap();
+            let meta = path.metadata().unwrap();
+            if let Some(before) = seen.iter().find(|it| it.ino() == meta.ino()) {
+                assert_ne!(identity(before), identity(&meta));
+                return;
+            }
+            seen.push(meta);
+            fs::remove_file(&path).unwrap();
+        }
+        skipped("this file system gives no number twice");
+    }
+}

@@ -3,7 +3,7 @@
 //! hits it.
 
 use ringlog::layout::Output;
-use ringlog::{Entry, LeftOff, Polled, Raw, Reader, Report, Source, Turn};
+use ringlog::{Entry, LeftOff, Log, Polled, Raw, Reader, Report, Source, Turn};
 use ringlog_rows::{Rotated, RowOptions, Rows, TimeFormat};
 use ringlog_testkit::{Feed, Place, assert_holds, positions};
 use std::cell::Cell;
@@ -79,19 +79,18 @@ impl Source for Mortal<'_> {
 
 const NEVER: usize = usize::MAX;
 
-/// Carries out what there is, and then does something else. Returns whether it lived.
+/// Carries out what there is, as `then` says. Returns whether it lived.
 fn lives(
-    (place, feed): (&Place, &Feed),
+    (place, log): (&Place, &Log),
     time: TimeFormat,
     (stores, fate): (&Cell<usize>, &dyn Fn()),
     then: impl FnOnce(&mut Report<Mortal<'_>, Rows>),
 ) -> bool {
     let life = || {
-        let source = Mortal { reader: feed.log.reader(0).unwrap(), stores, fate };
+        let source = Mortal { reader: log.reader(0).unwrap(), stores, fate };
         let options = RowOptions { time, ..RowOptions::default() };
-        let rows = Rows::file(&place.output(0), feed.log.schema(), options);
+        let rows = Rows::file(&place.output(0), log.schema(), options);
         let (mut report, _) = Report::new(source, rows, Duration::ZERO).unwrap();
-        carry(&mut report);
         then(&mut report);
     };
     match catch_unwind(AssertUnwindSafe(life)) {
@@ -107,8 +106,8 @@ fn carry(report: &mut Report<Mortal<'_>, Rows>) {
 }
 
 /// A life that is killed before a store. Returns whether there were not so many.
-fn lives_until(place: &Place, feed: &Feed, time: TimeFormat, stores: usize) -> bool {
-    lives((place, feed), time, (&Cell::new(stores), &killed), |_| {})
+fn lives_until(place: &Place, log: &Log, time: TimeFormat, stores: usize) -> bool {
+    lives((place, log), time, (&Cell::new(stores), &killed), carry)
 }
 
 fn cut(path: &Path) {
@@ -131,7 +130,7 @@ fn half(rows: u64) -> (Place, Feed) {
     let place = Place::new();
     let mut feed = place.feed(64);
     feed.append(rows);
-    assert!(lives_until(&place, &feed, TimeFormat::Nanos, NEVER));
+    assert!(lives_until(&place, &feed.log, TimeFormat::Nanos, NEVER));
     feed.append(rows);
     (place, feed)
 }
@@ -143,9 +142,9 @@ fn killed_before_any_store_while_it_sets_its_file_aside_it_repeats_no_row() {
         let mut first_lived = false;
         for second in 0.. {
             let (place, feed) = half(10);
-            first_lived = lives_until(&place, &feed, TimeFormat::Nanos, first);
-            let lived = lives_until(&place, &feed, TimeFormat::Rfc3339, second);
-            assert!(lives_until(&place, &feed, TimeFormat::Rfc3339, NEVER));
+            first_lived = lives_until(&place, &feed.log, TimeFormat::Nanos, first);
+            let lived = lives_until(&place, &feed.log, TimeFormat::Rfc3339, second);
+            assert!(lives_until(&place, &feed.log, TimeFormat::Rfc3339, NEVER));
             assert_once(&place, &feed, 20, &format!("killed before stores {first} and {second}"));
             if lived {
                 break;
@@ -162,11 +161,12 @@ fn killed_before_any_store_while_it_rotates_it_has_each_row_once() {
     for stores in 0.. {
         let (place, mut feed) = half(10);
         let fate = (&Cell::new(stores), &killed as &dyn Fn());
-        let lived = lives((&place, &feed), TimeFormat::Nanos, fate, |report| {
+        let lived = lives((&place, &feed.log), TimeFormat::Nanos, fate, |report| {
+            carry(report);
             drop(Rows::rotate(report).unwrap());
         });
         feed.append(5);
-        assert!(lives_until(&place, &feed, TimeFormat::Nanos, NEVER));
+        assert!(lives_until(&place, &feed.log, TimeFormat::Nanos, NEVER));
         assert_once(&place, &feed, 25, &format!("killed before store {stores}"));
         if lived {
             break;
@@ -179,12 +179,13 @@ fn killed_before_any_store_while_it_mends_its_file_it_has_each_row_once() {
     for stores in 0.. {
         let (place, feed) = half(10);
         let fate = (&Cell::new(stores), &killed as &dyn Fn());
-        let lived = lives((&place, &feed), TimeFormat::Nanos, fate, |report| {
+        let lived = lives((&place, &feed.log), TimeFormat::Nanos, fate, |report| {
+            carry(report);
             cut(&place.output(0));
             Rows::mend(report).unwrap();
             carry(report);
         });
-        assert!(lives_until(&place, &feed, TimeFormat::Nanos, NEVER));
+        assert!(lives_until(&place, &feed.log, TimeFormat::Nanos, NEVER));
         assert_holds(&place.output(0), &feed.csv(0..20));
         assert_once(&place, &feed, 20, &format!("killed before store {stores}"));
         if lived {
@@ -200,7 +201,8 @@ fn a_file_that_is_cut_while_it_is_finished_is_mended_first() {
         let (place, mut feed) = half(10);
         let stores = Cell::new(NEVER);
         let fate = || cut(&place.output(0));
-        let lived = lives((&place, &feed), TimeFormat::Nanos, (&stores, &fate), |report| {
+        let lived = lives((&place, &feed.log), TimeFormat::Nanos, (&stores, &fate), |report| {
+            carry(report);
             stores.set(store);
             let rotated = Rows::rotate(report).unwrap();
             assert!(matches!(rotated, Rotated::Kept(_)), "{rotated:?}");
@@ -211,7 +213,31 @@ fn a_file_that_is_cut_while_it_is_finished_is_mended_first() {
         });
         assert!(lived);
         feed.append(5);
-        assert!(lives_until(&place, &feed, TimeFormat::Nanos, NEVER));
+        assert!(lives_until(&place, &feed.log, TimeFormat::Nanos, NEVER));
         assert_once(&place, &feed, 25, &format!("cut before store {store}"));
+    }
+}
+
+/// What was the oldest entry has been overwritten before the first is taken. Three stores are those of
+/// the attachment; once the log knows of the file that it begins later, what went before is no loss.
+#[test]
+fn killed_before_any_store_of_a_late_begin_it_has_lost_nothing() {
+    for stores in 4.. {
+        let place = Place::new();
+        let mut feed = place.feed(64);
+        feed.append(64);
+        let log = place.log();
+        let fate = (&Cell::new(stores), &killed as &dyn Fn());
+        let lived = lives((&place, &log), TimeFormat::Nanos, fate, |report| {
+            feed.append(100);
+            carry(report);
+        });
+        assert!(lives_until(&place, &log, TimeFormat::Nanos, NEVER));
+        let (reader, rows) = (feed.reader(0), positions(&place.output(0)));
+        assert_eq!((reader.position, reader.lost), (164, 0), "killed before store {stores}");
+        assert_eq!(rows, Vec::from_iter(104..164), "what is there but for the head start");
+        if lived {
+            break;
+        }
     }
 }
