@@ -7,7 +7,7 @@ use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 use nix::sys::signal::Signal;
 use ringlog::layout::{Header, ReaderLine};
-use ringlog::{Log, Polled, Raw, Start};
+use ringlog::{Log, Polled, Raw, Start, Timestamp};
 use ringlog_testkit::{Place, positions, run, start, until};
 use serde_json::Value;
 use std::fs::{self, File};
@@ -96,6 +96,26 @@ fn what_a_reader_missed_is_told_once() {
     }
     let ended = reporter.stop();
     assert_eq!(ended.stderr.matches("began at 1,936").count(), 1, "{ended:?}");
+}
+
+#[test]
+fn each_commit_is_told_with_its_own_time() {
+    let place = Place::new();
+    let mut feed = place.feed(64);
+    let reporter = start(place.reporter(0, &[]));
+    until("it is attached", || feed.reader(0).alive.then_some(()));
+    for _ in 0..3 {
+        let before = Timestamp::now().as_nanos() as u64;
+        feed.append(1);
+        let commit = until("it has committed since", || {
+            reader(&place, 0)["commit_ns"].as_u64().filter(|&it| it >= before)
+        });
+        assert!(commit <= Timestamp::now().as_nanos() as u64, "{commit}");
+        // In seconds, of which a double has not all digits.
+        let told = metric(&place, "reader_last_commit_timestamp_seconds");
+        assert!((told - commit as f64 / 1e9).abs() < 1e-3, "{told} for {commit}");
+    }
+    reporter.stop();
 }
 
 #[test]
