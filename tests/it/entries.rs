@@ -6,11 +6,13 @@ use nix::sys::signal::Signal;
 use ringlog::layout::WRITING;
 use ringlog::{Bool, Decimal, Log, Polled, Presence, Raw, Record, Schema, Start, Text, Timestamp};
 use ringlog_rows::{Format, RowFormat, TimeFormat};
-use ringlog_testkit::{Ended, PATIENCE, Place, Running, run, start, until, victim_process};
+use ringlog_testkit::{
+    Ended, PATIENCE, Patient, Place, Running, run, start, until, victim_process,
+};
 use std::fs::{self, OpenOptions};
 use std::io::{BufRead, BufReader, Read as _};
 use std::os::unix::fs::FileExt as _;
-use std::process::Command;
+use std::process::{ChildStdout, Command};
 use std::time::Instant;
 
 fn command(place: &Place, args: &[&str]) -> Command {
@@ -450,7 +452,7 @@ fn a_table_of_the_ticks_of_writer_fits_into_eighty_columns() {
 }
 
 /// `tail -f` of the log, with what it shows.
-fn follow(place: &Place, args: &[&str]) -> (Running, BufReader<std::process::ChildStdout>) {
+fn follow(place: &Place, args: &[&str]) -> (Running, BufReader<Patient<ChildStdout>>) {
     let mut running = start(on_log(place, "tail", &[&["-f"], args].concat()));
     let stdout = BufReader::new(running.take_stdout());
     (running, stdout)

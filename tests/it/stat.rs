@@ -9,7 +9,9 @@ use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 use ringlog::Log;
 use ringlog_testkit::disk::on_a_small_disk;
-use ringlog_testkit::{Ended, Feed, Nobody, Place, Running, Sample, program, run, start, until};
+use ringlog_testkit::{
+    Ended, Feed, Nobody, Patient, Place, Running, Sample, program, run, start, start_on, until,
+};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -527,16 +529,15 @@ fn on_a_terminal(args: &[&str], variables: &[(&str, &str)]) -> String {
     let pty = openpty(None, None).unwrap();
     let mut command = ringlog(args);
     command.env_remove("NO_COLOR").env("TERM", "xterm").envs(variables.iter().copied());
-    let mut child = command.stdout(pty.slave).spawn().unwrap();
-    drop(command); // and its end of the terminal
-    let (mut said, mut terminal) = (Vec::new(), File::from(pty.master));
+    let (mut said, mut terminal) = (Vec::new(), Patient::new(File::from(pty.master), args));
+    let running = start_on(command, pty.slave);
     let mut buffer = [0; 4096];
     // Nobody at the other end is an error here.
     while let Ok(count @ 1..) = terminal.read(&mut buffer) {
         said.extend_from_slice(&buffer[..count]);
     }
-    let status = until("it ends", || child.try_wait().unwrap());
-    assert!(is_done(args, status.code().unwrap()), "{status:?}");
+    let ended = running.end();
+    assert!(is_done(args, ended.code()), "{ended:?}");
     String::from_utf8(said).unwrap()
 }
 

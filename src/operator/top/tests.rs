@@ -501,7 +501,7 @@ fn assert_restored(order: &str, says: &str, code: &str) {
     // A terminal of its own.
     let mut script = Command::new("script");
     script.args(["-qec", &line, "/dev/null"]).env(VICTIM, order).stdin(Stdio::null());
-    let shown = String::from_utf8(script.output().unwrap().stdout).unwrap();
+    let shown = ringlog_testkit::run(script).stdout;
     let lines: Vec<&str> = shown.lines().collect();
     assert!(lines[0].contains(":1c:7f:"), "no modes: {shown:?}");
     assert_eq!(lines.first(), lines.last(), "{shown:?}");
