@@ -45,12 +45,12 @@ pub fn run(args: Args) -> anyhow::Result<()> {
                     unusable: why.to_string(),
                 })?,
             };
-            print(&(line + "\n"))?;
+            print(line + "\n")?;
         }
         return Ok(());
     }
     if all.is_empty() {
-        return Ok(print("no logs that you may read; a writer makes one\n")?);
+        return print("no logs that you may read; a writer makes one\n");
     }
     let heads = ["log", "writer", "silent", "end", "size"];
     let right = 2..5;
@@ -74,7 +74,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     }
     let views = all.iter().filter_map(|(_, outcome)| outcome.as_ref().ok());
     let usable = if rows.len() > 1 { with_readers(rows, views, colour) } else { String::new() };
-    Ok(print(&(usable + &unusable))?)
+    print(usable + &unusable)
 }
 
 /// What cannot be shown.

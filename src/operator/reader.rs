@@ -48,7 +48,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         (reader.attached().fresh, reader.committed().position, reader.position());
     let name = format!("reader {id} of {}", log.name());
     if from == to && !fresh {
-        return Ok(print_line(format_args!("{name} is at {to} already; nothing is changed"))?);
+        return print_line(format_args!("{name} is at {to} already; nothing is changed"));
     }
     let state = log.snapshot()?.readers.into_iter().find(|reader| reader.id == usize::from(id));
     let has_output = state.is_some_and(|ReaderState { output, .. }| output.is_some());

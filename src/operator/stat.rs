@@ -128,7 +128,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
                 Err(e) => failed = failed.or(Some(e)),
             }
         }
-        print(&text)?;
+        print(text)?;
         if let Some(e) = failed {
             return Err(explain(e));
         }
