@@ -226,6 +226,14 @@ fn a_writer_and_a_reporter_are_seen_to_work_and_to_be_killed() {
         assert_eq!(now.get(&up), 1.0, "it still has its claim");
         (now.get(&state(&of_reader, "stopped")) == 1.0).then_some(())
     });
+    let writer_up = format!("ringlog_writer_up{{log=\"{log}\"}}");
+    writer.freeze();
+    until("the writer is seen to be stopped", || {
+        let now = scrape();
+        assert_eq!(now.get(&writer_up), 1.0, "it still has its claim");
+        (now.get(&state(&of_writer, "stopped")) == 1.0).then_some(())
+    });
+    writer.signal(Signal::SIGCONT);
     reporter.kill();
     until("reader 5 is behind", || {
         let now = scrape();
@@ -238,8 +246,7 @@ fn a_writer_and_a_reporter_are_seen_to_work_and_to_be_killed() {
     writer.kill();
     until("the writer is seen to be dead", || {
         let now = scrape();
-        let up = now.get(&format!("ringlog_writer_up{{log=\"{log}\"}}"));
-        (up == 0.0 && now.get(&state(&of_writer, "dead")) == 1.0).then_some(())
+        (now.get(&writer_up) == 0.0 && now.get(&state(&of_writer, "dead")) == 1.0).then_some(())
     });
 }
 

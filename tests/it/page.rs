@@ -360,8 +360,12 @@ fn a_page_replaces_a_page_and_nothing_else_and_that_is_known_before_the_watch() 
     let target = place.file("target.html");
     fs::write(&target, "<!doctype html>\nan old one").unwrap();
     std::os::unix::fs::symlink(&target, place.file("link.html")).unwrap();
+    // Whoever has the old one open reads it to its end: none is written over it.
+    fs::hard_link(&target, place.file("old.html")).unwrap();
     assert_eq!(run(briefly("link.html")).code(), 0);
     assert!(place.file("link.html").is_symlink());
     page(&fs::read_to_string(&target).unwrap());
+    let old = fs::read_to_string(place.file("old.html")).unwrap();
+    assert_eq!(old, "<!doctype html>\nan old one");
     assert!(Path::new("/dev/full").exists());
 }

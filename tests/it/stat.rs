@@ -7,7 +7,8 @@
 use nix::pty::openpty;
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
-use ringlog::Log;
+use ringlog::layout::{Header, ReaderLine};
+use ringlog::{Log, Polled};
 use ringlog_testkit::disk::on_a_small_disk;
 use ringlog_testkit::{
     Ended, Feed, Nobody, Patient, Place, Running, Sample, program, run, start, start_on, until,
@@ -17,8 +18,9 @@ use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::{self, File, Permissions};
 use std::io::{BufRead as _, BufReader, Read as _};
+use std::mem::offset_of;
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::fs::{FileExt as _, PermissionsExt as _, symlink};
 use std::process::{Command, Stdio};
 
 const READER: usize = 3;
@@ -520,6 +522,71 @@ fn names_of_processes_and_files_cannot_speak_to_the_terminal() {
     let text = says(&["stat", &place.shm]);
     assert!(!text.contains('\x1b') && text.contains("[31mx") && text.contains("[2J"), "{text:?}");
     drop(reporter);
+}
+
+#[test]
+fn a_process_is_called_and_is_as_it_is_whatever_brackets_are_in_its_name() {
+    let place = Place::new();
+    let mut feed = place.feed(64);
+    feed.append(10);
+    let name = "x) T (y";
+    symlink(ringlog_testkit::program("reporter"), place.file(name)).unwrap();
+    let mut command = Command::new(place.file(name));
+    command.args(["4", "--shm", &place.shm]).current_dir(place.dir.path()).stdin(Stdio::null());
+    let reporter = start(command);
+    until_even(&feed.log, 4);
+    let view = reader(&place.shm, 4);
+    assert_eq!([&view["process"], &view["state"]], [name, "alive"], "{view}");
+    reporter.freeze();
+    assert_eq!(reader(&place.shm, 4)["state"], "stopped");
+}
+
+#[test]
+fn a_reader_that_has_nothing_to_do_is_never_stalled() {
+    let place = Place::new();
+    let mut feed = place.feed(64);
+    feed.append(10); // of long ago, by their timestamps
+    let mut held = feed.log.reader::<Sample>(6).unwrap();
+    let long_ago = 1_000_000_000_u64; // as if it were so, for nobody waits that long
+    let log = File::options().write(true).open(place.shm_file()).unwrap();
+    let line = offset_of!(Header, readers) + 6 * size_of::<ReaderLine>();
+    let mut commit_long_ago = |count: usize| {
+        assert_eq!(
+            (0..count).filter(|_| matches!(held.poll(), Polled::Entry { .. })).count(),
+            count
+        );
+        held.commit();
+        for word in [offset_of!(ReaderLine, commit_ns), offset_of!(ReaderLine, attached_ns)] {
+            log.write_all_at(&long_ago.to_le_bytes(), (line + word) as u64).unwrap();
+        }
+    };
+    commit_long_ago(9);
+    assert_eq!(reader(&place.shm, 6)["state"], "stalled", "it is behind");
+    commit_long_ago(1);
+    let view = reader(&place.shm, 6);
+    assert_eq!([&view["state"], &view["lag_seconds"]], [&Value::from("alive"), &0.0.into()]);
+}
+
+#[test]
+fn what_is_told_of_a_rate_is_reckoned_from_it() {
+    let place = Place::new();
+    let _writer = start(place.writer(&["--rate", "20000", "--capacity", "4k"]));
+    let reporter = start(place.reporter(2, &[]));
+    let number = |value: &Value| value.as_f64().unwrap_or_else(|| panic!("{value}"));
+    reporter.until_said("from 0");
+    until("there is a lap", || (place.log().snapshot().unwrap().end > 4096).then_some(()));
+    reporter.freeze();
+    let view = stat(&place.shm);
+    let reader = &view["readers"][0];
+    let rate = number(&view["rate"]);
+    assert!((2_000.0..200_000.0).contains(&rate), "{view}");
+    assert_eq!((number(&view["lasts"]) * rate).round(), 4096.0, "{view}");
+    let left = number(&reader["headroom_seconds"]) * rate;
+    assert_eq!(left.round(), number(&reader["headroom"]), "{view}");
+    assert_eq!(number(&reader["headroom_ratio"]), number(&reader["headroom"]) / 4096.0, "{view}");
+    assert!(number(&view["silent"]) < 10.0, "{view}");
+    let text = says(&["stat", &place.shm]);
+    assert!(text.contains("; holds "), "{text}");
 }
 
 // Terminals and pipes.
