@@ -70,7 +70,7 @@ impl Doctor {
     pub fn writer(&self, log: &Looked, view: &View) -> Verdict {
         let what = "log";
         let (name, writer) = (&log.name, &view.writer);
-        let readers = view.readers.iter().filter(|it| it.lives()).count();
+        let readers = view.readers.iter().filter(|it| it.state.lives()).count();
         let is_older = self
             .machine
             .booted_ns()

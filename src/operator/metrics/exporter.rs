@@ -78,7 +78,7 @@ const OF_LOG: [Metric<View>; 10] = [
         |v| v.silent.map(|silent| to_milliseconds(v.now_ns as f64 / 1e9 - silent)),
     ),
     ("writer_up", "Whether a living process is the writer.", |v| {
-        Some(f64::from(matches!(v.writer.state, State::Alive | State::Stopped)))
+        Some(f64::from(v.writer.state.lives()))
     }),
     ("writer_starts_total", "Writers that the log has had.", |v| number(v.writer.epoch)),
     ("writer_attached_timestamp_seconds", "When the last writer attached.", |v| {
@@ -92,7 +92,7 @@ const OF_LOG: [Metric<View>; 10] = [
 const WRITER: [State; 5] = [State::Alive, State::Stopped, State::Closed, State::Dead, State::Never];
 
 const OF_READER: [Metric<ReaderView>; 12] = [
-    ("reader_up", "Whether a living process is this reader.", |r| Some(f64::from(r.lives()))),
+    ("reader_up", "Whether a living process is this reader.", |r| Some(f64::from(r.state.lives()))),
     ("reader_attached_timestamp_seconds", "When it last attached.", |r| time(r.attached_ns)),
     ("reader_last_commit_timestamp_seconds", "When it last committed.", |r| time(r.commit_ns)),
     (

@@ -202,11 +202,6 @@ pub struct ReaderView {
 }
 
 impl ReaderView {
-    /// Whether a living process is this reader.
-    pub fn lives(&self) -> bool {
-        !matches!(self.state, State::Gone | State::Ended)
-    }
-
     /// How old the oldest entry is that it has not committed, in words, if that is known.
     pub fn age(&self, words: fn(f64) -> String) -> Option<String> {
         let seconds = self.lag_seconds.filter(|_| self.lag > 0)?;

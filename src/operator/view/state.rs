@@ -51,6 +51,11 @@ impl State {
             State::Never => "never",
         }
     }
+
+    /// Whether a living process holds the claim.
+    pub fn lives(self) -> bool {
+        matches!(self, State::Alive | State::Stopped | State::Stalled)
+    }
 }
 
 /// What it looks like: the same on every screen.
