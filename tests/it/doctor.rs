@@ -4,10 +4,13 @@
 #![cfg(target_os = "linux")] // elsewhere it says that it cannot know
 
 use ringlog::Log;
+use ringlog::layout::{Header, WriterLine};
 use ringlog_testkit::disk::on_a_small_disk;
 use ringlog_testkit::{Ended, Feed, program, run, start, until};
 use serde::Deserialize;
-use std::fs;
+use std::fs::{self, File};
+use std::mem::offset_of;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -278,6 +281,25 @@ fn limits_that_a_log_exceeds_are_worse_than_limits() {
 }
 
 #[test]
+fn as_many_cores_and_files_as_are_needed_are_enough() {
+    let machine = Machine::new();
+    let feed = Feed::new(machine.shm("a"), 64);
+    let reader = feed.log.reader::<ringlog_testkit::Sample>(0).unwrap();
+    for (cores, level) in [("0-3,8", "ok"), ("2-3", "ok"), ("5", "note")] {
+        machine.write("proc/self/status", STATUS.replace("0-3,8", cores));
+        let count = [5, 2, 1][["0-3,8", "2-3", "5"].iter().position(|it| *it == cores).unwrap()];
+        let due = format!("{level}: {count} for this shell; 2 writers and readers live; ");
+        assert!(machine.finds("cores").starts_with(&due), "{}", machine.finds("cores"));
+    }
+    for (files, level) in [(36, "ok: 36"), (35, "warn: 35 of 36")] {
+        machine.write("proc/self/limits", LIMITS.replace(" 1024 ", &format!(" {files}   ")));
+        let found = machine.finds("open files");
+        assert!(found.starts_with(level), "{found}");
+    }
+    drop(reader);
+}
+
+#[test]
 fn who_lingers_keeps_their_logs() {
     let machine = Machine::new();
     machine.write("etc/systemd/logind.conf", "");
@@ -334,6 +356,11 @@ fn of_each_log_it_says_whether_its_writer_died_and_whether_anybody_has_it() {
     let found = machine.finds("log");
     assert!(found.contains("killed: the machine ended under its writer"), "{found}");
     assert!(found.contains("left: it is of an earlier boot"), "{found}");
+    // The log is of the boot before, its writer of this one.
+    let at = offset_of!(Header, writer) + offset_of!(WriterLine, attached_ns);
+    let log = File::options().write(true).open(machine.shm("killed")).unwrap();
+    log.write_all_at(&5_000_000_000_000_000_000_u64.to_le_bytes(), at as u64).unwrap();
+    assert!(machine.finds("log").contains(&killed), "{found}");
     drop(held);
 }
 

@@ -354,6 +354,8 @@ fn entries_are_chosen_by_what_their_values_are_and_not_by_how_they_are_written()
     // Of those that are wanted, the last.
     let options = ["-n", "2", "--where", "live=true", "--columns", "live"];
     assert_eq!(shown(&place, "tail", &options), "seq,live\n6,true\n8,true\n");
+    let options = ["-n", "0", "--where", "live=true", "--columns", "live"];
+    assert_eq!(shown(&place, "tail", &options), "seq,live\n");
     // Of the last five minutes are those that were made just now.
     let mut writer = place.log().writer::<Row>().unwrap();
     writer.append(&Row { time: Timestamp::now(), ..row(0) });

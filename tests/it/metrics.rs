@@ -601,6 +601,14 @@ fn a_textfile_is_whole_at_each_moment_and_anybodys_to_read() {
         fs::create_dir(&file).ok()
     });
     writer.until_said("is not a file");
+    // Each try is followed by a sleep.
+    let sleeps = || -> u64 {
+        let text = fs::read_to_string(format!("/proc/{}/status", writer.pid())).unwrap();
+        let count = text.lines().find_map(|it| it.strip_prefix("voluntary_ctxt_switches:"));
+        count.unwrap().trim().parse().unwrap()
+    };
+    let before = sleeps();
+    until("it has tried again", || (sleeps() > before + 10).then_some(()));
     fs::remove_dir(&file).unwrap();
     until("the file is there again", || file.is_file().then_some(()));
     let ended = writer.stop();

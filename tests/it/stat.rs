@@ -8,7 +8,7 @@ use nix::pty::openpty;
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 use ringlog::layout::{Header, ReaderLine};
-use ringlog::{Log, Polled};
+use ringlog::{Log, Polled, Raw, Schema};
 use ringlog_testkit::disk::on_a_small_disk;
 use ringlog_testkit::{
     Ended, Feed, Nobody, Patient, Place, Running, Sample, program, run, start, start_on, until,
@@ -206,6 +206,9 @@ fn list_has_a_line_for_each_log_and_says_the_same() {
     let [of_reader, of_writer, of_nobody] = three.names();
     assert!(line(of_reader).contains(" alive ") && line(of_reader).contains("3 gone"), "{text}");
     assert!(line(of_reader).ends_with("36 lost"), "{text}");
+    // Its entries are of 1970: so long it has been silent.
+    let words: Vec<_> = line(of_reader).split_whitespace().collect();
+    assert_eq!([words[3], words[6], words[7], words[8]], ["d", "150", "10", "KiB"], "{text}");
     assert!(line(of_writer).contains(" dead ") && line(of_writer).contains("0 alive"), "{text}");
     assert!(line(of_nobody).contains(" alive ") && line(of_nobody).contains("1 alive"), "{text}");
     let views = objects(&says(&["list", "--json"]));
@@ -568,6 +571,67 @@ fn a_reader_that_has_nothing_to_do_is_never_stalled() {
 }
 
 #[test]
+fn a_row_tells_lag_and_headroom_and_where_the_log_is() {
+    let place = Place::new();
+    let mut feed = place.feed(64);
+    feed.append(10);
+    place.carry(3, &[]);
+    feed.append(16);
+    for (name, is) in [(&*place.shm, "shared memory"), ("\u{e9}/a.log", "a file")] {
+        // A directory whose name begins with a letter of two bytes.
+        fs::create_dir_all(place.file("\u{e9}")).unwrap();
+        fs::copy(place.shm_file(), place.file("\u{e9}/a.log")).unwrap();
+        let ended = run(place.ringlog(&["stat", name]));
+        assert_eq!(ended.code(), 0, "{ended:?}");
+        let text = ended.stdout;
+        assert!(text.starts_with(&format!("{name}  {is}, 10 KiB in ")), "{text}");
+        assert!(
+            text.contains("0..26, ") && text.contains("64 slots, records of 16 bytes\n"),
+            "{text}"
+        );
+        let row = text.lines().find(|line| line.starts_with("  3 ")).unwrap();
+        let words: Vec<_> = row.split_whitespace().collect();
+        assert_eq!(words[..3], ["3", "ended", "16"], "{text}");
+        assert!(row.contains("  75 %  "), "{text}");
+    }
+}
+
+#[test]
+fn a_log_that_cannot_be_looked_at_is_no_success_and_a_file_of_that_name_is_named() {
+    let place = Place::new();
+    let feed = place.feed(64);
+    drop(Feed::new(place.file("engine").as_path(), 64));
+    for (name, says) in [
+        ("/ringlog-test-none", "ringlog: /ringlog-test-none: no such log"),
+        ("engine", "/engine: no such log in shared memory; for the file here say ./engine"),
+    ] {
+        // Those that can be are told of all the same.
+        let ended = run(place.ringlog(&["stat", name, &place.shm]));
+        assert_eq!(ended.code(), 5, "{ended:?}");
+        assert!(ended.stderr.contains(says) && ended.stdout.contains(&place.shm), "{ended:?}");
+    }
+    drop(feed);
+}
+
+#[test]
+fn without_a_timestamp_a_log_is_silent_since_it_was_seen_to_move() {
+    let place = Place::new();
+    let schema = Schema::declared("value:u64").unwrap();
+    let log = Log::options().capacity(64).create_with(place.shm.as_str(), &schema).unwrap();
+    let mut writer = log.writer::<Raw>().unwrap();
+    writer.append(&[0; 8]).unwrap();
+    let mut watch = start(ringlog(&["stat", "--json", "--watch", "10ms", &place.shm]));
+    let lines = BufReader::new(watch.take_stdout()).lines();
+    let mut looks = lines.map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap());
+    assert!(looks.next().unwrap()["silent"].is_null(), "it was not seen to move");
+    writer.append(&[0; 8]).unwrap();
+    let moved = looks.find(|view| view["end"] == 2).unwrap();
+    assert_eq!(moved["silent"], 0.0, "{moved}");
+    let silent: Vec<_> = looks.take(3).map(|view| view["silent"].as_f64().unwrap()).collect();
+    assert!(silent[0] > 0.0 && silent.is_sorted_by(|a, b| a < b), "{silent:?}");
+}
+
+#[test]
 fn what_is_told_of_a_rate_is_reckoned_from_it() {
     let place = Place::new();
     let _writer = start(place.writer(&["--rate", "20000", "--capacity", "4k"]));
@@ -585,8 +649,15 @@ fn what_is_told_of_a_rate_is_reckoned_from_it() {
     assert_eq!(left.round(), number(&reader["headroom"]), "{view}");
     assert_eq!(number(&reader["headroom_ratio"]), number(&reader["headroom"]) / 4096.0, "{view}");
     assert!(number(&view["silent"]) < 10.0, "{view}");
-    let text = says(&["stat", &place.shm]);
-    assert!(text.contains("; holds "), "{text}");
+    // 4,096 entries at 20,000 a second.
+    until("it is at its rate", || {
+        says(&["stat", &place.shm]).contains(" ms at this rate\n").then_some(())
+    });
+    until("it is lapped", || {
+        let text = says(&["stat", &place.shm]);
+        let row = text.lines().find(|line| line.starts_with("  2 "))?;
+        row.contains(" 0 %   0 ns ").then_some(())
+    });
 }
 
 // Terminals and pipes.
@@ -613,6 +684,13 @@ fn colours_are_for_terminals_that_have_them_and_for_nobody_who_says_no() {
     let place = Place::new();
     let mut feed = place.feed(64);
     feed.append(1);
+    // Who was killed has lost nothing yet.
+    let killed = start(place.reporter(3, &[]));
+    until_even(&feed.log, 3);
+    killed.kill();
+    let listed = on_a_terminal(&["list"], &[]);
+    let line = listed.lines().find(|line| line.starts_with(&place.shm)).unwrap();
+    assert!(line.trim_end().ends_with("\x1b[33m#3 gone\x1b[0m"), "{line:?}");
     for args in [&["stat", &place.shm][..], &["list"], &["doctor", &place.shm]] {
         let colours = |variables| on_a_terminal(args, variables).contains("\x1b[");
         assert!(colours(&[]), "{args:?}");
