@@ -2,13 +2,14 @@
 
 use crate::claims::Claims;
 use crate::error::{Error, Result, Role};
-use crate::layout::{Geometry, STATE_OPEN};
+use crate::layout::{Geometry, READERS, STATE_OPEN};
 use crate::cursor::Start;
 use crate::name::{self, Name};
 use crate::observer::Observer;
 use crate::reader::Reader;
 use crate::schema::{Form, Record, Schema};
-use crate::check::Terms;
+use crate::check::{Absent, Terms};
+use crate::lossless::LosslessWriter;
 use crate::segment::{Access, Presence, Segment};
 use crate::snapshot::Snapshot;
 use crate::sync::Ordering::Relaxed;
@@ -68,6 +69,25 @@ impl Options {
     /// there already with another capacity is refused.
     pub fn capacity(mut self, slots: u64) -> Options {
         self.terms.capacity = Some(slots);
+        self
+    }
+
+    /// Makes the log lossless: its writer, a [`LosslessWriter`], overwrites no entry that one of these
+    /// readers, its gates, has not committed. Others are overwritten as ever. It is a property of the log
+    /// for as long as it exists: one that is there already with other gates is refused.
+    ///
+    /// A gate holds the writer up from the log's first entry on, whether somebody has been that reader or
+    /// not. `ringlog reader N release` lets one off for good.
+    pub fn lossless(mut self, gates: impl IntoIterator<Item = usize>) -> Options {
+        let bits = gates.into_iter().map(|id| 1 << id.min(63));
+        self.terms.gates = Some(bits.fold(0, |gates: u64, bit: u64| gates | bit));
+        self
+    }
+
+    /// What the writer of a [lossless](Options::lossless) log does about a gate whose reader is gone;
+    /// unless asked otherwise it waits. A log that is there already and does otherwise is refused.
+    pub fn absent(mut self, absent: Absent) -> Options {
+        self.terms.absent = Some(absent);
         self
     }
 
@@ -310,9 +330,26 @@ impl Log {
     /// # Errors
     /// [`Error::Claimed`] while another living process is the writer; [`Error::Schema`] if the
     /// log's columns are not those of `R`; [`Error::Io`] if its memory cannot be had or
-    /// [locked](Options::lock); as [`open`](Options::open) if the log has changed.
+    /// [locked](Options::lock); [`Error::Invalid`] for a [lossless](Options::lossless) log; as
+    /// [`open`](Options::open) if the log has changed.
     pub fn writer<R: Form>(&self) -> Result<Writer<R>> {
         Writer::attach(self.again::<R>(Access::Write)?)
+    }
+
+    /// Becomes the writer of a [lossless](Options::lossless) log, and goes on behind the last published
+    /// entry.
+    ///
+    /// # Errors
+    /// As [`writer`](Log::writer), and [`Error::Invalid`] for a log whose writer waits for nobody.
+    pub fn lossless_writer<R: Form>(&self) -> Result<LosslessWriter<R>> {
+        LosslessWriter::attach(self.again::<R>(Access::Write)?)
+    }
+
+    /// The readers that its writer waits for, and what it does about those that are gone; none if it
+    /// overwrites what readers have not had.
+    pub fn gates(&self) -> (Vec<usize>, Absent) {
+        let gates = self.segment.gates();
+        ((0..READERS).filter(|id| gates & (1 << id) != 0).collect(), self.segment.absent)
     }
 
     /// Becomes reader `id` (0 to 7), where that reader left off, or at the oldest entry if it has

@@ -1,9 +1,10 @@
-//! A log's file, made, opened and checked.
+//! A log's file, made, opened and checked; who sleeps on its words. Long: it is all that is done with
+//! the mapping but by the protocol.
 //!
 //! Nothing of a log is trusted: whoever opens one checks the file's type, owner and length, and each
 //! word of the header, before believing any of it, reads each word once, and keeps its own copy.
 
-use crate::check::{ON_HUGETLBFS, Terms, check_file, check_header, check_size};
+use crate::check::{Absent, ON_HUGETLBFS, Terms, check_file, check_header, check_size};
 use crate::claims::Claims;
 use crate::error::{CHANGE, Error, Result, Role, invalid};
 use crate::layout::{DEFAULT_CAPACITY, Geometry, HEADER_SIZE, Header, MAGIC, POSITION_LIMIT, VERSION};
@@ -48,6 +49,9 @@ pub(crate) struct Segment {
     header: MappedHeader,
     slots: Slots,
     pub geometry: Geometry,
+    /// Bit `i`: the writer waits for reader `i`.
+    pub gates: u8,
+    pub absent: Absent,
     pub schema: Schema,
     pub log_id: u128,
     pub created_ns: u64,
@@ -71,6 +75,7 @@ impl Segment {
         let log = || name.to_string();
         let geometry = Geometry::new(capacity, schema.entry_size())
             .map_err(|why| invalid!("{name}: capacity {capacity}: {why}"))?;
+        let (gates, absent) = terms.gates_to_make(name)?;
         let cannot = || Error::io(format!("{name}: cannot be made"));
 
         let unnamed = Unnamed::beside(&path, mode).map_err(cannot())?;
@@ -107,6 +112,8 @@ impl Segment {
             word.store(u64::from_le_bytes(bytes.try_into().unwrap_or_default()), Relaxed);
         }
         header.created_ns.store(now_ns(), Relaxed);
+        header.gates.store(gates.into(), Relaxed);
+        header.absent.store((absent == Absent::Skip).into(), Relaxed);
         for (word, id) in header.writer.boot_id.iter().zip(boot_id()) {
             word.store(id, Relaxed);
         }
@@ -164,6 +171,7 @@ impl Segment {
                 ),
             });
         }
+        terms.check_gates(name, checked.gates, checked.absent)?;
         let slots_size = checked.geometry.slots_size() as usize;
         let slots =
             Words::map(&file, HEADER_SIZE, slots_size, access == Access::Write).map_err(cannot())?;
@@ -172,6 +180,8 @@ impl Segment {
             header,
             slots,
             geometry: checked.geometry,
+            gates: checked.gates,
+            absent: checked.absent,
             schema: checked.schema,
             log_id: checked.log_id,
             created_ns: checked.created_ns,
@@ -360,6 +370,27 @@ impl Segment {
         }
     }
 
+    /// The readers that the writer waits for: those of the creator, but for the ones that were let off
+    /// for good.
+    pub fn gates(&self) -> u8 {
+        let lines = self.header().readers.iter().enumerate();
+        let waived = lines.filter(|(_, line)| line.waived.load(Relaxed) != 0); // sooner or later
+        waived.fold(self.gates, |gates, (id, _)| gates & !(1 << id))
+    }
+
+    /// Sleeps until a reader has made room, as [`sleep`](Segment::sleep).
+    pub fn sleep_for_room(&self, at_most: Duration, stay_awake: impl Fn() -> bool) {
+        sleep_on(&self.header().room, at_most, stay_awake);
+    }
+
+    /// Wakes the writer, if it sleeps until there is room.
+    #[inline]
+    pub fn make_room(&self) {
+        if ring::is_awaited(&self.header().room) {
+            futex::wake_all(&self.header().room);
+        }
+    }
+
     /// Writes what is mapped back to the file system, if that keeps it anywhere.
     pub fn sync(&self) -> io::Result<()> {
         self.slots.words().map.flush()?;
@@ -419,8 +450,15 @@ pub enum Presence {
 mod tests {
     use super::*;
 
-    const TERMS: Terms =
-        Terms { capacity: None, mode: 0o600, owner: None, prefault: None, lock: false };
+    const TERMS: Terms = Terms {
+        capacity: None,
+        gates: None,
+        absent: None,
+        mode: 0o600,
+        owner: None,
+        prefault: None,
+        lock: false,
+    };
 
     /// A log of eight slots, in a directory of its own.
     fn log() -> (tempfile::TempDir, Name) {
