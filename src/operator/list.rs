@@ -175,3 +175,22 @@ fn readers(view: &View) -> (Vec<String>, Look) {
     }
     (parts, look)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn readers_are_in_as_few_lines_as_there_is_room_for() {
+        let parts = ["#0 alive", "#1 gone", "3 lost"].map(str::to_owned);
+        for (room, lines) in [
+            (25, &["#0 alive, #1 gone, 3 lost"][..]),
+            (24, &["#0 alive, #1 gone,", "3 lost"]),
+            (18, &["#0 alive, #1 gone,", "3 lost"]),
+            (17, &["#0 alive,", "#1 gone, 3 lost"]),
+            (1, &["#0 alive,", "#1 gone,", "3 lost"]),
+        ] {
+            assert_eq!(in_lines(&parts, room), lines, "{room}");
+        }
+    }
+}

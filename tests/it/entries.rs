@@ -631,6 +631,21 @@ fn what_was_begun_when_the_engine_was_killed_is_shown_once_to_who_follows() {
 }
 
 #[test]
+fn what_a_living_writer_has_begun_is_not_told_to_who_follows() {
+    let place = Place::new();
+    let mut feed = place.feed(16);
+    feed.append(10);
+    let (tail, mut out) = follow(&place, &["-n", "1"]);
+    assert_eq!([line(&mut out), line(&mut out)].concat(), feed.csv(9..10));
+    let file = OpenOptions::new().write(true).open(place.shm_file()).unwrap();
+    file.write_all_at(&(WRITING | 10).to_le_bytes(), 0x2000 + 10 * 32).unwrap();
+    drop(out);
+    // That nobody reads it any more it sees in the look that would tell.
+    let ended = tail.end();
+    assert_eq!((ended.code(), ended.stderr.as_str()), (0, ""), "{ended:?}");
+}
+
+#[test]
 fn a_log_of_any_bytes_is_shown_or_refused_and_nothing_hangs() {
     let place = Place::new();
     let path = place.file("hostile.log");

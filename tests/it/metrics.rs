@@ -252,7 +252,7 @@ fn a_writer_and_a_reporter_are_seen_to_work_and_to_be_killed() {
 
 #[test]
 fn a_log_that_cannot_be_looked_at_is_told_of_and_costs_the_others_nothing() {
-    let Busy { place, feed, .. } = Busy::new();
+    let Busy { place, mut feed, .. } = Busy::new();
     fs::write(place.file("text.log"), "this is no log").unwrap();
     let odd = place.file("a \"quoted\" \\ name\nof two lines");
     fs::copy(place.shm_file(), &odd).unwrap();
@@ -269,6 +269,19 @@ fn a_log_that_cannot_be_looked_at_is_told_of_and_costs_the_others_nothing() {
     assert_eq!(samples.of_log(&escaped), samples.of_log(&place.shm));
     assert_eq!(ended.stderr.lines().count(), 2, "{ended:?}");
     assert!(ended.stderr.contains("/ringlog-test-none") && ended.stderr.contains("text.log"));
+    // Each is told of once, however often it is looked at.
+    let (server, address) = serve(&place, &logs);
+    for _ in 0..3 {
+        feed.append(1);
+        let series = format!("ringlog_entries_total{{log=\"{}\"}}", place.shm);
+        let end = feed.log.snapshot().unwrap().end as f64;
+        let is_new = || Samples::of(&scraped(&address)).get(&series) == end;
+        until("it has looked again", || is_new().then_some(()));
+    }
+    let said = server.stop().stderr;
+    for log in [logs[0], "text.log"] {
+        assert_eq!(said.lines().filter(|line| line.contains(log)).count(), 1, "{said}");
+    }
     drop(feed);
 }
 

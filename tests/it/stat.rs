@@ -284,6 +284,12 @@ fn a_reader_that_never_began_has_lost_nothing_and_one_that_is_put_elsewhere_has_
     assert_eq!(ended.code(), 7, "{ended:?}");
     feed.append(1000);
     assert_eq!(stat(&place.shm)["readers"], serde_json::json!([]));
+    // One that lives would begin at the oldest.
+    let held = feed.log.reader::<Sample>(4).unwrap();
+    feed.append(100);
+    let view = reader(&place.shm, 4);
+    assert_eq!([&view["lag"], &view["overwritten"]], [64, 0], "{view}");
+    drop(held);
 
     place.carry(3, &[]);
     let mut watch = start(ringlog(&["stat", &place.shm, "--json", "--watch", "20ms"]));
@@ -298,7 +304,7 @@ fn a_reader_that_never_began_has_lost_nothing_and_one_that_is_put_elsewhere_has_
     for look in looks.by_ref() {
         let reader = &look["readers"][0];
         assert!(reader["rate"].as_f64().unwrap_or(0.0) == 0.0, "{reader}");
-        if reader["position"] == 1011 {
+        if reader["position"] == 1111 {
             break;
         }
     }

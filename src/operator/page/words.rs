@@ -454,6 +454,13 @@ mod tests {
     }
 
     #[test]
+    fn a_ratio_is_never_told_better_than_it_was() {
+        for (ratio, told) in [(0.0, 0.0), (0.009, 0.0), (0.29, 0.29), (0.999, 0.99), (1.0, 1.0)] {
+            assert_eq!(at_least(ratio), told);
+        }
+    }
+
+    #[test]
     fn the_headline_names_the_worst_first_and_who_is_away() {
         let looks = |readers: [Vec<ReaderView>; 2]| {
             let [first, last] = readers;
@@ -607,5 +614,8 @@ mod tests {
         let writer = "The writer appended 1,000 entries, 100 a second; at that rate the ring holds \
                       10 s, and so long may a reader be away.";
         assert_eq!(all, ["", writer]);
+        // However many entries there were.
+        let (recording, times) = seen(&[(0, Vec::new()), (20, Vec::new())]);
+        assert_eq!(super::writer(&recording, &times), writer.replace("1,000", "2,000"));
     }
 }

@@ -69,3 +69,20 @@ impl State {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_shuts_others_out_is_named_if_it_can_be_seen() {
+        for (pids, told) in [
+            (&[][..], ""),
+            (&[0], "a process that cannot be seen from here shuts others out"),
+            (&[12], "process 12 shuts others out"),
+            (&[12, 0, 13], "processes 12, 13 shut others out"),
+        ] {
+            assert_eq!(read_lockers(pids), told);
+        }
+    }
+}
