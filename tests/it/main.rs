@@ -16,6 +16,7 @@ mod errors;
 mod examples;
 mod help;
 mod limits;
+mod lossless;
 #[cfg(feature = "serve")]
 mod metrics;
 mod page;

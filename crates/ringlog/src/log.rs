@@ -345,6 +345,11 @@ impl Log {
         LosslessWriter::attach(self.again::<R>(Access::Write)?)
     }
 
+    /// Whether it was made with gates: its writer is then a [`LosslessWriter`].
+    pub fn is_lossless(&self) -> bool {
+        self.segment.gates != 0
+    }
+
     /// The readers that its writer waits for, and what it does about those that are gone; none if it
     /// overwrites what readers have not had.
     pub fn gates(&self) -> (Vec<usize>, Absent) {
