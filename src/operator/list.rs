@@ -46,12 +46,12 @@ pub fn run(args: Args) -> anyhow::Result<()> {
                     unusable: why.to_string(),
                 })?,
             };
-            print(&(line + "\n"))?;
+            print(line + "\n")?;
         }
         return Ok(());
     }
     if all.is_empty() {
-        return Ok(print("no logs that you may read; a writer makes one\n")?);
+        return print("no logs that you may read; a writer makes one\n");
     }
     let heads = ["log", "writer", "silent", "end", "size"];
     let right = 2..5;
@@ -75,7 +75,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     }
     let views = all.iter().filter_map(|(_, outcome)| outcome.as_ref().ok());
     let usable = if rows.len() > 1 { with_readers(rows, views, colour) } else { String::new() };
-    Ok(print(&(usable + &unusable))?)
+    print(usable + &unusable)
 }
 
 /// What cannot be shown.
@@ -176,4 +176,23 @@ fn readers(view: &View) -> (Vec<String>, Look) {
         parts.push("none yet".to_owned());
     }
     (parts, look)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn readers_are_in_as_few_lines_as_there_is_room_for() {
+        let parts = ["#0 alive", "#1 gone", "3 lost"].map(str::to_owned);
+        for (room, lines) in [
+            (25, &["#0 alive, #1 gone, 3 lost"][..]),
+            (24, &["#0 alive, #1 gone,", "3 lost"]),
+            (18, &["#0 alive, #1 gone,", "3 lost"]),
+            (17, &["#0 alive,", "#1 gone, 3 lost"]),
+            (1, &["#0 alive,", "#1 gone,", "3 lost"]),
+        ] {
+            assert_eq!(in_lines(&parts, room), lines, "{room}");
+        }
+    }
 }

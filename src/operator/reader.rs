@@ -72,7 +72,7 @@ fn release(id: u8, release: Release) -> anyhow::Result<()> {
     let is = |of: fn(&ReaderState) -> bool| snapshot.readers.get(id).is_some_and(of);
     if is(|reader| reader.let_off) {
         let why = "has been let off already; nothing is changed";
-        return Ok(print_line(format_args!("{name} {why}"))?);
+        return print_line(format_args!("{name} {why}"));
     }
     if !is(|reader| reader.gate) {
         let them = match &log.gates().0[..] {
@@ -91,7 +91,7 @@ fn release(id: u8, release: Release) -> anyhow::Result<()> {
         [] => "nobody any more, and overwrites what readers have not had".to_owned(),
         gates => format!("{} alone", readers(gates)),
     };
-    Ok(print_line(format_args!("the writer waits for {still}"))?)
+    print_line(format_args!("the writer waits for {still}"))
 }
 
 fn set(id: u8, set: Set) -> anyhow::Result<()> {
@@ -101,7 +101,7 @@ fn set(id: u8, set: Set) -> anyhow::Result<()> {
         (reader.attached().fresh, reader.committed().position, reader.position());
     let name = format!("reader {id} of {}", log.name());
     if from == to && !fresh {
-        return Ok(print_line(format_args!("{name} is at {to} already; nothing is changed"))?);
+        return print_line(format_args!("{name} is at {to} already; nothing is changed"));
     }
     let state = log.snapshot()?.readers.into_iter().find(|reader| reader.id == usize::from(id));
     let has_output = state.is_some_and(|ReaderState { output, .. }| output.is_some());

@@ -145,7 +145,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
                 Err(e) => failed = failed.or(Some(e)),
             }
         }
-        print(&text)?;
+        print(text)?;
         if let Some(e) = failed {
             return Err(explain(e));
         }
@@ -162,11 +162,8 @@ pub fn run(args: Args) -> anyhow::Result<()> {
 
 /// A log, for a person.
 fn show(view: &View, colour: bool) -> String {
-    let where_ = if view.log[1..].contains('/') || !view.log.starts_with('/') {
-        "a file"
-    } else {
-        "shared memory"
-    };
+    // A name in shared memory has its slash at its beginning alone.
+    let where_ = if view.log.rfind('/') > Some(0) { "a file" } else { "shared memory" };
     let age = |ns: u64| seconds(view.now_ns.saturating_sub(ns) as f64 / 1e9);
     let per_second = |rate: Option<f64>| rate.map(|rate| format!("{}/s", grouped(rate as u64)));
     let mut text = Paragraph::new("", colour).indented(2);

@@ -99,8 +99,8 @@ impl Doctor {
         });
         let mut all: Vec<_> = away.collect();
         let to_come = view.readers.iter().any(|it| it.gate && it.lag > 0);
-        let is_there = view.readers.iter().any(|it| it.gate && (it.lives() || is_told(it)));
-        let matters = view.writer.lives() || to_come;
+        let is_there = view.readers.iter().any(|it| it.gate && (it.state.lives() || is_told(it)));
+        let matters = view.writer.state.lives() || to_come;
         if let [first, ..] = gates.readers[..]
             && all.is_empty()
             && matters
@@ -136,7 +136,7 @@ impl Doctor {
     pub fn writer(&self, log: &Looked, view: &View) -> Verdict {
         let what = "log";
         let (name, writer) = (&log.name, &view.writer);
-        let readers = view.readers.iter().filter(|it| it.lives()).count();
+        let readers = view.readers.iter().filter(|it| it.state.lives()).count();
         let is_older = self
             .machine
             .booted_ns()

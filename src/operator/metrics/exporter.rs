@@ -77,7 +77,9 @@ const OF_LOG: [Metric<View>; 12] = [
          to arrive.",
         |v| v.silent.map(|silent| to_milliseconds(v.now_ns as f64 / 1e9 - silent)),
     ),
-    ("writer_up", "Whether a living process is the writer.", |v| Some(f64::from(v.writer.lives()))),
+    ("writer_up", "Whether a living process is the writer.", |v| {
+        Some(f64::from(v.writer.state.lives()))
+    }),
     ("writer_starts_total", "Writers that the log has had.", |v| number(v.writer.epoch)),
     ("writer_attached_timestamp_seconds", "When the last writer attached.", |v| {
         time(v.writer.attached_ns)
@@ -97,7 +99,7 @@ const WRITER: [State; 6] =
     [State::Alive, State::Waits, State::Stopped, State::Closed, State::Dead, State::Never];
 
 const OF_READER: [Metric<ReaderView>; 14] = [
-    ("reader_up", "Whether a living process is this reader.", |r| Some(f64::from(r.lives()))),
+    ("reader_up", "Whether a living process is this reader.", |r| Some(f64::from(r.state.lives()))),
     (
         "reader_gate",
         "Whether the writer waits for this reader, and overwrites nothing that it has not committed.",

@@ -472,6 +472,13 @@ mod tests {
     }
 
     #[test]
+    fn a_ratio_is_never_told_better_than_it_was() {
+        for (ratio, told) in [(0.0, 0.0), (0.009, 0.0), (0.29, 0.29), (0.999, 0.99), (1.0, 1.0)] {
+            assert_eq!(at_least(ratio), told);
+        }
+    }
+
+    #[test]
     fn the_headline_names_the_worst_first_and_who_is_away() {
         let looks = |readers: [Vec<ReaderView>; 2]| {
             let [first, last] = readers;
@@ -519,6 +526,86 @@ mod tests {
     }
 
     #[test]
+    fn a_watch_over_midnight_has_its_days() {
+        let night = BEGAN + (14 * 3600 + 29 * 60) * SECOND; // 23:59:00
+        assert_eq!(from_to(BEGAN, BEGAN + SECOND), "2026-11-21 09:30:00 to 09:30:01 UTC");
+        let days = "2026-11-21 23:59:00 to 2026-11-22 00:01:00 UTC";
+        assert_eq!(from_to(night, night + 120 * SECOND), days);
+        let times = Times { began_ns: night, length: 120.0 };
+        assert_eq!(times.clock(90.0), "22 Nov 00:00:30");
+        assert_eq!(Times { length: 30.0, ..times }.clock(29.0), "23:59:29");
+        let times = Times { began_ns: night, length: 120.0 };
+        let [left, half, right] = [0.0, 60.0, 120.0].map(|t| times.x(t));
+        assert!(left < half && half < right && right - half == half - left);
+    }
+
+    #[test]
+    fn rates_are_of_rows_since_a_reader_was_seen() {
+        let none = Vec::new;
+        let later = [(0, none()), (10, vec![reader(1, Alive, 900, 0)])];
+        let end = [(20, vec![reader(1, Alive, 2000, 100)])];
+        let (recording, _) =
+            seen(&[later, [end[0].clone(), (30, vec![reader(1, Alive, 3000, 100)])]].concat());
+        let track = &recording.readers[0];
+        // 2,000 of 2,100 positions in 20 s; of the first 1,100 positions in 10 s 100 were lost.
+        assert_eq!(track.mean_rate(recording.length), Some(100.0));
+        assert_eq!(track.rate.most(), Some((20.0, 100.0)));
+    }
+
+    #[test]
+    fn the_tables_of_a_page_have_what_their_heads_say() {
+        let late = |position, latency, moment: u64| {
+            let mut it = reader(1, Alive, position, 0);
+            (it.attached_ns, it.commit_ns) = (BEGAN + SECOND, BEGAN + moment * SECOND);
+            (it.latency, it.output_bytes) = (Some(latency), 2048);
+            it
+        };
+        let mut looks = vec![(0, vec![late(0, 0.001, 2)])];
+        // Ninety of a hundred are short, nine take a second.
+        for t in 1..100_u64 {
+            let latency =
+                [(90, 0.001), (99, 1.0)].iter().find(|it| t < it.0).map_or(7.0, |it| it.1);
+            looks.push((
+                t,
+                vec![late(100 * t - if t == 50 { 700 } else { 10 * (t % 2) }, latency, t)],
+            ));
+        }
+        let (recording, _) = seen(&looks);
+        let scene = Scene {
+            time: Some("time".to_owned()),
+            host: String::new(),
+            kernel: String::new(),
+            asked: Duration::from_secs(99),
+            every: Duration::from_secs(1),
+            columns: String::new(),
+            ending: Ending::Complete,
+        };
+        let page = super::super::document::page(&scene, &recording);
+        let cells = |begins: &str| -> Vec<String> {
+            let of = page.split("<tr>").filter(|row| row.contains(begins)).map(|row| {
+                let row = row.split("</tr>").next().unwrap_or_default();
+                let mut cells: Vec<_> = row.split("<td>").skip(1).collect();
+                cells.iter_mut().for_each(|it| *it = it.trim_end_matches("</td>"));
+                let text =
+                    |cell: &str| cell.split('>').filter_map(|it| it.split('<').next()).collect();
+                cells.into_iter().map(text).collect::<Vec<String>>().join("|")
+            });
+            of.collect()
+        };
+        let rows = cells("key r1");
+        assert_eq!(
+            rows,
+            [
+                "1|alive|10|-|99 %|30 %|0|0|100|790",
+                "1|100|1.0 ms|998 ms|7.0 s",
+                "1|7|2026-11-21 09:30:01 UTC|2026-11-21 09:31:39 UTC|-|2 KiB"
+            ]
+        );
+        assert!(page.contains("<dt>entries</dt><dd>8,900 to 9,900</dd>"), "{page}");
+        assert!(page.contains("<dt>capacity</dt><dd>1,000 slots of 16 bytes</dd>"), "{page}");
+    }
+
+    #[test]
     fn the_end_of_the_watch_is_told_unless_it_was_as_asked() {
         let (recording, times) = seen(&[(0, Vec::new()), (10, Vec::new())]);
         for (end, said) in [
@@ -545,5 +632,8 @@ mod tests {
         let writer = "The writer appended 1,000 entries, 100 a second; at that rate the ring holds \
                       10 s, and so long may a reader be away.";
         assert_eq!(all, ["", writer]);
+        // However many entries there were.
+        let (recording, times) = seen(&[(0, Vec::new()), (20, Vec::new())]);
+        assert_eq!(super::writer(&recording, &times), writer.replace("1,000", "2,000"));
     }
 }

@@ -424,22 +424,24 @@ fn p_and_space_pause_and_the_screen_says_so() {
 /// The readers of the first log, as they stand on the screen.
 fn order(top: &mut Top) -> Vec<String> {
     let shown = text(&drawn(top, 80, 24));
-    shown[3..7].iter().map(|line| line[1..2].to_owned()).collect()
+    shown[3..8].iter().map(|line| line[1..2].to_owned()).collect()
 }
 
 #[test]
 fn s_sorts_the_worst_first_and_the_head_of_the_column_stands_out() {
     let mut readers = four();
     readers[1].rate = Some(1.0);
+    // It has lost none yet, and is to hear of the most; it has no headroom, as another one has.
+    readers.insert(3, ReaderView { lost: 20, ..reader(3, 16_390) });
     let mut top = Top::new(EVERY, true);
     top.take(vec![(name("/engine"), Ok(log("/engine", readers)))]);
     for (sort, expected) in [
-        (Sort::Id, ["0", "1", "2", "7"]),
-        (Sort::Lag, ["7", "2", "1", "0"]),
-        (Sort::Headroom, ["7", "2", "1", "0"]),
-        (Sort::Lost, ["7", "2", "0", "1"]),
-        (Sort::Rate, ["0", "1", "2", "7"]),
-        (Sort::Id, ["0", "1", "2", "7"]),
+        (Sort::Id, ["0", "1", "2", "3", "7"]),
+        (Sort::Lag, ["7", "3", "2", "1", "0"]),
+        (Sort::Headroom, ["7", "3", "2", "1", "0"]),
+        (Sort::Lost, ["7", "3", "2", "0", "1"]),
+        (Sort::Rate, ["0", "3", "1", "2", "7"]),
+        (Sort::Id, ["0", "1", "2", "3", "7"]),
     ] {
         assert_eq!(top.sort, sort);
         assert_eq!(order(&mut top), expected, "{sort:?}");
@@ -554,7 +556,7 @@ fn assert_restored(order: &str, says: &str, code: &str) {
     // A terminal of its own.
     let mut script = Command::new("script");
     script.args(["-qec", &line, "/dev/null"]).env(VICTIM, order).stdin(Stdio::null());
-    let shown = String::from_utf8(script.output().unwrap().stdout).unwrap();
+    let shown = ringlog_testkit::run(script).stdout;
     let lines: Vec<&str> = shown.lines().collect();
     assert!(lines[0].contains(":1c:7f:"), "no modes: {shown:?}");
     assert_eq!(lines.first(), lines.last(), "{shown:?}");

@@ -57,6 +57,11 @@ impl State {
             State::Never => "never",
         }
     }
+
+    /// Whether a living process holds the claim.
+    pub fn lives(self) -> bool {
+        matches!(self, State::Alive | State::Waits | State::Stopped | State::Stalled)
+    }
 }
 
 /// What it looks like: the same on every screen.
@@ -69,6 +74,23 @@ impl State {
                 Look::Yellow
             }
             State::Dead => Look::Red,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_shuts_others_out_is_named_if_it_can_be_seen() {
+        for (pids, told) in [
+            (&[][..], ""),
+            (&[0], "a process that cannot be seen from here shuts others out"),
+            (&[12], "process 12 shuts others out"),
+            (&[12, 0, 13], "processes 12, 13 shut others out"),
+        ] {
+            assert_eq!(read_lockers(pids), told);
         }
     }
 }

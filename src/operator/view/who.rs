@@ -39,11 +39,6 @@ impl WriterView {
             (state, _) => state.name().to_owned(),
         }
     }
-
-    /// Whether a living process is the writer.
-    pub fn lives(&self) -> bool {
-        matches!(self.state, State::Alive | State::Waits | State::Stopped)
-    }
 }
 
 /// One reader.
@@ -113,11 +108,6 @@ pub struct ReaderView {
 }
 
 impl ReaderView {
-    /// Whether a living process is this reader.
-    pub fn lives(&self) -> bool {
-        !matches!(self.state, State::Gone | State::Ended | State::Awaited)
-    }
-
     /// Whether the writer waits before it loses anything.
     pub fn loses_nothing(&self) -> bool {
         self.gate && !self.skipped
