@@ -15,7 +15,7 @@ Examples:
   writer --shm /quotes --input quotes.csv --schema 'time:timestamp,symbol:text8,price:decimal4,size:u32'
   writer --shm /quotes --input quotes.csv --continue    after a kill: the rows that the log has not
   tail -f quotes.csv | writer --shm /quotes --input -
-  writer --shm /orders --input orders.csv --wait-for 0 --rate max    loses nothing: reader 0 has each
+  writer --shm /orders --wait-for 0 --rate max --count 1000    waits for reader 0, and loses nothing
 ";
 
 /// Append to a ring log: made-up market ticks, or the rows of a CSV.

@@ -75,7 +75,7 @@ fn each_row_arrives_once_whoever_is_killed_and_a_free_reader_s_losses_add_up() {
     assert_eq!((ended.code(), taken + lost), (0, rows), "{ended:?}");
     assert_complete(&place.output(1), 0..rows, &losses(&ended.stderr));
     figure(
-        30,
+        27,
         format_args!(
             "{rows} rows through 1024 slots, {reporters} reporters and {writers} writers killed, \
              a free reader lost {lost}"
@@ -188,12 +188,16 @@ fn a_reporter_to_the_end_waits_for_a_writer_and_for_the_one_behind_one_that_was_
 #[test]
 fn a_log_that_is_to_be_removed_stays_until_its_gates_have_had_it() {
     let place = Place::new();
-    let args = ["--wait-for", "0", "--capacity", "64", "--rate", "max", "--count", "50", "--remove"];
+    let args =
+        ["--wait-for", "0", "--capacity", "64", "--rate", "max", "--count", "50", "--remove"];
     let writer = start(place.writer(&args));
     writer.until_said("is removed once reader 0 has had 50 entries more");
     let stopped = writer.stop();
     assert_eq!(stopped.code(), 1, "{stopped:?}");
-    assert!(stopped.stderr.contains("is not removed: reader 0 has 50 entries to come"), "{stopped:?}");
+    assert!(
+        stopped.stderr.contains("is not removed: reader 0 has 50 entries to come"),
+        "{stopped:?}"
+    );
     let args = ["--rate", "max", "--count", "30", "--remove"];
     let writer = start(place.writer(&args));
     writer.until_said("never come");
