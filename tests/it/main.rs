@@ -7,6 +7,7 @@ mod admin;
 mod claims;
 mod cli;
 mod commit;
+mod copy;
 mod crash;
 mod docs;
 mod doctor;

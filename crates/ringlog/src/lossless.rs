@@ -163,7 +163,7 @@ impl<R> LosslessWriter<R> {
             let hindmost = ring::hindmost(&segment.header().read_ptrs, gates);
             let (reader, pointer) = hindmost.unwrap_or((READERS, next));
             // Never less than what was known: a gate that goes back has had what it went past.
-            self.limit = ring::limit(pointer, next, capacity).max(next);
+            self.limit = ring::limit(pointer.max(segment.base()), next, capacity).max(next);
             if next < self.limit {
                 if std::mem::take(&mut self.waits) {
                     segment.header().writer.waiting_for.store(0, Relaxed); // for people
@@ -206,6 +206,7 @@ impl<R> Follower for Room<'_, R> {
         let Writer { segment, next, .. } = &self.0.writer;
         let hindmost = ring::hindmost(&segment.header().read_ptrs, segment.gates());
         hindmost.is_none_or(|(_, pointer)| {
+            let pointer = pointer.max(segment.base());
             *next < ring::limit(pointer, *next, segment.geometry.capacity())
         })
     }
