@@ -7,8 +7,8 @@ use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 use nix::sys::signal::Signal;
 use ringlog::layout::{Header, ReaderLine};
-use ringlog::{Log, Polled, Raw, Start};
-use ringlog_testkit::{Place, positions, run, start, until};
+use ringlog::{Log, Polled, Raw, Start, Timestamp};
+use ringlog_testkit::{Place, Sample, positions, run, start, until};
 use serde_json::Value;
 use std::fs::{self, File};
 use std::mem::offset_of;
@@ -172,6 +172,39 @@ fn the_age_of_what_a_lapped_reader_has_not_had_grows_beyond_the_ring() {
     assert!(seen["lag_seconds"].as_f64() >= Some(120.0), "{seen}");
     let text = says(&place, &["stat", &place.shm]);
     assert!(text.contains(" ~ 2 min"), "{text}");
+}
+
+#[test]
+fn the_age_of_a_lapped_reader_that_only_makes_room_grows_too() {
+    let place = Place::new();
+    let log = Log::options().capacity(64).create::<Sample>(place.shm.as_str()).unwrap();
+    let mut writer = log.writer::<Sample>().unwrap();
+    let mut append = || writer.append(&Sample { time: Timestamp::now(), value: 0 });
+    append();
+    let mut reader = log.reader::<Sample>(0).unwrap();
+    assert!(matches!(reader.poll(), Polled::Entry { .. }));
+    reader.release();
+    let page = place.file("ringlog.prom");
+    let metrics = start(place.ringlog(&[
+        "metrics",
+        &place.shm,
+        "--textfile",
+        page.to_str().unwrap(),
+        "--every",
+        "10ms",
+    ]));
+    // Of entries of now the oldest that is there is never old.
+    let age = || {
+        let text = fs::read_to_string(&page).unwrap_or_default();
+        let line = text.lines().find(|line| line.starts_with("ringlog_reader_lag_seconds{"));
+        line.and_then(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok())
+    };
+    until("it is seen to be further behind than the ring is long", || {
+        (0..64).for_each(|_| _ = append());
+        age().filter(|&age| age > 1.0)
+    });
+    assert_eq!(log.snapshot().unwrap().readers[0].commit_ns, 0, "it has no time of a commit");
+    drop(metrics);
 }
 
 #[test]
