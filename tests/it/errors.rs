@@ -53,7 +53,6 @@ fn faults(request: &Request) -> Vec<Fault> {
         libc::SYS_openat => &[EACCES, EMFILE, EINTR],
         libc::SYS_statx => &[EIO, EACCES],
         libc::SYS_mmap | libc::SYS_mprotect | libc::SYS_munmap => &[ENOMEM],
-        libc::SYS_flock => &[ENOLCK, EAGAIN],
         libc::SYS_fcntl => &[ENOLCK, EAGAIN],
         libc::SYS_ftruncate => &[EIO, EINTR],
         libc::SYS_rename => &[EIO, EXDEV],
@@ -504,9 +503,13 @@ fn a_file_that_is_moved_before_a_reporter_has_locked_it_gets_none_of_its_rows() 
         let place = Place::new();
         let feed = feed(&place, 5);
         let Some(traced) = start(&place.reporter(0, &["--once"])) else { return };
-        let (moved, mut is_moved) = (place.file("moved.csv"), false);
+        let (pid, moved, mut is_moved) = (traced.pid(), place.file("moved.csv"), false);
         let (end, said) = lead(traced, |_, request| {
-            if request.number == libc::SYS_flock && !std::mem::replace(&mut is_moved, true) {
+            let [descriptor, command, _] = request.arguments;
+            let locks = request.number == libc::SYS_fcntl && command as i32 == libc::F_OFD_SETLK;
+            let file = fs::read_link(format!("/proc/{pid}/fd/{descriptor}"));
+            let is_output = locks && file.is_ok_and(|file| file.ends_with("output_0.csv"));
+            if is_output && !std::mem::replace(&mut is_moved, true) {
                 fs::rename(place.output(0), &moved).unwrap();
                 if replaced {
                     fs::write(place.output(0), "").unwrap();

@@ -7,8 +7,8 @@ use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 use nix::sys::signal::Signal;
 use ringlog::layout::{Header, ReaderLine, WriterLine};
-use ringlog::{Log, Polled, Raw, Start};
-use ringlog_testkit::{Place, positions, run, start, until};
+use ringlog::{Log, Polled, Raw, Start, Timestamp};
+use ringlog_testkit::{Place, Sample, positions, run, start, until};
 use serde_json::Value;
 use std::fs::{self, File};
 use std::mem::offset_of;
@@ -172,6 +172,39 @@ fn the_age_of_what_a_lapped_reader_has_not_had_grows_beyond_the_ring() {
     assert!(seen["lag_seconds"].as_f64() >= Some(120.0), "{seen}");
     let text = says(&place, &["stat", &place.shm]);
     assert!(text.contains(" ~ 2 min"), "{text}");
+}
+
+#[test]
+fn the_age_of_a_lapped_reader_that_only_makes_room_grows_too() {
+    let place = Place::new();
+    let log = Log::options().capacity(64).create::<Sample>(place.shm.as_str()).unwrap();
+    let mut writer = log.writer::<Sample>().unwrap();
+    let mut append = || writer.append(&Sample { time: Timestamp::now(), value: 0 });
+    append();
+    let mut reader = log.reader::<Sample>(0).unwrap();
+    assert!(matches!(reader.poll(), Polled::Entry { .. }));
+    reader.release();
+    let page = place.file("ringlog.prom");
+    let metrics = start(place.ringlog(&[
+        "metrics",
+        &place.shm,
+        "--textfile",
+        page.to_str().unwrap(),
+        "--every",
+        "10ms",
+    ]));
+    // Of entries of now the oldest that is there is never old.
+    let age = || {
+        let text = fs::read_to_string(&page).unwrap_or_default();
+        let line = text.lines().find(|line| line.starts_with("ringlog_reader_lag_seconds{"));
+        line.and_then(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok())
+    };
+    until("it is seen to be further behind than the ring is long", || {
+        (0..64).for_each(|_| _ = append());
+        age().filter(|&age| age > 1.0)
+    });
+    assert_eq!(log.snapshot().unwrap().readers[0].commit_ns, 0, "it has no time of a commit");
+    drop(metrics);
 }
 
 #[test]
@@ -341,14 +374,18 @@ fn a_process_of_another_pid_namespace_has_no_name_here() {
 
 /// A read lock on a file, for which to read it is enough.
 fn read_lock(file: &File) {
-    let lock = libc::flock {
-        l_type: libc::F_RDLCK as libc::c_short,
+    fcntl(file, FcntlArg::F_OFD_SETLK(&whole(libc::F_RDLCK))).unwrap();
+}
+
+/// A lock on all of a file.
+fn whole(kind: libc::c_int) -> libc::flock {
+    libc::flock {
+        l_type: kind as libc::c_short,
         l_whence: libc::SEEK_SET as libc::c_short,
         l_start: 0,
-        l_len: 4096,
+        l_len: 0,
         l_pid: 0,
-    };
-    fcntl(file, FcntlArg::F_OFD_SETLK(&lock)).unwrap();
+    }
 }
 
 #[test]
@@ -387,6 +424,32 @@ fn a_read_lock_is_no_claim_and_who_has_it_is_named() {
     let held = File::open(place.shm_file()).unwrap();
     read_lock(&held);
     assert!(says(&place, &["rm", &place.shm]).starts_with("removed"), "it is in nobody's use");
+}
+
+#[test]
+fn an_output_is_locked_by_whoever_may_write_it() {
+    let place = Place::new();
+    let mut feed = place.feed(64);
+    feed.append(10);
+    place.carry(0, &[]);
+    feed.append(10);
+    let other = File::open(place.output(0)).unwrap();
+    other.try_lock().unwrap(); // for which to read is enough, and which is in nobody's way
+    place.carry(0, &[]).assert_summary(10, 0);
+    read_lock(&other);
+    let refused = place.run_reporter(0, &["--once"]);
+    let who = format!("process {} has a read lock", std::process::id());
+    refused.assert_refused(7, &["output_0.csv", &who, "chmod o-r"]);
+    drop(other);
+    feed.append(1);
+    place.carry(0, &[]).assert_summary(1, 0);
+    // And who may read cannot lock a reporter that is at work out of a new file.
+    let mut reporter = start(place.reporter(0, &[]));
+    until("it is at work", || feed.reader(0).alive.then_some(()));
+    let other = File::open(place.output(0)).unwrap();
+    let lock = || fcntl(&other, FcntlArg::F_OFD_SETLK(&whole(libc::F_RDLCK)));
+    until("the file is its own", || lock().is_err().then_some(()));
+    assert!(reporter.is_running());
 }
 
 #[test]

@@ -10,8 +10,8 @@ use crate::parts;
 use crate::paths::{behind_links, directory_of, identity, path_hash, with_infix};
 use crate::reading::WholeRows;
 use ringlog::layout::{Checkpoint, Header, MAGIC, Output};
-use ringlog::{Error, LeftOff, Lookback, Mark, ReaderState, Result, Resume};
-use std::fs::{File, Metadata, OpenOptions, TryLockError};
+use ringlog::{Error, LeftOff, Lookback, Mark, ReaderState, Result, Resume, lock_output};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Read as _, Seek as _, SeekFrom};
 use std::mem::offset_of;
 use std::os::unix::fs::MetadataExt;
@@ -400,7 +400,7 @@ fn claim(path: &Path) -> Result<Option<File>> {
             Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
             opened => opened.map_err(cannot())?,
         };
-        lock(&file, path)?;
+        lock_output(&file, path)?; // one process writes a file
         // Until it was locked, another process could set it aside.
         let meta = file.metadata().map_err(cannot())?;
         match std::fs::metadata(path) {
@@ -417,21 +417,8 @@ fn create(path: &Path) -> Result<File> {
     let cannot = Error::io(format!("{}: cannot be made", path.display()));
     let opened = OpenOptions::new().read(true).append(true).create_new(true).open(path);
     let file = opened.map_err(cannot)?;
-    lock(&file, path)?;
+    lock_output(&file, path)?;
     Ok(file)
-}
-
-/// One process writes a file.
-fn lock(file: &File, path: &Path) -> Result<()> {
-    match file.try_lock() {
-        Ok(()) => Ok(()),
-        Err(TryLockError::WouldBlock) => {
-            Err(Error::OutputInUse { path: path.display().to_string() })
-        }
-        Err(TryLockError::Error(e)) => {
-            Err(Error::io(format!("{}: cannot be locked", path.display()))(e))
-        }
-    }
 }
 
 /// Renames `out.csv` to the first of `out.1.csv`, `out.2.csv`, ... that is free.

@@ -216,17 +216,16 @@ impl Watched {
                 _ => entries.age(first, now_ns),
             };
             let overwritten = oldest.saturating_sub(first);
-            let since_commit = now_ns.saturating_sub(reader.commit_ns.max(1)) as f64 / 1e9;
-            let (lag_seconds, lag_mark) = match age {
-                // Who kept up with a log that then was silent is less behind; who never commits
-                // again is seen to be more and more so, and not as much as the ring is long.
-                _ if overwritten > 0
-                    && reader.commit_ns > 0
-                    && age.is_none_or(|age| age < since_commit) =>
-                {
-                    (Some(since_commit), "~ ")
-                }
-                age => (age, if overwritten > 0 { "> " } else { "" }),
+            // Who kept up with a log that then was silent is less behind; who never commits again is
+            // seen to be more and more so, and not as much as the ring is long. Who only ever makes
+            // room has no time of its commits: it is at least so far behind as it has been seen to be.
+            let idle = match reader.commit_ns {
+                0 => stuck.map(|since| (when - since).as_secs_f64()),
+                ns => Some(now_ns.saturating_sub(ns) as f64 / 1e9),
+            };
+            let (lag_seconds, lag_mark) = match idle.filter(|_| overwritten > 0) {
+                Some(idle) if age.is_none_or(|age| age < idle) => (Some(idle), "~ "),
+                _ => (age, if overwritten > 0 { "> " } else { "" }),
             };
             let committed = position_before.filter(|&before| before < reader.position);
             let latency =
