@@ -10,7 +10,8 @@ use std::path::PathBuf;
 /// The logs on this machine: those in shared memory, and those in directories given
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
-`#N` is reader N. `ringlog stat` tells more.
+`#N` is reader N, and `#Ng` one that the writer waits for, a gate; a writer that `waits #N 12 s` has
+waited for that one for so long. `ringlog stat` tells more.
 
 Examples:
   ringlog list                      the logs in shared memory
@@ -87,7 +88,7 @@ struct Unusable {
 fn row(name: &Name, view: &View) -> Vec<Cell> {
     vec![
         Cell::text(name),
-        Cell::text(view.writer.state.name()).look(view.writer.state.look()),
+        Cell::text(view.writer.brief()).look(view.writer.state.look()),
         Cell::number(view.silent.map_or("-".to_owned(), seconds)),
         Cell::number(grouped(view.end)),
         Cell::number(bytes(view.bytes)),
@@ -147,10 +148,11 @@ fn in_lines(parts: &[String], room: usize) -> Vec<String> {
 /// `#0 #2 alive, #1 gone, 4,000 lost`, as bad as the worst of them.
 fn readers(view: &View) -> (Vec<String>, Look) {
     let mut parts = Vec::new();
-    let states = [State::Alive, State::Stopped, State::Stalled, State::Gone, State::Ended];
+    let states =
+        [State::Alive, State::Stopped, State::Stalled, State::Gone, State::Ended, State::Awaited];
     for state in states {
         let them = view.readers.iter().filter(|reader| reader.state == state);
-        let ids: Vec<String> = them.map(|reader| format!("#{}", reader.id)).collect();
+        let ids: Vec<String> = them.map(|reader| format!("#{}", reader.brief())).collect();
         if !ids.is_empty() {
             parts.push(format!("{} {}", ids.join(" "), state.name()));
         }

@@ -186,6 +186,11 @@ pub fn seconds(seconds: f64) -> String {
     format!("{sign}{text}")
 }
 
+/// A length of time in one unit.
+pub fn brief(length: f64) -> String {
+    seconds(length).splitn(3, ' ').take(2).collect::<Vec<_>>().join(" ")
+}
+
 /// Two digits, where there are not more before the point.
 fn rounded(number: f64, unit: &str) -> String {
     if number < 9.95 { format!("{number:.1} {unit}") } else { format!("{number:.0} {unit}") }

@@ -284,7 +284,16 @@ impl User<'_> {
             assert_eq!(ended.code(), 0, "{ended:?}");
         };
         if !file.exists() {
-            let log = Log::options().capacity(16 << 10).create::<Trade>(file.as_path()).unwrap();
+            let options = Log::options().capacity(16 << 10);
+            // What lets a gate off is for a log that has it.
+            if words.iter().any(|word| word == "release") {
+                let gate = words.iter().find_map(|word| word.parse().ok()).unwrap();
+                let log = options.lossless([gate]).create::<Trade>(file.as_path()).unwrap();
+                let mut writer = log.lossless_writer::<Trade>().unwrap();
+                (0..10).for_each(|position| _ = writer.try_append(&Trade::at(position)).unwrap());
+                return;
+            }
+            let log = options.create::<Trade>(file.as_path()).unwrap();
             let mut writer = log.writer::<Trade>().unwrap();
             for position in 0..10_000 {
                 writer.append(&Trade::at(position));

@@ -14,6 +14,7 @@ mod ends;
 mod entries;
 mod errors;
 mod examples;
+mod gates;
 mod help;
 mod limits;
 mod lossless;

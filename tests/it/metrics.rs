@@ -684,7 +684,11 @@ fn promtool_finds_nothing_wrong_with_the_metrics() {
     let odd = place.file("\"\\\n");
     fs::copy(place.shm_file(), &odd).unwrap();
     feed.log.writer::<Sample>().err().unwrap(); // it lives
-    let (_, ended) = printed(&place, &[&place.shm, odd.to_str().unwrap(), "/ringlog-test-none"]);
+    let lossless = place.file("lossless.log");
+    Log::options().lossless([0]).create::<Sample>(lossless.as_path()).unwrap();
+    let logs =
+        [&place.shm, odd.to_str().unwrap(), "/ringlog-test-none", lossless.to_str().unwrap()];
+    let (_, ended) = printed(&place, &logs);
     check_metrics(&ended.stdout);
     let (_server, address) = serve(&place, &[&place.shm]);
     check_metrics(&scraped(&address));
@@ -743,7 +747,9 @@ fn the_dashboard_is_for_any_data_source_and_promtool_understands_what_it_asks_fo
 #[test]
 fn the_alerts_and_the_dashboard_ask_only_for_metrics_that_there_are() {
     let Busy { place, feed, .. } = Busy::new();
-    let there_are = printed(&place, &[&place.shm]).0.names();
+    let lossless = place.file("lossless.log");
+    Log::options().lossless([0]).create::<Sample>(lossless.as_path()).unwrap();
+    let there_are = printed(&place, &[&place.shm, lossless.to_str().unwrap()]).0.names();
     for file in ["grafana-dashboard.json", "alerts.yml", "alerts_test.yml"] {
         let text = fs::read_to_string(contrib(file)).unwrap();
         let is_word = |char: char| char.is_ascii_alphanumeric() || char == '_';

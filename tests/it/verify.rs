@@ -158,7 +158,7 @@ fn each_word_that_is_wrong_is_found_where_it_is() {
         (0x0e0, 1, found(header(Oddity, 0x0e0), "waits for nobody")),
         (0x0f0, 4, found(header(Oddity, 0x0f0), "no lanes")),
         (0x300, 64, found(header(Oddity, 0x300), "no arena")),
-        (0x1c8, 1, found(header(Oddity, 0x1c8), "waits for nobody")),
+        (0x1c8, 1, found(header(Oddity, 0x1c8), "waits for reader 0, which is no gate")),
         (line(0, 0xc0), 3, found(header(Oddity, line(0, 0xc0)), "no lane")),
         (line(0, 0xe0), 1, found(header(Oddity, line(0, 0xe0)), "no lane")),
         (0x0b8, NO_TIME, found(header(Oddity, 0x0b8), "created_ns")),

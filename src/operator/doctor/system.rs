@@ -93,8 +93,8 @@ impl Doctor {
     pub fn cores(&self) -> Verdict {
         let what = "cores";
         let alive = |view: &View| {
-            let readers = view.readers.iter().map(|reader| reader.state);
-            readers.chain([view.writer.state]).filter(|state| state.lives()).count() as u64
+            let readers = view.readers.iter().filter(|reader| reader.lives()).count();
+            readers as u64 + u64::from(view.writer.lives())
         };
         let attached: u64 = self.views().map(|(_, view)| alive(view)).sum();
         let Some(cores) = self.machine.cores() else {

@@ -20,6 +20,8 @@ pub fn read_lockers(pids: &[u32]) -> String {
 pub enum State {
     /// A living process holds the claim.
     Alive,
+    /// A writer that lives, and has waited for one of its gates for a second.
+    Waits,
     /// It does, and is stopped (SIGSTOP, a debugger).
     Stopped,
     /// A reader that lives and is behind, and has not committed for two seconds.
@@ -33,6 +35,8 @@ pub enum State {
     Gone,
     /// A reader that ended in order.
     Ended,
+    /// A reader that the writer waits for, and that nobody has been yet.
+    Awaited,
     /// There has been no writer yet.
     Never,
 }
@@ -42,19 +46,21 @@ impl State {
     pub const fn name(self) -> &'static str {
         match self {
             State::Alive => "alive",
+            State::Waits => "waits",
             State::Stopped => "stopped",
             State::Stalled => "stalled",
             State::Dead => "dead",
             State::Closed => "closed",
             State::Gone => "gone",
             State::Ended => "ended",
+            State::Awaited => "awaited",
             State::Never => "never",
         }
     }
 
     /// Whether a living process holds the claim.
     pub fn lives(self) -> bool {
-        matches!(self, State::Alive | State::Stopped | State::Stalled)
+        matches!(self, State::Alive | State::Waits | State::Stopped | State::Stalled)
     }
 }
 
@@ -64,7 +70,9 @@ impl State {
         match self {
             State::Alive => Look::Green,
             State::Closed | State::Ended | State::Never => Look::Plain,
-            State::Gone | State::Stopped | State::Stalled => Look::Yellow,
+            State::Gone | State::Stopped | State::Stalled | State::Waits | State::Awaited => {
+                Look::Yellow
+            }
             State::Dead => Look::Red,
         }
     }
