@@ -1,11 +1,12 @@
 //! Programs as processes that do not outlive their test.
 
 use crate::until::until;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{self, ErrorKind, PipeReader, PipeWriter, Read, Write as _};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -134,6 +135,20 @@ pub fn start(mut command: Command) -> Running {
 pub fn start_telling(mut command: Command, stderr: impl Into<Stdio>) -> Running {
     command.stdout(Stdio::piped()).stderr(stderr);
     Running { child: command.spawn().unwrap(), stderr: tempfile::tempfile().unwrap() }
+}
+
+/// A pipe that takes nothing: it is full, and nobody reads it.
+pub fn full_pipe() -> (PipeReader, PipeWriter) {
+    let (reader, mut writer) = io::pipe().unwrap();
+    let flags = |flags| fcntl(&writer, FcntlArg::F_SETFL(flags)).map(drop).unwrap();
+    flags(OFlag::O_NONBLOCK);
+    for chunk in [4096, 1] {
+        while writer.write(&vec![b'x'; chunk]).is_ok() {}
+    }
+    let full = writer.write(b"x").unwrap_err();
+    assert_eq!(full.kind(), ErrorKind::WouldBlock);
+    fcntl(&writer, FcntlArg::F_SETFL(OFlag::empty())).unwrap();
+    (reader, writer)
 }
 
 /// Starts a program whose stdout and stderr are a terminal, which the test has the other end of.
