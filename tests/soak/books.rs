@@ -1,25 +1,24 @@
 //! The books of a reader, closed when a log ends.
 
+use crate::common::Salts;
 use crate::ledger::Ledger;
 use crate::reader::Reader;
 use ringlog::{Log, Snapshot};
 use std::fs;
 use std::ops::Range;
+use std::path::PathBuf;
 use std::time::Instant;
 
 impl Reader<'_> {
     /// The log was deleted: its end is carried out and told, and the next one is in another file.
-    pub fn change_logs(&mut self, old: &Snapshot, noticed: Option<Instant>) {
+    pub fn change_logs(&mut self, old: &Log, noticed: Option<Instant>) {
         let awake = self.running.is_some();
         if awake {
-            self.until("it has left the log", |heard| heard.carried.is_some());
+            self.until_left();
             if let Some(deleted) = noticed {
                 self.soak.longest("max ms until a deleted log was carried out and left", deleted);
             }
-            let carried = self.heard.carried.take();
-            if carried != Some(old.end) {
-                self.wrong(format!("it carried {carried:?} out, and the end was {}", old.end));
-            }
+            self.leave(old.snapshot().unwrap().end);
             self.until("the old file is set aside", |heard| !heard.asides.is_empty());
         } else {
             self.heard.told_before = std::mem::take(&mut self.heard.told);
@@ -30,15 +29,98 @@ impl Reader<'_> {
                 self.start();
             }
         }
-        let mut asides = std::mem::take(&mut self.heard.asides);
-        if let Some((path, _)) = asides.pop() {
+        if let Some((path, _)) = self.last_aside() {
             self.adopt(&path, !awake);
             fs::remove_file(path).unwrap();
         }
-        self.heard.asides = asides;
+        self.close(&old.snapshot().unwrap(), awake);
+    }
+
+    /// It has carried a log out.
+    fn leave(&mut self, end: u64) {
+        let carried = self.heard.carried.take();
+        if carried != Some(end) {
+            self.wrong(format!("it carried {carried:?} out, and the end was {end}"));
+        }
+    }
+
+    pub fn until_left(&mut self) {
+        self.until("it has left the log", |heard| heard.carried.is_some());
+    }
+
+    /// What was set aside last; the others are dealt with.
+    fn last_aside(&mut self) -> Option<(PathBuf, String)> {
+        let last = self.heard.asides.pop();
+        self.heard.asides.append(&mut self.heard.asides_before);
         self.clear_asides();
+        last
+    }
+
+    /// Remembers its books as they are where the log is copied: up to the file that it writes.
+    pub fn remember(&mut self) {
+        self.hear();
+        self.kept = Some((self.ledger.clone(), self.heard.told.clone()));
+        self.was_cut = false;
+        self.rotated = Instant::now(); // most files live until then
+    }
+
+    /// The log was replaced by a copy of it, which this is, and which is older than what this
+    /// reader has carried out. The rows of that are another log's from here on; those below the
+    /// commit of the copy are in both.
+    pub fn go_back(&mut self, old: &Log, attached: u64, copy: &Snapshot, salts: &Salts) {
+        let (ledger, told) = self.kept.take().unwrap();
+        let awake = self.running.is_some();
+        let healed = self.heard.healed;
+        if awake {
+            self.until_left();
+            self.leave(old.snapshot().unwrap().end);
+            self.until("it goes on in the copy", |heard| heard.attached > attached);
+        } else {
+            self.heard.told_before = std::mem::take(&mut self.heard.told);
+            self.clear_asides();
+            if self.output.exists() {
+                self.adopt(&self.output.clone(), true);
+            }
+            self.close(&old.snapshot().unwrap(), false);
+            if self.must_be_deleted(copy) {
+                fs::remove_file(&self.output).unwrap();
+            }
+            self.start();
+        }
+        let (aside, old) = (self.last_aside(), old.snapshot().unwrap());
+        if awake {
+            let file = aside.as_ref().map_or(&self.output, |(path, _)| path).clone();
+            self.adopt_below(old.end, &file, false);
+            self.close(&old, true);
+        }
+        (self.ledger, self.salts) = (ledger, salts.clone());
+        self.heard.told.extend(told);
+        let is_ahead = |why: &str| why.contains("it has row") || why.contains("is not the log's");
+        let what = match &aside {
+            Some((path, why)) if is_ahead(why) => {
+                self.adopt_below(copy.readers[self.id].position, path, true);
+                "restored logs: files ahead of one, set aside"
+            }
+            None if self.heard.healed == healed => "restored logs: files gone on with",
+            _ => "restored logs: files begun again",
+        };
+        self.event(what);
+        if let Some((path, _)) = aside {
+            fs::remove_file(path).unwrap();
+        }
+    }
+
+    fn close(&mut self, old: &Snapshot, complete: bool) {
         let told = std::mem::take(&mut self.heard.told_before);
-        self.account(old, &told, awake);
+        self.account(old, &told, complete);
+    }
+
+    /// Whether its file, shorter than it was when the log was copied and longer since, could be
+    /// taken for what it was then: what is in it before the commit is not looked at again.
+    pub fn must_be_deleted(&self, copy: &Snapshot) -> bool {
+        let mark = copy.readers[self.id].output_length;
+        let text = fs::read(&self.output).unwrap_or_default();
+        self.was_cut && mark > 0 && text.get(mark as usize - 1) == Some(&b'\n')
     }
 
     /// Delivered + lost = appended; each that is not delivered was told of.

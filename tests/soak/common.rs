@@ -22,8 +22,29 @@ pub const AGE: Duration = Duration::from_secs(3);
 /// What the small disk has room for, unless it is full.
 pub const ROOM: usize = 512 << 10;
 
-/// The row of a position, in the log of this salt: no word of it is another row's.
-pub fn row(salt: u64, position: u64, out: &mut Vec<u8>) {
+/// Which rows a log has: a salt, from a position on. One that came back from a copy goes on with
+/// other rows than it had.
+#[derive(Clone)]
+pub struct Salts(Vec<(u64, u64)>);
+
+impl Salts {
+    pub fn new(salt: u64) -> Salts {
+        Salts(vec![(0, salt)])
+    }
+
+    /// From here on it has others.
+    pub fn change(&mut self, position: u64, salt: u64) {
+        self.0.push((position, salt));
+    }
+
+    /// The row of a position: no word of it is another row's.
+    pub fn row(&self, position: u64, out: &mut Vec<u8>) {
+        let (_, salt) = self.0.iter().rfind(|(from, _)| *from <= position).unwrap();
+        row(*salt, position, out);
+    }
+}
+
+fn row(salt: u64, position: u64, out: &mut Vec<u8>) {
     let mut hash = (position ^ (salt << 48)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     hash = (hash ^ (hash >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93);
     hash ^= hash >> 32;
@@ -43,9 +64,16 @@ pub struct Soak {
     pub counts: Mutex<BTreeMap<&'static str, u64>>,
     pub wrong: Mutex<Vec<String>>,
     pub writer_pid: AtomicU32,
+    /// The one kind of event that there is to be.
+    pub only: Option<String>,
 }
 
 impl Soak {
+    /// Whether there is to be an event of this kind.
+    pub fn wants(&self, event: &str) -> bool {
+        self.only.as_ref().is_none_or(|only| only == event)
+    }
+
     pub fn count(&self, what: &'static str, more: u64) {
         *self.counts.lock().unwrap().entry(what).or_default() += more;
     }
@@ -70,7 +98,9 @@ impl Soak {
 
 /// One log, from its making to its end.
 pub struct Generation {
-    pub salt: u64,
+    pub salts: Salts,
+    /// Where it began: behind the end of what it is a copy of.
+    pub begin: u64,
     pub log: Log,
     pub capacity: u64,
     pub until: Instant,

@@ -6,6 +6,9 @@ use std::sync::atomic::Ordering;
 use std::thread::sleep;
 use std::time::Duration;
 
+/// What the calm reporter and the writer have taken, if they were there.
+pub type Sample = [Option<[u64; 3]>; 2];
+
 /// What a process has taken: anonymous memory in KiB, descriptors, threads.
 pub fn taken(pid: u32) -> Option<[u64; 3]> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
@@ -18,12 +21,7 @@ pub fn taken(pid: u32) -> Option<[u64; 3]> {
 }
 
 /// Looks on while all live: pointers go forward, and nobody grows.
-pub fn observe(
-    soak: &Soak,
-    generation: &Generation,
-    calm: u32,
-    samples: &mut Vec<[Option<[u64; 3]>; 2]>,
-) {
+pub fn observe(soak: &Soak, generation: &Generation, calm: u32, samples: &mut Vec<Sample>) {
     let mut last = generation.snapshot();
     let (mut round, mut writer) = (0, 0);
     while !generation.is_over() {
@@ -51,9 +49,9 @@ pub fn observe(
 }
 
 /// The most taken in the first and in the last quarter.
-pub fn growth(samples: &[[Option<[u64; 3]>; 2]], who: usize) -> [[u64; 3]; 2] {
+pub fn growth(samples: &[Sample], who: usize) -> [[u64; 3]; 2] {
     let quarter = samples.len().div_ceil(4);
-    let most = |samples: &[[Option<[u64; 3]>; 2]]| {
+    let most = |samples: &[Sample]| {
         let taken = samples.iter().filter_map(|sample| sample[who]);
         taken.fold([0; 3], |most, now| std::array::from_fn(|i| most[i].max(now[i])))
     };

@@ -1,6 +1,6 @@
 //! What is in the files of a reader.
 
-use crate::common::{COLUMNS, row};
+use crate::common::{COLUMNS, Salts};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::ops::Range;
@@ -17,7 +17,18 @@ pub struct Ledger {
 
 impl Ledger {
     /// Adds a file; `torn`: its last line need not be whole.
-    pub fn read(&mut self, path: &Path, salt: u64, torn: bool) -> Result<(), String> {
+    pub fn read(&mut self, path: &Path, salts: &Salts, torn: bool) -> Result<(), String> {
+        self.read_below(u64::MAX, path, salts, torn)
+    }
+
+    /// Adds the rows of a file below a position: those behind are none of this log.
+    pub fn read_below(
+        &mut self,
+        end: u64,
+        path: &Path,
+        salts: &Salts,
+        torn: bool,
+    ) -> Result<(), String> {
         let at = |what: String| format!("{}: {what}", path.display());
         let file = File::open(path).map_err(|e| at(e.to_string()))?;
         let mut file = BufReader::with_capacity(256 << 10, file);
@@ -41,9 +52,12 @@ impl Ledger {
                 .unwrap()
                 .parse()
                 .map_err(|_| at(format!("no row: {:?}", text())))?;
+            if position >= end {
+                return Ok(());
+            }
             due.clear();
             write!(due, "{position},").unwrap();
-            row(salt, position, &mut due);
+            salts.row(position, &mut due);
             if line != due {
                 return Err(at(format!("{:?} is not row {position}", text())));
             }

@@ -56,10 +56,10 @@ fn soak(disk: Option<&SmallDisk>) {
         counts: Mutex::default(),
         wrong: Mutex::default(),
         writer_pid: AtomicU32::new(0),
+        only: std::env::var("SOAK_ONLY").ok().filter(|only| !only.is_empty()),
     };
     let stop = soak.began + Duration::from_secs(seconds);
-    let mut samples = Vec::new();
-    run_generations(&soak, disk, stop, seed, &mut samples);
+    let samples = run_generations(&soak, disk, stop, seed);
 
     let reader = growth(&samples, 0);
     let writer = growth(&samples, 1);

@@ -1,6 +1,7 @@
 //! One durable reader: its programs, what they say, and what is done to them.
 
-use crate::common::{AGE, FOREIGN, Generation, Soak, milliseconds};
+use crate::common::{AGE, FOREIGN, Generation, Salts, Soak, milliseconds};
+use crate::events::{INODES, Who, events};
 use crate::ledger::Ledger;
 use fastrand::Rng;
 use nix::sys::signal::Signal;
@@ -10,6 +11,7 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -18,6 +20,8 @@ use std::time::{Duration, Instant};
 pub struct Heard {
     pub attached: u64,
     pub begun_anew: u64,
+    /// The file that it was to leave behind was cut, and what is missing is written again.
+    pub moved_short: u64,
     /// Times it was to begin a new file, and the old one had not moved.
     pub kept: u64,
     pub healed: u64,
@@ -27,6 +31,8 @@ pub struct Heard {
     pub stuck: u64,
     pub carried: Option<u64>,
     pub asides: Vec<(PathBuf, String)>,
+    /// Of the log before.
+    pub asides_before: Vec<(PathBuf, String)>,
     pub told: Vec<Range<u64>>,
     /// Of the log before, which it has left.
     pub told_before: Vec<Range<u64>>,
@@ -39,7 +45,7 @@ pub struct Reader<'a> {
     pub id: usize,
     pub output: PathBuf,
     pub random: Rng,
-    pub salt: u64,
+    pub salts: Salts,
     pub running: Option<Running>,
     pub bytes: usize,
     pub heard: Heard,
@@ -47,14 +53,21 @@ pub struct Reader<'a> {
     pub rotated: Instant,
     pub foreign: u64,
     pub journal: File,
+    /// The event before was one that changes the file.
+    pub touched: bool,
+    /// What its books and its ears had when the log was copied.
+    pub kept: Option<(Ledger, Vec<Range<u64>>)>,
+    /// Since then its file was cut, and has grown again.
+    pub was_cut: bool,
 }
 
 impl<'a> Reader<'a> {
     pub fn new(soak: &'a Soak, id: usize, disk: Option<&'a SmallDisk>, random: Rng) -> Reader<'a> {
         let output = match disk {
-            Some(disk) => disk.path().join(format!("output_{id}.csv")),
-            None => soak.place.output(id),
+            Some(disk) => disk.path().join("of_7/output_7.csv"),
+            None => soak.place.file(&format!("of_{id}/output_{id}.csv")),
         };
+        fs::create_dir(output.parent().unwrap()).unwrap();
         let journal = File::create(soak.place.file(&format!("reader_{id}.txt"))).unwrap();
         Reader {
             soak,
@@ -62,7 +75,7 @@ impl<'a> Reader<'a> {
             id,
             output,
             random,
-            salt: 0,
+            salts: Salts::new(0),
             running: None,
             bytes: 0,
             heard: Heard::default(),
@@ -70,6 +83,9 @@ impl<'a> Reader<'a> {
             rotated: Instant::now(),
             foreign: 0,
             journal,
+            touched: false,
+            kept: None,
+            was_cut: false,
         }
     }
 
@@ -109,13 +125,19 @@ impl<'a> Reader<'a> {
         self.note(line);
         let heard = &mut self.heard;
         let says = |what: &str| line.contains(what);
-        if let [range] = &ringlog_testkit::losses(line)[..] {
+        if let Some((_, sum)) = line.split_once(" entries of ") {
+            let (range, _) = sum.split_once(',').unwrap(); // what it could not tell one by one
+            let (start, end) = range.split_once("..").unwrap();
+            heard.told.push(start.parse().unwrap()..end.parse().unwrap());
+        } else if let [range] = &ringlog_testkit::losses(line)[..] {
             heard.told.push(range.clone());
         } else if says(", and is gone: what the log still holds") {
             heard.healed += 1;
         } else if says(" was committed: what the log still holds") {
             heard.mended += 1;
             heard.short += 1;
+        } else if says(" was moved away, and ends at ") {
+            heard.moved_short += 1;
         } else if says("an unfinished last line of") {
             heard.mended += 1;
         } else if let Some((_, aside)) = line.split_once(" is set aside as ") {
@@ -130,9 +152,10 @@ impl<'a> Reader<'a> {
             let digits: String = end.chars().take_while(char::is_ascii_digit).collect();
             heard.carried = digits.parse().ok();
             heard.told_before = std::mem::take(&mut heard.told);
+            heard.asides_before = std::mem::take(&mut heard.asides);
         } else if says("trying again until there is room") {
             heard.stuck += 1;
-            self.soak.count("disk full: times a reporter waited", 1);
+            self.soak.count("times a reporter waited for room", 1);
         } else if says(".csv, from ") {
             heard.attached += 1;
         } else if !says(" is not there yet, waiting for its writer")
@@ -140,6 +163,8 @@ impl<'a> Reader<'a> {
             && !says(" rows, ")
             && !says(": somebody else has changed the file; looking at it anew")
             && !says(": going on")
+            && !says(" cannot be found just now; looking again")
+            && !says(" more lines, while nobody read these)")
         {
             self.wrong(format!("it says {line:?}"));
         }
@@ -147,6 +172,14 @@ impl<'a> Reader<'a> {
 
     /// Starts a reporter, and waits until it has its file.
     pub fn start(&mut self) {
+        let reporter = self.command();
+        (self.running, self.bytes) = (Some(start(reporter)), 0);
+        let before = self.heard.attached;
+        self.until("it has its file", |heard| heard.attached > before);
+    }
+
+    /// A reporter, as one of many might start it.
+    pub fn command(&mut self) -> Command {
         let flush = ["0", "10", "50"][self.random.usize(..3)];
         let output = self.output.to_str().unwrap().to_owned();
         let mut args = vec!["--output", &output, "--flush", flush];
@@ -154,9 +187,7 @@ impl<'a> Reader<'a> {
             args.push("--fsync");
         }
         self.note(&format!("-- start {args:?}"));
-        (self.running, self.bytes) = (Some(start(self.soak.place.reporter(self.id, &args))), 0);
-        let before = self.heard.attached;
-        self.until("it has its file", |heard| heard.attached > before);
+        self.soak.place.reporter(self.id, &args)
     }
 
     /// Waits until it has said something. Whatever it does, it must not end; but a file that is
@@ -190,6 +221,9 @@ impl<'a> Reader<'a> {
         let ended = self.running.take().unwrap().end();
         if ended.status.code() == Some(7) {
             self.event("reporters that ended with 7");
+            if let Some(disk) = self.disk {
+                disk.leave_inodes(INODES); // it may have ended for want of one
+            }
         } else {
             self.wrong(format!("it ended: {ended:?}"));
         }
@@ -207,8 +241,13 @@ impl<'a> Reader<'a> {
 
     /// Adds a part of its output that is complete to the ledger.
     pub fn adopt(&mut self, path: &Path, torn: bool) {
+        self.adopt_below(u64::MAX, path, torn);
+    }
+
+    /// The same, of its rows below a position.
+    pub fn adopt_below(&mut self, end: u64, path: &Path, torn: bool) {
         let before = self.ledger.rows;
-        if let Err(why) = self.ledger.read(path, self.salt, torn) {
+        if let Err(why) = self.ledger.read_below(end, path, &self.salts, torn) {
             self.soak.keep(path);
             self.wrong(why);
         }
@@ -238,47 +277,32 @@ impl<'a> Reader<'a> {
     }
 
     pub fn live(&mut self, generation: &Generation) {
-        self.salt = generation.salt;
+        self.salts = generation.salts.clone();
         if self.running.is_none() {
             self.start();
         }
-        let mut touched = false;
+        let may = |who: Who| match who {
+            Who::Calm => true,
+            Who::Any | Who::Touched => !self.is_calm(),
+            Who::OnDisk => self.disk.is_some(),
+        };
+        let mut events = events();
+        events.retain(|event| self.soak.wants(event.kind) && may(event.who));
         while !generation.is_over() {
             milliseconds(&mut self.random, 20..600);
             if self.rotated.elapsed() > AGE {
-                self.rotate();
+                self.rotate(generation);
                 continue;
             }
+            let Some(event) = self.random.choice(&events) else { continue };
             let short = self.heard.short;
-            let event = match self.is_calm() {
-                true => self.random.u8(..5),
-                false => self.random.u8(..if self.disk.is_some() { 19 } else { 15 }),
-            };
-            match event {
-                0 | 1 => self.stop_for_laps(generation),
-                2 => self.rotate(),
-                3 => self.second(),
-                4 => self.hang_up(),
-                5 | 6 => {
-                    self.kill();
-                    milliseconds(&mut self.random, 0..50);
-                    self.start();
-                }
-                7 => self.kill_while_it_attaches(),
-                8 => self.stop(),
-                9 => self.rotate_and_kill(generation),
-                10 => self.delete(),
-                11 => self.cut(),
-                12 => self.swap(),
-                13 => self.spoil_while_it_is_dead(),
-                14 => self.start_with_few_descriptors(),
-                _ => self.fill_its_disk(generation),
-            }
+            (event.happen)(self, generation);
             self.until("it goes on", |_| true);
             let ours = self.clear_asides();
             // The last lines that it says of what was done to the file may come a little later.
-            let touched_before = std::mem::replace(&mut touched, matches!(event, 10..=13));
-            if (ours || self.heard.short > short) && !touched && !touched_before {
+            let touches = event.who == Who::Touched || event.kind == "inodes";
+            let touched_before = std::mem::replace(&mut self.touched, touches);
+            if (ours || self.heard.short > short) && !self.touched && !touched_before {
                 self.wrong("its file is not as it was left, and nobody had touched it".to_owned());
             }
         }

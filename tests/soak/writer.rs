@@ -1,10 +1,11 @@
 //! The one writer, killed, stopped, refused.
 
-use crate::common::{COLUMNS, Generation, SCHEMA, Soak, milliseconds, row};
+use crate::common::{COLUMNS, Generation, SCHEMA, Salts, Soak, milliseconds};
 use fastrand::Rng;
 use nix::sys::signal::Signal;
 use ringlog_testkit::{Running, run, start, until};
 use std::io::Write;
+use std::ops::Range;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
@@ -12,7 +13,7 @@ use std::time::Instant;
 pub struct Writer<'a> {
     pub soak: &'a Soak,
     pub random: Rng,
-    pub salt: u64,
+    pub salts: Salts,
     pub capacity: u64,
     pub rate: u64,
     pub running: Option<Running>,
@@ -21,21 +22,33 @@ pub struct Writer<'a> {
 impl Writer<'_> {
     /// Starts it on a pipe of rows that begins where the log ends.
     pub fn start(&mut self, end: u64) {
-        let (capacity, rate) = (self.capacity.to_string(), self.rate.to_string());
-        let args = ["--input", "-", "--schema", SCHEMA, "--capacity", &capacity, "--rate", &rate];
-        let args = [&args[..], &["--time-unit", "ns"]].concat();
+        let running = self.begin(&self.soak.place.shm, &self.rate.to_string(), end..u64::MAX);
+        self.soak.writer_pid.store(running.pid(), Ordering::Relaxed);
+        self.running = Some(running);
+    }
+
+    /// Appends so many rows to another log.
+    pub fn append_to(&self, log: &str, positions: Range<u64>) {
+        let ended = self.begin(log, "max", positions).end();
+        if ended.code() != 0 {
+            self.soak.wrong(format!("a writer with an input that ends: {ended:?}"));
+        }
+    }
+
+    fn begin(&self, log: &str, rate: &str, positions: Range<u64>) -> Running {
+        let capacity = self.capacity.to_string();
+        let args = ["--input", "-", "--schema", SCHEMA, "--capacity", &capacity, "--rate", rate];
+        let args = [&args[..], &["--time-unit", "ns", "--shm", log]].concat();
         let (stdin, mut pipe) = std::io::pipe().unwrap();
         let mut command = self.soak.place.writer(&args);
         command.stdin(stdin);
         let running = start(command);
-        self.soak.writer_pid.store(running.pid(), Ordering::Relaxed);
-        self.running = Some(running);
-        let salt = self.salt;
+        let salts = self.salts.clone();
         // Ends with its reader.
         std::thread::spawn(move || {
             let mut text = COLUMNS.as_bytes().to_vec();
-            for position in end.. {
-                row(salt, position, &mut text);
+            for position in positions {
+                salts.row(position, &mut text);
                 if text.len() >= 32 << 10 {
                     if pipe.write_all(&text).is_err() {
                         break;
@@ -43,7 +56,9 @@ impl Writer<'_> {
                     text.clear();
                 }
             }
+            let _ = pipe.write_all(&text);
         });
+        running
     }
 
     pub fn running(&self) -> &Running {
@@ -84,6 +99,9 @@ impl Writer<'_> {
     pub fn live(&mut self, generation: &Generation) {
         while !generation.is_over() {
             milliseconds(&mut self.random, 20..800);
+            if !self.soak.wants("writer") {
+                continue;
+            }
             let now = Instant::now();
             match self.random.u8(..6) {
                 0 => {
