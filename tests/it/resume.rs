@@ -615,13 +615,20 @@ fn a_file_that_was_replaced_was_not_moved_whatever_a_hup_says() {
 
 #[test]
 fn a_file_whose_directory_was_away_for_a_moment_was_not_moved_whatever_a_hup_says() {
+    for asked in ["rows/out.csv", "link.csv"] {
+        away_for_a_moment(asked);
+    }
+}
+
+fn away_for_a_moment(asked: &str) {
     let place = Place::new();
     let mut feed = place.feed(1024);
     feed.append(100);
     let (directory, away) = (place.file("rows"), place.file("away"));
     fs::create_dir(&directory).unwrap();
+    symlink("rows/out.csv", place.file("link.csv")).unwrap();
     let output = directory.join("out.csv");
-    let reporter = start(place.reporter(0, &["--output", output.to_str().unwrap()]));
+    let reporter = start(place.reporter(0, &["--output", asked]));
     until_holds(&output, &feed.text(0..100));
     reporter.freeze();
     fs::rename(&directory, &away).unwrap();
