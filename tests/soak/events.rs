@@ -361,8 +361,10 @@ impl Reader<'_> {
         for _ in 0..self.random.u8(1..4) {
             // What is lost is to be told.
             let end = generation.snapshot().end;
-            let is_there = || generation.snapshot().readers[self.id].position >= end;
-            until("it carries out, though nobody hears it", || is_there().then_some(()));
+            until("it carries out, though nobody hears it", || {
+                let state = &generation.snapshot().readers[self.id];
+                (state.alive && state.position >= end).then_some(())
+            });
             reporter.signal(Signal::SIGHUP);
             reporter.freeze();
             let end = end + self.random.u64(..2 * generation.capacity);

@@ -8,7 +8,8 @@ use fastrand::Rng;
 use nix::sys::signal::Signal;
 use ringlog::Log;
 use ringlog_testkit::disk::SmallDisk;
-use ringlog_testkit::{Place, until};
+use ringlog_testkit::{Place, run, until};
+use serde_json::Value;
 use std::fs;
 use std::ops::Range;
 use std::thread::scope;
@@ -90,10 +91,20 @@ impl Generations<'_> {
         }
     }
 
-    /// An old log, which may have another name by now, is done with.
-    fn count(&self, generation: &Generation, log: &Log) {
-        let end = log.snapshot().unwrap().end;
-        self.soak.count("entries appended", end - generation.begin);
+    /// Nobody reads or writes an old log any more, of this name by now: what the books were compared
+    /// with is what `stat` says of it.
+    fn count(&self, generation: &Generation, name: &str) {
+        let old = Log::open(name).unwrap().snapshot().unwrap();
+        let ended = run(self.soak.place.ringlog(&["stat", "--json", name]));
+        let said: Value = serde_json::from_str(&ended.stdout).unwrap_or_default();
+        for (state, said) in old.readers.iter().zip(said["readers"].as_array().unwrap()) {
+            let counts = [&said["id"], &said["position"], &said["lost"]].map(Value::as_u64);
+            if counts != [state.id as u64, state.position, state.lost].map(Some) {
+                self.soak.wrong(format!("stat says {said} of {state:?}"));
+            }
+        }
+        self.soak.count("logs of which stat says what the files have", 1);
+        self.soak.count("entries appended", old.end - generation.begin);
     }
 
     fn live(&mut self, generation: &mut Generation, milliseconds: Range<u64>) {
@@ -113,12 +124,12 @@ impl Generations<'_> {
     fn finish(&mut self, generation: &Generation) {
         let log = &generation.log;
         self.writer.stop();
-        self.count(generation, log);
         scope(|scope| {
             for reader in &mut self.readers {
                 scope.spawn(|| reader.finish(log));
             }
         });
+        self.count(generation, &self.soak.place.shm);
     }
 
     /// The log goes, and there is another one.
@@ -163,7 +174,7 @@ impl Generations<'_> {
             }
         });
         drop(silent);
-        self.count(generation, &old);
+        self.count(generation, &self.aside.shm);
         fs::remove_file(self.aside.shm_file()).unwrap();
     }
 
@@ -194,10 +205,16 @@ impl Generations<'_> {
         }
         self.salt += 1;
         self.writer.salts.change(then.end, self.salt);
-        // So many that of each file which is ahead the log still holds a row that is another's.
+        // Up to so many that of each file which is ahead the log still holds a row that is another's;
+        // most often also behind its end, where no position tells.
         let ahead = now.readers.iter().map(|reader| reader.position.saturating_sub(then.end));
         let most = self.writer.capacity / 2 + ahead.min().unwrap();
-        let rows = [0, 1, self.random.u64(..most)][self.random.usize(..3)];
+        let all = most.min(now.end - then.end + 1);
+        let rows = match self.random.u8(..4) {
+            0 => 0,
+            1 => self.random.u64(..all),
+            _ => self.random.u64(all..=most),
+        };
         self.begin = then.end;
         if rows > 0 {
             self.writer.append_to(&self.copy.shm, then.end..then.end + rows);
@@ -213,7 +230,7 @@ impl Generations<'_> {
                 scope.spawn(move || reader.go_back(old, attached, then, salts));
             }
         });
-        self.count(generation, &old);
+        self.count(generation, &self.aside.shm);
         fs::remove_file(self.aside.shm_file()).unwrap();
         self.writer.start(then.end + rows);
     }
