@@ -133,7 +133,11 @@ impl Reader<'_> {
         }
         // What lay before its beginning is nobody's loss.
         let earliest = told.iter().map(|gap| gap.start).min();
-        let begin = first.into_iter().chain(earliest).min().unwrap_or(end);
+        let known = first.into_iter().chain(earliest).min();
+        let begin = known.unwrap_or(end);
+        if known.is_some_and(|begin| begin != state.began) {
+            self.wrong(format!("it began at {begin}, and the log says at {}", state.began));
+        }
         let mut told = told.to_vec();
         told.sort_by_key(|gap| gap.start);
         let mut lost = 0;

@@ -164,6 +164,7 @@ impl<'a> Reader<'a> {
             && !says(": somebody else has changed the file; looking at it anew")
             && !says(": going on")
             && !says(" cannot be found just now; looking again")
+            && !says(" were overwritten before this reader existed")
             && !says(" more lines, while nobody read these)")
         {
             self.wrong(format!("it says {line:?}"));
