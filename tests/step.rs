@@ -26,8 +26,8 @@ use nix::sys::signal::{Signal, raise};
 use nix::unistd::{Pid, alarm, gettid};
 use ringlog::layout::{Checkpoint, HEADER_SIZE, Header, ReaderLine, WRITING, WriterLine};
 use ringlog::{
-    Batch, Error, Log, Observer, Polled, Raw, Reader, Record, Recovered, Report, Role, Start, Turn,
-    Writer, Zeroable,
+    Absent, Batch, Error, Log, LosslessWriter, Observer, Options, Polled, Raw, Reader, Record,
+    Recovered, Report, Role, Start, Turn, Writer, Zeroable,
 };
 use ringlog_rows::{Format, RowOptions, Rows, TimeFormat};
 use ringlog_testkit::trace::{Stop, Traced};
@@ -222,6 +222,30 @@ fn obey(command: &[&str]) -> String {
             act(|| reader.commit());
             String::new()
         }
+        ["try", log] => {
+            let log = Log::open(log).unwrap();
+            let mut writer: LosslessWriter<Entry> = log.lossless_writer().unwrap();
+            let next = writer.position();
+            let entries = [Entry::at(next), Entry::at(next + 1)];
+            let tried = act(|| entries.map(|entry| writer.try_append(&entry)));
+            format!("{tried:?}")
+        }
+        ["release", log] => {
+            let mut reader: Reader<Entry> = Log::open(log).unwrap().reader(0).unwrap();
+            while reader.poll() != Polled::Empty {}
+            act(|| reader.release());
+            String::new()
+        }
+        ["attach", log] => {
+            let log = Log::open(log).unwrap();
+            let (mut reader, first) = act(|| {
+                let mut reader = log.reader::<Entry>(0).unwrap();
+                let first = reader.poll();
+                (reader, first)
+            });
+            let mut first = Some(first).filter(|polled| *polled != Polled::Empty);
+            Taken::from(|| first.take().unwrap_or_else(|| reader.poll())).say()
+        }
         ["write", log] => {
             let log = Log::open(log).unwrap();
             act(|| log.writer::<Entry>().unwrap().close());
@@ -396,6 +420,7 @@ impl<T: PartialEq + Debug> Case<'_, T> {
     fn row(&self) -> u8 {
         match self.action.split(' ').next().unwrap() {
             "append" | "batch" | "write" => 1,
+            "try" | "release" => 27,
             "create" => 13,
             _ => 10,
         }
@@ -1207,4 +1232,120 @@ fn a_reporter_killed_at_any_system_call_finishes_no_file_under_a_name_that_is_ta
         assert_holds(&place.file("output_0.000000000000000.2.csv"), &feed.csv(0..5));
     };
     report_everywhere("parts of somebody else's", &["--rotate", "1"], prepare, check);
+}
+
+// A log that loses nothing.
+
+fn lossless() -> Options {
+    Log::options().capacity(D).lossless([0])
+}
+
+/// A lossless log that ends at `end`, of which reader 0 has committed all below `committed`.
+fn fill_lossless(place: &Place, options: &Options, committed: u64, end: u64) {
+    let log = options.create::<Entry>(place.shm.as_str()).unwrap();
+    let mut writer = log.lossless_writer::<Entry>().unwrap();
+    let mut reader = log.reader::<Entry>(0).unwrap();
+    while writer.position() < committed {
+        try_until(&mut writer, committed);
+        Taken::from(|| reader.poll());
+        reader.commit();
+    }
+    assert_eq!(try_until(&mut writer, end), end);
+}
+
+/// Appends up to `end`, as far as there is room; where that is.
+fn try_until(writer: &mut LosslessWriter<Entry>, end: u64) -> u64 {
+    while writer.position() < end && writer.try_append(&Entry::at(writer.position())).is_ok() {}
+    writer.position()
+}
+
+/// Looks at a lossless log somebody of whom was killed: the gate has each entry from its commit on,
+/// and the next writer goes on up to where it must not.
+fn after_lossless(place: &Place) -> (u64, u64) {
+    let log = place.log();
+    let end = log.snapshot().unwrap().end;
+    let mut reader = log.reader::<Entry>(0).unwrap();
+    let from = reader.position();
+    let mut writer = log.lossless_writer::<Entry>().unwrap();
+    assert_eq!(writer.position(), end);
+    assert_eq!(try_until(&mut writer, u64::MAX), from + D, "room behind {from}");
+    let taken = Taken::from(|| reader.poll());
+    assert_eq!(taken.entries, (from..from + D).collect::<Vec<_>>(), "{taken:?}");
+    assert_eq!((taken.torn.len(), reader.lost()), (0, 0));
+    reader.release();
+    assert_eq!(try_until(&mut writer, u64::MAX), from + 2 * D);
+    let mut found = Vec::new();
+    log.verify(|finding| found.push(finding.to_string()));
+    assert_eq!(found, [""; 0]);
+    (from, end)
+}
+
+#[test]
+fn a_writer_killed_at_any_instruction_of_a_try_takes_nothing_from_the_reader_it_waits_for() {
+    for (committed, end) in [(0, 0), (0, D - 1), (3, D + 2), (3, D + 3)] {
+        let answers = kill_everywhere(
+            &format!("two tries at {end}, of which {committed} are committed"),
+            "try",
+            |place| fill_lossless(place, &lossless(), committed, end),
+            after_lossless,
+        );
+        let Some(answers) = answers else { return };
+        let due = (end..=(end + 2).min(committed + D)).map(|end| (committed, end));
+        assert_eq!(answers, due.collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn a_gate_killed_at_any_instruction_of_a_release_has_made_room_or_not_and_loses_nothing() {
+    for (committed, end) in [(0, 2), (0, D), (3, D + 3)] {
+        let answers = kill_everywhere(
+            &format!("release at {end} after {committed}"),
+            "release",
+            |place| fill_lossless(place, &lossless(), committed, end),
+            after_lossless,
+        );
+        let Some(answers) = answers else { return };
+        assert_eq!(answers, [(committed, end), (end, end)]);
+    }
+}
+
+#[test]
+fn a_gate_that_attaches_while_it_is_taken_for_gone_accounts_for_all_that_it_lost() {
+    let skipping = lossless().absent(Absent::Skip);
+    let (committed, end) = (3, D + 3);
+    let (mut edges, mut skipped, mut waited) = (0, 0, 0);
+    for steps in [0, 7, 40, 200] {
+        for calls in 0.. {
+            let place = Place::new();
+            {
+                let _claims = claims();
+                fill_lossless(&place, &skipping, committed, end);
+            }
+            let Some(mut victim) = Victim::before(&format!("attach {}", place.shm)) else { return };
+            if !(victim.calls(calls) && victim.steps(steps)) {
+                break;
+            }
+            let now = {
+                let _claims = claims();
+                let mut writer = place.log().lossless_writer::<Entry>().unwrap();
+                try_until(&mut writer, end + D + 1)
+            };
+            // Before it has its claim it is gone, and from then on it is waited for.
+            match now {
+                _ if now == end => waited += 1,
+                _ if now == end + D + 1 => skipped += 1,
+                _ => panic!("the writer stopped at {now}"),
+            }
+            victim.finish();
+            let taken = Taken::said(&victim.answer());
+            taken.assert_covers(committed..now);
+            assert!(now > end || taken.lost.is_empty(), "{taken:?}, and it was waited for");
+            edges += 1;
+        }
+    }
+    assert!(skipped > 0 && waited > 0, "{skipped} before its claim, {waited} behind it");
+    figure(
+        27,
+        format_args!("attach of a gate: {edges} moments, {skipped} before its claim, 0 violations"),
+    );
 }

@@ -23,6 +23,7 @@ complete -c reporter -l no-prefault -d 'Leave the page faults to the first lap, 
 complete -c reporter -l lock -d 'Lock the log in memory (mlock): it is never swapped out'
 complete -c reporter -l spin -d 'The same as --idle spin'
 complete -c reporter -l once -d 'Carry out what this reader has not had yet, then stop (implies --no-wait)'
+complete -c reporter -l to-end -d 'Stop once the writer has closed the log in order and all of it is carried out. A writer that was killed is waited for'
 complete -c reporter -l fsync -d 'Sync the output before the read pointer moves, so that it survives the machine'
 complete -c reporter -l strict -d 'Exit with 3 if entries were lost'
 complete -c reporter -l no-wait -d 'Fail if the log is not there yet, instead of waiting for it'

@@ -23,7 +23,7 @@ _writer() {
 
     case "${cmd}" in
         writer)
-            opts="-q -h -V --shm --path --owner --prefault --no-prefault --lock --capacity --mode --rate --count --seed --input --schema --delimiter --time-unit --from-line --continue --remove --quiet --help --version"
+            opts="-q -h -V --shm --path --owner --prefault --no-prefault --lock --capacity --wait-for --absent --mode --rate --count --seed --input --schema --delimiter --time-unit --from-line --continue --remove --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -43,6 +43,14 @@ _writer() {
                     ;;
                 --capacity)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --wait-for)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --absent)
+                    COMPREPLY=($(compgen -W "wait skip" -- "${cur}"))
                     return 0
                     ;;
                 --mode)

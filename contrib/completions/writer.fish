@@ -2,6 +2,9 @@ complete -c writer -l shm -d 'The log is the POSIX shared memory of this name' -
 complete -c writer -l path -d 'The log is this file' -r -F
 complete -c writer -l owner -d 'Believe a log that belongs to this user (name or id), not only yours and root\'s' -r
 complete -c writer -l capacity -d 'Slots of a log that is made, a power of two: 4096, 64k, 1M (k is 1024) [default: 1k]' -r
+complete -c writer -l wait-for -d 'Make the log lossless: overwrite nothing that these readers have not had, and wait for them instead, also before they come: 0,2' -r
+complete -c writer -l absent -d 'What to do about one of these that was there and is gone' -r -f -a "wait\t'Wait for it [default]'
+skip\t'Go on without it; it is told what it lost'"
 complete -c writer -l mode -d 'Permissions of a log that is made, in octal' -r
 complete -c writer -l rate -d 'Entries a second on average, or max' -r
 complete -c writer -l count -d 'Stop after so many entries: 5000, 64k, 1M' -r
@@ -18,7 +21,7 @@ complete -c writer -l prefault -d 'Take the page faults of the first lap at the 
 complete -c writer -l no-prefault -d 'Leave the page faults to the first lap, and start at once'
 complete -c writer -l lock -d 'Lock the log in memory (mlock): it is never swapped out'
 complete -c writer -l continue -d 'Begin with the row behind those that the log has: for a writer that was killed, of a log that has been filled from this CSV alone'
-complete -c writer -l remove -d 'Remove the log in the end'
+complete -c writer -l remove -d 'Remove the log in the end; one that waits for readers, once they have had all of it'
 complete -c writer -s q -l quiet -d 'Say nothing but errors'
 complete -c writer -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c writer -s V -l version -d 'Print version'

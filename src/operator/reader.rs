@@ -53,7 +53,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let state = log.snapshot()?.readers.into_iter().find(|reader| reader.id == usize::from(id));
     let has_output = state.is_some_and(|ReaderState { output, .. }| output.is_some());
     reader.commit();
-    let oldest = reader.attached().end.saturating_sub(log.geometry().capacity());
+    let oldest = log.oldest(reader.attached().end);
     match (fresh, from < to) {
         (true, _) => {
             print_line(format_args!("{name} is at {to}; nobody has been this reader before"))

@@ -145,8 +145,8 @@ pub fn print_line(line: std::fmt::Arguments<'_>) -> io::Result<()> {
 /// Writes to stdout, at once.
 pub fn print(text: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
-    stdout.write_all(text.as_bytes())?;
-    stdout.flush()
+    let printed = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    printed.map_err(|e| io::Error::new(e.kind(), format!("stdout cannot be written: {e}")))
 }
 
 /// A moment, to the second: `2026-01-31 09:30:00 UTC`.

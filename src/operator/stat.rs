@@ -38,6 +38,7 @@ Examples:
 const FIELDS: &str = "\
 JSON:
   log, id                          its name; another id is another log of that name
+  source                           the id of the log that it is a copy of, if it is one
   now_ns, created_ns               when this was seen, and when the log was made
   capacity                         slots
   record_bytes, slot_bytes, bytes  of a record, of its slot, and of the whole log
@@ -156,6 +157,9 @@ fn show(view: &View, colour: bool) -> String {
     text.add("", &Cell::text(&view.log).look(Look::Bold));
     text.add("  ", &Cell::text(format!("{where_}, {} in {}", bytes(view.bytes), view.pages)));
     text.add(", ", &Cell::text(format!("made {}", moment(view.created_ns))));
+    if let Some(source) = &view.source {
+        text.add(" ", &Cell::text(format!("as a copy of log {source}")));
+    }
     let mut text = text.end();
 
     let WriterView { state, epoch, pid, pid_is_ours, process, attached_ns, heartbeat_ns } =
@@ -169,6 +173,10 @@ fn show(view: &View, colour: bool) -> String {
         State::Alive | State::Stopped => {
             line.add(": ", &Cell::text(format!("{it} {since}")));
             line.add(", ", &Cell::text(format!("writer number {}", grouped(*epoch))));
+        }
+        // Whoever wrote before wrote to the log that it is a copy of.
+        State::Closed if view.source.is_some() && *pid == 0 => {
+            line.add(": ", &Cell::text("nobody has written to this copy"));
         }
         State::Closed => line.add(": ", &Cell::text(format!("it ended in order; it was {it}"))),
         _ => {

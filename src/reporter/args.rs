@@ -14,6 +14,7 @@ Examples:
   reporter 0                                follow /rpt_sys_shm into output_0.csv
   reporter 3 --shm /engine --output t.csv   another log, another file
   reporter 1 --once                         carry out what is new since last time, then stop
+  reporter 0 --to-end                       carry out all that its writer appends, then stop
   reporter 2 --from -100 --output -         the last 100 entries and all that follow, to stdout
   reporter 4 --path /var/lib/engine.log --fsync --strict
   reporter 5 --format jsonl                 JSON Lines, into output_5.jsonl
@@ -65,6 +66,10 @@ pub struct Args {
     /// Carry out what this reader has not had yet, then stop (implies --no-wait)
     #[arg(long)]
     pub once: bool,
+    /// Stop once the writer has closed the log in order and all of it is carried out. A writer that
+    /// was killed is waited for
+    #[arg(long, conflicts_with = "once")]
+    pub to_end: bool,
     /// Stop after so many rows: 5000, 64k, 1M
     #[arg(long, value_name = "ROWS", value_parser = number)]
     pub count: Option<u64>,

@@ -84,6 +84,9 @@ impl Reporter {
                 if let Some(pid) = watch.new_writer(log) {
                     self.say(format_args!("{} has another writer, process {pid}", log.name()));
                 }
+                if self.args.to_end && watch.is_closed(log, report, idle) {
+                    return Ok(Ending::Done);
+                }
                 if watch.is_over(log, report, idle) {
                     return Ok(Ending::Gone);
                 }

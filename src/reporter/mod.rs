@@ -36,7 +36,7 @@ impl Reporter {
         while let Some(log) = self.wait_for_log(&mut waited)? {
             match self.follow(&log, start, waited) {
                 Ok(Ending::Done) => break,
-                Ok(Ending::Gone) if !self.waits() => break,
+                Ok(Ending::Gone) if !self.waits() || self.args.to_end => break,
                 // The next log, from its beginning.
                 Ok(Ending::Gone) => (start, waited) = (Start::Resume, true),
                 Err(e) if self.waits() && is_gone(&e) => {} // deleted before it was claimed

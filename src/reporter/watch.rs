@@ -19,12 +19,22 @@ pub struct Watch {
     /// Nothing more will be appended; what has been is still to be carried out.
     ending: bool,
     begun: bool,
+    /// The writer had closed it at the last look.
+    closed: bool,
 }
 
 impl Watch {
     pub fn new(log: &Log) -> Watch {
         let (looked, epoch) = (Instant::now(), log.epoch());
-        Watch { looked, epoch, position: 0, silent_since: None, ending: false, begun: false }
+        Watch {
+            looked,
+            epoch,
+            position: 0,
+            silent_since: None,
+            ending: false,
+            begun: false,
+            closed: false,
+        }
     }
 
     /// Once.
@@ -57,6 +67,16 @@ impl Watch {
         self.ending =
             !report.source().has_writer() || (presence == Presence::Replaced && silent >= SILENCE);
         false
+    }
+
+    /// Whether its writer has closed it, and all of it has been read. (A log that has had no writer yet
+    /// is not closed.)
+    pub fn is_closed(&mut self, log: &Log, report: &Export, idle: bool) -> bool {
+        let closed = || log.snapshot().is_ok_and(|it| it.writer.closed && it.writer.epoch > 0);
+        let was_closed = std::mem::take(&mut self.closed);
+        // In this order: what a writer appended before it left is there when it is gone.
+        self.closed = idle && !report.source().has_writer() && closed();
+        was_closed && self.closed && !report.source().is_ready()
     }
 
     /// The process id of the writer, if it is another one than before.

@@ -3,6 +3,7 @@
 use super::rows::{Form, TimeUnit};
 use crate::cli::{EXIT_CODES, LogArgs, number};
 use clap::Parser;
+use ringlog::Absent;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -14,12 +15,13 @@ Examples:
   writer --shm /quotes --input quotes.csv --schema 'time:timestamp,symbol:text8,price:decimal4,size:u32'
   writer --shm /quotes --input quotes.csv --continue    after a kill: the rows that the log has not
   tail -f quotes.csv | writer --shm /quotes --input -
+  writer --shm /orders --wait-for 0 --rate max --count 1000    waits for reader 0, and loses nothing
 ";
 
 /// Append to a ring log: made-up market ticks, or the rows of a CSV.
 ///
-/// Makes the log, or joins it where its last writer stopped. Never waits for a reader: a ring of
-/// C slots at R entries a second forgives a reader C/R seconds of absence.
+/// Makes the log, or joins it where its last writer stopped. Waits for no reader but those of
+/// --wait-for: a ring of C slots at R entries a second forgives others C/R seconds of absence.
 #[derive(Parser, Debug)]
 #[command(name = "writer", version, after_help = format!("{EXAMPLES}\n{EXIT_CODES}"))]
 pub struct Args {
@@ -28,6 +30,14 @@ pub struct Args {
     /// Slots of a log that is made, a power of two: 4096, 64k, 1M (k is 1024) [default: 1k]
     #[arg(long, value_name = "SLOTS", value_parser = number)]
     pub capacity: Option<u64>,
+    /// Make the log lossless: overwrite nothing that these readers have not had, and wait for them
+    /// instead, also before they come: 0,2
+    #[arg(long, value_name = "READERS", value_delimiter = ',')]
+    #[arg(value_parser = clap::value_parser!(u8).range(0..8))]
+    pub wait_for: Vec<u8>,
+    /// What to do about one of these that was there and is gone
+    #[arg(long, value_name = "WHAT", requires = "wait_for")]
+    pub absent: Option<AbsentAs>,
     /// Permissions of a log that is made, in octal
     #[arg(long, value_name = "MODE", default_value = "0600", value_parser = mode)]
     pub mode: u32,
@@ -65,7 +75,7 @@ pub struct Args {
     /// that has been filled from this CSV alone
     #[arg(long, requires = "input")]
     pub r#continue: bool,
-    /// Remove the log in the end
+    /// Remove the log in the end; one that waits for readers, once they have had all of it
     #[arg(long)]
     pub remove: bool,
     /// Say nothing but errors
@@ -77,6 +87,24 @@ impl Args {
     /// How the CSV is written; `whole` if all of it is there.
     pub fn form(&self, whole: bool) -> Form {
         Form { delimiter: self.delimiter, unit: self.time_unit, whole }
+    }
+}
+
+/// What a writer does about a gate that is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum AbsentAs {
+    /// Wait for it [default]
+    Wait,
+    /// Go on without it; it is told what it lost
+    Skip,
+}
+
+impl From<AbsentAs> for Absent {
+    fn from(absent: AbsentAs) -> Absent {
+        match absent {
+            AbsentAs::Wait => Absent::Wait,
+            AbsentAs::Skip => Absent::Skip,
+        }
     }
 }
 

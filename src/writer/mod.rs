@@ -1,5 +1,6 @@
 //! `writer`: appends market ticks, made up or read from a CSV, to a log.
 
+mod appender;
 mod args;
 mod checked;
 mod display;
@@ -8,16 +9,18 @@ mod market;
 mod pace;
 pub mod rows;
 
-use crate::cli::{self, Code, Failed, Stop, grouped, per_second, tell};
+use crate::cli::{self, Code, Failed, Stop, entries, grouped, per_second, tell};
 use anyhow::bail;
+use appender::{Appender, Stopped};
 use args::Args;
 use display::Display;
 use input::Input;
 use market::{Market, Tick};
 use pace::Pacer;
-use ringlog::{Error, Log, Name, Options, Polled, Presence, Raw, Recovered, Schema, Start, Writer};
+use ringlog::{Error, Log, Name, Options, Polled, Presence, Raw, Recovered, Schema, Start};
 use rows::Rows;
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 /// The program `writer`.
 pub fn main() -> ExitCode {
@@ -33,13 +36,20 @@ fn run(args: &Args) -> anyhow::Result<()> {
     if let Some(capacity) = args.capacity {
         options = options.capacity(capacity);
     }
+    if !args.wait_for.is_empty() {
+        options = options.lossless(args.wait_for.iter().map(|&id| id.into()));
+    }
+    if let Some(absent) = args.absent {
+        options = options.absent(absent.into());
+    }
     let (log, result) = match &args.input {
         None => {
             let log = options.open_or_create::<Tick>(&name)?;
-            let mut writer = log.writer::<Tick>()?;
+            let mut writer = Appender::<Tick>::of(&log)?;
             let mut market = Market::new(args.seed);
             let result = pump(args, &stop, &log, &mut writer, None, |writer, _| {
-                writer.append(&market.tick());
+                writer.wait_for_room(&stop)?;
+                writer.append(&market.tick())?;
                 Ok(true)
             });
             (log, result)
@@ -52,7 +62,7 @@ fn run(args: &Args) -> anyhow::Result<()> {
                 _ if stop.requested() => return Ok(()), // it may have cut the first rows short
                 log => log?,
             };
-            let mut writer = log.writer::<Raw>()?;
+            let mut writer = Appender::<Raw>::of(&log)?;
             if args.r#continue {
                 match pass_known_rows(&mut rows, &log, writer.position()) {
                     _ if stop.requested() => return Ok(()),
@@ -67,6 +77,7 @@ fn run(args: &Args) -> anyhow::Result<()> {
                         return Ok(false); // the signal may have cut it short
                     }
                     if more? {
+                        writer.wait_for_room(&stop)?;
                         writer.append(rows.take())?;
                         read.line = rows.line();
                         return Ok(true);
@@ -76,7 +87,9 @@ fn run(args: &Args) -> anyhow::Result<()> {
             (log, result)
         }
     };
-    if args.remove && log.presence() == Presence::Here {
+    let keeps = log.is_lossless() && result.is_err(); // it may have what nobody else has
+    if args.remove && !keeps && log.presence() == Presence::Here {
+        wait_for_gates(&log, &stop)?;
         Log::unlink(&name)?;
     }
     result
@@ -132,6 +145,29 @@ fn pass_known_rows(rows: &mut Rows<Input>, log: &Log, end: u64) -> anyhow::Resul
     }
 }
 
+/// Waits until all that a lossless log holds has been had by those it was held for.
+fn wait_for_gates(log: &Log, stop: &Stop) -> anyhow::Result<()> {
+    let (began, mut said) = (Instant::now(), false);
+    loop {
+        let snapshot = log.snapshot()?;
+        let is_gate =
+            |id: usize| snapshot.readers.iter().any(|reader| reader.id == id && reader.gate);
+        let to_come = snapshot.undelivered().find(|&(id, _)| is_gate(id));
+        let Some((reader, behind)) = to_come else { return Ok(()) };
+        if stop.requested() {
+            bail!("{} is not removed: reader {reader} has {} to come", log.name(), entries(behind));
+        }
+        if began.elapsed() >= Duration::from_secs(1) && !std::mem::replace(&mut said, true) {
+            tell(format_args!(
+                "writer: {} is removed once reader {reader} has had {} more",
+                log.name(),
+                entries(behind)
+            ));
+        }
+        stop.wait(Duration::from_millis(10));
+    }
+}
+
 /// What has been read of an input.
 #[derive(Default)]
 struct Read {
@@ -146,9 +182,9 @@ fn pump<R>(
     args: &Args,
     stop: &Stop,
     log: &Log,
-    writer: &mut Writer<R>,
+    writer: &mut Appender<R>,
     input: Option<&str>,
-    mut append: impl FnMut(&mut Writer<R>, &mut Read) -> anyhow::Result<bool>,
+    mut append: impl FnMut(&mut Appender<R>, &mut Read) -> anyhow::Result<bool>,
 ) -> anyhow::Result<()> {
     let first = writer.position();
     let mut display = Display::new(args, log, first);
@@ -199,5 +235,17 @@ fn pump<R>(
             writer.position(),
         ));
     }
-    more.map(drop)
+    match more {
+        Err(e) if e.is::<Stopped>() => {
+            let rest = match args.count {
+                Some(_) => format!("{} were not appended", self::entries(last - writer.position())),
+                None if read.line > 0 => {
+                    format!("the row of line {} and those behind it were not appended", read.line)
+                }
+                None => "nothing that was read is missing".to_owned(),
+            };
+            bail!("{e}; {rest}")
+        }
+        more => more.map(drop),
+    }
 }

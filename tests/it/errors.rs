@@ -767,3 +767,56 @@ fn a_kernel_that_cannot_prefault_is_made_do_with_loads_and_one_that_fails_ends_i
         assert_eq!(end, if code == 0 { 5 } else { 0 });
     }
 }
+
+// A copy.
+
+#[test]
+fn a_copy_that_is_killed_or_fails_anywhere_is_whole_or_not_there() {
+    let place = Place::new();
+    let feed = feed(&place, 5);
+    let (command, copy) =
+        (place.ringlog(&["copy", &place.shm, "copy.log"]), place.file("copy.log"));
+    let Some(traced) = start(&command) else { return };
+    let mut met = Vec::new();
+    let (end, said) = lead(traced, |_, request| {
+        met.push(*request);
+        Verdict::Pass
+    });
+    assert_eq!(end, Stop::Exited(0), "{said}");
+    // It begins to work when it opens the log: so are no other files opened.
+    let opens = |it: &Request| it.number == libc::SYS_openat && it.arguments[2] & 0o400_000 != 0;
+    let begin = met.iter().position(opens).unwrap();
+    fs::remove_file(&copy).unwrap();
+    let (mut kills, mut errors, mut there) = (0, 0, 0);
+    for (number, request) in met.iter().enumerate().skip(begin) {
+        for fault in faults(request).into_iter().map(Some).chain([None]) {
+            let Some(traced) = start(&command) else { return };
+            let (end, said) = lead(traced, |moment, _| match fault {
+                _ if moment.number != number => Verdict::Pass,
+                Some(fault) => Verdict::Befall(fault),
+                None => Verdict::Kill,
+            });
+            let case = format!("{fault:?} of {request:x?}: {end:?}: {said}");
+            if fault.is_some() {
+                let things = [place.shm.as_str(), "copy.log", "stdout"];
+                let code = assert_ends_well(end, &said, request, "ringlog", &things);
+                assert!(code != 0 || copy.exists(), "{case}");
+                errors += 1;
+            } else {
+                kills += 1;
+            }
+            if copy.exists() {
+                let log = Log::open(copy.as_path()).unwrap();
+                log.verify(|finding| panic!("{finding}: {case}"));
+                let dumped = run(place.ringlog(&["dump", "./copy.log"]));
+                assert_eq!(dumped.stdout, feed.csv(0..ROWS), "{case}");
+                assert_eq!(log.snapshot().unwrap().readers[0].position, 5, "{case}");
+                fs::remove_file(&copy).unwrap();
+                there += 1;
+            }
+            assert_eq!(names(place.dir.path()), ["output_0.csv"], "{case}");
+        }
+    }
+    assert!(there > 0 && there < kills + errors, "{there} of {kills} and {errors}");
+    figure(19, format_args!("copy: {kills} kills, {errors} errors; {there} copies, each whole"));
+}

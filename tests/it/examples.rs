@@ -262,3 +262,26 @@ fn telemetry_lies_between_what_the_kernel_says_before_and_after() {
     let available = table.integers("available_mb");
     assert!(available.iter().all(|mb| (1..=total_mb).contains(mb)), "{available:?}");
 }
+
+#[test]
+fn orders_are_sent_and_taken_once_though_the_strategy_is_killed() {
+    let place = Place::new();
+    let side = |args: &[&str]| {
+        let mut command = std::process::Command::new(ringlog_testkit::example("orders"));
+        command.args(args).arg(&place.shm).env_remove("RUST_BACKTRACE");
+        start(command)
+    };
+    let strategy = side(&["strategy", ENDLESS]);
+    until_entries(&place, 1024);
+    let waits = || place.log().snapshot().unwrap().writer.waiting_for;
+    until("it waits for the gateway", || waits().filter(|&reader| reader == 0));
+    strategy.kill();
+    // What one who is killed in its sleep leaves does not count.
+    assert_eq!(waits(), None);
+    let gateway = side(&["gateway", "3000"]);
+    let ended = side(&["strategy", "1976"]).end();
+    assert!(ended.stderr.ends_with("sent orders 1025 to 3000\n"), "{ended:?}");
+    assert_eq!(said(gateway), "took 3000 orders, up to 3000\n");
+    let state = &place.log().snapshot().unwrap().readers[0];
+    assert_eq!((state.position, state.lost), (3000, 0));
+}

@@ -330,6 +330,20 @@ fn assert_rows(table: &[Row], fields: &[Row], end: usize) {
 }
 
 #[test]
+fn a_copy_that_begins_late_is_read_from_there() {
+    let place = Place::new();
+    let mut feed = place.feed(8);
+    feed.append(20); // 12 to 19, of which 17 to 19 stay, in slots 1 to 3
+    drop(feed);
+    let file = OpenOptions::new().write(true).open(place.shm_file()).unwrap();
+    for slot in [0, 4, 5, 6, 7] {
+        file.write_all_at(&[0; 32], HEADER_SIZE as u64 + slot * 32).unwrap();
+    }
+    file.write_all_at(&17u64.to_le_bytes(), offset_of!(Header, base) as u64).unwrap();
+    assert_same_text(&place, 3);
+}
+
+#[test]
 fn the_tables_of_the_document_are_the_layout() {
     let tables = tables(&document());
     let [header, reader, notes, checkpoint] = tables.as_slice() else { panic!("{tables:?}") };

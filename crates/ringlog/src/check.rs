@@ -1,10 +1,13 @@
 //! What of a log's file and header is believed: its type, owner and length, and each word that others
 //! rely on.
 
-use crate::error::{Error, Result};
-use crate::layout::{Geometry, HEADER_SIZE, Header, MAGIC, SCHEMA_MAX, VERSION};
+use crate::error::{CHANGE, Error, Result, invalid};
+use crate::layout::{
+    Geometry, HEADER_SIZE, Header, MAGIC, POSITION_LIMIT, READERS, SCHEMA_MAX, VERSION,
+};
 use crate::name::{Name, version_of};
 use crate::schema::Schema;
+use crate::sync::AtomicU64;
 use crate::sync::Ordering::{Acquire, Relaxed};
 use crate::sys::file::{self, Medium};
 use std::fs::File;
@@ -14,10 +17,24 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 pub(crate) const ON_HUGETLBFS: &str = "it is on a hugetlbfs, where a header cannot be mapped by itself; a \
                             tmpfs mounted with huge=advise has huge pages for a log";
 
+/// What a writer does about a reader that it waits for and that is gone: there was one, and no
+/// living process is it. (One that never came is waited for, and one that is stopped.)
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Absent {
+    /// It waits until that reader is there again, and goes on: nothing is lost.
+    #[default]
+    Wait,
+    /// It goes on without that reader, which is told what it lost when it comes again.
+    Skip,
+}
+
 /// How a log is made, whose logs are believed, and how the memory of who attaches is made ready.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Terms {
     pub capacity: Option<u64>,
+    /// The readers that the writer waits for: bit `i`, reader `i`. `None`: nobody, or what is there.
+    pub gates: Option<u64>,
+    pub absent: Option<Absent>,
     pub mode: u32,
     pub owner: Option<u32>,
     /// `None`: as suits.
@@ -61,8 +78,15 @@ pub(crate) fn check_file(name: &Name, file: &File, terms: &Terms) -> Result<std:
 
 pub(crate) struct Checked {
     pub geometry: Geometry,
+    /// Bit `i`: the writer waits for reader `i`.
+    pub gates: u8,
+    pub absent: Absent,
     pub schema: Schema,
     pub log_id: u128,
+    /// The log that this is a copy of; 0: of none.
+    pub source_id: u128,
+    /// The first position that was ever here.
+    pub base: u64,
     pub created_ns: u64,
 }
 
@@ -81,9 +105,7 @@ pub(crate) fn check_header(name: &Name, header: &Header, file_size: u64) -> Resu
     for (word, what) in [
         (&header.arena_size, "an arena for bodies"),
         (&header.inline_size, "bodies in its slots"),
-        (&header.gates, "readers that its writer must wait for"),
         (&header.role, "a part in a service or a topic"),
-        (&header.base, "a beginning above position 0"),
     ] {
         if word.load(Relaxed) != 0 {
             let why = format!("it has {what}, which this version of ringlog does not know; use the one that made it");
@@ -105,6 +127,15 @@ pub(crate) fn check_header(name: &Name, header: &Header, file_size: u64) -> Resu
         )));
     }
     check_size(name, &geometry, file_size)?;
+    let (gates, absent) = (header.gates.load(Relaxed), header.absent.load(Relaxed));
+    let gates = u8::try_from(gates).map_err(|_| {
+        fits(format!("its writer waits for the readers {gates:#x}, and there are {READERS}"))
+    })?;
+    let absent = match absent {
+        0 => Absent::Wait,
+        1 => Absent::Skip,
+        _ => return Err(fits(format!("what it does about readers that are gone is {absent:#x}"))),
+    };
     let unreadable = |why: String| Error::Schema { log: log(), why };
     let length = header.schema_len.load(Relaxed);
     let length = usize::try_from(length)
@@ -117,11 +148,21 @@ pub(crate) fn check_header(name: &Name, header: &Header, file_size: u64) -> Resu
     let text =
         String::from_utf8(text).map_err(|_| unreadable("its text is not UTF-8".to_owned()))?;
     let schema = Schema::from_text(&text, entry_size).map_err(|e| unreadable(e.to_string()))?;
-    let [high, low] = [&header.log_id[0], &header.log_id[1]].map(|word| word.load(Relaxed));
+    let base = header.base.load(Relaxed);
+    if base >= POSITION_LIMIT {
+        return Err(fits(format!("it begins at {base:#x}, which is no position")));
+    }
+    let id = |[high, low]: &[AtomicU64; 2]| {
+        u128::from(high.load(Relaxed)) << 64 | u128::from(low.load(Relaxed))
+    };
     Ok(Checked {
         geometry,
+        gates,
+        absent,
         schema,
-        log_id: (high as u128) << 64 | low as u128,
+        log_id: id(&header.log_id),
+        source_id: id(&header.source_id),
+        base,
         created_ns: header.created_ns.load(Relaxed),
     })
 }
@@ -137,4 +178,57 @@ pub(crate) fn check_size(name: &Name, geometry: &Geometry, file_size: u64) -> Re
         "{capacity} slots of {slot_size} bytes make {size} bytes, and the file has {file_size}"
     );
     Err(Error::Geometry { log: name.to_string(), why })
+}
+
+impl Terms {
+    /// The readers that the writer of a log that is made waits for.
+    pub fn gates_to_make(&self, name: &Name) -> Result<(u8, Absent)> {
+        let gates = self.gates.unwrap_or(0);
+        let gates = u8::try_from(gates)
+            .map_err(|_| invalid!("{name}: its writer cannot wait for that: readers are 0 to 7"))?;
+        match self.absent {
+            Some(_) if gates == 0 => Err(invalid!(
+                "{name}: what to do about a reader that is gone is for readers that the writer \
+                 waits for, and none was named"
+            )),
+            absent => Ok((gates, absent.unwrap_or_default())),
+        }
+    }
+
+    /// Refuses a log of other gates than were asked for.
+    pub fn check_gates(&self, name: &Name, gates: u8, absent: Absent) -> Result<()> {
+        let other = |is: String, asked: String| Error::Gates {
+            log: name.to_string(),
+            why: format!(
+                "its writer {is}, and {asked} asked for; leave that out to take what is there; {CHANGE}"
+            ),
+        };
+        if let Some(asked) = self.gates.filter(|&asked| asked != gates.into()) {
+            let waits = |gates| match gates {
+                0 => "waits for nobody".to_owned(),
+                gates => format!("waits for {}", readers(gates)),
+            };
+            let asked = format!("one that {} was", waits(asked));
+            return Err(other(waits(gates.into()), asked));
+        }
+        let goes = |absent| match absent {
+            Absent::Wait => "waits for a reader that is gone",
+            Absent::Skip => "goes on without a reader that is gone",
+        };
+        match self.absent.filter(|&asked| asked != absent) {
+            Some(asked) => Err(other(goes(absent).to_owned(), format!("one that {} was", goes(asked)))),
+            None => Ok(()),
+        }
+    }
+}
+
+/// `reader 0`, `readers 0 and 2`, by a bit for each.
+pub(crate) fn readers(gates: u64) -> String {
+    let ids: Vec<_> =
+        (0..u64::BITS).filter(|id| gates & (1 << id) != 0).map(|id| id.to_string()).collect();
+    match &ids[..] {
+        [] => "no reader".to_owned(),
+        [one] => format!("reader {one}"),
+        [first @ .., last] => format!("readers {} and {last}", first.join(", ")),
+    }
 }

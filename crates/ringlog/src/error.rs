@@ -104,12 +104,26 @@ pub enum Error {
         /// Which sizes.
         why: String,
     },
+    /// The log's writer waits for other readers than was asked for.
+    Gates {
+        /// The log's name.
+        log: String,
+        /// For which it does, and for which it was to.
+        why: String,
+    },
     /// The log's columns are not those of the record, or are not readable.
     Schema {
         /// The log's name.
         log: String,
         /// The first column that differs, from both sides.
         why: String,
+    },
+    /// A lossless log has no room, for it waits for a reader.
+    Full {
+        /// The log's name.
+        log: String,
+        /// For which reader.
+        full: Full,
     },
     /// An argument that cannot be meant: a name, a capacity, a reader id, a column, a value.
     Invalid(String),
@@ -126,6 +140,69 @@ pub enum Error {
         source: io::Error,
     },
 }
+
+/// Why a lossless log takes no entry: all its slots hold what one of its gates has not committed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Full {
+    /// The gate that is furthest behind.
+    pub reader: usize,
+    /// Entries that it has not committed.
+    pub behind: u64,
+    /// What became of it. `None` from what never waits: to find out takes system calls, and
+    /// [`LosslessWriter::gate`](crate::LosslessWriter::gate) does it.
+    pub gate: Option<Gate>,
+}
+
+/// What became of a reader that a writer waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Gate {
+    /// A living process is this reader.
+    Alive {
+        /// Its process id as it was written down; 0 if it has not got that far.
+        pid: u64,
+    },
+    /// So it is, but it is stopped, by a signal or a debugger.
+    Stopped {
+        /// Its process id.
+        pid: u64,
+    },
+    /// No living process is this reader, and one has been.
+    Gone,
+    /// Nobody has been this reader yet.
+    Awaited,
+}
+
+impl fmt::Display for Full {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Full { reader, behind, gate } = self;
+        write!(
+            f,
+            "no room: reader {reader}, which the writer waits for, is {behind} entries behind"
+        )?;
+        match gate {
+            None => Ok(()),
+            Some(Gate::Alive { pid: 0 }) => write!(f, " and alive"),
+            Some(Gate::Alive { pid }) => write!(f, " and alive, as process {pid}"),
+            Some(Gate::Stopped { pid }) => {
+                write!(f, " and stopped; continue it (kill -CONT {pid})")
+            }
+            Some(Gate::Gone) => write!(
+                f,
+                " and gone; start it again (reporter {reader}), or let it off for good (ringlog \
+                 reader {reader} release)"
+            ),
+            Some(Gate::Awaited) => write!(
+                f,
+                ", for it has never come; start it (reporter {reader}), or let it off for good \
+                 (ringlog reader {reader} release)"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for Full {}
 
 /// What an error, or a program, comes to, as a number: what scripts and service managers go by, and
 /// callers from other languages. The programs exit with it; 0 is: done.
@@ -166,9 +243,13 @@ impl Error {
             Error::NotALog { .. }
             | Error::Version { .. }
             | Error::Geometry { .. }
+            | Error::Gates { .. }
             | Error::Schema { .. } => Code::Unusable,
             Error::OutputInUse { .. } => Code::Output,
-            Error::Exists { .. } | Error::Undelivered { .. } | Error::Io { .. } => Code::Other,
+            Error::Exists { .. }
+            | Error::Undelivered { .. }
+            | Error::Full { .. }
+            | Error::Io { .. } => Code::Other,
         }
     }
 
@@ -242,9 +323,11 @@ impl fmt::Display for Error {
                 crate::layout::VERSION
             ),
             Error::Geometry { log, why } => write!(f, "{log}: sizes that do not fit: {why}"),
+            Error::Gates { log, why } => write!(f, "{log}: other gates: {why}"),
             Error::Schema { log, why } => {
                 write!(f, "{log}: another schema: {why}; use another name, or {CHANGE}")
             }
+            Error::Full { log, full } => write!(f, "{log}: {full}"),
             Error::Invalid(why) => f.write_str(why),
             Error::OutputInUse { path } => write!(
                 f,

@@ -132,16 +132,21 @@ mapped! {
     mod verify;
     mod walk;
     mod wait;
+    mod lossless;
+    mod copy;
     mod log;
 }
 
 pub use bytemuck::{self, Pod, Zeroable};
 #[doc(hidden)] // of `ringlog-rows` and the programs
 pub use error::shown;
-pub use error::{Code, Error, Result, Role};
+pub use error::{Code, Error, Full, Gate, Result, Role};
 mapped! {
+    pub use check::Absent;
+    pub use copy::Copied;
     pub use cursor::{Batch, Polled, Start};
     pub use log::{DEFAULT_SHM, Log, Options};
+    pub use lossless::LosslessWriter;
     pub use name::Name;
     pub use observer::Observer;
     pub use reader::{Attached, Reader};

@@ -1,14 +1,16 @@
-//! The door: make or open a log, and become its writer, a reader, or an observer.
+//! The door: make or open a log, and become its writer, a reader, or an observer. Long by its examples.
 
 use crate::claims::Claims;
+use crate::copy::{self, Copied};
 use crate::error::{Error, Result, Role};
-use crate::layout::{Geometry, STATE_OPEN};
+use crate::layout::{Geometry, READERS, STATE_OPEN};
 use crate::cursor::Start;
 use crate::name::{self, Name};
 use crate::observer::Observer;
 use crate::reader::Reader;
-use crate::schema::{Form, Record, Schema};
-use crate::check::Terms;
+use crate::schema::{Form, Raw, Record, Schema};
+use crate::check::{Absent, Terms};
+use crate::lossless::LosslessWriter;
 use crate::segment::{Access, Presence, Segment};
 use crate::snapshot::Snapshot;
 use crate::sync::Ordering::Relaxed;
@@ -68,6 +70,25 @@ impl Options {
     /// there already with another capacity is refused.
     pub fn capacity(mut self, slots: u64) -> Options {
         self.terms.capacity = Some(slots);
+        self
+    }
+
+    /// Makes the log lossless: its writer, a [`LosslessWriter`], overwrites no entry that one of these
+    /// readers, its gates, has not committed. Others are overwritten as ever. It is a property of the log
+    /// for as long as it exists: one that is there already with other gates is refused.
+    ///
+    /// A gate holds the writer up from the log's first entry on, whether somebody has been that reader or
+    /// not. `ringlog reader N release` lets one off for good.
+    pub fn lossless(mut self, gates: impl IntoIterator<Item = usize>) -> Options {
+        let bits = gates.into_iter().map(|id| 1 << id.min(63));
+        self.terms.gates = Some(bits.fold(0, |gates: u64, bit: u64| gates | bit));
+        self
+    }
+
+    /// What the writer of a [lossless](Options::lossless) log does about a gate whose reader is gone;
+    /// unless asked otherwise it waits. A log that is there already and does otherwise is refused.
+    pub fn absent(mut self, absent: Absent) -> Options {
+        self.terms.absent = Some(absent);
         self
     }
 
@@ -310,9 +331,31 @@ impl Log {
     /// # Errors
     /// [`Error::Claimed`] while another living process is the writer; [`Error::Schema`] if the
     /// log's columns are not those of `R`; [`Error::Io`] if its memory cannot be had or
-    /// [locked](Options::lock); as [`open`](Options::open) if the log has changed.
+    /// [locked](Options::lock); [`Error::Invalid`] for a [lossless](Options::lossless) log; as
+    /// [`open`](Options::open) if the log has changed.
     pub fn writer<R: Form>(&self) -> Result<Writer<R>> {
         Writer::attach(self.again::<R>(Access::Write)?)
+    }
+
+    /// Becomes the writer of a [lossless](Options::lossless) log, and goes on behind the last published
+    /// entry.
+    ///
+    /// # Errors
+    /// As [`writer`](Log::writer), and [`Error::Invalid`] for a log whose writer waits for nobody.
+    pub fn lossless_writer<R: Form>(&self) -> Result<LosslessWriter<R>> {
+        LosslessWriter::attach(self.again::<R>(Access::Write)?)
+    }
+
+    /// Whether it was made with gates: its writer is then a [`LosslessWriter`].
+    pub fn is_lossless(&self) -> bool {
+        self.segment.gates != 0
+    }
+
+    /// The readers that its writer waits for, and what it does about those that are gone; none if it
+    /// overwrites what readers have not had.
+    pub fn gates(&self) -> (Vec<usize>, Absent) {
+        let gates = self.segment.gates();
+        ((0..READERS).filter(|id| gates & (1 << id) != 0).collect(), self.segment.absent)
     }
 
     /// Becomes reader `id` (0 to 7), where that reader left off, or at the oldest entry if it has
@@ -406,6 +449,55 @@ impl Log {
         self.segment.is_copy()
             && (header.writer.state.load(Relaxed) == STATE_OPEN
                 || self.segment.ring().newest() > header.write_ptr.load(Relaxed))
+    }
+
+    /// Makes a copy of it that is sound, also while a writer and readers are at work: a log of its own with
+    /// the same columns, capacity and positions, that ends where this one did when it was begun. It has
+    /// the readers' places, losses and outputs of that moment, no owner, and another [`id`](Log::id);
+    /// its [`source_id`](Log::source_id) is this one's. It gets its name when it is whole.
+    ///
+    /// What the writer overwrites meanwhile is not in it: the copy begins later. The entry that a writer
+    /// was killed in is not in it either.
+    ///
+    /// ```
+    /// # use ringlog::{Log, Record};
+    /// # #[derive(Clone, Copy, Record)]
+    /// # #[repr(C)]
+    /// # struct Sample { value: f64 }
+    /// # let name = format!("/ringlog-doc-copy-to-{}", std::process::id());
+    /// # let path = std::env::temp_dir().join(format!("ringlog-doc-copy-to-{}", std::process::id()));
+    /// # let path = path.as_path();
+    /// let log = Log::create::<Sample>(name.as_str())?;
+    /// log.writer::<Sample>()?.append(&Sample { value: 1.5 });
+    /// let copied = log.copy_to(path)?;
+    /// assert_eq!((copied.held, copied.missed), (0..1, 0));
+    /// assert_eq!(Log::open(path)?.source_id(), Some(log.id()));
+    /// # Log::unlink(path)?;
+    /// # Log::unlink(name.as_str())?;
+    /// # Ok::<(), ringlog::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Exists`] if the name is taken; [`Error::Io`] if there is no room for all of it, or the
+    /// writer overwrites everything before it can be read; [`Error::NotALog`] if its entries
+    /// [may be mixed](Log::may_be_mixed), for the copy would not tell; as [`observe`](Log::observe).
+    pub fn copy_to(&self, name: impl Into<Name>) -> Result<Copied> {
+        if self.may_be_mixed() {
+            let why = "it is a copy that was made while a writer was attached, and any entry may be \
+                       mixed of two; copy the log itself";
+            return Err(Error::NotALog { log: self.name().to_string(), why: why.to_owned() });
+        }
+        copy::copy(self.again::<Raw>(Access::Observe)?, &name.into())
+    }
+
+    /// The [`id`](Log::id) of the log that this one is a [copy](Log::copy_to) of.
+    pub fn source_id(&self) -> Option<u128> {
+        Some(self.segment.source_id).filter(|&id| id != 0)
+    }
+
+    /// The oldest position that it can still hold if it ends at `end`.
+    pub fn oldest(&self, end: u64) -> u64 {
+        self.segment.oldest(end)
     }
 
     /// How many writers it has had: another number is another writer.

@@ -80,6 +80,8 @@ pub struct Reader<R> {
     attached: Attached,
     /// Nobody has committed as this reader yet.
     fresh: bool,
+    /// The writer waits for it.
+    is_gate: bool,
     news: News,
     claims: Claims,
     record: PhantomData<fn() -> R>,
@@ -118,6 +120,7 @@ impl<R> Reader<R> {
             ring::checkpoint(read_ptr, line);
         let start = if fresh && start == Start::Resume { Start::Oldest } else { start };
         let entry_size = segment.geometry.entry_size();
+        let is_gate = segment.gates() & (1 << id) != 0;
 
         let cursor = Cursor::at(segment, start, committed.position)?;
         let ahead = Some(committed.position).filter(|&position| position > cursor.published);
@@ -132,6 +135,7 @@ impl<R> Reader<R> {
             committed,
             attached,
             fresh,
+            is_gate,
             news: News::default(),
             claims,
             record: PhantomData,
@@ -154,8 +158,57 @@ impl<R> Reader<R> {
         self.commit_with(0);
     }
 
+    /// Makes room for a writer that waits for this reader: as [`commit`](Reader::commit), without the
+    /// time, and so a system call's worth cheaper. For a channel, whose reader keeps nothing.
+    ///
+    /// Who waits for entries releases first what it has taken: the writer may be waiting for that.
+    /// Until then [`release_when_due`](Reader::release_when_due) is enough.
+    pub fn release(&mut self) {
+        ring::disown_output(&self.cursor.segment.header().readers[self.id].output);
+        self.store(0);
+    }
+
+    /// [Releases](Reader::release) what has been taken, if that is a quarter of the room that the writer
+    /// has, and returns whether it did. Cheap enough to be called behind each entry.
+    #[inline]
+    pub fn release_when_due(&mut self) -> bool {
+        let due = self.until_due() == 0;
+        if due {
+            self.release();
+        }
+        due
+    }
+
+    /// Lets this reader off for good: the writer does not wait for it any more, and it is as any other
+    /// reader. There is no way back, for the writer would have gone on meanwhile.
+    pub fn let_off(&mut self) {
+        let header = self.cursor.segment.header();
+        header.readers[self.id].waived.store(1, Relaxed); // the writer learns of it sooner or later
+        self.is_gate = false;
+        self.cursor.segment.make_room();
+    }
+
+    /// Whether the log's writer waits for this reader.
+    pub fn is_gate(&self) -> bool {
+        self.is_gate
+    }
+
+    /// How many positions it may still pass before it should commit, so that the writer can go on
+    /// while it does.
+    #[inline]
+    fn until_due(&self) -> u64 {
+        let room = (self.cursor.segment.geometry.capacity() / 4).max(1);
+        room.saturating_sub(self.position().saturating_sub(self.committed.position))
+    }
+
     /// [`commit`](Reader::commit), with where the sink stands.
     fn commit_with(&mut self, mark: u64) {
+        self.store(mark);
+        ring::committed_at(&self.cursor.segment.header().readers[self.id], now_ns());
+    }
+
+    /// Stores the place, and all that belongs to it but the time.
+    fn store(&mut self, mark: u64) {
         let checkpoint =
             Checkpoint { position: self.position(), lost: self.lost, laps: self.laps, mark };
         let Checkpoint { position, lost, .. } = self.committed;
@@ -166,8 +219,10 @@ impl<R> Reader<R> {
         let header = self.cursor.segment.header();
         let (read_ptr, line) = (&header.read_ptrs[self.id], &header.readers[self.id]);
         ring::commit(read_ptr, line, &checkpoint);
-        ring::committed_at(line, now_ns());
         (self.committed, self.fresh) = (checkpoint, false);
+        if self.is_gate {
+            self.cursor.segment.make_room();
+        }
     }
 
     /// Tells people what the commit that follows makes so; killed in between, the next reader does.
@@ -191,10 +246,9 @@ impl<R> Reader<R> {
     fn begin(&mut self) {
         let position = self.cursor.position;
         if self.fresh {
-            let capacity = self.cursor.segment.geometry.capacity();
             let oldest = match self.attached.start {
                 Start::Oldest => position, // and what it has a head start of
-                _ => self.cursor.published.saturating_sub(capacity),
+                _ => self.cursor.segment.oldest(self.cursor.published),
             };
             self.begins_at(position, oldest.min(position));
         } else {
@@ -438,6 +492,17 @@ impl Source for Reader<Raw> {
             end: self.attached.end,
             explicit: self.attached.start != Start::Resume && !self.attached.fresh,
         }
+    }
+
+    fn until_due(&self) -> u64 {
+        match self.is_gate {
+            true => Reader::until_due(self),
+            false => u64::MAX,
+        }
+    }
+
+    fn is_awaited(&self) -> bool {
+        self.is_gate && self.cursor.segment.header().writer.waiting_for.load(Relaxed) != 0
     }
 
     fn look_back(&mut self, position: u64) -> Option<Entry<'_>> {

@@ -151,6 +151,8 @@ impl<F: Source, S: Sink> Report<F, S> {
         if self.waiting.is_some_and(|since| since.elapsed() >= self.flush) {
             self.export()?;
         }
+        // A writer that waits for this source can go on meanwhile, if what it takes is committed in parts.
+        let limit = limit.min(self.source.until_due());
         let (mut turn, last) = (Turn::Busy, self.entries.saturating_add(limit));
         while turn == Turn::Busy && self.entries < last && !self.sink.is_full() {
             match self.source.poll() {
@@ -168,8 +170,12 @@ impl<F: Source, S: Sink> Report<F, S> {
         let lost = matches!(turn, Turn::Lost(_));
         if lost || self.waiting.is_some() || self.sink.is_pending() {
             let since = *self.waiting.get_or_insert_with(Instant::now);
+            let is_due = self.sink.is_full()
+                || since.elapsed() >= self.flush
+                || self.source.until_due() == 0
+                || turn == Turn::Idle && self.source.is_awaited();
             // A loss is told first: the caller must hear of it whatever the checkpoint says.
-            if !lost && (self.sink.is_full() || since.elapsed() >= self.flush) {
+            if !lost && is_due {
                 self.export()?;
             }
         }

@@ -1,9 +1,10 @@
-//! A log's file, made, opened and checked.
+//! A log's file, made, opened and checked; who sleeps on its words. Long: it is all that is done with
+//! the mapping but by the protocol.
 //!
 //! Nothing of a log is trusted: whoever opens one checks the file's type, owner and length, and each
 //! word of the header, before believing any of it, reads each word once, and keeps its own copy.
 
-use crate::check::{ON_HUGETLBFS, Terms, check_file, check_header, check_size};
+use crate::check::{Absent, ON_HUGETLBFS, Terms, check_file, check_header, check_size};
 use crate::claims::Claims;
 use crate::error::{CHANGE, Error, Result, Role, invalid};
 use crate::layout::{DEFAULT_CAPACITY, Geometry, HEADER_SIZE, Header, MAGIC, POSITION_LIMIT, VERSION};
@@ -48,8 +49,14 @@ pub(crate) struct Segment {
     header: MappedHeader,
     slots: Slots,
     pub geometry: Geometry,
+    /// Bit `i`: the writer waits for reader `i`.
+    pub gates: u8,
+    pub absent: Absent,
     pub schema: Schema,
     pub log_id: u128,
+    /// The log that this is a copy of; 0: of none.
+    pub source_id: u128,
+    base: u64,
     pub created_ns: u64,
     /// Which boot of the machine this is.
     boot: [u64; 2],
@@ -66,11 +73,22 @@ pub(crate) struct Segment {
 impl Segment {
     /// Makes a log, complete or not at all: built without a name, named last, nothing replaced.
     pub fn create(name: &Name, schema: &Schema, terms: &Terms) -> Result<()> {
+        Segment::create_with(name, schema, terms, |_, _| Ok(()))
+    }
+
+    /// The same of a log that `fill` puts something into first, when nobody else has it yet.
+    pub fn create_with(
+        name: &Name,
+        schema: &Schema,
+        terms: &Terms,
+        fill: impl FnOnce(&MappedHeader, &Slots) -> Result<()>,
+    ) -> Result<()> {
         let (capacity, mode) = (terms.capacity.unwrap_or(DEFAULT_CAPACITY), terms.mode);
         let path = name.path()?;
         let log = || name.to_string();
         let geometry = Geometry::new(capacity, schema.entry_size())
             .map_err(|why| invalid!("{name}: capacity {capacity}: {why}"))?;
+        let (gates, absent) = terms.gates_to_make(name)?;
         let cannot = || Error::io(format!("{name}: cannot be made"));
 
         let unnamed = Unnamed::beside(&path, mode).map_err(cannot())?;
@@ -78,22 +96,23 @@ impl Segment {
             return Err(invalid!("{name}: cannot be made: {ON_HUGETLBFS}"));
         }
         let size = geometry.file_size();
-        let fill = || {
+        let lengthen = || {
             file::lengthen(&unnamed.file, size)?;
             ask_for_huge_pages(&unnamed.file, size);
             file::allocate(&unnamed.file, size)
         };
-        fill().map_err(Error::io(format!(
+        lengthen().map_err(Error::io(format!(
             "{name}: no room for {size} bytes in {}",
             file::directory_of(&path).display()
         )))?;
         let header = MappedHeader::map(&unnamed.file, true).map_err(cannot())?;
         // What would be refused when it is opened is refused before it has a name.
-        let words = Words::map(&unnamed.file, 0, size as usize, true).map_err(cannot())?;
+        let slots_size = geometry.slots_size() as usize;
+        let slots =
+            Words::map(&unnamed.file, HEADER_SIZE, slots_size, true).map_err(cannot())?;
         if terms.lock {
-            lock(name, size, || words.map.lock())?;
+            lock(name, size, || header.words.map.lock().and_then(|()| slots.map.lock()))?;
         }
-        drop(words);
         let mut id = [0; 16];
         getrandom::fill(&mut id).map_err(|e| cannot()(io::Error::other(e)))?;
         let text = schema.to_text();
@@ -107,6 +126,8 @@ impl Segment {
             word.store(u64::from_le_bytes(bytes.try_into().unwrap_or_default()), Relaxed);
         }
         header.created_ns.store(now_ns(), Relaxed);
+        header.gates.store(gates.into(), Relaxed);
+        header.absent.store((absent == Absent::Skip).into(), Relaxed);
         for (word, id) in header.writer.boot_id.iter().zip(boot_id()) {
             word.store(id, Relaxed);
         }
@@ -116,6 +137,7 @@ impl Segment {
             whole[..bytes.len()].copy_from_slice(bytes);
             word.store(u64::from_le_bytes(whole), Relaxed);
         }
+        fill(&header, &Slots::mapped(slots, geometry))?;
         header.magic.store(MAGIC, Release); // with the Acquire in `check`
 
         if matches!(name, Name::File(_)) {
@@ -164,6 +186,7 @@ impl Segment {
                 ),
             });
         }
+        terms.check_gates(name, checked.gates, checked.absent)?;
         let slots_size = checked.geometry.slots_size() as usize;
         let slots =
             Words::map(&file, HEADER_SIZE, slots_size, access == Access::Write).map_err(cannot())?;
@@ -172,8 +195,12 @@ impl Segment {
             header,
             slots,
             geometry: checked.geometry,
+            gates: checked.gates,
+            absent: checked.absent,
             schema: checked.schema,
             log_id: checked.log_id,
+            source_id: checked.source_id,
+            base: checked.base,
             created_ns: checked.created_ns,
             boot: boot_id(),
             medium: file::medium_of(&file),
@@ -251,13 +278,23 @@ impl Segment {
         let header = self.header();
         // With the Release in `Writer::attach`: the write pointer comes first.
         if header.writer.boot_id.each_ref().map(|word| word.load(Acquire)) == self.boot {
-            return self.ring().end(&header.write_ptr);
+            return self.ring().end(&header.write_ptr).max(self.base);
         }
         let committed = header.readers.iter().flat_map(|line| &line.checkpoints);
         let pointers = header.read_ptrs.iter().chain([&header.write_ptr]);
         let pointers = pointers.chain(committed.map(|checkpoint| &checkpoint.position));
         let seen = pointers.map(|pointer| pointer.load(Relaxed)).filter(|&p| p < POSITION_LIMIT);
-        self.ring().newest().max(seen.max().unwrap_or(0))
+        self.ring().newest().max(seen.max().unwrap_or(0)).max(self.base)
+    }
+
+    /// The oldest position that the log can still hold if it ends there.
+    pub fn oldest(&self, end: u64) -> u64 {
+        end.saturating_sub(self.geometry.capacity()).max(self.base)
+    }
+
+    /// The first position that was ever here, by the creator.
+    pub fn base(&self) -> u64 {
+        self.base
     }
 
     /// The write pointer as it stands: a picture for people, and no promise, so in no order.
@@ -360,6 +397,27 @@ impl Segment {
         }
     }
 
+    /// The readers that the writer waits for: those of the creator, but for the ones that were let off
+    /// for good.
+    pub fn gates(&self) -> u8 {
+        let lines = self.header().readers.iter().enumerate();
+        let waived = lines.filter(|(_, line)| line.waived.load(Relaxed) != 0); // sooner or later
+        waived.fold(self.gates, |gates, (id, _)| gates & !(1 << id))
+    }
+
+    /// Sleeps until a reader has made room, as [`sleep`](Segment::sleep).
+    pub fn sleep_for_room(&self, at_most: Duration, stay_awake: impl Fn() -> bool) {
+        sleep_on(&self.header().room, at_most, stay_awake);
+    }
+
+    /// Wakes the writer, if it sleeps until there is room.
+    #[inline]
+    pub fn make_room(&self) {
+        if ring::is_awaited(&self.header().room) {
+            futex::wake_all(&self.header().room);
+        }
+    }
+
     /// Writes what is mapped back to the file system, if that keeps it anywhere.
     pub fn sync(&self) -> io::Result<()> {
         self.slots.words().map.flush()?;
@@ -419,8 +477,15 @@ pub enum Presence {
 mod tests {
     use super::*;
 
-    const TERMS: Terms =
-        Terms { capacity: None, mode: 0o600, owner: None, prefault: None, lock: false };
+    const TERMS: Terms = Terms {
+        capacity: None,
+        gates: None,
+        absent: None,
+        mode: 0o600,
+        owner: None,
+        prefault: None,
+        lock: false,
+    };
 
     /// A log of eight slots, in a directory of its own.
     fn log() -> (tempfile::TempDir, Name) {

@@ -197,6 +197,17 @@ pub trait Source {
     /// Stores that everything polled so far has been exported, and where the sink stands.
     fn commit(&mut self, mark: u64);
 
+    /// How many more positions may be passed before it is time to commit, because a writer waits for
+    /// that; as many as there are, where none does.
+    fn until_due(&self) -> u64 {
+        u64::MAX
+    }
+
+    /// Whether a writer waits now, maybe for what has been taken and not committed.
+    fn is_awaited(&self) -> bool {
+        false
+    }
+
     /// Stores which file the sink writes; `None`: none.
     fn set_output(&mut self, output: Option<&Output>);
 

@@ -48,6 +48,10 @@ pub struct WriterState {
     pub attached_ns: u64,
     /// Its last heartbeat, ns since the Unix epoch; 0 if it gives none.
     pub heartbeat_ns: u64,
+    /// The reader that it waits for just now, in a lossless log.
+    pub waiting_for: Option<usize>,
+    /// Since when it waits, ns since the Unix epoch.
+    pub waiting_since_ns: u64,
 }
 
 /// One reader's line.
@@ -61,6 +65,10 @@ pub struct ReaderState {
     pub alive: bool,
     /// Somebody has been this reader.
     pub known: bool,
+    /// The writer waits for it: it overwrites nothing that this reader has not committed.
+    pub gate: bool,
+    /// The writer was made to wait for it, and it has been let off for good.
+    pub let_off: bool,
     /// The last one has ended in order; false while one is attached, and after it was killed.
     pub closed: bool,
     /// The last one's process id; 0 if it did not get that far.
@@ -124,7 +132,14 @@ impl Snapshot {
             pid_is_ours: is_ours(pid_ns) && line.pid.load(Acquire) == pid,
             attached_ns: line.attached_ns.load(Relaxed),
             heartbeat_ns: line.heartbeat_ns.load(Relaxed),
+            waiting_for: None,
+            waiting_since_ns: line.waiting_since_ns.load(Relaxed),
         };
+        let waiting_for = line.waiting_for.load(Relaxed);
+        let waiting_for = (1..=READERS as u64).contains(&waiting_for).then(|| waiting_for as usize - 1);
+        let writer =
+            WriterState { waiting_for: waiting_for.filter(|_| writer.alive && !writer.closed), ..writer };
+        let gates = segment.gates();
         let reader = |id| {
             let line = &header.readers[id];
             let ring::Committed { checkpoint, .. } = ring::checkpoint(&header.read_ptrs[id], line);
@@ -138,6 +153,8 @@ impl Snapshot {
                 id,
                 alive: claims.is_taken(Role::Reader(id)),
                 known: owner.attached_ns != 0,
+                gate: gates & (1 << id) != 0,
+                let_off: segment.gates & !gates & (1 << id) != 0,
                 closed: !owner.open,
                 pid: owner.pid,
                 pid_is_ours: is_ours(owner.pid_ns),
@@ -170,13 +187,21 @@ impl Snapshot {
 
     /// The readers that have not had all entries, and how many each has to come.
     pub fn undelivered(&self) -> impl Iterator<Item = (usize, u64)> {
-        let readers = self.readers.iter().filter(|reader| reader.known || reader.has_place());
+        let readers =
+            self.readers.iter().filter(|reader| reader.gate || reader.known || reader.has_place());
         readers.map(|reader| (reader.id, self.lag(reader.id))).filter(|&(_, lag)| lag > 0)
     }
 
     /// Entries that reader `id` has not committed yet.
     pub fn lag(&self, id: usize) -> u64 {
         self.readers.get(id).map_or(0, |reader| self.end.saturating_sub(reader.position))
+    }
+
+    /// Slots that a lossless log's writer has left before it waits: those that its hindmost gate leaves.
+    /// `None` where it waits for nobody.
+    pub fn room(&self) -> Option<u64> {
+        let gates = self.readers.iter().filter(|reader| reader.gate);
+        gates.map(|reader| self.headroom(reader.id)).min()
     }
 
     /// Entries the writer can still append before reader `id` loses one.

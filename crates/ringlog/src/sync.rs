@@ -69,5 +69,16 @@ mod mortal {
             let value = if lives_to_store() { value } else { 0 };
             self.0.fetch_or(value, ordering)
         }
+
+        pub fn compare_exchange(
+            &self,
+            current: u64,
+            new: u64,
+            success: Ordering,
+            failure: Ordering,
+        ) -> Result<u64, u64> {
+            let new = if lives_to_store() { new } else { current };
+            self.0.compare_exchange(current, new, success, failure)
+        }
     }
 }

@@ -245,7 +245,7 @@ impl<R> Follower for Observer<R> {
     }
 }
 
-mod sealed {
+pub(crate) mod sealed {
     pub trait Sealed {}
     impl<R> Sealed for super::Reader<R> {}
     impl<R> Sealed for super::Observer<R> {}

@@ -1,5 +1,6 @@
 //! The engine's end: append, and never wait.
 
+use crate::check::readers;
 use crate::claims::Claims;
 use crate::error::{Error, Result, Role, invalid};
 use crate::layout::STATE_OPEN;
@@ -33,10 +34,10 @@ use std::ops::Range;
 /// # Ok::<(), ringlog::Error>(())
 /// ```
 pub struct Writer<R> {
-    segment: Segment,
-    next: u64,
+    pub(crate) segment: Segment,
+    pub(crate) next: u64,
     recovered: Option<Recovered>,
-    claims: Claims,
+    pub(crate) claims: Claims,
     record: PhantomData<fn(R)>,
 }
 
@@ -60,6 +61,18 @@ pub struct Recovered {
 
 impl<R> Writer<R> {
     pub(crate) fn attach(segment: Segment) -> Result<Writer<R>> {
+        match segment.gates {
+            0 => Writer::attach_to(segment),
+            gates => Err(invalid!(
+                "{}: its writer waits for {}; append to it with a `LosslessWriter`",
+                segment.name(),
+                readers(gates.into())
+            )),
+        }
+    }
+
+    /// Becomes the writer of a log, whatever it does about its readers.
+    pub(crate) fn attach_to(segment: Segment) -> Result<Writer<R>> {
         let claims = segment.claim(Role::Writer)?;
         segment.make_ready()?;
         let header = segment.header();
@@ -73,6 +86,7 @@ impl<R> Writer<R> {
         line.pid_ns.store(pid_namespace(), Release);
         line.attached_ns.store(now_ns(), Relaxed);
         line.heartbeat_ns.store(0, Relaxed);
+        line.waiting_for.store(0, Relaxed); // the one before it may have been killed in its wait
         line.state.store(STATE_OPEN, Relaxed);
         line.epoch.store(line.epoch.load(Relaxed).wrapping_add(1), Release);
         for (word, id) in line.boot_id.iter().zip(segment.boot()) {
@@ -84,7 +98,7 @@ impl<R> Writer<R> {
     }
 
     #[inline]
-    fn put(&mut self, record: &[u8]) -> u64 {
+    pub(crate) fn put(&mut self, record: &[u8]) -> u64 {
         let position = self.next;
         self.segment.ring().publish(&self.segment.header().write_ptr, position, record);
         self.next = position + 1;
@@ -224,7 +238,7 @@ impl Writer<Raw> {
     }
 
     /// Refuses what is no entry of this log.
-    fn check(&self, Entry { columns, body }: &Entry<'_>) -> Result<()> {
+    pub(crate) fn check(&self, Entry { columns, body }: &Entry<'_>) -> Result<()> {
         let (name, size) = (self.segment.name(), self.segment.geometry.entry_size());
         if columns.len() != size {
             return Err(invalid!("{name}: a record has {size} bytes, not {}", columns.len()));

@@ -339,6 +339,7 @@ mod tests {
             View {
                 log: "/a".to_owned(),
                 id: String::new(),
+                source: None,
                 now_ns: BEGAN + t * SECOND,
                 created_ns: BEGAN,
                 capacity: CAPACITY,

@@ -56,6 +56,7 @@ fn log(name: &str, readers: Vec<ReaderView>) -> View {
     View {
         log: name.to_owned(),
         id: "0".to_owned(),
+        source: None,
         now_ns: 1_800_000_000_000_000_000,
         created_ns: 1_800_000_000_000_000_000,
         capacity: 16_384,

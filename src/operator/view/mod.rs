@@ -95,6 +95,8 @@ pub struct View {
     pub log: String,
     /// Random, and another one if it is made again.
     pub id: String,
+    /// The id of the log that it is a copy of.
+    pub source: Option<String>,
     /// When this was seen, ns since the Unix epoch.
     pub now_ns: u64,
     /// When it was made, ns since the Unix epoch.
@@ -261,7 +263,7 @@ impl Watched {
         let snapshot = log.snapshot()?;
         let (when, now_ns) = (Instant::now(), Timestamp::now().as_nanos().cast_unsigned());
         let (geometry, end, capacity) = (log.geometry(), snapshot.end, snapshot.capacity);
-        let oldest = end.saturating_sub(capacity);
+        let oldest = log.oldest(end);
 
         let before = self.before.take().filter(|before| before.id == log.id());
         let passed = before.as_ref().map(|before| (when - before.when).as_secs_f64());
@@ -378,6 +380,7 @@ impl Watched {
         let view = View {
             log: log.name().to_string(),
             id: format!("{:032x}", log.id()),
+            source: log.source_id().map(|id| format!("{id:032x}")),
             now_ns,
             created_ns: log.created_ns(),
             capacity,

@@ -20,7 +20,8 @@ pub(crate) fn commit(read_ptr: &AtomicU64, line: &ReaderLine, checkpoint: &Check
     new.laps.store(checkpoint.laps, Release);
     new.mark.store(checkpoint.mark, Release);
     new.position.store(checkpoint.position, Release);
-    read_ptr.store(checkpoint.position, Release); // with the fence(Acquire) in `checkpoint`
+    // With the fence(Acquire) in `checkpoint`, and the Acquire in `hindmost`.
+    read_ptr.store(checkpoint.position, Release);
     old.position.store(DISOWNED, Release);
 }
 

@@ -33,6 +33,7 @@ mod checkpoint;
 mod end;
 mod entry;
 mod notes;
+mod room;
 mod sleep;
 
 #[cfg(all(test, loom))]
@@ -47,9 +48,10 @@ pub(crate) use checkpoint::{Committed, disown_output};
 pub(crate) use checkpoint::{checkpoint, commit, committed_at, output, set_output};
 #[cfg(not(loom))]
 pub(crate) use notes::{
-    begin_at, introduce, keep_peaks, last_lost, name_output, output_path, owner, peak, take_leave,
-    told_lost, unname_output,
+    Owner, begin_at, introduce, keep_peaks, last_lost, name_output, output_path, owner, peak,
+    take_leave, told_lost, unname_output,
 };
+pub(crate) use room::{hindmost, is_awaited, limit};
 pub(crate) use sleep::{fall_asleep, has_any_sleepers, has_sleepers};
 
 use crate::layout::{Geometry, POSITION_LIMIT, WRITING, slot_words};

@@ -1,11 +1,15 @@
-//! Every execution that the memory model allows of a tiny ring, by loom: `scripts/loom`.
+//! Every execution that the memory model allows of a tiny ring, by loom: `scripts/loom`. Long: it is
+//! one list.
 
 #![allow(clippy::unwrap_used)]
 
 use super::Seen;
 use super::notes::{introduce, last_lost, owner, take_leave, told_lost};
 use super::rig::{Desk, Follower, Heap, OutputWords, to_output};
-use super::{fall_asleep, has_any_sleepers, has_sleepers, output, set_output};
+use super::{
+    commit, fall_asleep, has_any_sleepers, has_sleepers, hindmost, is_awaited, limit, output,
+    set_output,
+};
 use crate::layout::{Checkpoint, ReaderLine, ReaderNotes, WRITING};
 use crate::sync::Ordering::{Acquire, Relaxed};
 use crate::sync::{fence, killed_after};
@@ -423,4 +427,155 @@ fn no_wake_is_lost_with_a_fence_between_the_append_and_the_wake() {
         });
     }
     figure(count);
+}
+
+/// A log of two slots whose writer waits for two readers, and the kernel's end of `room`.
+struct Gated {
+    heap: Heap,
+    read_ptrs: [crate::sync::AtomicU64; 2],
+    lines: [ReaderLine; 2],
+    room: crate::sync::AtomicU64,
+    asleep: Mutex<bool>,
+}
+
+impl Gated {
+    fn new() -> Gated {
+        let [a, b, room] = [0; 3].map(crate::sync::AtomicU64::new);
+        let lines = [ReaderLine::default(), ReaderLine::default()];
+        let (heap, asleep) = (Heap::new(2, 16), Mutex::new(false));
+        Gated { heap, read_ptrs: [a, b], lines, room, asleep }
+    }
+
+    fn has_room(&self, next: u64, gates: u8) -> bool {
+        let hindmost = hindmost(&self.read_ptrs, gates);
+        hindmost.is_none_or(|(_, pointer)| next < limit(pointer, next, 2))
+    }
+
+    /// As a writer that has to append up to `end`, and gives up after some looks for room.
+    fn append_up_to(&self, mut next: u64, end: u64, gates: u8) {
+        for _ in 0..4 {
+            while next < end && self.has_room(next, gates) {
+                self.heap.append(next);
+                next += 1;
+            }
+        }
+    }
+
+    /// As reader `id`, which commits each entry.
+    fn follow(&self, id: usize, polls: u64) {
+        for position in 0..polls {
+            match self.heap.read(position) {
+                Seen::Entry => self.commit(id, position + 1),
+                Seen::Empty => return,
+                seen => panic!("{seen:?} at {position}, which was not committed"),
+            }
+        }
+    }
+
+    fn commit(&self, id: usize, position: u64) {
+        let checkpoint = Checkpoint { position, ..Checkpoint::default() };
+        commit(&self.read_ptrs[id], &self.lines[id], &checkpoint);
+        if is_awaited(&self.room) {
+            *self.asleep.lock().unwrap() = false;
+        }
+    }
+
+    /// As a writer at `next` that found no room: it looks again.
+    fn sleep(&self, next: u64) {
+        let word = fall_asleep(&self.room);
+        if !self.has_room(next, 0b11) {
+            let mut asleep = self.asleep.lock().unwrap();
+            *asleep = self.room.load(Relaxed) == word;
+        }
+    }
+
+    fn is_asleep(&self) -> bool {
+        *self.asleep.lock().unwrap()
+    }
+}
+
+#[test]
+fn a_reader_that_is_waited_for_never_finds_its_entry_overwritten() {
+    let mut count = 0;
+    for (preemptions, readers, gates) in [(3, 1, 0b01), (1, 2, 0b11)] {
+        count += executions(preemptions, move || {
+            let log = Arc::new(Gated::new());
+            log.append_up_to(0, 2, gates);
+            let follow = |id| beside(&log, move |log: &Gated| log.follow(id, 3));
+            let readers: Vec<_> = (0..readers).map(follow).collect();
+            log.append_up_to(2, 4, gates);
+            readers.into_iter().for_each(|reader| reader.join().unwrap());
+        });
+    }
+    figure(count);
+}
+
+#[test]
+fn a_reader_that_is_waited_for_loses_nothing_to_the_writer_behind_one_that_was_killed() {
+    let mut count = 0;
+    let ended = std::sync::Arc::new(AtomicBool::new(false));
+    for stores in 0.. {
+        let all = ended.clone();
+        count += executions(1, move || {
+            let log = Arc::new(Gated::new());
+            log.append_up_to(0, 2, 1);
+            let reader = beside(&log, |log| log.follow(0, 4));
+            let all = all.clone();
+            let killed = beside(&log, move |log| {
+                all.store(killed_after(stores, || log.append_up_to(2, 4, 1)), Relaxed);
+            });
+            killed.join().unwrap();
+            let end = log.heap.ring().end(&log.heap.write_ptr);
+            log.heap.ring().begin(&log.heap.write_ptr, end);
+            log.append_up_to(end, 4, 1);
+            reader.join().unwrap();
+        });
+        if ended.load(Relaxed) {
+            break;
+        }
+    }
+    figure(count);
+}
+
+/// A wake can be lost, as is said of it: the writer looks again by itself. A sleeper cannot: the
+/// next commit wakes it.
+#[test]
+fn a_writer_whose_wake_was_lost_is_woken_by_the_next_commit_of_any_gate() {
+    let lost = std::sync::Arc::new(AtomicU64::new(0));
+    let seen = lost.clone();
+    figure(executions(3, move || {
+        let log = Arc::new(Gated::new());
+        log.append_up_to(0, 2, 0b11);
+        let gates = [0, 1].map(|id| beside(&log, move |log: &Gated| log.commit(id, 1)));
+        log.sleep(2);
+        gates.into_iter().for_each(|gate| gate.join().unwrap());
+        assert!(log.has_room(2, 0b11));
+        if log.is_asleep() {
+            seen.fetch_add(1, Relaxed);
+            log.commit(1, 2);
+            assert!(!log.is_asleep(), "asleep, and nobody knows");
+        }
+    }));
+    eprintln!("in {} of them a wake was lost", lost.load(Relaxed));
+    assert_ne!(lost.load(Relaxed), 0, "it is said that a wake can be lost");
+}
+
+#[test]
+fn a_writer_that_was_killed_in_its_sleep_costs_its_gates_one_wake_in_all() {
+    figure(executions(4, || {
+        let log = Arc::new(Gated::new());
+        fall_asleep(&log.room);
+        let wakes = Arc::new(Mutex::new(0));
+        let gates = [0, 1].map(|_| {
+            let wakes = wakes.clone();
+            beside(&log, move |log: &Gated| {
+                if is_awaited(&log.room) {
+                    *wakes.lock().unwrap() += 1;
+                }
+            })
+        });
+        gates.into_iter().for_each(|gate| gate.join().unwrap());
+        assert_eq!(*wakes.lock().unwrap(), 1);
+        assert!(!is_awaited(&log.room));
+    }));
 }

@@ -854,3 +854,32 @@ fn readers_beside_a_writer_get_whole_entries_and_account_for_all() {
         }
     });
 }
+
+#[test]
+fn the_hindmost_of_the_readers_that_are_waited_for_says_where_the_writer_stops() {
+    let pointers = [30, 10, 20, 5].map(AtomicU64::new);
+    for (gates, due) in [
+        (0b0001, Some((0, 30))),
+        (0b0111, Some((1, 10))),
+        (0b0101, Some((2, 20))),
+        (0b1111, Some((3, 5))),
+        (0, None),
+    ] {
+        assert_eq!(hindmost(&pointers, gates), due, "{gates:#b}");
+    }
+    assert_eq!(limit(10, 12, 8), 18);
+    assert_eq!(limit(4, 12, 8), 12, "full");
+    assert_eq!(limit(12, 12, 8), 20);
+    assert_eq!(limit(u64::MAX, 12, 8), 20, "no pointer of a reader");
+}
+
+#[test]
+fn a_writer_that_sleeps_for_room_is_woken_once_by_whoever_commits_first() {
+    let room = AtomicU64::new(6);
+    assert!(!is_awaited(&room), "nobody sleeps");
+    assert_eq!(fall_asleep(&room), 7);
+    assert!(is_awaited(&room));
+    assert_eq!(room.load(Relaxed), 8);
+    assert!(!is_awaited(&room));
+    assert_eq!(fall_asleep(&room), 9, "another sleep is another word");
+}

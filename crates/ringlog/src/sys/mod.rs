@@ -14,6 +14,7 @@
 //! | `map` | a file as atomic words | a mapping is a pointer and a length |
 //! | `memory` | what a mapping is made of | |
 //! | `plain` | types that are bytes and nothing else | no derive can say it of a generic type |
+//! | `process` | whether another process is stopped | |
 //! | `slots` | the words cut into slots | a slot is found without asking whether it is there |
 
 #![allow(unsafe_code)]
@@ -35,4 +36,6 @@ pub mod map;
 #[cfg(not(loom))]
 pub mod memory;
 pub mod plain;
+#[cfg(not(loom))]
+pub mod process;
 pub mod slots;

@@ -1,6 +1,7 @@
 //! The words of the header.
 
 use super::{Severity, Verifier};
+use crate::check::Absent;
 use crate::layout::{
     CallLine, CheckpointLine, Header, MAGIC, OutputLine, PATH_MAX, POSITION_LIMIT,
     READERS, ReaderLine, ReaderNotes, SCHEMA_MAX, STATE_OPEN, VERSION, WriterLine,
@@ -24,7 +25,9 @@ impl Verifier<'_> {
     pub(super) fn creator(&mut self) {
         let geometry = self.segment.geometry;
         let text = self.segment.schema.to_text();
-        let [high, low] = [(self.segment.log_id >> 64) as u64, self.segment.log_id as u64];
+        let halves = |id: u128| [(id >> 64) as u64, id as u64];
+        let ([high, low], [source_high, source_low]) =
+            (halves(self.segment.log_id), halves(self.segment.source_id));
         for (offset, name, opened) in [
             (offset_of!(Header, magic), "magic", MAGIC),
             (offset_of!(Header, version), "version", VERSION),
@@ -37,9 +40,12 @@ impl Verifier<'_> {
             (offset_of!(Header, schema_len), "schema_len", text.len() as u64),
             (offset_of!(Header, arena_size), "arena_size", 0),
             (offset_of!(Header, inline_size), "inline_size", 0),
-            (offset_of!(Header, gates), "gates", 0),
+            (offset_of!(Header, gates), "gates", self.segment.gates.into()),
+            (offset_of!(Header, absent), "absent", (self.segment.absent == Absent::Skip).into()),
             (offset_of!(Header, role), "role", 0),
-            (offset_of!(Header, base), "base", 0),
+            (offset_of!(Header, base), "base", self.segment.base()),
+            (offset_of!(Header, source_id), "source_id", source_high),
+            (offset_of!(Header, source_id) + 8, "source_id", source_low),
         ] {
             let now = self.word(offset);
             if now != opened {
@@ -49,7 +55,9 @@ impl Verifier<'_> {
         }
         self.time(offset_of!(Header, created_ns), "created_ns");
         // What says more about words that are 0 here.
-        self.zero(offset_of!(Header, absent), "absent", "its writer waits for nobody");
+        if self.segment.gates == 0 {
+            self.zero(offset_of!(Header, absent), "absent", "its writer waits for nobody");
+        }
         self.zero(offset_of!(Header, members), "members", "it has no lanes");
         self.zero(offset_of!(Header, horizon), "horizon", "it has no arena");
 
@@ -106,8 +114,7 @@ impl Verifier<'_> {
     pub(super) fn writer(&mut self) {
         let before = self.end;
         let line = offset_of!(Header, writer);
-        let boot = line + offset_of!(WriterLine, boot_id);
-        let ours = [self.word(boot), self.word(boot + 8)] == self.segment.boot();
+        let ours = self.is_of_this_boot();
         let pointer = self.word(offset_of!(Header, write_ptr)); // behind the boot, as it is stored
         let end = self.end_by_now();
         // A batch moves the pointer once for half a ring.
@@ -140,7 +147,13 @@ impl Verifier<'_> {
             let what = format!("all below {word} is on the disk, and there are entries up to {before}");
             self.header(Severity::Damage, synced, what);
         }
-        self.zero(line + offset_of!(WriterLine, waiting_for), "waiting_for", "it waits for nobody");
+        let waiting_for = line + offset_of!(WriterLine, waiting_for);
+        let word = self.word(waiting_for);
+        let is_gate = |reader: u64| reader < READERS as u64 && self.segment.gates & (1 << reader) != 0;
+        if word != 0 && !is_gate(word - 1) {
+            let what = format!("the writer waits for reader {}, which is no gate", word - 1);
+            self.header(Severity::Oddity, waiting_for, what);
+        }
         self.time(line + offset_of!(WriterLine, waiting_since_ns), "waiting_since_ns");
         self.time(line + offset_of!(WriterLine, attached_ns), "attached_ns");
         self.time(line + offset_of!(WriterLine, heartbeat_ns), "heartbeat_ns");
@@ -148,6 +161,7 @@ impl Verifier<'_> {
     }
 
     pub(super) fn reader(&mut self, id: usize) {
+        let before = self.end; // whatever the writer does under the look, it was there
         let pointer_at = offset_of!(Header, read_ptrs) + 8 * id;
         let line = offset_of!(Header, readers) + id * size_of::<ReaderLine>();
         let fields = (line..line + size_of::<ReaderLine>()).step_by(8);
@@ -242,6 +256,19 @@ impl Verifier<'_> {
                 );
             }
         }
+        let peak = at(offset_of!(ReaderLine, peak_position)).max(pointer);
+        let is_gate = self.segment.gates & (1 << id) != 0 && at(offset_of!(ReaderLine, waived)) == 0;
+        if is_gate && self.segment.absent == Absent::Wait && self.is_beyond_the_room(peak, before) {
+            damage(
+                pointer_at,
+                format!(
+                    "the writer is at {} and waits for reader {id}, which has committed all below \
+                     {peak} and no more: that is beyond the room of {} slots",
+                    before,
+                    self.segment.geometry.capacity()
+                ),
+            );
+        }
         let mut odd = |offset: usize, what| findings.push((Severity::Oddity, line + offset, what));
         for (offset, name) in
             [(offset_of!(ReaderLine, state), "state"), (offset_of!(ReaderLine, waived), "waived")]
@@ -292,6 +319,20 @@ impl Verifier<'_> {
         self.time(line + offset_of!(ReaderLine, commit_ns), "commit_ns");
         self.pid(line + offset_of!(ReaderLine, pid));
         self.notes(id);
+    }
+
+    /// Whether a writer that stops for a reader at this position has overwritten what it must not. Of
+    /// another boot its pointer may not have been written back.
+    fn is_beyond_the_room(&self, position: u64, end: u64) -> bool {
+        position < POSITION_LIMIT
+            && end.saturating_sub(position) > self.segment.geometry.capacity()
+            && self.is_of_this_boot()
+    }
+
+    /// Whether a writer of this boot of the machine has vouched for the pointers.
+    fn is_of_this_boot(&self) -> bool {
+        let boot = offset_of!(Header, writer) + offset_of!(WriterLine, boot_id);
+        [self.word(boot), self.word(boot + 8)] == self.segment.boot()
     }
 
     /// What a reader leaves for people.

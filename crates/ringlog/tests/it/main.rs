@@ -5,6 +5,7 @@
 mod boot;
 mod hostile;
 mod log;
+mod lossless;
 mod pages;
 mod records;
 mod report;

@@ -1,0 +1,315 @@
+//! The engine's end of a log that loses nothing: append while there is room, and wait for readers that
+//! the log names.
+
+use crate::check::Absent;
+use crate::error::{Error, Full, Gate, Result, Role, invalid};
+use crate::layout::READERS;
+use crate::ring;
+use crate::schema::{Entry, Raw, Record};
+use crate::segment::Segment;
+use crate::sync::Ordering::Relaxed;
+use crate::sys::clock::{now_ns, pid_namespace};
+use crate::sys::process::is_stopped;
+use crate::wait::{Follower, Idle, Wait, sealed};
+use crate::writer::Writer;
+use std::fmt;
+use std::ops::{Deref, Range};
+use std::time::{Duration, Instant};
+
+/// A writer that sleeps until there is room looks by itself after this: what a lost wake costs.
+const LOOK: Duration = Duration::from_millis(5);
+/// Polls for room that are no waiting yet: some microseconds.
+const PATIENCE: u32 = 128;
+
+/// The one writer of a log that loses nothing: it overwrites no entry that one of the log's gates has
+/// not committed, and waits instead, or says so.
+///
+/// The gates are readers that the log names since it was made
+/// ([`Options::lossless`](crate::Options::lossless)). All others, and observers, are as ever: they slow
+/// nobody, are overwritten, and are told what they lost. A gate that never came holds its place from the
+/// log's first entry on. One that is stopped, or gone, is waited for too, unless the log says
+/// [`Absent::Skip`].
+///
+/// It is a [`Writer`] in all that does not append: it holds the same claim, and derefs to one.
+///
+/// ```
+/// # use ringlog::{Log, Polled, Record, Wait};
+/// # use std::time::Duration;
+/// # #[derive(Clone, Copy, Record)]
+/// # #[repr(C)]
+/// # struct Order { id: u64 }
+/// # let name = format!("/ringlog-doc-lossless-{}", std::process::id());
+/// let log = Log::options().capacity(2).lossless([0]).create::<Order>(name.as_str())?;
+/// let mut writer = log.lossless_writer::<Order>()?;
+/// let mut reader = log.reader::<Order>(0)?;
+/// writer.try_append(&Order { id: 1 })?;
+/// writer.try_append(&Order { id: 2 })?;
+///
+/// let full = writer.try_append(&Order { id: 3 }).unwrap_err();
+/// assert_eq!((full.reader, full.behind), (0, 2));
+///
+/// assert!(matches!(reader.poll(), Polled::Entry { record: Order { id: 1 }, .. }));
+/// reader.commit(); // what makes room
+/// writer.append_timeout(&Order { id: 3 }, Wait::Spin, Duration::from_secs(1))?;
+/// # Log::unlink(name.as_str())?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct LosslessWriter<R> {
+    writer: Writer<R>,
+    /// There is room below this position, as far as is known.
+    limit: u64,
+}
+
+impl<R> fmt::Debug for LosslessWriter<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LosslessWriter")
+            .field("writer", &self.writer)
+            .field("limit", &self.limit)
+            .finish()
+    }
+}
+
+/// All that a writer can do but append.
+impl<R> Deref for LosslessWriter<R> {
+    type Target = Writer<R>;
+
+    fn deref(&self) -> &Writer<R> {
+        &self.writer
+    }
+}
+
+impl<R> LosslessWriter<R> {
+    pub(crate) fn attach(segment: Segment) -> Result<LosslessWriter<R>> {
+        if segment.gates == 0 {
+            return Err(invalid!(
+                "{}: its writer waits for no reader; append to it with a `Writer`",
+                segment.name()
+            ));
+        }
+        Ok(LosslessWriter { writer: Writer::attach_to(segment)?, limit: 0 })
+    }
+
+    /// How many entries there is room for now; of 0, see [`try_append`](LosslessWriter::try_append).
+    /// Loads the read pointer of each gate.
+    pub fn room(&mut self) -> u64 {
+        let _ = self.look();
+        self.limit - self.writer.next
+    }
+
+    /// Waits until there is room for an entry, as `wait` says, but at most `at_most`.
+    /// [`Wait::Block`] spins first, and then sleeps until a gate commits.
+    ///
+    /// While it waits the log says so: for whom, and since when. A gate that is awake and commits
+    /// ends it; so does one that is [let off](crate::Reader::let_off).
+    ///
+    /// # Errors
+    /// [`Full`], if there is none by then: it says which gate the writer waits for, and what became of
+    /// that reader.
+    pub fn wait_for_room(&mut self, wait: Wait, at_most: Duration) -> Result<(), Full> {
+        if self.has_room().is_ok() {
+            return Ok(());
+        }
+        let waited = self.wait(wait, at_most);
+        self.writer.segment.header().writer.waiting_for.store(0, Relaxed); // for people
+        waited
+    }
+
+    #[cold]
+    fn wait(&mut self, wait: Wait, at_most: Duration) -> Result<(), Full> {
+        let (mut idle, end) = (Idle::new(wait), Instant::now().checked_add(at_most));
+        for looked in 0_u32.. {
+            let Err(full) = self.look() else { return Ok(()) };
+            if looked >= PATIENCE {
+                self.say_that_it_waits(full.reader);
+            }
+            if looked < PATIENCE && looked % 16 != 0 {
+                std::hint::spin_loop(); // to ask for the time each time would take longer
+                continue;
+            }
+            let left = end.map_or(LOOK, |end| end.saturating_duration_since(Instant::now()));
+            if left.is_zero() {
+                return Err(Full { gate: Some(self.gate(full.reader)), ..full });
+            }
+            idle.wait_at_most(&Room(self), left.min(LOOK));
+        }
+        Ok(())
+    }
+
+    /// For people, and for gates that would commit later otherwise.
+    fn say_that_it_waits(&self, reader: usize) {
+        let line = &self.writer.segment.header().writer;
+        let waiting_for = reader as u64 + 1;
+        if line.waiting_for.load(Relaxed) == 0 {
+            line.waiting_since_ns.store(now_ns(), Relaxed);
+        }
+        if line.waiting_for.load(Relaxed) != waiting_for {
+            line.waiting_for.store(waiting_for, Relaxed);
+        }
+    }
+
+    #[inline(always)] // the one compare that a gate costs while there is room
+    fn has_room(&mut self) -> Result<(), Full> {
+        if self.writer.next < self.limit { Ok(()) } else { self.look() }
+    }
+
+    /// Learns how far there is room now.
+    #[cold]
+    fn look(&mut self) -> Result<(), Full> {
+        let segment = &self.writer.segment;
+        let (next, capacity) = (self.writer.next, segment.geometry.capacity());
+        let mut gates = segment.gates();
+        loop {
+            let hindmost = ring::hindmost(&segment.header().read_ptrs, gates);
+            let (reader, pointer) = hindmost.unwrap_or((READERS, next));
+            // Never less than what was known: a gate that goes back has had what it went past.
+            self.limit = ring::limit(pointer, next, capacity).max(next);
+            if next < self.limit {
+                return Ok(());
+            }
+            if segment.absent == Absent::Skip && self.gate(reader) == Gate::Gone {
+                gates &= !(1 << reader);
+                continue;
+            }
+            return Err(Full { reader, behind: next.saturating_sub(pointer), gate: None });
+        }
+    }
+
+    /// What became of this reader. Takes some system calls.
+    pub fn gate(&self, reader: usize) -> Gate {
+        let Writer { segment, claims, .. } = &self.writer;
+        let Some(line) = segment.header().readers.get(reader) else { return Gate::Awaited };
+        if !claims.is_taken(Role::Reader(reader)) {
+            return match line.attached_ns.load(Relaxed) {
+                0 => Gate::Awaited,
+                _ => Gate::Gone,
+            };
+        }
+        let ring::Owner { pid, pid_ns, .. } = ring::owner(line);
+        match pid_ns > 0 && pid_ns == pid_namespace() && is_stopped(pid) {
+            true => Gate::Stopped { pid },
+            false => Gate::Alive { pid },
+        }
+    }
+}
+
+/// What a writer waits for that has none.
+struct Room<'a, R>(&'a LosslessWriter<R>);
+
+impl<R> sealed::Sealed for Room<'_, R> {}
+
+impl<R> Follower for Room<'_, R> {
+    fn is_ready(&self) -> bool {
+        let Writer { segment, next, .. } = &self.0.writer;
+        let hindmost = ring::hindmost(&segment.header().read_ptrs, segment.gates());
+        hindmost.is_none_or(|(_, pointer)| {
+            *next < ring::limit(pointer, *next, segment.geometry.capacity())
+        })
+    }
+
+    fn sleep(&self, at_most: Duration) {
+        self.0.writer.segment.sleep_for_room(at_most, || self.is_ready());
+    }
+
+    fn is_deserted(&self) -> bool {
+        false
+    }
+
+    fn sleep_until_writer(&self, _: Duration) {}
+}
+
+impl<R: Record> LosslessWriter<R> {
+    /// Appends an entry if there is room for it, and returns its position. Never waits.
+    ///
+    /// While there is room it is one compare dearer than [`Writer::append`]; where there is none, it
+    /// loads the read pointer of each gate.
+    ///
+    /// # Errors
+    /// [`Full`]: for which gate there is none. Nothing is appended then.
+    #[inline]
+    pub fn try_append(&mut self, record: &R) -> Result<u64, Full> {
+        self.has_room()?;
+        Ok(self.writer.put(bytemuck::bytes_of(record)))
+    }
+
+    /// Appends an entry as soon as there is room for it, and waits for that as
+    /// [`wait_for_room`](LosslessWriter::wait_for_room); returns its position.
+    ///
+    /// # Errors
+    /// As there. Nothing is appended then.
+    #[inline]
+    pub fn append_timeout(
+        &mut self,
+        record: &R,
+        wait: Wait,
+        at_most: Duration,
+    ) -> Result<u64, Full> {
+        if self.has_room().is_err() {
+            self.wait_for_room(wait, at_most)?;
+        }
+        Ok(self.writer.put(bytemuck::bytes_of(record)))
+    }
+
+    /// Appends as many entries as there is room for, from the first on; returns their positions, of
+    /// which there may be none. Cheaper than [`try_append`](LosslessWriter::try_append) of each.
+    pub fn try_append_batch(&mut self, records: &[R]) -> Range<u64> {
+        let first = self.writer.next;
+        let fits = self.fits(records.len());
+        self.writer.append_batch(&records[..fits]);
+        first..self.writer.next
+    }
+}
+
+impl LosslessWriter<Raw> {
+    /// Appends an entry from its bytes, if there is room for it, and returns its position. Never waits.
+    ///
+    /// # Errors
+    /// [`Error::Full`]: for which gate there is none; as [`Writer::append`] for raw entries. Nothing is
+    /// appended then.
+    pub fn try_append<'a>(&mut self, entry: impl Into<Entry<'a>>) -> Result<u64> {
+        let entry = entry.into();
+        self.writer.check(&entry)?;
+        self.has_room().map_err(|full| self.full(full))?;
+        Ok(self.writer.put(entry.columns))
+    }
+
+    /// Appends an entry as soon as there is room for it, and waits for that as
+    /// [`wait_for_room`](LosslessWriter::wait_for_room); returns its position.
+    ///
+    /// # Errors
+    /// As [`try_append`](LosslessWriter::try_append), and then nothing is appended.
+    pub fn append_timeout<'a>(
+        &mut self,
+        entry: impl Into<Entry<'a>>,
+        wait: Wait,
+        at_most: Duration,
+    ) -> Result<u64> {
+        let entry = entry.into();
+        self.writer.check(&entry)?;
+        self.wait_for_room(wait, at_most).map_err(|full| self.full(full))?;
+        Ok(self.writer.put(entry.columns))
+    }
+
+    /// Appends as many entries as there is room for, from the first on; returns their positions, of
+    /// which there may be none.
+    ///
+    /// # Errors
+    /// As [`Writer::append_batch`] for raw entries: nothing is appended then, not those before it either.
+    pub fn try_append_batch(&mut self, entries: &[Entry<'_>]) -> Result<Range<u64>> {
+        entries.iter().try_for_each(|entry| self.writer.check(entry))?;
+        let fits = self.fits(entries.len());
+        self.writer.append_batch(&entries[..fits])
+    }
+
+    fn full(&self, full: Full) -> Error {
+        Error::Full { log: self.writer.segment.name().to_string(), full }
+    }
+}
+
+impl<R> LosslessWriter<R> {
+    /// Of so many entries, how many there is room for.
+    fn fits(&mut self, entries: usize) -> usize {
+        let room = self.limit.saturating_sub(self.writer.next);
+        let room = if room < entries as u64 { self.room() } else { room };
+        room.min(entries as u64) as usize
+    }
+}

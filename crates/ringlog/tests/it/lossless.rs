@@ -1,0 +1,431 @@
+//! Logs that lose nothing: whom the writer waits for, what it says meanwhile, and who lets it go on.
+
+use ringlog::{
+    Absent, Batch, Entry, Error, Follower, Full, Gate, Log, LosslessWriter, Options, Polled, Raw,
+    Reader, Record, Severity, Start, Wait,
+};
+use ringlog_testkit::{PATIENCE, Place, until};
+use std::ops::Range;
+use std::thread;
+use std::time::{Duration, Instant};
+
+#[derive(Debug, Clone, Copy, PartialEq, Record)]
+#[repr(C)]
+struct Order {
+    id: u64,
+    inverse: u64,
+}
+
+fn order(id: u64) -> Order {
+    Order { id, inverse: !id }
+}
+
+/// Nothing here waits so long.
+const MINUTE: Duration = Duration::from_secs(60);
+const MOMENT: Duration = Duration::from_millis(30);
+const WAITS: [Wait; 5] = [
+    Wait::Spin,
+    Wait::Yield,
+    Wait::Adaptive(MINUTE),
+    Wait::Sleep(Duration::from_millis(1)),
+    Wait::Block(MINUTE),
+];
+
+fn lossless(gates: impl IntoIterator<Item = usize>) -> Options {
+    Log::options().capacity(8).lossless(gates)
+}
+
+/// A log of eight slots, and its writer.
+fn gated(place: &Place, options: Options) -> (Log, LosslessWriter<Order>) {
+    let log = options.create::<Order>(place.shm.as_str()).unwrap();
+    let writer = log.lossless_writer().unwrap();
+    (log, writer)
+}
+
+/// Appends until there is no room, and what is then said.
+fn fill(writer: &mut LosslessWriter<Order>) -> Full {
+    loop {
+        let id = writer.position();
+        match writer.try_append(&order(id)) {
+            Ok(position) => assert_eq!(position, id),
+            Err(full) => return full,
+        }
+    }
+}
+
+/// Takes so many entries, which must be the next ones.
+fn take(reader: &mut Reader<Order>, count: u64) {
+    for _ in 0..count {
+        let due = reader.position();
+        match reader.poll() {
+            Polled::Entry { position, record } => assert_eq!((position, record), (due, order(due))),
+            other => panic!("{other:?}, and not the entry at {due}"),
+        }
+    }
+}
+
+#[test]
+fn the_writer_stops_for_the_gate_that_is_furthest_behind_and_for_nobody_else() {
+    let place = Place::new();
+    let (log, mut writer) = gated(&place, lossless([0, 2]));
+    let mut readers = [0, 1, 2].map(|id| log.reader::<Order>(id).unwrap());
+    let full = fill(&mut writer);
+    assert_eq!((full.reader, full.behind, full.gate, writer.position()), (0, 8, None, 8));
+
+    take(&mut readers[0], 5);
+    assert_eq!(fill(&mut writer).reader, 0, "polled, and not committed");
+    readers[0].commit();
+    take(&mut readers[2], 3);
+    readers[2].commit();
+    let full = fill(&mut writer);
+    assert_eq!((full.reader, full.behind, writer.position()), (2, 8, 11));
+    take(&mut readers[2], 8);
+    readers[2].commit();
+    assert_eq!((fill(&mut writer).reader, writer.position()), (0, 13));
+
+    assert_eq!(readers[1].poll(), Polled::Lost(0..5), "no gate: overwritten, and told");
+    take(&mut readers[0], 8);
+    take(&mut readers[2], 2);
+    assert_eq!((readers[0].lost(), readers[2].lost()), (0, 0));
+}
+
+#[test]
+fn a_gate_that_never_came_holds_its_place_from_the_first_entry_on() {
+    let place = Place::new();
+    for absent in [Absent::Wait, Absent::Skip] {
+        let (log, mut writer) = gated(&place, lossless([5]).absent(absent));
+        assert_eq!((fill(&mut writer).behind, writer.gate(5)), (8, Gate::Awaited));
+        let mut reader = log.reader::<Order>(5).unwrap();
+        take(&mut reader, 8);
+        assert_eq!((reader.attached().missed, reader.lost()), (0, 0));
+        drop((writer, reader));
+        Log::unlink(place.shm.as_str()).unwrap();
+    }
+}
+
+#[test]
+fn a_reader_that_is_gone_is_waited_for_and_goes_on_where_it_was() {
+    let place = Place::new();
+    let (log, mut writer) = gated(&place, lossless([0]));
+    let mut reader = log.reader::<Order>(0).unwrap();
+    fill(&mut writer);
+    take(&mut reader, 6);
+    reader.commit();
+    let pid = std::process::id().into();
+    assert_eq!(writer.gate(0), Gate::Alive { pid });
+    drop(reader);
+    fill(&mut writer);
+    let full = writer.append_timeout(&order(0), Wait::Spin, MOMENT).unwrap_err();
+    assert_eq!((full.reader, full.behind, full.gate), (0, 8, Some(Gate::Gone)));
+    assert!(
+        full.to_string().contains("gone; start it again (reporter 0), or let it off"),
+        "{full}"
+    );
+    take(&mut log.reader::<Order>(0).unwrap(), 8);
+}
+
+#[test]
+fn a_reader_that_is_gone_is_skipped_if_the_log_says_so_and_told_exactly_what_it_lost() {
+    let place = Place::new();
+    let (log, mut writer) = gated(&place, lossless([0]).absent(Absent::Skip));
+    let mut reader = log.reader::<Order>(0).unwrap();
+    fill(&mut writer);
+    take(&mut reader, 2);
+    reader.commit();
+    fill(&mut writer);
+    assert_eq!(writer.position(), 10, "alive, so it is waited for");
+    drop(reader);
+    (10..20).for_each(|id| assert_eq!(writer.try_append(&order(id)), Ok(id)));
+
+    let mut reader = log.reader::<Order>(0).unwrap();
+    assert_eq!(reader.poll(), Polled::Lost(2..12));
+    take(&mut reader, 8);
+    reader.commit();
+    assert_eq!((fill(&mut writer).reader, writer.position()), (0, 28), "and is a gate again");
+}
+
+#[test]
+fn a_gate_that_was_let_off_is_waited_for_no_more_whoever_writes() {
+    let place = Place::new();
+    let (log, mut writer) = gated(&place, lossless([0, 1]));
+    let mut other = log.reader::<Order>(1).unwrap();
+    fill(&mut writer);
+    take(&mut other, 8);
+    other.commit();
+    let mut reader = log.reader::<Order>(0).unwrap();
+    assert!(reader.is_gate());
+    assert_eq!(log.gates(), (vec![0, 1], Absent::Wait));
+    reader.let_off();
+    assert!(!reader.is_gate());
+    assert_eq!((fill(&mut writer).reader, writer.position()), (1, 16));
+    drop((writer, other));
+    assert_eq!(reader.poll(), Polled::Lost(0..8));
+    drop(reader);
+
+    let mut writer = log.lossless_writer::<Order>().unwrap();
+    assert_eq!((fill(&mut writer).reader, writer.position()), (1, 16));
+    let mut other = log.reader::<Order>(1).unwrap();
+    other.let_off();
+    (16..40).for_each(|id| assert_eq!(writer.try_append(&order(id)), Ok(id)));
+    assert!(log.gates().0.is_empty());
+    assert!(!log.reader::<Order>(0).unwrap().is_gate());
+}
+
+#[test]
+fn the_writer_says_in_the_log_for_whom_it_waits_and_since_when() {
+    let place = Place::new();
+    let (log, mut writer) = gated(&place, lossless([3]));
+    fill(&mut writer);
+    let waiting_for = || log.snapshot().unwrap().writer.waiting_for;
+    assert_eq!((waiting_for(), log.snapshot().unwrap().room()), (None, Some(0)));
+    let waiting = thread::spawn(move || {
+        let full = writer.append_timeout(&order(8), Wait::Block(MINUTE), MINUTE);
+        (writer, full)
+    });
+    until("the log says that its writer waits", || (waiting_for() == Some(3)).then_some(()));
+    let writer = &log.snapshot().unwrap().writer;
+    assert!(writer.waiting_since_ns >= writer.attached_ns, "{writer:?}");
+    let mut reader = log.reader::<Order>(3).unwrap();
+    take(&mut reader, 1);
+    reader.commit();
+    let (writer, appended) = waiting.join().unwrap();
+    assert_eq!((appended, waiting_for()), (Ok(8), None));
+    assert_eq!(log.snapshot().unwrap().room(), Some(0));
+    drop(writer);
+}
+
+#[test]
+fn every_wait_for_room_ends_when_there_is_some_and_when_its_time_is_over() {
+    let place = Place::new();
+    let (log, mut writer) = gated(&place, lossless([0]));
+    let mut reader = log.reader::<Order>(0).unwrap();
+    fill(&mut writer);
+    for wait in WAITS {
+        let began = Instant::now();
+        let full = writer.wait_for_room(wait, MOMENT).unwrap_err();
+        assert!(began.elapsed() >= MOMENT, "{wait:?}");
+        assert!(matches!(full.gate, Some(Gate::Alive { .. })), "{wait:?}: {full}");
+        let full = writer.wait_for_room(wait, Duration::ZERO).unwrap_err();
+        assert_eq!(full.behind, 8);
+
+        let began = Instant::now();
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                // Not before it waits, by what it says of it.
+                let waits = || log.snapshot().unwrap().writer.waiting_for == Some(0);
+                until("the writer waits", || waits().then_some(()));
+                take(&mut reader, 1);
+                reader.release();
+            });
+            let id = writer.position();
+            assert_eq!(writer.append_timeout(&order(id), wait, MINUTE), Ok(id), "{wait:?}");
+        });
+        assert!(began.elapsed() < PATIENCE, "{wait:?} ended by its own bound");
+    }
+}
+
+#[test]
+fn a_reader_lets_the_writer_go_on_long_before_the_ring_is_full_if_it_releases_when_due() {
+    let place = Place::new();
+    let (log, mut writer) = gated(&place, lossless([0]));
+    let mut reader = log.reader::<Order>(0).unwrap();
+    fill(&mut writer);
+    take(&mut reader, 1);
+    assert!(!reader.release_when_due());
+    assert_eq!(writer.room(), 0);
+    take(&mut reader, 1);
+    assert!(reader.release_when_due(), "a quarter of the slots");
+    assert_eq!((writer.room(), reader.committed().position), (2, 2));
+    let state = &log.snapshot().unwrap().readers[0];
+    assert_eq!((state.commit_ns, state.position), (0, 2), "a release asks no clock");
+    drop(reader);
+    let reader = log.reader::<Order>(0).unwrap();
+    assert_eq!((reader.position(), reader.attached().fresh), (2, false));
+}
+
+#[test]
+fn a_stream_through_few_slots_loses_nothing_however_both_sides_wait() {
+    const COUNT: u64 = 20_000;
+    for wait in WAITS {
+        let place = Place::new();
+        let (log, mut writer) = gated(&place, lossless([0]));
+        thread::scope(|scope| {
+            scope.spawn(move || {
+                for id in 0..COUNT {
+                    writer.append_timeout(&order(id), wait, MINUTE).unwrap();
+                    writer.wake();
+                }
+            });
+            let mut reader = log.reader::<Order>(0).unwrap();
+            while reader.position() < COUNT {
+                // A wake can be lost: so with a bound.
+                if !reader.wait_until_ready(Wait::Block(Duration::from_millis(1)), MINUTE) {
+                    panic!("{wait:?}: stopped at {}", reader.position());
+                }
+                take(&mut reader, 1);
+                if !reader.is_ready() {
+                    reader.release();
+                } else {
+                    reader.release_when_due();
+                }
+            }
+            assert_eq!(reader.lost(), 0);
+        });
+    }
+}
+
+#[test]
+fn a_batch_is_appended_as_far_as_there_is_room() {
+    let place = Place::new();
+    let (log, mut writer) = gated(&place, lossless([0]));
+    let mut reader = log.reader::<Order>(0).unwrap();
+    let orders: Vec<_> = (0..20).map(order).collect();
+    assert_eq!(writer.try_append_batch(&orders[..5]), 0..5);
+    assert_eq!(writer.try_append_batch(&orders[5..]), 5..8);
+    assert_eq!(writer.try_append_batch(&orders[8..]), 8..8);
+    take(&mut reader, 6);
+    reader.commit();
+    assert_eq!(writer.try_append_batch(&orders[8..12]), 8..12);
+    assert_eq!(writer.try_append_batch(&orders[12..]), 12..14);
+    let mut batch = [order(0); 20];
+    assert_eq!(reader.poll_batch(&mut batch), Batch::Entries(6..14));
+    assert_eq!(batch[..8], orders[6..14]);
+}
+
+#[test]
+fn a_raw_writer_waits_as_one_that_knows_its_records() {
+    let place = Place::new();
+    let log = lossless([0]).capacity(2).create::<Order>(place.shm.as_str()).unwrap();
+    let mut writer = log.lossless_writer::<Raw>().unwrap();
+    let bytes: Vec<_> =
+        (0..4).map(|id| Vec::from(ringlog::bytemuck::bytes_of(&order(id)))).collect();
+    let entries: Vec<Entry<'_>> = bytes.iter().map(|bytes| bytes.as_slice().into()).collect();
+    assert_eq!(writer.try_append(entries[0]).unwrap(), 0);
+    assert_eq!(writer.try_append_batch(&entries[1..]).unwrap(), 1..2);
+    let error = writer.try_append(entries[2]).unwrap_err();
+    let name = &place.shm;
+    assert_eq!(
+        error.to_string(),
+        format!("{name}: no room: reader 0, which the writer waits for, is 2 entries behind")
+    );
+    let error = writer.append_timeout(entries[2], Wait::Yield, MOMENT).unwrap_err();
+    assert!(
+        matches!(&error, Error::Full { full, .. } if full.gate == Some(Gate::Awaited)),
+        "{error}"
+    );
+    assert!(error.to_string().contains("it has never come; start it (reporter 0)"), "{error}");
+    assert!(matches!(writer.try_append(&[0; 3][..]), Err(Error::Invalid(_))));
+    let mut reader = log.reader::<Order>(0).unwrap();
+    take(&mut reader, 2);
+    reader.commit();
+    assert_eq!(writer.append_timeout(entries[2], Wait::Yield, MINUTE).unwrap(), 2);
+}
+
+#[test]
+fn a_log_is_lossless_or_not_for_good_and_each_has_a_writer_of_its_own() {
+    let place = Place::new();
+    let name = place.shm.as_str();
+    let refused = |result: Result<(), Error>, says: &[&str]| {
+        let error = result.unwrap_err().to_string();
+        says.iter()
+            .for_each(|says| assert!(error.contains(says), "`{error}` does not say `{says}`"));
+    };
+    let log = lossless([2, 0]).create::<Order>(name).unwrap();
+    refused(log.writer::<Order>().map(drop), &["waits for readers 0 and 2", "`LosslessWriter`"]);
+    log.lossless_writer::<Order>().unwrap();
+    lossless([0, 2]).open_or_create::<Order>(name).unwrap();
+    Log::open_or_create::<Order>(name).unwrap().lossless_writer::<Order>().unwrap();
+    let other = lossless([0]).open_or_create::<Order>(name).map(drop);
+    refused(other, &["waits for readers 0 and 2", "one that waits for reader 0 was asked for"]);
+    let other = Log::options().lossless([]).open(name).map(drop);
+    refused(other, &["one that waits for nobody was asked for", "ringlog rm"]);
+    let other = lossless([0, 2]).absent(Absent::Skip).open(name).map(drop);
+    refused(other, &["waits for a reader that is gone, and one that goes on without"]);
+    Log::unlink(name).unwrap();
+
+    let log = Log::create::<Order>(name).unwrap();
+    refused(log.lossless_writer::<Order>().map(drop), &["waits for no reader", "`Writer`"]);
+    refused(
+        Log::options().lossless([1]).open(name).map(drop),
+        &["waits for nobody, and one that waits for reader 1"],
+    );
+    Log::unlink(name).unwrap();
+
+    for id in [8, 63, 64, usize::MAX] {
+        refused(lossless([0, id]).create::<Order>(name).map(drop), &["readers are 0 to 7"]);
+    }
+    let nobody = Log::options().absent(Absent::Skip).create::<Order>(name).map(drop);
+    refused(nobody, &["none was named"]);
+    assert!(matches!(Log::open(name), Err(Error::NotFound { .. })), "and nothing was made");
+}
+
+#[test]
+fn the_next_writer_of_a_full_log_overwrites_nothing_either() {
+    let place = Place::new();
+    let (log, mut writer) = gated(&place, lossless([0]));
+    let mut reader = log.reader::<Order>(0).unwrap();
+    for round in 0..3 {
+        fill(&mut writer);
+        drop(writer);
+        writer = log.lossless_writer().unwrap();
+        assert_eq!((fill(&mut writer).behind, writer.position()), (8, 8 + 3 * round));
+        take(&mut reader, 3);
+        reader.commit();
+    }
+}
+
+#[test]
+fn a_gate_that_goes_back_gets_what_is_still_there_and_holds_the_writer_again() {
+    let place = Place::new();
+    let (log, mut writer) = gated(&place, lossless([0]));
+    let mut reader = log.reader::<Order>(0).unwrap();
+    fill(&mut writer);
+    take(&mut reader, 8);
+    reader.commit();
+    (8..12).for_each(|id| assert_eq!(writer.try_append(&order(id)), Ok(id)));
+    reader.seek(Start::Oldest).unwrap();
+    assert_eq!(reader.position(), 4);
+    reader.commit();
+    // What it was told before it may still use: up to 16.
+    assert_eq!(fill(&mut writer).behind, 12);
+    assert_eq!((writer.position(), writer.room()), (16, 0));
+    assert_eq!(reader.poll(), Polled::Lost(4..8));
+    take(&mut reader, 8);
+    let mut found = Vec::new();
+    log.verify(|finding| found.push(finding));
+    assert!(found.is_empty(), "{found:?}");
+}
+
+#[test]
+fn a_gate_beyond_the_room_is_damage_and_the_writer_gives_what_is_left() {
+    let place = Place::new();
+    let (log, mut writer) = gated(&place, lossless([0]));
+    let damage = || {
+        let mut found = Vec::new();
+        log.verify(|finding| found.push((finding.severity, finding.to_string())));
+        found
+    };
+    fill(&mut writer);
+    take(&mut log.reader::<Order>(0).unwrap(), 8);
+    assert!(damage().is_empty(), "{:?}", damage());
+    // As if somebody had stored another pointer, and then the right one.
+    let pointer = |value: u64| {
+        use std::os::unix::fs::FileExt;
+        let file = std::fs::File::options().write(true).open(place.shm_file()).unwrap();
+        file.write_all_at(&value.to_le_bytes(), 8).unwrap();
+    };
+    pointer(6);
+    let passed: Range<u64> = 8..14;
+    passed.for_each(|id| assert_eq!(writer.try_append(&order(id)), Ok(id)));
+    pointer(0);
+    assert_eq!(writer.try_append(&order(14)).unwrap_err().behind, 14);
+    let found = damage();
+    let says =
+        "waits for reader 0, which has committed all below 0 and no more: that is beyond the room";
+    assert!(
+        found.iter().any(|(severity, what)| *severity == Severity::Damage && what.contains(says)),
+        "{found:?}"
+    );
+    pointer(u64::MAX); // one that no reader left holds nobody up
+    assert_eq!(writer.try_append(&order(14)), Ok(14));
+}

@@ -1,0 +1,136 @@
+//! The log's writer, of whichever kind the log is: it never waits, or waits for the log's gates.
+
+use crate::cli::{Stop, entries, tell};
+use ringlog::{DEFAULT_SHM, Form, Full, Gate, Log, LosslessWriter, Name, Wait, Writer};
+use std::fmt;
+use std::ops::Deref;
+use std::time::{Duration, Instant};
+
+/// How long the writer waits before it says for whom.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// And how long until it looks for a signal.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// A signal came while the writer waited.
+#[derive(Debug)]
+pub struct Stopped {
+    reader: usize,
+    behind: u64,
+}
+
+impl fmt::Display for Stopped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Stopped { reader, behind } = self;
+        let behind = entries(*behind);
+        write!(f, "stopped while it waited for reader {reader}, which has {behind} to come")
+    }
+}
+
+impl std::error::Error for Stopped {}
+
+/// The writer of a log.
+pub struct Appender<R> {
+    kind: Kind<R>,
+    name: Name,
+    /// What was said last of the reader that it waits for.
+    said: Option<(usize, Option<Gate>)>,
+}
+
+enum Kind<R> {
+    Free(Writer<R>),
+    Lossless(LosslessWriter<R>),
+}
+
+/// All that does not append.
+impl<R> Deref for Appender<R> {
+    type Target = Writer<R>;
+
+    fn deref(&self) -> &Writer<R> {
+        match &self.kind {
+            Kind::Free(writer) => writer,
+            Kind::Lossless(writer) => writer,
+        }
+    }
+}
+
+impl<R: Form> Appender<R> {
+    /// Becomes the writer of a log.
+    pub fn of(log: &Log) -> ringlog::Result<Appender<R>> {
+        let kind = match log.is_lossless() {
+            false => Kind::Free(log.writer()?),
+            true => Kind::Lossless(log.lossless_writer()?),
+        };
+        Ok(Appender { kind, name: log.name().clone(), said: None })
+    }
+}
+
+impl<R> Appender<R> {
+    /// Waits until there is room for an entry. After a second it says for whom, and what helps.
+    pub fn wait_for_room(&mut self, stop: &Stop) -> anyhow::Result<()> {
+        let Kind::Lossless(writer) = &mut self.kind else { return Ok(()) };
+        let (mut began, wait) = (None, Wait::Block(LOOK));
+        while let Err(full) = writer.wait_for_room(wait, LOOK) {
+            let began = *began.get_or_insert_with(Instant::now);
+            let Full { reader, behind, gate, .. } = full;
+            if stop.requested() {
+                return Err(Stopped { reader, behind }.into());
+            }
+            // Only what became of it: what it has to come changes all the time.
+            if began.elapsed() >= PATIENCE && self.said != Some((reader, gate)) {
+                self.said = Some((reader, gate));
+                tell(format_args!("writer: {}", waits_for(&self.name, &full)));
+            }
+        }
+        if let (Some(_), Some((reader, _))) =
+            (began.filter(|it| it.elapsed() >= PATIENCE), self.said)
+        {
+            self.said = None;
+            tell(format_args!("writer: reader {reader} has made room; going on"));
+        }
+        Ok(())
+    }
+}
+
+impl Appender<crate::writer::market::Tick> {
+    /// Appends an entry that there [is room](Appender::wait_for_room) for.
+    pub fn append(&mut self, tick: &crate::writer::market::Tick) -> anyhow::Result<()> {
+        match &mut self.kind {
+            Kind::Free(writer) => _ = writer.append(tick),
+            Kind::Lossless(writer) => _ = writer.try_append(tick)?,
+        }
+        Ok(())
+    }
+}
+
+impl Appender<ringlog::Raw> {
+    /// Appends an entry that there [is room](Appender::wait_for_room) for.
+    pub fn append(&mut self, record: &[u8]) -> anyhow::Result<()> {
+        match &mut self.kind {
+            Kind::Free(writer) => _ = writer.append(record)?,
+            Kind::Lossless(writer) => _ = writer.try_append(record)?,
+        }
+        Ok(())
+    }
+}
+
+/// For whom the writer of this log waits, and what helps.
+pub fn waits_for(log: &Name, full: &Full) -> String {
+    let Full { reader, behind, gate, .. } = full;
+    let log = match log {
+        Name::Shm(name) if name == DEFAULT_SHM => String::new(),
+        Name::Shm(name) => format!(" --shm {name}"),
+        Name::File(path) => format!(" --path {}", path.display()),
+    };
+    let how = format!("start it (reporter {reader}{log})");
+    let what = match gate {
+        Some(Gate::Alive { pid }) => {
+            format!("process {pid}, and alive; it goes on as that one does")
+        }
+        Some(Gate::Stopped { pid }) => {
+            format!("process {pid}, and stopped; continue it (kill -CONT {pid})")
+        }
+        Some(Gate::Awaited) => format!("which has never come; {how}"),
+        _ => format!("which is gone; {how}"),
+    };
+    format!("waits for reader {reader}, {what}; it has {} to come", entries(*behind))
+}
