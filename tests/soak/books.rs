@@ -60,7 +60,6 @@ impl Reader<'_> {
     pub fn remember(&mut self) {
         self.hear();
         self.kept = Some((self.ledger.clone(), self.heard.told.clone()));
-        self.was_cut = false;
         self.rotated = Instant::now(); // most files live until then
     }
 
@@ -70,21 +69,18 @@ impl Reader<'_> {
     pub fn go_back(&mut self, old: &Log, attached: u64, copy: &Snapshot, salts: &Salts) {
         let (ledger, told) = self.kept.take().unwrap();
         let awake = self.running.is_some();
-        let healed = self.heard.healed;
         if awake {
             self.until_left();
             self.leave(old.snapshot().unwrap().end);
             self.until("it goes on in the copy", |heard| heard.attached > attached);
         } else {
             self.heard.told_before = std::mem::take(&mut self.heard.told);
+            self.heard.healed_before = self.heard.healed;
             self.clear_asides();
             if self.output.exists() {
                 self.adopt(&self.output.clone(), true);
             }
             self.close(&old.snapshot().unwrap(), false);
-            if self.must_be_deleted(copy) {
-                fs::remove_file(&self.output).unwrap();
-            }
             self.start();
         }
         let (aside, old) = (self.last_aside(), old.snapshot().unwrap());
@@ -95,14 +91,15 @@ impl Reader<'_> {
         }
         (self.ledger, self.salts) = (ledger, salts.clone());
         self.heard.told.extend(told);
-        let is_ahead = |why: &str| why.contains("it has row") || why.contains("is not the log's");
+        // If its rows are not said to be written again, those below the commit are safe there.
+        let healed = self.heard.healed > self.heard.healed_before;
         let what = match &aside {
-            Some((path, why)) if is_ahead(why) => {
+            _ if healed => "restored logs: files begun again",
+            Some((path, _)) => {
                 self.adopt_below(copy.readers[self.id].position, path, true);
                 "restored logs: files ahead of one, set aside"
             }
-            None if self.heard.healed == healed => "restored logs: files gone on with",
-            _ => "restored logs: files begun again",
+            None => "restored logs: files gone on with",
         };
         self.event(what);
         if let Some((path, _)) = aside {
@@ -113,14 +110,6 @@ impl Reader<'_> {
     fn close(&mut self, old: &Snapshot, complete: bool) {
         let told = std::mem::take(&mut self.heard.told_before);
         self.account(old, &told, complete);
-    }
-
-    /// Whether its file, shorter than it was when the log was copied and longer since, could be
-    /// taken for what it was then: what is in it before the commit is not looked at again.
-    pub fn must_be_deleted(&self, copy: &Snapshot) -> bool {
-        let mark = copy.readers[self.id].output_length;
-        let text = fs::read(&self.output).unwrap_or_default();
-        self.was_cut && mark > 0 && text.get(mark as usize - 1) == Some(&b'\n')
     }
 
     /// Delivered + lost = appended; each that is not delivered was told of.

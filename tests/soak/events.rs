@@ -202,7 +202,6 @@ impl Reader<'_> {
         self.hear();
         let before = self.heard.mended;
         file.set_len(length).unwrap();
-        self.was_cut = true;
         self.event("outputs cut");
         self.until("it notices the cut", |heard| heard.mended > before);
     }
@@ -227,7 +226,6 @@ impl Reader<'_> {
         self.event("HUPs beside a cut");
         let (kept, mended) = (self.heard.kept, self.heard.mended);
         self.hang_up_beside(|_| file.set_len(length).unwrap());
-        self.was_cut = true;
         self.until("it notices the cut", |heard| heard.mended > mended && heard.kept > kept);
     }
 
@@ -479,7 +477,6 @@ impl Reader<'_> {
             3 => fs::remove_file(&self.output).unwrap(),
             _ => self.put_foreign(),
         }
-        self.was_cut = true;
         self.event("outputs cut, torn, deleted or replaced while no reporter ran");
         self.start();
     }

@@ -199,7 +199,7 @@ impl Generations<'_> {
         let copy = self.copy.log();
         let (then, now) = (copy.snapshot().unwrap(), generation.snapshot());
         for reader in self.readers.iter_mut().skip(1) {
-            if self.random.bool() || reader.must_be_deleted(&then) {
+            if self.random.bool() {
                 reader.kill();
             }
         }

@@ -25,6 +25,8 @@ pub struct Heard {
     /// Times it was to begin a new file, and the old one had not moved.
     pub kept: u64,
     pub healed: u64,
+    /// The same, when it left the log before.
+    pub healed_before: u64,
     pub mended: u64,
     /// Of these, files that had not all rows that were committed.
     pub short: u64,
@@ -57,8 +59,6 @@ pub struct Reader<'a> {
     pub touched: bool,
     /// What its books and its ears had when the log was copied.
     pub kept: Option<(Ledger, Vec<Range<u64>>)>,
-    /// Since then its file was cut, and has grown again.
-    pub was_cut: bool,
 }
 
 impl<'a> Reader<'a> {
@@ -85,7 +85,6 @@ impl<'a> Reader<'a> {
             journal,
             touched: false,
             kept: None,
-            was_cut: false,
         }
     }
 
@@ -153,6 +152,7 @@ impl<'a> Reader<'a> {
             heard.carried = digits.parse().ok();
             heard.told_before = std::mem::take(&mut heard.told);
             heard.asides_before = std::mem::take(&mut heard.asides);
+            heard.healed_before = heard.healed;
         } else if says("trying again until there is room") {
             heard.stuck += 1;
             self.soak.count("times a reporter waited for room", 1);
