@@ -1,6 +1,7 @@
 //! One log after the other: made again, or restored from a copy of it that was made before.
 
 use crate::common::{Generation, Salts, Soak, milliseconds};
+use crate::copies::{copy, copy_now_and_then};
 use crate::growth::{Sample, observe};
 use crate::reader::Reader;
 use crate::writer::Writer;
@@ -112,7 +113,9 @@ impl Generations<'_> {
         generation.until = self.stop.min(Instant::now() + time);
         let generation = &*generation;
         let calm = self.readers[0].running.as_ref().unwrap().pid();
+        let mut copies = self.random.fork();
         scope(|scope| {
+            scope.spawn(|| copy_now_and_then(self.soak, generation, &mut copies));
             scope.spawn(|| self.writer.live(generation));
             for reader in &mut self.readers {
                 scope.spawn(|| reader.live(generation));
@@ -178,14 +181,23 @@ impl Generations<'_> {
         fs::remove_file(self.aside.shm_file()).unwrap();
     }
 
-    /// As it is in one moment, by which each reader knows what it has.
+    /// By the protocol while all go on, or as it is in one moment: by that each reader knows what it
+    /// has.
     fn copy_log(&mut self) {
+        if self.random.bool() {
+            copy(self.soak, &self.soak.place.shm, &self.copy.shm).unwrap();
+        } else {
+            self.copy_file();
+        }
+        self.readers.iter_mut().for_each(Reader::remember);
+    }
+
+    fn copy_file(&self) {
         let running = || self.readers.iter().map(|reader| reader.running.as_ref().unwrap());
         let stopped: Vec<_> = running().chain([self.writer.running()]).collect();
         stopped.iter().for_each(|process| process.freeze());
         fs::copy(self.soak.place.shm_file(), self.copy.shm_file()).unwrap();
         stopped.iter().for_each(|process| process.signal(Signal::SIGCONT));
-        self.readers.iter_mut().for_each(Reader::remember);
     }
 
     /// The log is what it was when it was copied, and goes on with other rows: some of them before
@@ -196,8 +208,7 @@ impl Generations<'_> {
         } else {
             self.writer.stop();
         }
-        let copy = self.copy.log();
-        let (then, now) = (copy.snapshot().unwrap(), generation.snapshot());
+        let (then, now) = (self.copy.log().snapshot().unwrap(), generation.snapshot());
         for reader in self.readers.iter_mut().skip(1) {
             if self.random.bool() {
                 reader.kill();
@@ -221,7 +232,15 @@ impl Generations<'_> {
         }
         let attached: Vec<u64> = self.readers.iter().map(|it| it.heard.attached).collect();
         fs::hard_link(self.soak.place.shm_file(), self.aside.shm_file()).unwrap();
-        fs::rename(self.copy.shm_file(), self.soak.place.shm_file()).unwrap();
+        let name = &self.soak.place.shm;
+        if self.random.bool() {
+            fs::rename(self.copy.shm_file(), self.soak.place.shm_file()).unwrap();
+        } else {
+            // There is none for a moment, and it is another one then.
+            fs::remove_file(self.soak.place.shm_file()).unwrap();
+            copy(self.soak, &self.copy.shm, name).unwrap();
+            fs::remove_file(self.copy.shm_file()).unwrap();
+        }
         self.soak.count("logs restored from an older copy", 1);
         let (old, salts) = (self.aside.log(), &self.writer.salts);
         scope(|scope| {

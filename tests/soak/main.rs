@@ -10,6 +10,7 @@
 
 mod books;
 mod common;
+mod copies;
 mod events;
 mod generations;
 mod growth;
