@@ -17,7 +17,7 @@ pub use ringlog::Code;
 pub use signals::{Stop, put_up};
 pub use tell::{tell, try_draw, try_tell};
 pub use whole::{put_whole, remove_if_there};
-pub use words::{began, entries, grouped, one_line, per_second, several};
+pub use words::{and, began, entries, grouped, one_line, per_second, readers, reporter, several};
 
 use anyhow::Context as _;
 use ringlog::Name;

@@ -9,8 +9,8 @@ use ringlog::Log;
 use ringlog::layout::HEADER_SIZE;
 use ringlog_testkit::disk::{SmallDisk, on_a_small_disk};
 use ringlog_testkit::{
-    Feed, PATIENCE, Place, Running, after, assert_holds, full_pipe, positions, run, skipped, start,
-    start_telling, until, until_holds, works,
+    Feed, PATIENCE, Patient, Place, Running, after, assert_holds, full_pipe, positions, run,
+    skipped, start, start_telling, until, until_holds, works,
 };
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -70,7 +70,8 @@ fn a_fault_ends_a_writer_whose_stderr_stands_still() {
 fn losses_that_could_not_be_told_are_told_in_one_sum() {
     let place = Place::new();
     let mut feed = place.feed(4096);
-    let (mut reader, pipe) = full_pipe();
+    let (reader, pipe) = full_pipe();
+    let mut reader = Patient::new(reader, "its stderr");
     let mut full = vec![0; 1 << 16];
     let reporter = start_telling(place.reporter(0, &[]), pipe);
     feed.append(1);

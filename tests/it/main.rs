@@ -15,6 +15,7 @@ mod ends;
 mod entries;
 mod errors;
 mod examples;
+mod gates;
 mod help;
 mod limits;
 mod lossless;

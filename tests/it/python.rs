@@ -142,6 +142,17 @@ fn the_script_reads_an_empty_log() {
 }
 
 #[test]
+fn the_script_reads_a_log_that_loses_nothing() {
+    let place = Place::new();
+    let options = Log::options().capacity(16).lossless([0]);
+    let log = options.create::<Everything>(place.shm.as_str()).unwrap();
+    let mut writer = log.lossless_writer::<Everything>().unwrap();
+    let appended = writer.try_append_batch(&chosen_records());
+    drop(writer);
+    assert_same_text(&place, (appended.end - appended.start) as usize);
+}
+
+#[test]
 fn the_script_goes_by_the_stamps_alone() {
     let place = Place::new();
     let log = Log::options().capacity(16).create::<Everything>(place.shm.as_str()).unwrap();

@@ -210,6 +210,23 @@ fn nobody_shares_code_by_a_path_or_silences_what_is_dead() {
     assert!(!manifest.contains("[[test]]"), "Cargo.toml: a [[test]] section");
 }
 
+/// Where a process is begun that is waited for in another way, as long as a test waits: the testkit,
+/// and what is traced.
+const BEGIN: [&str; 2] = ["crates/ringlog-testkit/src/process.rs", "tests/step.rs"];
+
+#[test]
+fn no_test_waits_for_a_process_without_end() {
+    let folders = ["tests", "src", "crates"];
+    for (file, source) in folders.into_iter().flat_map(sources) {
+        let is_home = file.ends_with("tidy.rs") || BEGIN.contains(&file.as_str());
+        let endless = [".output()", ".status()", ".wait_with_output()", ".spawn()", "assert_cmd"]
+            .into_iter()
+            .find(|wait| source.contains(wait));
+        let Some(wait) = endless.filter(|_| !is_home) else { continue };
+        panic!("{file}: `{wait}`: a process is begun by ringlog_testkit, whose waits end");
+    }
+}
+
 #[test]
 fn the_changelog_has_the_version() {
     let changelog = fs::read_to_string(repository().join("CHANGELOG.md")).unwrap();

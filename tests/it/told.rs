@@ -6,7 +6,7 @@
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 use nix::sys::signal::Signal;
-use ringlog::layout::{Header, ReaderLine};
+use ringlog::layout::{Header, ReaderLine, WriterLine};
 use ringlog::{Log, Polled, Raw, Start};
 use ringlog_testkit::{Place, positions, run, start, until};
 use serde_json::Value;
@@ -193,6 +193,10 @@ fn what_was_lost_last_is_told_with_its_range_and_when() {
         let text = joined(&says(&place, &["stat", &place.shm]));
         assert!(text.contains(&told), "{told} {text}");
     }
+    let three_hours_ago = ringlog::Timestamp::now().as_nanos() as u64 - 10_801_000_000_000;
+    store(&place, 0, offset_of!(ReaderLine, commit_ns), three_hours_ago);
+    let text = joined(&says(&place, &["stat", &place.shm]));
+    assert!(text.contains("it last committed") && text.contains(" UTC, 3 h ago "), "{text}");
     // A reader of one's own as well.
     let mut own = feed.log.reader::<Raw>(5).unwrap();
     own.commit();
@@ -317,13 +321,20 @@ fn a_process_of_another_pid_namespace_has_no_name_here() {
     until("it has all there is", || (feed.reader(4).position == 10).then_some(()));
     let seen = reader(&place, 4);
     assert_eq!((&seen["process"], &seen["pid_is_ours"]), (&"reporter".into(), &true.into()));
-    for namespace in [0, 1] {
+    for namespace in [0_u64, 1] {
         store(&place, 4, offset_of!(ReaderLine, pid_ns), namespace);
         let seen = reader(&place, 4);
         assert_eq!((&seen["process"], &seen["pid_is_ours"]), (&Value::Null, &false.into()));
         assert_eq!(seen["state"], "alive");
         let text = joined(&says(&place, &["stat", &place.shm]));
         let told = format!("process {} of another pid namespace", reporter.pid());
+        assert!(text.contains(&told), "{text}");
+        // The writer is this process.
+        let at = offset_of!(Header, writer) + offset_of!(WriterLine, pid_ns);
+        let file = File::options().write(true).open(place.shm_file()).unwrap();
+        file.write_all_at(&namespace.to_le_bytes(), at as u64).unwrap();
+        let text = joined(&says(&place, &["stat", &place.shm]));
+        let told = format!("alive: process {} of another pid namespace", std::process::id());
         assert!(text.contains(&told), "{text}");
     }
 }

@@ -20,6 +20,7 @@ pub(crate) const ON_HUGETLBFS: &str = "it is on a hugetlbfs, where a header cann
 /// What a writer does about a reader that it waits for and that is gone: there was one, and no
 /// living process is it. (One that never came is waited for, and one that is stopped.)
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub enum Absent {
     /// It waits until that reader is there again, and goes on: nothing is lost.
     #[default]

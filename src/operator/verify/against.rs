@@ -300,7 +300,7 @@ impl<'a> Against<'a> {
         if let Some(reader) = reader.filter(|reader| reader.alive) {
             line += &self.still_to_come(&reader)?;
         }
-        print(&(one_line(&line) + "\n"))?;
+        print(one_line(&line) + "\n")?;
         Ok(outcome)
     }
 
