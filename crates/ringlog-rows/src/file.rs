@@ -302,7 +302,9 @@ fn read_back(
 
     // Behind the committed length there are few rows; without it, all have to be looked at.
     let (from, least) = if cut || mark < header { (header, output.begin) } else { (mark, since) };
-    if from > 0 && read_at(file, from - 1, 1)? != b"\n" {
+    // Of a file that was cut and has grown again, the mark lies within a row or behind later ones.
+    let is_as_left = from <= header || ends_a_row_below(file, format, from, since)?;
+    if !is_as_left || from > 0 && read_at(file, from - 1, 1)? != b"\n" {
         return foreign("it is not as this reader left it", true);
     }
     let mut rows = WholeRows::new(file, from, format)?;
@@ -312,7 +314,7 @@ fn read_back(
         let seq = match format.position_of(row) {
             Some(seq) if seq >= left.end => {
                 let why = format!("it has row {seq}, and the log ends at {}", left.end);
-                return foreign(&why, false);
+                return foreign(&why, cut); // what was committed is in it, unless it was cut
             }
             Some(seq) if seq >= found.next => seq,
             _ => return foreign("its rows are not as this reader left them", true),
@@ -325,7 +327,7 @@ fn read_back(
             due.clear();
             format.row(seq, entry, &mut due);
             if row != due {
-                return foreign(&format!("its row {seq} is not the log's"), false);
+                return foreign(&format!("its row {seq} is not the log's"), cut);
             }
         }
         found.next = seq + 1;
@@ -339,21 +341,18 @@ fn read_back(
         return foreign("it is shorter than it was, and yet has its last row", true);
     }
     found.length = rows.end;
-    // What is no row behind the mark may be the end of one that the mark lies within.
-    if found.length < file.metadata()?.len() && from > header && !ends_a_row(file, format, from)? {
-        return foreign("it is not as this reader left it", true);
-    }
     let other = (left.explicit && left.position < found.next)
         .then(|| format!("it has rows up to {}, and {} was asked for", found.next, left.position));
     Ok(Finding::Ours { found, other })
 }
 
-/// Whether a row ends at this place, which is behind the header.
-fn ends_a_row(file: &File, format: &RowFormat, at: u64) -> io::Result<bool> {
+/// Whether a row of a position below `end` ends at this place, which is behind the header.
+fn ends_a_row_below(file: &File, format: &RowFormat, at: u64, end: u64) -> io::Result<bool> {
     let room = (at - format.header().len() as u64).min(format.longest as u64);
     let bytes = read_at(file, at - room, room as usize)?;
     let is_begin = |&begin: &usize| begin == 0 || bytes[begin - 1] == b'\n';
-    Ok((0..bytes.len()).rev().filter(is_begin).any(|begin| format.is_row(&bytes[begin..])))
+    let mut rows = (0..bytes.len()).rev().filter(is_begin).map(|begin| &bytes[begin..]);
+    Ok(rows.any(|row| format.position_of(row).is_some_and(|it| it < end) && format.is_row(row)))
 }
 
 /// How a file begins, to somebody who expects a format.

@@ -302,9 +302,7 @@ impl Rows {
             Ok(meta) if meta.len() > 0 && !disk.has_a_name() => Whereabouts::Replaced,
             Ok(_) => Whereabouts::Moved,
             // Who cannot look has not seen it move, and a directory that is away comes back.
-            Err(e) if e.kind() == ErrorKind::NotFound && directory_of(path).exists() => {
-                Whereabouts::Moved
-            }
+            Err(e) if e.kind() == ErrorKind::NotFound && is_gone(path) => Whereabouts::Moved,
             Err(_) => Whereabouts::Unknown,
         }
     }
@@ -473,6 +471,15 @@ pub fn is_for_want_of_room(error: &Error) -> bool {
     use ErrorKind::{NotFound, QuotaExceeded, StorageFull};
     let Error::Io { source, .. } = error else { return false };
     matches!(source.kind(), StorageFull | QuotaExceeded | NotFound)
+}
+
+/// Whether a file is not there, though its directory is: the one behind a link, if it is one. It is
+/// looked for after that, for the directory may have come back a moment ago.
+fn is_gone(path: &Path) -> bool {
+    behind_links(path).is_ok_and(|path| {
+        let found = directory_of(&path).exists().then(|| path.symlink_metadata());
+        matches!(found, Some(Err(e)) if e.kind() == ErrorKind::NotFound)
+    })
 }
 
 /// Writes all of it, or as much as there is room for: how much that was.

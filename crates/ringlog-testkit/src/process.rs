@@ -3,12 +3,13 @@
 
 use crate::until::{PATIENCE, until, until_or};
 use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::fs::{self, File};
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, ErrorKind, PipeReader, PipeWriter, Read, Write as _};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -138,6 +139,20 @@ pub fn start(command: Command) -> Running {
 /// Starts a program whose stderr is this.
 pub fn start_telling(command: Command, stderr: impl Into<Stdio>) -> Running {
     spawn(command, Stdio::piped(), stderr, tempfile::tempfile().unwrap()).unwrap()
+}
+
+/// A pipe that takes nothing: it is full, and nobody reads it.
+pub fn full_pipe() -> (PipeReader, PipeWriter) {
+    let (reader, mut writer) = io::pipe().unwrap();
+    let flags = |flags| fcntl(&writer, FcntlArg::F_SETFL(flags)).map(drop).unwrap();
+    flags(OFlag::O_NONBLOCK);
+    for chunk in [4096, 1] {
+        while writer.write(&vec![b'x'; chunk]).is_ok() {}
+    }
+    let full = writer.write(b"x").unwrap_err();
+    assert_eq!(full.kind(), ErrorKind::WouldBlock);
+    fcntl(&writer, FcntlArg::F_SETFL(OFlag::empty())).unwrap();
+    (reader, writer)
 }
 
 /// Starts a program whose stdout and stderr are a terminal, which the test has the other end of.
