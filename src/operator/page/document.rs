@@ -391,7 +391,7 @@ fn places(scene: &Scene, recording: &Recording) -> String {
         let size = if last.output_bytes > 0 { bytes(last.output_bytes) } else { "-".to_owned() };
         vec![
             number(track.id),
-            process(last.pid, &last.process, last.lives()),
+            process(last.pid, &last.process, last.state.lives()),
             when(last.attached_ns),
             when(last.commit_ns),
             output.unwrap_or_else(|| "-".to_owned()),
