@@ -21,6 +21,7 @@ mod limits;
 mod lossless;
 #[cfg(feature = "serve")]
 mod metrics;
+mod next;
 mod page;
 mod python;
 mod reporter;

@@ -14,6 +14,7 @@ use std::os::unix::fs::{FileExt, chown, symlink};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::slice;
+use std::time::{Duration, Instant};
 
 #[test]
 fn eight_reporters_at_once_each_carry_out_every_entry() {
@@ -823,28 +824,42 @@ fn a_file_that_no_reporter_can_have_written_is_left_alone() {
     assert!(!place.file("passwd.1").exists());
 }
 
+/// Whether the writer paused for as long as it should. On a machine that stood still it was silent.
+fn paused(appended: Instant) -> bool {
+    std::thread::sleep(Duration::from_millis(500)); // two looks at least, and no silence
+    appended.elapsed() < Duration::from_millis(900)
+}
+
 #[test]
 fn a_replaced_log_is_followed_as_long_as_its_writer_is_not_silent() {
-    let place = Place::new();
-    let mut old = place.feed(1 << 12);
-    let reporter = start(place.reporter(0, &[]));
-    old.append(1);
-    until_lines(&place.output(0), 2);
-    fs::remove_file(place.shm_file()).unwrap();
-    let mut new = place.feed(1 << 12);
-    new.append(5);
-    // Longer than the silence that would end it, and never silent.
-    for count in 2..=300 {
+    let followed = (0..10).any(|_| {
+        let place = Place::new();
+        let mut old = place.feed(1 << 12);
+        let reporter = start(place.reporter(0, &[]));
         old.append(1);
-        if count % 10 == 0 {
+        until_lines(&place.output(0), 2);
+        fs::remove_file(place.shm_file()).unwrap();
+        let mut new = place.feed(1 << 12);
+        new.append(5);
+        // Much longer than the second of silence that would end it, and never silent for one.
+        for count in 2..=6 {
+            let appended = Instant::now();
+            old.append(1);
             until_lines(&place.output(0), count + 1);
+            if !paused(appended) {
+                return false;
+            }
         }
+        drop(old);
+        reporter.until_said("carried out to its end, 6\n");
+        let aside = place.file("output_0.1.csv");
+        until("the old file is set aside", || aside.exists().then_some(()));
+        until_holds(&place.output(0), &new.csv(0..5));
+        assert_eq!(positions(&aside), Vec::from_iter(0..6));
+        reporter.stop().assert_summary(11, 0);
+        true
+    });
+    if !followed {
+        skipped("this machine stands still too often to tell a pause from a silence");
     }
-    drop(old);
-    reporter.until_said("carried out to its end, 300");
-    let aside = place.file("output_0.1.csv");
-    until("the old file is set aside", || aside.exists().then_some(()));
-    until_holds(&place.output(0), &new.csv(0..5));
-    assert_eq!(positions(&aside), Vec::from_iter(0..300));
-    reporter.stop();
 }

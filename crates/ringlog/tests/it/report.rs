@@ -53,6 +53,7 @@ impl Sink for ToFar {
 
     fn entry(&mut self, position: u64, entry: Entry<'_>) {
         assert!(entry.body.is_empty() && entry.columns.len() == 16);
+        assert!(!self.is_full(), "it wanted a checkpoint before it takes {position}");
         self.taken.push(Told::Entry(position));
     }
 
