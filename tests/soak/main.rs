@@ -1,10 +1,12 @@
 //! Everything at once, for as long as asked: one writer and eight reporters, killed, stopped,
-//! rotated, deleted, cut, swapped, full and lapped at random moments, and the log made again under
-//! them. Each row of each file is checked against what belongs to its position, and each position
-//! that is in no file against what the reporter told of and what the log counts.
+//! rotated, deleted, cut, swapped, full and lapped at random moments, hung up on, without an inode
+//! or a listener, and the log copied, made again and restored under them. Each row of each file is
+//! checked against what belongs to its position, and each position that is in no file against what
+//! the reporter told of and what the log counts.
 //!
-//! `scripts/soak SECONDS [SEED]` runs it for long; a plain `cargo test` for a few seconds. It
-//! stands alone because that is how it is called, and because it wants the machine for itself.
+//! `scripts/soak SECONDS [SEED [EVENT]]` runs it for long; a plain `cargo test` for a few seconds.
+//! It stands alone because that is how it is called, and because it wants the machine for itself.
+//! EVENT is a kind of those in `events`, or `writer`, `copy` or `restore`.
 
 #![allow(clippy::unwrap_used)] // a panic is how a test fails
 
