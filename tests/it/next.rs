@@ -106,7 +106,7 @@ fn a_log_that_is_gone_ends_who_waits_for_none() {
 
 #[test]
 fn a_log_deleted_under_a_silent_writer_is_followed_until_it_ends() {
-    let (place, mut old, reporter) = carried(&[], 10);
+    let (_place, mut old, reporter) = carried(&[], 10);
     // Longer than the silence that ends a log that was replaced: this one has no other behind it.
     std::thread::sleep(Duration::from_millis(1_700));
     old.append(10);
