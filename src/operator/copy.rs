@@ -49,7 +49,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let (begin, end) = (copied.held.start, copied.held.end);
     if copied.missed > 0 {
         tell(format_args!(
-            "ringlog: {to}: begins at {begin}: {} before it were overwritten while it was made",
+            "ringlog: {to}: begins at {begin}: {} before it overwritten while it was made",
             entries(copied.missed)
         ));
     }

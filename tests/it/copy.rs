@@ -146,7 +146,7 @@ fn what_is_missing_in_a_copy_is_told_on_stderr() {
             if is_lapped {
                 let said = format!("ringlog: copy.log: begins at {}: ", held.start);
                 assert!(ended.stderr.starts_with(&said), "{ended:?}");
-                assert!(ended.stderr.contains(" before it were overwritten"), "{ended:?}");
+                assert!(ended.stderr.contains(" before it overwritten"), "{ended:?}");
                 assert_eq!(ended.stderr.lines().count(), 1, "{ended:?}");
             }
             is_lapped.then_some(())

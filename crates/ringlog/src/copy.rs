@@ -7,7 +7,7 @@ use crate::error::{Error, Result, Role};
 use crate::layout::{Header, READERS, ReaderLine, ReaderNotes};
 use crate::name::Name;
 use crate::ring::Ring;
-use crate::segment::Segment;
+use crate::segment::{Access, Segment};
 use crate::sync::Ordering::{Acquire, Relaxed};
 use crate::sys::clock::doze;
 use crate::sys::map::MappedHeader;
@@ -34,12 +34,18 @@ const TRIES: u32 = 100;
 /// How often readers are looked at that do not stand still.
 const LOOKS: u32 = 100;
 
+/// A log of more bytes has its page faults while it is copied: to wait for them is the greater evil.
+const SMALL: u64 = 1 << 30;
+
 /// Makes a log of what `source` holds, under a name that nobody has.
-pub(crate) fn copy(source: Segment, name: &Name) -> Result<Copied> {
+pub(crate) fn copy(source: &Segment, terms: &Terms, name: &Name) -> Result<Copied> {
     if name.path()?.symlink_metadata().is_ok() {
         return Err(Error::Exists { log: name.to_string() }); // sooner than when it gets its name
     }
-    let mut cursor = Cursor::at(source, Start::Newest, 0)?;
+    // Beforehand, for the writer is faster than the faults of both logs.
+    let is_small = source.geometry.slots_size() <= SMALL;
+    let terms = Terms { prefault: Some(terms.prefault.unwrap_or(is_small)), ..*terms };
+    let mut cursor = Cursor::at(source.reopen(Access::Observe, &terms)?, Start::Newest, 0)?;
     let source = &cursor.segment;
     let schema = source.schema.clone();
     let terms = Terms {
@@ -51,6 +57,9 @@ pub(crate) fn copy(source: Segment, name: &Name) -> Result<Copied> {
     };
     let mut copied = Copied { held: 0..0, missed: 0 };
     Segment::create_with(name, &schema, &terms, |header, slots| {
+        if is_small {
+            let _ = slots.words().prefault(true); // or while it is copied
+        }
         copied = fill(&mut cursor, header, slots)?;
         Ok(())
     })?;

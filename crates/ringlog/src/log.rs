@@ -8,7 +8,7 @@ use crate::cursor::Start;
 use crate::name::{self, Name};
 use crate::observer::Observer;
 use crate::reader::Reader;
-use crate::schema::{Form, Raw, Record, Schema};
+use crate::schema::{Form, Record, Schema};
 use crate::check::{Absent, Terms};
 use crate::lossless::LosslessWriter;
 use crate::segment::{Access, Presence, Segment};
@@ -487,7 +487,7 @@ impl Log {
                        mixed of two; copy the log itself";
             return Err(Error::NotALog { log: self.name().to_string(), why: why.to_owned() });
         }
-        copy::copy(self.again::<Raw>(Access::Observe)?, &name.into())
+        copy::copy(&self.segment, &self.terms, &name.into())
     }
 
     /// The [`id`](Log::id) of the log that this one is a [copy](Log::copy_to) of.
