@@ -31,7 +31,7 @@ def value_text(kind, record, offset):
 def rows(log):
     if len(log) < 0x2000 or log[0x80:0x90] != b"RINGLOG1\2\0\0\0\0\0\0\0":
         sys.exit("not a log of format 2")
-    arena, inline, _, _, role = struct.unpack_from("<5Q", log, 0xC8)
+    arena, inline, _, _, role, _, base = struct.unpack_from("<7Q", log, 0xC8)
     if arena or inline or role:
         sys.exit("it needs what this script does not know")
     capacity, slot_size, entry_size, _, _, _, schema_len = struct.unpack_from("<7Q", log, 0x90)

@@ -3,7 +3,9 @@
 
 use nix::sys::signal::Signal;
 use ringlog::Log;
-use ringlog_testkit::{Feed, Place, Running, assert_holds, loss, start, until, until_holds, until_lines};
+use ringlog_testkit::{
+    Feed, Place, Running, assert_holds, loss, start, until, until_holds, until_lines,
+};
 use std::time::Duration;
 
 /// A reporter that has had all of a log, whose writer stays: the log's name is free then.

@@ -3,13 +3,14 @@
 use crate::file;
 use crate::format::{Format, RowFormat, Stop};
 use crate::parts;
-use crate::paths::{absolute, behind_links, directory_of, identity};
+use crate::paths::{absolute, behind_links, directory_of, identity, is_gone};
 use crate::value::TimeFormat;
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, poll};
 use ringlog::layout::Output;
 use ringlog::{
     Entry, Error, LeftOff, Lookback, Mark, Report, Result, Resume, Schema, Sink, Source,
+    unlock_output,
 };
 use std::fmt;
 use std::fs::{File, OpenOptions};
@@ -350,7 +351,7 @@ impl Sink for Rows {
         self.buffer.clear();
         if let Some(old) = self.disk() {
             // So that it can be opened anew.
-            old.file.unlock().map_err(Error::io(path.display().to_string()))?;
+            unlock_output(&old.file).map_err(Error::io(path.display().to_string()))?;
         }
         let cannot = || Error::io(format!("{}: cannot be written", path.display()));
         let is_stream = match std::fs::metadata(&path) {
@@ -471,15 +472,6 @@ pub fn is_for_want_of_room(error: &Error) -> bool {
     use ErrorKind::{NotFound, QuotaExceeded, StorageFull};
     let Error::Io { source, .. } = error else { return false };
     matches!(source.kind(), StorageFull | QuotaExceeded | NotFound)
-}
-
-/// Whether a file is not there, though its directory is: the one behind a link, if it is one. It is
-/// looked for after that, for the directory may have come back a moment ago.
-fn is_gone(path: &Path) -> bool {
-    behind_links(path).is_ok_and(|path| {
-        let found = directory_of(&path).exists().then(|| path.symlink_metadata());
-        matches!(found, Some(Err(e)) if e.kind() == ErrorKind::NotFound)
-    })
 }
 
 /// Writes all of it, or as much as there is room for: how much that was.

@@ -104,6 +104,12 @@ pub fn lock_output(file: &File, path: &Path) -> Result<()> {
     }
 }
 
+/// Gives up an output file, so that it can be opened anew and locked again.
+#[doc(hidden)] // of `ringlog-rows`
+pub fn unlock_output(file: &File) -> io::Result<()> {
+    lock::unlock_whole(file)
+}
+
 /// Keeps everybody from writing an output file, for as long as this description of it is open; false if
 /// somebody does.
 #[doc(hidden)] // of `ringlog-tools`

@@ -144,7 +144,7 @@ pub use error::{Code, Error, Full, Gate, Result, Role};
 mapped! {
     pub use check::Absent;
     #[doc(hidden)] // of `ringlog-rows` and the programs
-    pub use claims::{lock_finished, lock_output};
+    pub use claims::{lock_finished, lock_output, unlock_output};
     pub use copy::Copied;
     pub use cursor::{Batch, Polled, Start};
     pub use log::{DEFAULT_SHM, Log, Options};

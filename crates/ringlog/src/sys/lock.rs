@@ -39,6 +39,11 @@ pub fn lock_whole(file: &File) -> io::Result<bool> {
     }
 }
 
+/// Gives up what [`lock_whole`] took.
+pub fn unlock_whole(file: &File) -> io::Result<()> {
+    if cfg!(target_os = "linux") { unlock(file) } else { file.unlock() }
+}
+
 /// Keeps everybody from [`lock_whole`]; false if another file description has done that.
 pub fn lock_shared(file: &File) -> io::Result<bool> {
     let read = libc::F_RDLCK as libc::c_short;
