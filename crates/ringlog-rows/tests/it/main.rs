@@ -3,4 +3,5 @@
 #![allow(clippy::unwrap_used)] // a panic is how a test fails
 
 mod jsonl;
+mod kills;
 mod prefix;

@@ -121,37 +121,43 @@ fn an_outside_sink_resumes_at_its_far_end_and_hears_each_loss_once() {
     assert_eq!((reader.position, reader.lost, reader.output_length), (25, 12, due.len() as u64));
 }
 
-/// A source of its own: three entries and a hole.
-#[derive(Default)]
+/// A source of its own: entries, and holes that are two wide, one behind each so many positions.
 struct Made {
     at: u64,
+    every: u64,
+    end: u64,
     committed: Checkpoint,
+}
+
+impl Made {
+    fn new(every: u64, end: u64) -> Made {
+        Made { at: 0, every, end, committed: Checkpoint::default() }
+    }
 }
 
 impl Source for Made {
     fn poll(&mut self) -> Polled<Entry<'_>> {
         let position = self.at;
-        match position {
-            0 | 1 | 4 => {
-                self.at += 1;
-                Polled::Entry { position, record: Entry::from(&[0; 16]) }
-            }
-            2 => {
-                self.at = 4;
-                Polled::Lost(2..4)
-            }
-            _ => Polled::Empty,
+        if position >= self.end {
+            Polled::Empty
+        } else if position % (self.every + 2) == self.every {
+            self.at += 2;
+            Polled::Lost(position..position + 2)
+        } else {
+            self.at += 1;
+            Polled::Entry { position, record: Entry::from(&[0; 16]) }
         }
     }
     fn position(&self) -> u64 {
         self.at
     }
     fn lost(&self) -> u64 {
-        if self.at > 2 { 2 } else { 0 }
+        let (rounds, rest) = (self.at / (self.every + 2), self.at % (self.every + 2));
+        2 * rounds + rest.saturating_sub(self.every)
     }
     fn left_off(&self) -> LeftOff {
         let (committed, position) = (self.committed, self.at);
-        LeftOff { output: None, committed, position, end: 5, explicit: false }
+        LeftOff { output: None, committed, position, end: self.end, explicit: false }
     }
     fn look_back(&mut self, _position: u64) -> Option<Entry<'_>> {
         None
@@ -177,7 +183,7 @@ impl Source for Made {
 #[test]
 fn a_report_runs_over_a_source_that_is_no_log() {
     let far = Far::default();
-    let (mut report, _) = Report::new(Made::default(), to(&far, false), Duration::MAX).unwrap();
+    let (mut report, _) = Report::new(Made::new(2, 5), to(&far, false), Duration::MAX).unwrap();
     while report.turn(u64::MAX).unwrap() != Turn::Idle {}
     assert_eq!((report.entries(), report.lost()), (3, 2));
     // Before it was exported: all of it comes again.
@@ -187,4 +193,27 @@ fn a_report_runs_over_a_source_that_is_no_log() {
     report.export().unwrap();
     let due = [Told::Entry(0), Told::Entry(1), Told::Gap(2..4), Told::Entry(4)];
     assert_eq!(*far.0.borrow(), due);
+}
+
+#[test]
+fn what_is_lost_at_each_turn_keeps_nothing_from_the_far_end() {
+    let far = Far::default();
+    let (mut report, _) = Report::new(Made::new(0, 10), to(&far, false), Duration::ZERO).unwrap();
+    for gaps in 0..4 {
+        assert!(matches!(report.turn(u64::MAX).unwrap(), Turn::Lost(_)));
+        assert_eq!(far.0.borrow().len(), gaps, "what was told before is carried out");
+    }
+}
+
+#[test]
+fn what_is_carried_out_is_not_carried_out_again_while_nothing_comes() {
+    let far = Far::default();
+    let (mut report, _) = Report::new(Made::new(2, 5), to(&far, false), Duration::ZERO).unwrap();
+    while report.turn(u64::MAX).unwrap() != Turn::Idle {}
+    assert_eq!((report.entries(), report.committed_entries()), (3, 3));
+    report.sink_mut().dies = true; // at its next checkpoint
+    for _ in 0..3 {
+        assert_eq!(report.turn(u64::MAX).unwrap(), Turn::Idle);
+        assert_eq!(report.due(), Duration::MAX, "nothing waits");
+    }
 }
