@@ -101,6 +101,8 @@ pub struct Generation {
     pub salts: Salts,
     /// Where it began: behind the end of what it is a copy of.
     pub begin: u64,
+    /// It is a copy of the bytes of a living one: nothing but who made it knows that it is sound.
+    pub is_in_doubt: bool,
     pub log: Log,
     pub capacity: u64,
     pub until: Instant,

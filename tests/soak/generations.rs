@@ -26,8 +26,11 @@ struct Generations<'a> {
     /// What a log can be restored from.
     copy: Place,
     salt: u64,
-    /// Where the next log begins.
+    /// Where the next log begins, and whether its entries are in doubt.
     begin: u64,
+    is_in_doubt: bool,
+    /// The same of the copy.
+    copy_is_in_doubt: bool,
     writer: Writer<'a>,
     readers: Vec<Reader<'a>>,
     samples: Vec<Sample>,
@@ -47,8 +50,21 @@ pub fn run_generations(
     let readers = (0..8).map(reader).collect();
     let (aside, copy) = (Place::new(), Place::new());
     let (salt, begin, samples) = (0, 0, Vec::new());
-    let mut all =
-        Generations { soak, stop, random, aside, copy, salt, begin, writer, readers, samples };
+    let (is_in_doubt, copy_is_in_doubt) = (false, false);
+    let mut all = Generations {
+        soak,
+        stop,
+        random,
+        aside,
+        copy,
+        salt,
+        begin,
+        is_in_doubt,
+        copy_is_in_doubt,
+        writer,
+        readers,
+        samples,
+    };
     all.make_log();
     while Instant::now() < stop {
         all.next();
@@ -59,7 +75,7 @@ pub fn run_generations(
 impl Generations<'_> {
     fn make_log(&mut self) {
         self.salt += 1;
-        (self.writer.salts, self.begin) = (Salts::new(self.salt), 0);
+        (self.writer.salts, self.begin, self.is_in_doubt) = (Salts::new(self.salt), 0, false);
         self.writer.capacity = 1 << [10, 12, 14, 16, 16][self.random.usize(..5)];
         self.writer.rate = [20_000, 50_000, 100_000][self.random.usize(..3)];
         self.writer.start(0);
@@ -69,10 +85,9 @@ impl Generations<'_> {
     fn next(&mut self) {
         let shm = self.soak.place.shm.as_str();
         let log = until("there is a log", || Log::open(shm).ok());
-        let (salts, capacity, begin) =
-            (self.writer.salts.clone(), self.writer.capacity, self.begin);
-        let until = Instant::now();
-        let mut generation = Generation { salts, begin, log, capacity, until };
+        let (salts, capacity) = (self.writer.salts.clone(), self.writer.capacity);
+        let (begin, is_in_doubt, until) = (self.begin, self.is_in_doubt, Instant::now());
+        let mut generation = Generation { salts, begin, is_in_doubt, log, capacity, until };
         if self.readers[0].running.is_none() {
             self.readers[0].start();
         }
@@ -184,10 +199,11 @@ impl Generations<'_> {
     /// By the protocol while all go on, or as it is in one moment: by that each reader knows what it
     /// has.
     fn copy_log(&mut self) {
-        if self.random.bool() {
-            copy(self.soak, &self.soak.place.shm, &self.copy.shm).unwrap();
-        } else {
+        self.copy_is_in_doubt = self.is_in_doubt || self.random.bool();
+        if self.copy_is_in_doubt {
             self.copy_file();
+        } else {
+            copy(self.soak, &self.soak.place.shm, &self.copy.shm).unwrap();
         }
         self.readers.iter_mut().for_each(Reader::remember);
     }
@@ -233,7 +249,8 @@ impl Generations<'_> {
         let attached: Vec<u64> = self.readers.iter().map(|it| it.heard.attached).collect();
         fs::hard_link(self.soak.place.shm_file(), self.aside.shm_file()).unwrap();
         let name = &self.soak.place.shm;
-        if self.random.bool() {
+        self.is_in_doubt = self.copy_is_in_doubt;
+        if self.is_in_doubt || self.random.bool() {
             fs::rename(self.copy.shm_file(), self.soak.place.shm_file()).unwrap();
         } else {
             // There is none for a moment, and it is another one then.
