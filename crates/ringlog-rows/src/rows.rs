@@ -3,7 +3,7 @@
 use crate::file;
 use crate::format::{Format, RowFormat, Stop};
 use crate::parts;
-use crate::paths::{absolute, behind_links, directory_of, identity, is_gone};
+use crate::paths::{absolute, behind_links, identity, is_gone};
 use crate::value::TimeFormat;
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, poll};
