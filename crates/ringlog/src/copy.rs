@@ -23,8 +23,8 @@ use std::time::Duration;
 pub struct Copied {
     /// The positions of its entries, which are those of the log.
     pub held: Range<u64>,
-    /// Entries before these that the log held when it began to be copied: the writer overwrote them
-    /// first, or was about to.
+    /// Entries before these, from the oldest one that there was when the copy was begun: the writer
+    /// overwrote them first, or was about to.
     pub missed: u64,
 }
 
