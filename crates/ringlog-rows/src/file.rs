@@ -303,7 +303,8 @@ fn read_back(
     // Behind the committed length there are few rows; without it, all have to be looked at.
     let (from, least) = if cut || mark < header { (header, output.begin) } else { (mark, since) };
     // Of a file that was cut and has grown again, the mark lies within a row or behind later ones.
-    let is_as_left = from <= header || ends_a_row_below(file, format, from, since)?;
+    let is_before = |row: &[u8]| format.position_of(row).is_some_and(|it| it < since);
+    let is_as_left = from <= header || ends_a_row(file, format, from, is_before)?;
     if !is_as_left || from > 0 && read_at(file, from - 1, 1)? != b"\n" {
         return foreign("it is not as this reader left it", true);
     }
@@ -341,18 +342,28 @@ fn read_back(
         return foreign("it is shorter than it was, and yet has its last row", true);
     }
     found.length = rows.end;
+    // What is no row behind the mark may be the end of one that the mark lies within.
+    let is_torn = found.length < file.metadata()?.len() && from > header;
+    if is_torn && !ends_a_row(file, format, from, |row| format.is_row(row))? {
+        return foreign("it is not as this reader left it", true);
+    }
     let other = (left.explicit && left.position < found.next)
         .then(|| format!("it has rows up to {}, and {} was asked for", found.next, left.position));
     Ok(Finding::Ours { found, other })
 }
 
-/// Whether a row of a position below `end` ends at this place, which is behind the header.
-fn ends_a_row_below(file: &File, format: &RowFormat, at: u64, end: u64) -> io::Result<bool> {
+/// Whether such a row ends at this place, which is behind the header.
+fn ends_a_row(
+    file: &File,
+    format: &RowFormat,
+    at: u64,
+    is_such: impl Fn(&[u8]) -> bool,
+) -> io::Result<bool> {
     let room = (at - format.header().len() as u64).min(format.longest as u64);
     let bytes = read_at(file, at - room, room as usize)?;
     let is_begin = |&begin: &usize| begin == 0 || bytes[begin - 1] == b'\n';
     let mut rows = (0..bytes.len()).rev().filter(is_begin).map(|begin| &bytes[begin..]);
-    Ok(rows.any(|row| format.position_of(row).is_some_and(|it| it < end) && format.is_row(row)))
+    Ok(rows.any(|row| format.is_one(row) && is_such(row)))
 }
 
 /// How a file begins, to somebody who expects a format.
