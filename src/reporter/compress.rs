@@ -227,3 +227,41 @@ fn compress(part: &Path, how: Codec) -> io::Result<()> {
     File::open(directory.unwrap_or(Path::new(".")))?.sync_all()?;
     remove_if_there(part)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn what_cannot_be_synced_is_no_compressed_part() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("part");
+        fs::write(&path, "rows").unwrap();
+        for how in Codec::ALL {
+            let part = File::open(&path).unwrap();
+            let (_reader, pipe) = io::pipe().unwrap(); // takes what is written, and no sync
+            let why = how.write(&part, &File::from(std::os::fd::OwnedFd::from(pipe))).unwrap_err();
+            assert_eq!(why.kind(), ErrorKind::InvalidInput, "{why}");
+        }
+    }
+
+    #[test]
+    fn what_is_about_to_be_a_part_stays_on_the_list() {
+        let directory = tempfile::tempdir().unwrap();
+        let output = directory.path().join("out.csv");
+        fs::write(&output, "rows").unwrap();
+        let list = List::beside(&output);
+        list.add().unwrap();
+        list.clear();
+        assert!(list.path.exists());
+        let part = directory.path().join("out.000000000000000.csv");
+        fs::rename(&output, &part).unwrap();
+        fs::write(&output, "more").unwrap();
+        list.clear();
+        assert_eq!(list.left().unwrap(), std::slice::from_ref(&part));
+        fs::remove_file(&part).unwrap();
+        list.clear();
+        assert!(!list.path.exists());
+    }
+}

@@ -87,23 +87,69 @@ fn losses_that_could_not_be_told_are_told_in_one_sum() {
     until("all is passed", || (feed.reader(0).position == 4001).then_some(()));
     reader.read_exact(&mut full).unwrap();
     assert_eq!(full, [b'x'; 1 << 16]);
-    let heard = std::thread::spawn(move || {
+    // While it goes on; what it says at its end comes behind that.
+    let mut heard = String::new();
+    let mut lines = BufReader::new(reader);
+    while !heard.contains(" entries of ") {
+        assert_ne!(lines.read_line(&mut heard).unwrap(), 0, "{heard}");
+    }
+    let rest = std::thread::spawn(move || {
         let mut text = String::new();
-        reader.read_to_string(&mut text).unwrap();
+        lines.read_to_string(&mut text).unwrap();
         text
     });
     assert_eq!(reporter.stop().code(), 0);
-    let heard = heard.join().unwrap();
+    heard += &rest.join().unwrap();
     let (mut single, mut sums) = (0, Vec::new());
     for line in heard.lines().filter_map(|line| line.split_once(": lost ")) {
         match line.1.split_once(" entries of ") {
-            Some((count, _)) => sums.push(count.replace(',', "").parse::<u64>().unwrap()),
+            Some((count, range)) => {
+                sums.push((count.replace(',', "").parse::<u64>().unwrap(), range.to_owned()));
+            }
             None => single += 1,
         }
     }
-    assert_eq!(sums.len(), 1, "{heard}");
-    assert_eq!(single + sums[0], 1999, "{heard}");
+    let [(sum, within)] = &sums[..] else { panic!("{heard}") };
+    assert_eq!(single + sum, 1999, "{heard}");
+    let within = within.split_once(", in ").unwrap().0;
+    assert_eq!(within, format!("{}..3999", 2 * single + 2), "{heard}");
     assert_eq!(feed.reader(0).lost, 1999);
+    let last = heard.trim_end().lines().last().unwrap();
+    assert!(last.contains("2,002 rows, 1,999 lost, "), "an end waits for who reads: {heard}");
+}
+
+/// A reporter whose stderr nobody reads, and that has more to say than is kept.
+#[test]
+fn lines_that_nobody_read_are_counted_when_somebody_does() {
+    let place = Place::new();
+    let mut feed = place.feed(1024);
+    let (mut pipe, full) = full_pipe();
+    let args = ["--rotate", "1", "--flush", "0"];
+    let reporter = start_telling(place.reporter(0, &args), full);
+    let parts = 400;
+    for end in 1..=parts {
+        feed.append(1);
+        until("it is carried out", || (feed.reader(0).position == end).then_some(()));
+    }
+    until("all are finished", || {
+        (ringlog_rows::parts(&place.output(0)).unwrap().len() as u64 == parts).then_some(())
+    });
+    pipe.read_exact(&mut vec![0; 1 << 16]).unwrap();
+    // While it goes on: what was kept, and then how much was not.
+    let mut lines = BufReader::new(pipe).lines().map(Result::unwrap);
+    let mut kept = Vec::new();
+    let count = loop {
+        let line = lines.next().unwrap();
+        if line.starts_with('(') {
+            break line;
+        }
+        kept.push(line);
+    };
+    let said = kept.iter().filter(|line| line.contains(" is finished as ")).count() as u64;
+    assert_eq!(count, format!("({} more lines, while nobody read these)", parts - said));
+    assert_eq!(reporter.stop().code(), 0);
+    let rest: Vec<_> = lines.collect();
+    assert!(matches!(&rest[..], [end] if end.contains("400 rows, 0 lost, ")), "{rest:?}");
 }
 
 #[test]

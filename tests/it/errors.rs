@@ -523,6 +523,30 @@ fn a_file_that_is_moved_before_a_reporter_has_locked_it_gets_none_of_its_rows() 
     }
 }
 
+#[test]
+fn a_log_that_is_deleted_at_any_call_of_a_start_is_waited_for() {
+    for number in 0.. {
+        let place = Place::new();
+        place.feed(64).append(5);
+        let Some(traced) = start(&place.reporter(0, &[])) else { return };
+        let (pid, mut is_deleted) = (traced.pid(), false);
+        let (end, said) = lead(traced, |at, request| {
+            if at == (Moment { in_main: true, number }) {
+                fs::remove_file(place.shm_file()).unwrap();
+                is_deleted = true;
+            }
+            if is_deleted && request.number == libc::SYS_clock_nanosleep {
+                kill(pid, Signal::SIGTERM).unwrap(); // it is alive, and waits
+            }
+            Verdict::Pass
+        });
+        assert_eq!((end, is_deleted), (Stop::Signal(Signal::SIGTERM), true), "{number}: {said}");
+        if said.contains(" to output_0.csv, from ") {
+            break;
+        }
+    }
+}
+
 /// Carries 5 rows and then 7 more to a file, synced, and lets a call of the second run fail.
 fn second_run(fault: impl FnMut(&Request) -> Option<Fault>) -> Option<(Place, Feed, Stop, String)> {
     let place = Place::new();

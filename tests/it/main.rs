@@ -15,13 +15,18 @@ mod ends;
 mod entries;
 mod errors;
 mod examples;
+#[cfg(feature = "compress")]
+mod finish;
 mod gates;
 mod help;
+mod hup;
+mod input;
 mod limits;
 mod lossless;
 #[cfg(feature = "serve")]
 mod metrics;
 mod next;
+mod pace;
 mod page;
 mod python;
 mod reporter;

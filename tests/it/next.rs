@@ -2,10 +2,11 @@
 //! them lost is not forgotten with it.
 
 use nix::sys::signal::Signal;
-use ringlog::Log;
+use ringlog::{Log, Schema};
 use ringlog_testkit::{
     Feed, Place, Running, assert_holds, loss, start, until, until_holds, until_lines,
 };
+use std::fs;
 use std::time::Duration;
 
 /// A reporter that has had all of a log, whose writer stays: the log's name is free then.
@@ -115,4 +116,24 @@ fn a_log_deleted_under_a_silent_writer_is_followed_until_it_ends() {
     drop(old);
     reporter.until_said("was deleted; it is carried out to its end, 20\n");
     reporter.stop().assert_summary(20, 0);
+}
+
+#[test]
+fn another_writer_is_told_of_by_its_process_and_the_first_is_not() {
+    let place = Place::new();
+    let schema = Schema::declared("value:u64").unwrap();
+    Log::options().open_or_create_with(place.shm.as_str(), &schema).unwrap();
+    let reporter = start(place.reporter(0, &[]));
+    reporter.until_said(", from 0\n");
+    fs::write(place.file("in.csv"), "value\n".to_owned() + &"7\n".repeat(100)).unwrap();
+    let writer = || start(place.writer(&["--input", "in.csv", "--rate", "5"]));
+    // The looks at who writes are further apart than its rows; and those of the first come first.
+    let first = writer();
+    until_lines(&place.output(0), 5);
+    assert_eq!(first.stop().code(), 0);
+    let second = writer();
+    reporter.until_said(&format!("has another writer, process {}\n", second.pid()));
+    assert_eq!(second.stop().code(), 0);
+    let ended = reporter.stop();
+    assert_eq!(ended.stderr.matches("has another writer").count(), 1, "{ended:?}");
 }

@@ -85,6 +85,20 @@ fn a_fresh_reader_of_an_older_log_tells_what_it_missed() {
 }
 
 #[test]
+fn what_a_reader_missed_is_told_once() {
+    let place = Place::new();
+    let mut feed = place.feed(64);
+    feed.append(2_000);
+    let reporter = start(place.reporter(0, &[]));
+    for end in [2_000, 2_010, 2_020] {
+        until("it has all there is", || (feed.reader(0).position == end).then_some(()));
+        feed.append(10);
+    }
+    let ended = reporter.stop();
+    assert_eq!(ended.stderr.matches("began at 1,936").count(), 1, "{ended:?}");
+}
+
+#[test]
 fn a_reporter_that_waited_for_its_log_has_lost_what_it_did_not_get() {
     let place = Place::new();
     let reporter = start(place.reporter(0, &["--strict"]));

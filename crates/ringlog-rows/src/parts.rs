@@ -128,3 +128,65 @@ pub fn begin_of(part: &Path, path: &Path) -> Option<(u64, u64)> {
     let named = position.len() >= 15 && digits(position) && digits(number);
     named.then_some((position.parse().ok()?, number.parse().ok()?))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ringlog_testkit::Place;
+    use std::fs;
+
+    #[test]
+    fn only_a_name_that_a_rotation_gives_is_that_of_a_part() {
+        let begin = |part: &str, path: &str| begin_of(Path::new(part), Path::new(path));
+        assert_eq!(begin("a/out.000000000000012.csv", "out.csv"), Some((12, 0)));
+        assert_eq!(begin("out.000000000000012.3.csv", "out.csv"), Some((12, 3)));
+        assert_eq!(
+            begin("out.1764000000000000000.csv", "out.csv"),
+            Some((1764 * 10u64.pow(15), 0))
+        );
+        assert_eq!(begin("out.000000000000012", "out"), Some((12, 0)));
+        for other in [
+            "out.csv",
+            "out.12.csv",
+            "out.00000000000012.csv",
+            "out.+00000000000012.csv",
+            "out.000000000000012.+3.csv",
+            "out.000000000000012.3.4.csv",
+            "out.000000000000012.csv.zst",
+            "out.000000000000012.jsonl",
+            "other.000000000000012.csv",
+            "out.99999999999999999999.csv",
+        ] {
+            assert_eq!(begin(other, "out.csv"), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_part_is_found_by_what_it_is_and_not_by_its_name() {
+        let place = Place::new();
+        let path = place.file("out.csv");
+        fs::write(&path, "ours").unwrap();
+        let file = identity(&path.metadata().unwrap());
+        let output = Output { begin: 12, file, ..Output::default() };
+        for name in ["out.000000000000012.csv", "out.000000000000012.1.csv.zst"] {
+            fs::write(place.file(name), "somebody's").unwrap();
+        }
+        assert_eq!(find(&path, &output).unwrap(), None);
+        let part = finish(&path, &output).unwrap();
+        assert_eq!(part, place.file("out.000000000000012.2.csv"));
+        assert_eq!(find(&path, &output).unwrap(), Some(part));
+    }
+
+    #[test]
+    fn a_name_that_somebody_has_taken_is_not_taken_back() {
+        let place = Place::new();
+        let [path, part] = ["out.csv", "part.csv"].map(|name| place.file(name));
+        fs::write(&path, "somebody's").unwrap();
+        fs::write(&part, "ours").unwrap();
+        assert_eq!(take_back(&part, &path).unwrap_err().kind(), ErrorKind::AlreadyExists);
+        assert_eq!(fs::read(&path).unwrap(), b"somebody's");
+        fs::remove_file(&path).unwrap();
+        take_back(&part, &path).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"ours");
+    }
+}

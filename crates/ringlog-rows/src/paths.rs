@@ -71,3 +71,28 @@ pub(crate) fn is_gone(path: &Path) -> bool {
         matches!(found, Some(Err(e)) if e.kind() == ErrorKind::NotFound)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ringlog_testkit::{Place, skipped};
+    use std::fs;
+
+    #[test]
+    fn a_file_that_got_the_number_of_another_is_not_that_one() {
+        let place = Place::new();
+        let path = place.file("file");
+        let mut seen: Vec<Metadata> = Vec::new();
+        for _ in 0..1000 {
+            fs::write(&path, "").unwrap();
+            let meta = path.metadata().unwrap();
+            if let Some(before) = seen.iter().find(|it| it.ino() == meta.ino()) {
+                assert_ne!(identity(before), identity(&meta));
+                return;
+            }
+            seen.push(meta);
+            fs::remove_file(&path).unwrap();
+        }
+        skipped("this file system gives no number twice");
+    }
+}

@@ -249,6 +249,18 @@ mod tests {
 
     const COLUMNS: &str = "s:text6,b:bool,i:i16,f:f32,d:decimal2,t:timestamp";
 
+    #[test]
+    fn whole_rows_end_at_a_line_end_that_no_quotes_are_around() {
+        let schema = Schema::declared("s:text8").unwrap();
+        for (format, whole, torn) in [
+            (Format::Csv, "1,a\n2,\"\n\"\"\n\"\n", "3,\"\n"),
+            (Format::Jsonl, "{\"seq\":1,\"s\":\"\\\"\"}\n", "{\"seq\":2,\"s\":\"\\\""),
+        ] {
+            let format = RowFormat::new(&schema, format, TimeFormat::Nanos);
+            assert_eq!(format.whole(format!("{whole}{torn}").as_bytes()), whole.len());
+        }
+    }
+
     proptest! {
         #[test]
         fn every_row_that_is_written_is_a_row(record in any::<[u8; 29]>(), position in any::<u64>()) {

@@ -1,34 +1,44 @@
-//! A report that is killed between any two of the stores by which the log learns of its file. No
-//! system call is there to be killed at, and a random kill hardly ever hits it.
+//! A report that is killed between any two of the stores by which the log learns of its file, or
+//! whose file is cut there. No system call is there to be killed at, and a random kill hardly ever
+//! hits it.
 
 use ringlog::layout::Output;
-use ringlog::{Entry, LeftOff, Polled, Raw, Reader, Report, Source, Turn};
-use ringlog_rows::{RowOptions, Rows, TimeFormat};
+use ringlog::{Entry, LeftOff, Log, Polled, Raw, Reader, Report, Source, Turn};
+use ringlog_rows::{Rotated, RowOptions, Rows, TimeFormat};
 use ringlog_testkit::{Feed, Place, assert_holds, positions};
+use std::cell::Cell;
 use std::fs::{self, File};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
 use std::time::Duration;
 
-/// A reader that is killed instead of making one store more.
-struct Mortal {
+/// A reader that its fate meets before one of its stores.
+struct Mortal<'a> {
     reader: Reader<Raw>,
-    stores: usize,
+    /// So many before that.
+    stores: &'a Cell<usize>,
+    fate: &'a dyn Fn(),
 }
 
+/// How a life ends that is not lived to its end.
 struct Killed;
 
-impl Mortal {
+fn killed() {
+    resume_unwind(Box::new(Killed));
+}
+
+impl Mortal<'_> {
     fn store(&mut self) -> &mut Reader<Raw> {
-        match self.stores.checked_sub(1) {
-            None => resume_unwind(Box::new(Killed)),
-            Some(left) => self.stores = left,
+        let left = self.stores.get();
+        self.stores.set(left.wrapping_sub(1));
+        if left == 0 {
+            (self.fate)();
         }
         &mut self.reader
     }
 }
 
-impl Source for Mortal {
+impl Source for Mortal<'_> {
     fn poll(&mut self) -> Polled<Entry<'_>> {
         self.reader.poll()
     }
@@ -67,23 +77,20 @@ impl Source for Mortal {
     }
 }
 
-const IMMORTAL: usize = usize::MAX;
+const NEVER: usize = usize::MAX;
 
-/// Carries out what there is, and then does something else, until it has made so many stores.
-/// Returns whether it lived.
+/// Carries out what there is, as `then` says. Returns whether it lived.
 fn lives(
-    (place, feed): (&Place, &Feed),
+    (place, log): (&Place, &Log),
     time: TimeFormat,
-    stores: usize,
-    then: impl FnOnce(&mut Report<Mortal, Rows>),
+    (stores, fate): (&Cell<usize>, &dyn Fn()),
+    then: impl FnOnce(&mut Report<Mortal<'_>, Rows>),
 ) -> bool {
     let life = || {
-        let source = Mortal { reader: feed.log.reader(0).unwrap(), stores };
+        let source = Mortal { reader: log.reader(0).unwrap(), stores, fate };
         let options = RowOptions { time, ..RowOptions::default() };
-        let rows = Rows::file(&place.output(0), feed.log.schema(), options);
+        let rows = Rows::file(&place.output(0), log.schema(), options);
         let (mut report, _) = Report::new(source, rows, Duration::ZERO).unwrap();
-        while report.turn(u64::MAX).unwrap() != Turn::Idle {}
-        report.export().unwrap();
         then(&mut report);
     };
     match catch_unwind(AssertUnwindSafe(life)) {
@@ -91,6 +98,21 @@ fn lives(
         Err(why) if why.is::<Killed>() => false,
         Err(failed) => resume_unwind(failed),
     }
+}
+
+fn carry(report: &mut Report<Mortal<'_>, Rows>) {
+    while report.turn(u64::MAX).unwrap() != Turn::Idle {}
+    report.export().unwrap();
+}
+
+/// A life that is killed before a store. Returns whether there were not so many.
+fn lives_until(place: &Place, log: &Log, time: TimeFormat, stores: usize) -> bool {
+    lives((place, log), time, (&Cell::new(stores), &killed), carry)
+}
+
+fn cut(path: &Path) {
+    let file = File::options().write(true).open(path).unwrap();
+    file.set_len(path.metadata().unwrap().len() / 2).unwrap();
 }
 
 /// Asserts that the files of a place have each row once.
@@ -108,7 +130,7 @@ fn half(rows: u64) -> (Place, Feed) {
     let place = Place::new();
     let mut feed = place.feed(64);
     feed.append(rows);
-    assert!(lives((&place, &feed), TimeFormat::Nanos, IMMORTAL, |_| {}));
+    assert!(lives_until(&place, &feed.log, TimeFormat::Nanos, NEVER));
     feed.append(rows);
     (place, feed)
 }
@@ -117,13 +139,12 @@ fn half(rows: u64) -> (Place, Feed) {
 fn killed_before_any_store_while_it_sets_its_file_aside_it_repeats_no_row() {
     // The first is killed with rows in the file that no commit has.
     for first in 0.. {
-        let (place, feed) = half(10);
-        let first_lived = lives((&place, &feed), TimeFormat::Nanos, first, |_| {});
+        let mut first_lived = false;
         for second in 0.. {
             let (place, feed) = half(10);
-            lives((&place, &feed), TimeFormat::Nanos, first, |_| {});
-            let lived = lives((&place, &feed), TimeFormat::Rfc3339, second, |_| {});
-            assert!(lives((&place, &feed), TimeFormat::Rfc3339, IMMORTAL, |_| {}));
+            first_lived = lives_until(&place, &feed.log, TimeFormat::Nanos, first);
+            let lived = lives_until(&place, &feed.log, TimeFormat::Rfc3339, second);
+            assert!(lives_until(&place, &feed.log, TimeFormat::Rfc3339, NEVER));
             assert_once(&place, &feed, 20, &format!("killed before stores {first} and {second}"));
             if lived {
                 break;
@@ -139,10 +160,13 @@ fn killed_before_any_store_while_it_sets_its_file_aside_it_repeats_no_row() {
 fn killed_before_any_store_while_it_rotates_it_has_each_row_once() {
     for stores in 0.. {
         let (place, mut feed) = half(10);
-        let rotate = |report: &mut Report<Mortal, Rows>| drop(Rows::rotate(report).unwrap());
-        let lived = lives((&place, &feed), TimeFormat::Nanos, stores, rotate);
+        let fate = (&Cell::new(stores), &killed as &dyn Fn());
+        let lived = lives((&place, &feed.log), TimeFormat::Nanos, fate, |report| {
+            carry(report);
+            drop(Rows::rotate(report).unwrap());
+        });
         feed.append(5);
-        assert!(lives((&place, &feed), TimeFormat::Nanos, IMMORTAL, |_| {}));
+        assert!(lives_until(&place, &feed.log, TimeFormat::Nanos, NEVER));
         assert_once(&place, &feed, 25, &format!("killed before store {stores}"));
         if lived {
             break;
@@ -154,17 +178,64 @@ fn killed_before_any_store_while_it_rotates_it_has_each_row_once() {
 fn killed_before_any_store_while_it_mends_its_file_it_has_each_row_once() {
     for stores in 0.. {
         let (place, feed) = half(10);
-        let mend = |report: &mut Report<Mortal, Rows>| {
-            let file = File::options().write(true).open(place.output(0)).unwrap();
-            file.set_len(place.output(0).metadata().unwrap().len() / 2).unwrap();
+        let fate = (&Cell::new(stores), &killed as &dyn Fn());
+        let lived = lives((&place, &feed.log), TimeFormat::Nanos, fate, |report| {
+            carry(report);
+            cut(&place.output(0));
             Rows::mend(report).unwrap();
-            while report.turn(u64::MAX).unwrap() != Turn::Idle {}
-            report.export().unwrap();
-        };
-        let lived = lives((&place, &feed), TimeFormat::Nanos, stores, mend);
-        assert!(lives((&place, &feed), TimeFormat::Nanos, IMMORTAL, |_| {}));
+            carry(report);
+        });
+        assert!(lives_until(&place, &feed.log, TimeFormat::Nanos, NEVER));
         assert_holds(&place.output(0), &feed.csv(0..20));
         assert_once(&place, &feed, 20, &format!("killed before store {stores}"));
+        if lived {
+            break;
+        }
+    }
+}
+
+#[test]
+fn a_file_that_is_cut_while_it_is_finished_is_mended_first() {
+    // The two stores before its new name.
+    for store in [0, 1] {
+        let (place, mut feed) = half(10);
+        let stores = Cell::new(NEVER);
+        let fate = || cut(&place.output(0));
+        let lived = lives((&place, &feed.log), TimeFormat::Nanos, (&stores, &fate), |report| {
+            carry(report);
+            stores.set(store);
+            let rotated = Rows::rotate(report).unwrap();
+            assert!(matches!(rotated, Rotated::Kept(_)), "{rotated:?}");
+            assert_eq!(Rows::mend(report).unwrap().len(), 2);
+            carry(report);
+            let rotated = Rows::rotate(report).unwrap();
+            assert!(matches!(rotated, Rotated::Finished(..)), "{rotated:?}");
+        });
+        assert!(lived);
+        feed.append(5);
+        assert!(lives_until(&place, &feed.log, TimeFormat::Nanos, NEVER));
+        assert_once(&place, &feed, 25, &format!("cut before store {store}"));
+    }
+}
+
+/// What was the oldest entry has been overwritten before the first is taken. Three stores are those of
+/// the attachment; once the log knows of the file that it begins later, what went before is no loss.
+#[test]
+fn killed_before_any_store_of_a_late_begin_it_has_lost_nothing() {
+    for stores in 4.. {
+        let place = Place::new();
+        let mut feed = place.feed(64);
+        feed.append(64);
+        let log = place.log();
+        let fate = (&Cell::new(stores), &killed as &dyn Fn());
+        let lived = lives((&place, &log), TimeFormat::Nanos, fate, |report| {
+            feed.append(100);
+            carry(report);
+        });
+        assert!(lives_until(&place, &log, TimeFormat::Nanos, NEVER));
+        let (reader, rows) = (feed.reader(0), positions(&place.output(0)));
+        assert_eq!((reader.position, reader.lost), (164, 0), "killed before store {stores}");
+        assert_eq!(rows, Vec::from_iter(104..164), "what is there but for the head start");
         if lived {
             break;
         }

@@ -2,7 +2,7 @@
 //! left in the file, and whatever was committed, the file is whole in the end.
 
 use proptest::prelude::*;
-use ringlog::{Log, Raw, Record, Report, Text, Turn};
+use ringlog::{Log, Raw, Record, Report, Source, Text, Turn};
 use ringlog_rows::{Format, RowOptions, Rows};
 use ringlog_testkit::Place;
 use std::fs;
@@ -81,4 +81,22 @@ proptest! {
         prop_assert_eq!(log.snapshot().unwrap().readers[0].lost, 0);
         prop_assert!(!place.file(&place.named("output_0.1")).exists(), "set aside");
     }
+}
+
+/// Somebody has scribbled on the length that was committed: it lies behind a line end within quotes.
+#[test]
+fn a_mark_that_lies_within_a_row_is_found_out() {
+    let place = Place::new();
+    let log = Log::options().capacity(64).create::<Note>(place.shm.as_str()).unwrap();
+    let path = place.output(0);
+    append(&log, 4);
+    carry(&log, &path, Format::Csv);
+    let text = fs::read_to_string(&path).unwrap();
+    let mut reader = log.reader::<Raw>(0).unwrap();
+    Source::commit(&mut reader, text.rfind("two\n").unwrap() as u64 + 4);
+    drop(reader);
+    append(&log, 2);
+    carry(&log, &path, Format::Csv);
+    assert_eq!(fs::read_to_string(place.file("output_0.1.csv")).unwrap(), text);
+    assert_eq!(fs::read(&path).unwrap(), expected(6, Format::Csv));
 }
