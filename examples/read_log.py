@@ -31,8 +31,8 @@ def value_text(kind, record, offset):
 def rows(log):
     if len(log) < 0x2000 or log[0x80:0x90] != b"RINGLOG1\2\0\0\0\0\0\0\0":
         sys.exit("not a log of format 2")
-    arena, inline, gates, _, role, _, base = struct.unpack_from("<7Q", log, 0xC8)
-    if arena or inline or gates or role or base:
+    arena, inline, _, _, role, _, base = struct.unpack_from("<7Q", log, 0xC8)
+    if arena or inline or role:
         sys.exit("it needs what this script does not know")
     capacity, slot_size, entry_size, _, _, _, schema_len = struct.unpack_from("<7Q", log, 0x90)
     used = 8 + (entry_size + 7) // 8 * 8
@@ -46,7 +46,7 @@ def rows(log):
     words = memoryview(log).cast("Q")  # an index is one aligned load of 8 bytes
     stamps = enumerate(words[0x400::slot_size // 8].tolist())
     end = max((s for i, s in stamps if s < 1 << 62 and (s - 1) % capacity == i), default=0)
-    for position in range(max(0, end - capacity), end):
+    for position in range(max(base, end - capacity), end):
         at = 0x2000 + position % capacity * slot_size
         if words[at // 8] == position + 1:
             record = log[at + 8:at + 8 + entry_size]

@@ -4,6 +4,9 @@
 //! *batch of 64*: the same entries by `append_batch`. Bare: their nine stores each, and the write
 //! pointer once for all 64.
 //!
+//! *append, gated*: `try_append` to a log that loses nothing, while there is room: a gate in the same
+//! thread makes some, twice a lap. Beside `append` to a log that overwrites, with the same reader.
+//!
 //! *append, N readers*: the same with N processes attached on another core, each of which takes all
 //! there is once in a millisecond: until the log is empty or it is told of a loss, for no reader
 //! keeps up with a writer that does nothing else. Beside an append to a log that nobody reads.
@@ -15,7 +18,7 @@ use crate::common::{
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use ringlog::layout::DEFAULT_CAPACITY;
-use ringlog::{Log, Name, Observer, Polled, Start, Writer};
+use ringlog::{Log, LosslessWriter, Name, Observer, Polled, Reader, Start, Writer};
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::Ordering::{Relaxed, Release};
@@ -32,6 +35,7 @@ pub fn run() -> Result<()> {
     pin(cores[0])?;
     alone()?;
     batch()?;
+    gated()?;
     for readers in [1, 2, 4, 8] {
         followed(cores.get(1), readers, 0)?;
     }
@@ -131,6 +135,52 @@ fn batch() -> Result<()> {
         assert_eq!(observer.poll(), Polled::Empty);
     }
     Ok(())
+}
+
+fn gated() -> Result<()> {
+    const HALF: u64 = SLOTS as u64 / 2;
+    const COUNT: u64 = APPENDS / HALF * HALF;
+    let options = Log::options().capacity(SLOTS as u64);
+    let gated = Scratch::with::<Sample>("gated", options.lossless([0]))?;
+    let free = Scratch::of::<Sample>("free", SLOTS as u64)?;
+    let (mut gated_writer, mut gate) = (gated.log.lossless_writer()?, gated.log.reader(0)?);
+    let (mut free_writer, mut reader) = (free.log.writer()?, free.log.reader(0)?);
+    Figure::of(
+        "append, gated",
+        "append of 56 bytes to a log that loses nothing; bare: to one that overwrites",
+        1.1,
+        TURNS,
+        || {
+            per_operation(COUNT, || {
+                for _ in 0..COUNT / HALF {
+                    try_append(&mut gated_writer, HALF);
+                    make_room(&mut gate);
+                }
+            })
+        },
+        || {
+            per_operation(COUNT, || {
+                for _ in 0..COUNT / HALF {
+                    append_to_log(&mut free_writer, HALF);
+                    make_room(&mut reader);
+                }
+            })
+        },
+    )
+    .print();
+    assert_eq!(gated_writer.position(), free_writer.position(), "a writer that was full");
+    Ok(())
+}
+
+#[inline(never)]
+fn try_append(writer: &mut LosslessWriter<Sample>, count: u64) {
+    let end = writer.position() + count;
+    while writer.position() < end && writer.try_append(&Sample::of(writer.position())).is_ok() {}
+}
+
+fn make_room(reader: &mut Reader<Sample>) {
+    reader.seek(Start::Newest).expect("the end is there");
+    reader.release();
 }
 
 fn writer_end(log: &Log) -> Result<u64> {

@@ -53,9 +53,12 @@ pub struct Scratch {
 
 impl Scratch {
     pub fn of<R: Record>(what: &str, capacity: u64) -> Result<Scratch> {
+        Scratch::with::<R>(what, Log::options().capacity(capacity))
+    }
+
+    pub fn with<R: Record>(what: &str, options: ringlog::Options) -> Result<Scratch> {
         let name = format!("/ringlog-bench-{what}-{}", std::process::id());
-        let log = Log::options().capacity(capacity).create::<R>(name)?;
-        Ok(Scratch { log })
+        Ok(Scratch { log: options.create::<R>(name)? })
     }
 }
 

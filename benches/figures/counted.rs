@@ -11,7 +11,9 @@
 use crate::common::{Result, Sample, Scratch};
 use crate::report::Tick;
 use ringlog::layout::DEFAULT_CAPACITY;
-use ringlog::{Batch, Polled, Raw, Reader, Report, Start, Turn, Writer};
+use ringlog::{
+    Absent, Batch, Log, LosslessWriter, Polled, Raw, Reader, Report, Start, Turn, Writer,
+};
 use ringlog_rows::{RowOptions, Rows};
 use std::fs;
 use std::time::Duration;
@@ -22,9 +24,10 @@ const BATCH: usize = 64;
 
 type Work = fn(u64) -> Result<()>;
 
-const WORKS: [(&str, Work); 9] = [
+const WORKS: [(&str, Work); 10] = [
     ("append", |count| appended(count, append)),
     ("append_batch", |count| appended(count, append_batch)),
+    ("try_append", try_appended),
     ("append_wake", |count| appended(count, append_and_wake)),
     ("poll", |count| polled(count, poll)),
     ("poll_batch", |count| polled(count, poll_batches)),
@@ -87,6 +90,25 @@ fn append_and_wake(writer: &mut Writer<Sample>, samples: &Samples) {
 #[inline(never)]
 fn append_batch(writer: &mut Writer<Sample>, samples: &Samples) {
     writer.append_batch(samples);
+}
+
+fn try_appended(count: u64) -> Result<()> {
+    // A gate that has gone costs a look a lap; what there is room for, the rest.
+    let options = Log::options().capacity(HELD).lossless([0]).absent(Absent::Skip);
+    let scratch = Scratch::with::<Sample>("counted", options)?;
+    drop(scratch.log.reader::<Sample>(0)?);
+    let mut writer = scratch.log.lossless_writer::<Sample>()?;
+    let samples = samples();
+    (0..count / BATCH as u64).for_each(|_| try_append(&mut writer, &samples));
+    assert_eq!(writer.position(), count);
+    Ok(())
+}
+
+#[inline(never)]
+fn try_append(writer: &mut LosslessWriter<Sample>, samples: &Samples) {
+    for sample in samples {
+        writer.try_append(sample).expect("room");
+    }
 }
 
 // --- taken out ----------------------------------------------------------------------------------

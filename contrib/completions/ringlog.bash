@@ -16,6 +16,9 @@ _ringlog() {
             ",$1")
                 cmd="ringlog"
                 ;;
+            ringlog,copy)
+                cmd="ringlog__subcmd__copy"
+                ;;
             ringlog,doctor)
                 cmd="ringlog__subcmd__doctor"
                 ;;
@@ -52,6 +55,9 @@ _ringlog() {
             ringlog,verify)
                 cmd="ringlog__subcmd__verify"
                 ;;
+            ringlog__subcmd__reader,release)
+                cmd="ringlog__subcmd__reader__subcmd__release"
+                ;;
             ringlog__subcmd__reader,set)
                 cmd="ringlog__subcmd__reader__subcmd__set"
                 ;;
@@ -62,12 +68,30 @@ _ringlog() {
 
     case "${cmd}" in
         ringlog)
-            opts="-h -V --help --version list stat top metrics tail dump verify page schema reader rm doctor"
+            opts="-h -V --help --version list stat top metrics tail dump copy verify page schema reader rm doctor"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ringlog__subcmd__copy)
+            opts="-h --owner --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --owner)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -222,12 +246,30 @@ _ringlog() {
             return 0
             ;;
         ringlog__subcmd__reader)
-            opts="-h --help set"
+            opts="-h --help set release"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ringlog__subcmd__reader__subcmd__release)
+            opts="-h --owner --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --owner)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;

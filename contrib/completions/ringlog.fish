@@ -32,10 +32,11 @@ complete -c ringlog -n "__fish_ringlog_needs_command" -f -a "top" -d 'The same, 
 complete -c ringlog -n "__fish_ringlog_needs_command" -f -a "metrics" -d 'The metrics of logs, their writers and their readers, for Prometheus'
 complete -c ringlog -n "__fish_ringlog_needs_command" -f -a "tail" -d 'The last entries of a log, and those that come'
 complete -c ringlog -n "__fish_ringlog_needs_command" -f -a "dump" -d 'The entries of a log, or some of them'
+complete -c ringlog -n "__fish_ringlog_needs_command" -f -a "copy" -d 'Copy a log, also while its writer is at work, into a file'
 complete -c ringlog -n "__fish_ringlog_needs_command" -f -a "verify" -d 'Look at every word of a log, and at files of its rows, and say what is wrong where'
 complete -c ringlog -n "__fish_ringlog_needs_command" -f -a "page" -d 'A page of what a log, its writer and its readers did for a while: for one who was not there'
 complete -c ringlog -n "__fish_ringlog_needs_command" -f -a "schema" -d 'What the entries of a log are made of'
-complete -c ringlog -n "__fish_ringlog_needs_command" -f -a "reader" -d 'Put a reader elsewhere in its log'
+complete -c ringlog -n "__fish_ringlog_needs_command" -f -a "reader" -d 'Put a reader elsewhere in its log, or let the writer go on without it'
 complete -c ringlog -n "__fish_ringlog_needs_command" -f -a "rm" -d 'Remove logs, unless a living process holds a claim on them, or a reader has entries to come'
 complete -c ringlog -n "__fish_ringlog_needs_command" -f -a "doctor" -d 'What of this machine, its limits and its logs would hurt, each with a cure'
 complete -c ringlog -n "__fish_ringlog_using_subcommand list" -l owner -d 'Believe a log that belongs to this user (name or id), not only yours and root\'s' -r
@@ -77,6 +78,8 @@ complete -c ringlog -n "__fish_ringlog_using_subcommand dump" -l time -d 'How ti
 rfc3339\t'2026-01-31T09:30:00.123456789Z'"
 complete -c ringlog -n "__fish_ringlog_using_subcommand dump" -l unsound -d 'Show the entries of a copy that may be mixed of two'
 complete -c ringlog -n "__fish_ringlog_using_subcommand dump" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ringlog -n "__fish_ringlog_using_subcommand copy" -l owner -d 'Believe a log that belongs to this user (name or id), not only yours and root\'s' -r
+complete -c ringlog -n "__fish_ringlog_using_subcommand copy" -s h -l help -d 'Print help'
 complete -c ringlog -n "__fish_ringlog_using_subcommand verify" -l owner -d 'Believe a log that belongs to this user (name or id), not only yours and root\'s' -r
 complete -c ringlog -n "__fish_ringlog_using_subcommand verify" -l against -d 'CSV or JSON Lines that a reporter has written' -r -F
 complete -c ringlog -n "__fish_ringlog_using_subcommand verify" -l limit -d 'Tell so many findings, and count the others' -r
@@ -91,10 +94,13 @@ complete -c ringlog -n "__fish_ringlog_using_subcommand schema" -l declare -d 'A
 complete -c ringlog -n "__fish_ringlog_using_subcommand schema" -l rust -d 'As a struct in Rust'
 complete -c ringlog -n "__fish_ringlog_using_subcommand schema" -l json -d 'As one JSON object'
 complete -c ringlog -n "__fish_ringlog_using_subcommand schema" -s h -l help -d 'Print help'
-complete -c ringlog -n "__fish_ringlog_using_subcommand reader; and not __fish_seen_subcommand_from set" -s h -l help -d 'Print help'
-complete -c ringlog -n "__fish_ringlog_using_subcommand reader; and not __fish_seen_subcommand_from set" -a "set" -d 'Where the reader is to go on'
+complete -c ringlog -n "__fish_ringlog_using_subcommand reader; and not __fish_seen_subcommand_from set release" -s h -l help -d 'Print help'
+complete -c ringlog -n "__fish_ringlog_using_subcommand reader; and not __fish_seen_subcommand_from set release" -a "set" -d 'Where the reader is to go on'
+complete -c ringlog -n "__fish_ringlog_using_subcommand reader; and not __fish_seen_subcommand_from set release" -a "release" -d 'Let a gate of a lossless log off for good: its writer waits for that reader no more'
 complete -c ringlog -n "__fish_ringlog_using_subcommand reader; and __fish_seen_subcommand_from set" -l owner -d 'Believe a log that belongs to this user (name or id), not only yours and root\'s' -r
 complete -c ringlog -n "__fish_ringlog_using_subcommand reader; and __fish_seen_subcommand_from set" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ringlog -n "__fish_ringlog_using_subcommand reader; and __fish_seen_subcommand_from release" -l owner -d 'Believe a log that belongs to this user (name or id), not only yours and root\'s' -r
+complete -c ringlog -n "__fish_ringlog_using_subcommand reader; and __fish_seen_subcommand_from release" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ringlog -n "__fish_ringlog_using_subcommand rm" -l owner -d 'Believe a log that belongs to this user (name or id), not only yours and root\'s' -r
 complete -c ringlog -n "__fish_ringlog_using_subcommand rm" -l force -d 'Also if a reader has entries to come, which are gone then; if somebody holds a claim, or it is too damaged to tell. Those attached go on with what they have, and nobody else finds it: new readers and writers begin with another log'
 complete -c ringlog -n "__fish_ringlog_using_subcommand rm" -s h -l help -d 'Print help'

@@ -11,8 +11,10 @@ use ringlog::{Polled, Raw, Schema, Start};
 use ringlog_fuzz::{Bytes, Image, bounded, is_schema, slot_size};
 use std::mem::offset_of;
 
-/// Words behind `schema_len` that must be 0: `arena_size`, `inline_size`, `gates`, `role`, `base`.
-const REFUSED: [usize; 5] = [0, 1, 2, 4, 6];
+/// Words behind `schema_len` that must be 0: `arena_size`, `inline_size`, `gates`, `role`.
+const REFUSED: [usize; 4] = [0, 1, 2, 4];
+/// And the one that says where the log begins.
+const BASE: usize = 6;
 
 /// No file is longer.
 const LONGEST: u64 = 1 << 18;
@@ -68,14 +70,15 @@ fuzz_target!(|data: &[u8]| {
     };
     assert!(good, "opened: {words:x?}, {size} bytes");
     assert_eq!(log.geometry().file_size(), size);
-    assert_eq!((log.snapshot().unwrap().end, log.snapshot().unwrap().capacity), (0, capacity));
+    let base = if usize::from(later % 16) == BASE { later.into() } else { 0 };
+    assert_eq!((log.snapshot().unwrap().end, log.snapshot().unwrap().capacity), (base, capacity));
     let mut writer = log.writer::<Raw>().unwrap();
     let record = vec![1; entry as usize];
-    assert_eq!(writer.append(&record).unwrap(), 0);
+    assert_eq!(writer.append(&record).unwrap(), base);
     let mut observer = log.observe::<Raw>(Start::Oldest).unwrap();
     bounded("observer", 2, || match observer.poll() {
-        Polled::Entry { position: 0, record: found } => {
-            assert_eq!(found.columns, record);
+        Polled::Entry { position, record: found } => {
+            assert_eq!((position, found.columns), (base, record.as_slice()));
             true
         }
         Polled::Empty => false,

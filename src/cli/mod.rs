@@ -15,9 +15,9 @@ pub use exit::{EXIT_CODES, Failed, end};
 pub use parse::{Time, duration, interval, number, place, place_or_resume};
 pub use ringlog::Code;
 pub use signals::{Stop, put_up};
-pub use tell::{tell, try_draw, try_tell};
+pub use tell::{make_room_to_tell, tell, try_draw, try_tell};
 pub use whole::{put_whole, remove_if_there};
-pub use words::{began, entries, grouped, one_line, per_second, several};
+pub use words::{and, began, entries, grouped, one_line, per_second, readers, reporter, several};
 
 use anyhow::Context as _;
 use ringlog::Name;

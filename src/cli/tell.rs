@@ -70,6 +70,12 @@ pub fn try_draw(picture: String) {
     }
 }
 
+/// Waits until one more line fits, but not for who does not read: before what is told last.
+pub fn make_room_to_tell() {
+    let waited = CHANGED.wait_timeout_while(queue(), GRACE, |queue| queue.lines.len() >= LINES);
+    drop(waited);
+}
+
 /// Waits until all is written, but not for who does not read.
 pub fn finish_telling() {
     let waited = CHANGED.wait_timeout_while(queue(), GRACE, |queue| !queue.lines.is_empty());

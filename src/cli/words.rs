@@ -1,5 +1,6 @@
 //! Words and numbers for people.
 
+use ringlog::{DEFAULT_SHM, Name};
 use std::time::Duration;
 
 /// Only one, whatever is quoted in it, and nothing that a terminal obeys: what ends a line, moves,
@@ -54,6 +55,30 @@ pub fn began(position: u64, missed: u64) -> String {
 /// `1 log`, `1,000 logs`.
 pub fn several(count: usize, noun: &str) -> String {
     format!("{} {noun}{}", grouped(count as u64), if count == 1 { "" } else { "s" })
+}
+
+/// `a`, `a and b`, `a, b and c`.
+pub fn and(parts: &[String]) -> String {
+    match parts {
+        [] => String::new(),
+        [one] => one.clone(),
+        [most @ .., last] => format!("{} and {last}", most.join(", ")),
+    }
+}
+
+/// `reader 1`, `readers 1 and 2`.
+pub fn readers(ids: &[usize]) -> String {
+    let all: Vec<String> = ids.iter().map(usize::to_string).collect();
+    format!("{} {}", if ids.len() == 1 { "reader" } else { "readers" }, and(&all))
+}
+
+/// What starts a reader of this log: `reporter 1 --shm /engine`.
+pub fn reporter(id: usize, log: &Name) -> String {
+    match log {
+        Name::Shm(name) if name == DEFAULT_SHM => format!("reporter {id}"),
+        Name::Shm(name) => format!("reporter {id} --shm {name}"),
+        Name::File(path) => format!("reporter {id} --path {}", path.display()),
+    }
 }
 
 /// So many in so long, as a rate a second.

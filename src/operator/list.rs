@@ -10,7 +10,8 @@ use std::path::PathBuf;
 /// The logs on this machine: those in shared memory, and those in directories given
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
-`#N` is reader N. `ringlog stat` tells more.
+`#N` is reader N, and `#Ng` one that the writer waits for, a gate; a writer that `waits #N 12 s` has
+waited for that one for so long. `ringlog stat` tells more.
 
 Examples:
   ringlog list                      the logs in shared memory
@@ -45,12 +46,12 @@ pub fn run(args: Args) -> anyhow::Result<()> {
                     unusable: why.to_string(),
                 })?,
             };
-            print(&(line + "\n"))?;
+            print(line + "\n")?;
         }
         return Ok(());
     }
     if all.is_empty() {
-        return Ok(print("no logs that you may read; a writer makes one\n")?);
+        return print("no logs that you may read; a writer makes one\n");
     }
     let heads = ["log", "writer", "silent", "end", "size"];
     let right = 2..5;
@@ -74,7 +75,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     }
     let views = all.iter().filter_map(|(_, outcome)| outcome.as_ref().ok());
     let usable = if rows.len() > 1 { with_readers(rows, views, colour) } else { String::new() };
-    Ok(print(&(usable + &unusable))?)
+    print(usable + &unusable)
 }
 
 /// What cannot be shown.
@@ -87,7 +88,7 @@ struct Unusable {
 fn row(name: &Name, view: &View) -> Vec<Cell> {
     vec![
         Cell::text(name),
-        Cell::text(view.writer.state.name()).look(view.writer.state.look()),
+        Cell::text(view.writer.brief()).look(view.writer.state.look()),
         Cell::number(view.silent.map_or("-".to_owned(), seconds)),
         Cell::number(grouped(view.end)),
         Cell::number(bytes(view.bytes)),
@@ -147,10 +148,11 @@ fn in_lines(parts: &[String], room: usize) -> Vec<String> {
 /// `#0 #2 alive, #1 gone, 4,000 lost`, as bad as the worst of them.
 fn readers(view: &View) -> (Vec<String>, Look) {
     let mut parts = Vec::new();
-    let states = [State::Alive, State::Stopped, State::Stalled, State::Gone, State::Ended];
+    let states =
+        [State::Alive, State::Stopped, State::Stalled, State::Gone, State::Ended, State::Awaited];
     for state in states {
         let them = view.readers.iter().filter(|reader| reader.state == state);
-        let ids: Vec<String> = them.map(|reader| format!("#{}", reader.id)).collect();
+        let ids: Vec<String> = them.map(|reader| format!("#{}", reader.brief())).collect();
         if !ids.is_empty() {
             parts.push(format!("{} {}", ids.join(" "), state.name()));
         }
@@ -174,4 +176,23 @@ fn readers(view: &View) -> (Vec<String>, Look) {
         parts.push("none yet".to_owned());
     }
     (parts, look)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn readers_are_in_as_few_lines_as_there_is_room_for() {
+        let parts = ["#0 alive", "#1 gone", "3 lost"].map(str::to_owned);
+        for (room, lines) in [
+            (25, &["#0 alive, #1 gone, 3 lost"][..]),
+            (24, &["#0 alive, #1 gone,", "3 lost"]),
+            (18, &["#0 alive, #1 gone,", "3 lost"]),
+            (17, &["#0 alive,", "#1 gone, 3 lost"]),
+            (1, &["#0 alive,", "#1 gone,", "3 lost"]),
+        ] {
+            assert_eq!(in_lines(&parts, room), lines, "{room}");
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! `ringlog`: what an operator wants to know of logs and their readers. Looks only, but for the
 //! commands that say what they change.
 
+mod copy;
 mod doctor;
 mod dump;
 mod entries;
@@ -58,6 +59,7 @@ enum Command {
     Metrics(metrics::Args),
     Tail(tail::Args),
     Dump(dump::Args),
+    Copy(copy::Args),
     Verify(verify::Args),
     Page(page::Args),
     Schema(schema::Args),
@@ -69,8 +71,8 @@ enum Command {
 impl Command {
     /// Whether what it says is all that it does.
     fn tells(&self) -> bool {
-        use Command::{Metrics, Page, Reader, Rm};
-        !matches!(self, Metrics(_) | Page(_) | Reader(_) | Rm(_))
+        use Command::{Copy, Metrics, Page, Reader, Rm};
+        !matches!(self, Copy(_) | Metrics(_) | Page(_) | Reader(_) | Rm(_))
     }
 }
 
@@ -89,6 +91,7 @@ pub fn main() -> ExitCode {
         Command::Metrics(args) => metrics::run(args),
         Command::Tail(args) => tail::run(args),
         Command::Dump(args) => dump::run(args),
+        Command::Copy(args) => copy::run(args),
         Command::Verify(args) => verify::run(args),
         Command::Page(args) => page::run(args),
         Command::Schema(args) => schema::run(args),

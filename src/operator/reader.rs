@@ -1,11 +1,12 @@
-//! `ringlog reader N set`: puts a reader elsewhere. Takes that reader's claim, and stores.
+//! `ringlog reader N set` puts a reader elsewhere, `ringlog reader N release` lets a gate off. Both take
+//! that reader's claim, and store.
 
-use crate::cli::{entries, place};
+use crate::cli::{Code, Failed, entries, place, readers};
 use crate::operator::screen::print_line;
 use crate::operator::which::OneLog;
 use ringlog::{Raw, ReaderState, Start};
 
-/// Put a reader elsewhere in its log
+/// Put a reader elsewhere in its log, or let the writer go on without it
 #[derive(clap::Args, Debug)]
 pub struct Args {
     /// Which of the eight readers
@@ -18,11 +19,13 @@ pub struct Args {
 #[derive(clap::Subcommand, Debug)]
 enum Action {
     Set(Set),
+    Release(Release),
 }
 
 /// Where the reader is to go on
 ///
-/// Only while no living process is that reader. What is skipped is neither delivered nor lost.
+/// Only while no living process is that reader. What is skipped is neither delivered nor lost. The
+/// writer of a lossless log goes on with the room that one of its gates leaves there.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
 The file that the reader has written so far is no longer its own: with these rows it could not be gone
@@ -40,20 +43,70 @@ struct Set {
     log: OneLog,
 }
 
+/// Let a gate of a lossless log off for good: its writer waits for that reader no more
+///
+/// Only while no living process is that reader. It is as any other reader then: it goes on where it
+/// was, is overwritten, and is told what it lost. There is no way back but another log.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "\
+Examples:
+  ringlog stat /orders                   who holds the writer up
+  ringlog reader 2 release /orders       reader 2 will not come any more")]
+struct Release {
+    #[command(flatten)]
+    log: OneLog,
+}
+
 pub fn run(args: Args) -> anyhow::Result<()> {
-    let (id, Action::Set(set)) = (args.reader, args.action);
+    match args.action {
+        Action::Set(action) => set(args.reader, action),
+        Action::Release(action) => release(args.reader, action),
+    }
+}
+
+fn release(id: u8, release: Release) -> anyhow::Result<()> {
+    let log = release.log.open()?;
+    let name = format!("reader {id} of {}", log.name());
+    let id = usize::from(id);
+    let snapshot = log.snapshot()?;
+    let is = |of: fn(&ReaderState) -> bool| snapshot.readers.get(id).is_some_and(of);
+    if is(|reader| reader.let_off) {
+        let why = "has been let off already; nothing is changed";
+        return print_line(format_args!("{name} {why}"));
+    }
+    if !is(|reader| reader.gate) {
+        let them = match &log.gates().0[..] {
+            [] => "nobody".to_owned(),
+            gates => readers(gates),
+        };
+        let why = format!("{name} is no gate: the writer of this log waits for {them}");
+        return Err(Failed(Code::Invalid, why).into());
+    }
+    let mut reader = log.reader::<Raw>(id)?;
+    reader.let_off();
+    let lag = snapshot.lag(id);
+    let has = if lag > 0 { format!(", with {} to come", entries(lag)) } else { String::new() };
+    print_line(format_args!("{name} is let off for good{has}"))?;
+    let still = match &log.gates().0[..] {
+        [] => "nobody any more, and overwrites what readers have not had".to_owned(),
+        gates => format!("{} alone", readers(gates)),
+    };
+    print_line(format_args!("the writer waits for {still}"))
+}
+
+fn set(id: u8, set: Set) -> anyhow::Result<()> {
     let log = set.log.open()?;
     let mut reader = log.reader_from::<Raw>(id.into(), set.place)?;
     let (fresh, from, to) =
         (reader.attached().fresh, reader.committed().position, reader.position());
     let name = format!("reader {id} of {}", log.name());
     if from == to && !fresh {
-        return Ok(print_line(format_args!("{name} is at {to} already; nothing is changed"))?);
+        return print_line(format_args!("{name} is at {to} already; nothing is changed"));
     }
     let state = log.snapshot()?.readers.into_iter().find(|reader| reader.id == usize::from(id));
     let has_output = state.is_some_and(|ReaderState { output, .. }| output.is_some());
     reader.commit();
-    let oldest = reader.attached().end.saturating_sub(log.geometry().capacity());
+    let oldest = log.oldest(reader.attached().end);
     match (fresh, from < to) {
         (true, _) => {
             print_line(format_args!("{name} is at {to}; nobody has been this reader before"))
@@ -75,6 +128,13 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             reader.attached().end,
             entries(oldest - to)
         ))?;
+    }
+    if reader.is_gate() {
+        let room = match log.snapshot()?.headroom(id.into()) {
+            0 => ", and has no room now".to_owned(),
+            room => format!(": it can append {} before it does", entries(room)),
+        };
+        print_line(format_args!("the writer waits for this reader{room}"))?;
     }
     if has_output {
         print_line(format_args!(

@@ -91,7 +91,7 @@ fn remove(name: &Name, args: &Args) -> anyhow::Result<()> {
         }
     }
     Log::unlink(name)?; // what `Log::remove` refuses has been refused above, by more names
-    Ok(print_line(format_args!("removed {name}{said}"))?)
+    print_line(format_args!("removed {name}{said}"))
 }
 
 /// `the writer is process 12`, and the readers.

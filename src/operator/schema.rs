@@ -36,7 +36,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         () if args.json => json(&log)?,
         () => shown(&log),
     };
-    Ok(print(&text)?)
+    print(text)
 }
 
 fn shown(log: &Log) -> String {

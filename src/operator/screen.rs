@@ -1,9 +1,9 @@
 //! Text for people: tables, times, sizes, colour where there is somebody to see it.
 
-use crate::cli::one_line;
+use crate::cli::{Code, Failed, one_line};
 use chrono::{DateTime, SecondsFormat};
 use std::fmt::Display;
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
 
 /// How a piece of text looks on a terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -138,15 +138,19 @@ pub fn table(rows: &[Vec<Cell>], colour: bool) -> String {
 }
 
 /// Writes a line to stdout, at once; only one, whatever is quoted in it.
-pub fn print_line(line: std::fmt::Arguments<'_>) -> io::Result<()> {
-    print(&format!("{}\n", one_line(&line.to_string())))
+pub fn print_line(line: std::fmt::Arguments<'_>) -> anyhow::Result<()> {
+    print(format!("{}\n", one_line(&line.to_string())))
 }
 
-/// Writes to stdout, at once.
-pub fn print(text: &str) -> io::Result<()> {
+/// Writes to stdout, at once. That nobody reads it any more stays an error of its own.
+pub fn print(text: impl AsRef<[u8]>) -> anyhow::Result<()> {
     let mut stdout = io::stdout().lock();
-    stdout.write_all(text.as_bytes())?;
-    stdout.flush()
+    match stdout.write_all(text.as_ref()).and_then(|()| stdout.flush()) {
+        Err(e) if e.kind() != ErrorKind::BrokenPipe => {
+            Err(Failed(Code::Output, format!("stdout cannot be written: {e}")).into())
+        }
+        outcome => Ok(outcome?),
+    }
 }
 
 /// A moment, to the second: `2026-01-31 09:30:00 UTC`.
@@ -180,6 +184,11 @@ pub fn seconds(seconds: f64) -> String {
         s => in_two(s / 86400.0, "d", "h", 24.0),
     };
     format!("{sign}{text}")
+}
+
+/// A length of time in one unit.
+pub fn brief(length: f64) -> String {
+    seconds(length).splitn(3, ' ').take(2).collect::<Vec<_>>().join(" ")
 }
 
 /// Two digits, where there are not more before the point.
@@ -217,6 +226,8 @@ mod tests {
             (9.0, "9.0 s"),
             (59.0, "59 s"),
             (200.0, "3 min 20 s"),
+            (3599.9, "59 min 59 s"),
+            (3600.0, "1 h"),
             (18_600.0, "5 h 10 min"),
             (172_800.0, "2 d"),
             (-0.5, "-500 ms"),

@@ -1,13 +1,14 @@
 //! `ringlog stat`: a log, its writer and its readers; who is behind, since when, and what was lost.
 
-use crate::cli::{Stop, began, entries, grouped, interval, tell};
+use crate::cli::{Stop, began, entries, grouped, interval, reporter, tell};
 use crate::operator::screen::{
     Cell, Look, Paragraph, bytes, has_colour, moment, print, seconds, table,
 };
 use crate::operator::view::{
     ReaderView, State, View, Watchlist, WriterView, exit_on_fault, read_lockers,
 };
-use crate::operator::which::{Logs, explain};
+use crate::operator::which::{Logs, explain, name};
+use ringlog::Name;
 use std::io::{self, IsTerminal as _};
 use std::path::Path;
 use std::time::Duration;
@@ -20,12 +21,14 @@ Readers:
   lag       entries it has not committed yet, and the age of the oldest of them; if that is
             overwritten, more (>) than the age of the oldest still there, or about (~) the time
             since its last commit, whichever is longer
-  headroom  entries the writer can still append before it loses one, and how long that
-            lasts at the writer's rate if the reader did nothing
+  headroom  entries the writer can still append before it loses one, or before the writer
+            waits for it, and how long that lasts at the writer's rate if it did nothing
   lost      entries it was never given; + those it will be told of when it goes on
   stalled   it lives, is behind, and has not committed for two seconds
   gone      it was killed; it goes on where it was when it is started again
   ended     it ended in order; it goes on where it was when it is started again
+  gate      the writer waits for it: it overwrites nothing that this reader has not had
+  awaited   a gate that nobody has been yet
 
 Ages are by the first column that is a timestamp; without one they are not known.
 
@@ -38,6 +41,7 @@ Examples:
 const FIELDS: &str = "\
 JSON:
   log, id                          its name; another id is another log of that name
+  source                           the id of the log that it is a copy of, if it is one
   now_ns, created_ns               when this was seen, and when the log was made
   capacity                         slots
   record_bytes, slot_bytes, bytes  of a record, of its slot, and of the whole log
@@ -46,14 +50,27 @@ JSON:
   rate                             entries a second, just now
   silent                           seconds since the newest entry
   lasts                            seconds until all of the ring is new, at this rate
-  writer.state                     alive, stopped, dead, closed or never
+  writer.state                     alive, waits (for a gate, for a second or more), stopped, dead,
+                                   closed or never
   writer.epoch                     how many writers there have been
   writer.pid, writer.process       the last one, and what it is called while it lives
   writer.pid_is_ours               that is a process id of this pid namespace
   writer.attached_ns               since when it is the writer
   writer.heartbeat_ns              when it last said that it lives, if it ever does
-  readers.id                       0 to 7; those that nobody has ever been are left out
-  readers.state                    alive, stopped, stalled, gone or ended
+  writer.waiting_for               the reader that it waits for just now
+  writer.waiting_since_ns, writer.waiting_seconds
+                                   since when it has had no room, and how long that is
+  gates.readers                    the readers that the writer waits for; of a log that is not
+                                   lossless `gates` is null
+  gates.let_off                    those it was made to wait for, and that were let off for good
+  gates.absent                     what it does about one that is gone: wait or skip
+  gates.room, gates.room_ratio, gates.room_seconds
+                                   entries until it waits; of the capacity; seconds
+  readers.id                       0 to 7; those that nobody has ever been are left out, but gates
+  readers.state                    alive, stopped, stalled, gone, ended, or awaited: nobody has been
+                                   this gate yet
+  readers.gate                     the writer waits for it
+  readers.skipped                  but not now: it is gone, and `gates.absent` is skip
   readers.pid, readers.process     the last one, and what it is called while it lives
   readers.pid_is_ours              that is a process id of this pid namespace
   readers.attached_ns              since when it is this reader
@@ -65,7 +82,8 @@ JSON:
                                    that is overwritten, of the oldest still there, or the time
                                    since its last commit, whichever is longer
   readers.headroom, readers.headroom_ratio, readers.headroom_seconds
-                                   entries until it loses one; of the capacity; seconds
+                                   entries until it loses one, or the writer waits for it; of the
+                                   capacity; seconds
   readers.lost, readers.laps       entries lost, and how many times some were
   readers.last_lost_from, readers.last_lost_to, readers.last_lost_ns
                                    the positions it lost last, and when it was told of them
@@ -128,7 +146,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
                 Err(e) => failed = failed.or(Some(e)),
             }
         }
-        print(&text)?;
+        print(text)?;
         if let Some(e) = failed {
             return Err(explain(e));
         }
@@ -145,30 +163,37 @@ pub fn run(args: Args) -> anyhow::Result<()> {
 
 /// A log, for a person.
 fn show(view: &View, colour: bool) -> String {
-    let where_ = if view.log[1..].contains('/') || !view.log.starts_with('/') {
-        "a file"
-    } else {
-        "shared memory"
-    };
+    // A name in shared memory has its slash at its beginning alone.
+    let where_ = if view.log.rfind('/') > Some(0) { "a file" } else { "shared memory" };
     let age = |ns: u64| seconds(view.now_ns.saturating_sub(ns) as f64 / 1e9);
     let per_second = |rate: Option<f64>| rate.map(|rate| format!("{}/s", grouped(rate as u64)));
     let mut text = Paragraph::new("", colour).indented(2);
     text.add("", &Cell::text(&view.log).look(Look::Bold));
     text.add("  ", &Cell::text(format!("{where_}, {} in {}", bytes(view.bytes), view.pages)));
     text.add(", ", &Cell::text(format!("made {}", moment(view.created_ns))));
+    if let Some(source) = &view.source {
+        text.add(" ", &Cell::text(format!("as a copy of log {source}")));
+    }
     let mut text = text.end();
 
-    let WriterView { state, epoch, pid, pid_is_ours, process, attached_ns, heartbeat_ns } =
+    let WriterView { state, epoch, pid, pid_is_ours, process, attached_ns, heartbeat_ns, .. } =
         &view.writer;
+    let waits = view.writer.waits();
+    let waits = waits.map(|(reader, time)| format!("waits for reader {reader}, {}", seconds(time)));
     let it = named(*pid, *pid_is_ours, process.as_deref());
     let mut line = Paragraph::new("  writer   ", colour);
-    line.add("", &Cell::text(state.name()).look(state.look()));
+    let is = waits.as_deref().filter(|_| *state == State::Waits).unwrap_or(state.name());
+    line.add("", &Cell::text(is).look(state.look()));
     let since = format!("since {}", moment(*attached_ns));
     match state {
         State::Never => line.add(": ", &Cell::text("there has been none yet")),
-        State::Alive | State::Stopped => {
+        State::Alive | State::Waits | State::Stopped => {
             line.add(": ", &Cell::text(format!("{it} {since}")));
             line.add(", ", &Cell::text(format!("writer number {}", grouped(*epoch))));
+        }
+        // Whoever wrote before wrote to the log that it is a copy of.
+        State::Closed if view.source.is_some() && *pid == 0 => {
+            line.add(": ", &Cell::text("nobody has written to this copy"));
         }
         State::Closed => line.add(": ", &Cell::text(format!("it ended in order; it was {it}"))),
         _ => {
@@ -178,6 +203,9 @@ fn show(view: &View, colour: bool) -> String {
     }
     if let Some(beat) = heartbeat_ns {
         line.add(", ", &Cell::text(format!("last heartbeat {} ago", age(*beat))));
+    }
+    if let Some(waits) = waits.filter(|_| *state != State::Waits) {
+        line.add(", ", &Cell::text(waits));
     }
     text += &line.end();
 
@@ -198,6 +226,16 @@ fn show(view: &View, colour: bool) -> String {
         line.add("; ", &Cell::text(format!("holds {} at this rate", seconds(lasts))));
     }
     text += &line.end();
+
+    if let Some(gates) = &view.gates {
+        for (head, words) in [("  gates    ", gates.words()), ("  room     ", gates.room_words())] {
+            let mut line = Paragraph::new(head, colour);
+            for (i, word) in words.iter().enumerate() {
+                line.add(if i > 0 { ", " } else { "" }, &Cell::text(word));
+            }
+            text += &if words.is_empty() { String::new() } else { line.end() };
+        }
+    }
 
     let by = read_lockers(&view.shut_out_by);
     if !by.is_empty() {
@@ -221,7 +259,7 @@ fn show(view: &View, colour: bool) -> String {
     }
     for reader in &view.readers {
         let mut id = reader.id.to_string();
-        for sentence in who(reader, age) {
+        for sentence in who(reader, &name(view.log.as_ref()), age) {
             let mut line = Paragraph::new(&format!("  {id:<6}  "), colour);
             for (i, word) in sentence.split(' ').enumerate() {
                 line.add(if i > 0 { " " } else { "" }, &Cell::text(word));
@@ -241,7 +279,7 @@ fn row(reader: &ReaderView) -> Vec<Cell> {
         more => format!("{} + {}", grouped(reader.lost), grouped(more)),
     };
     vec![
-        Cell::text(reader.id),
+        Cell::text(format!("{}{}", reader.id, if reader.gate { " gate" } else { "" })),
         Cell::text(reader.state.name()).look(reader.state.look()),
         Cell::number(grouped(reader.lag)),
         Cell::number(reader.age(seconds).unwrap_or_else(dash)),
@@ -263,7 +301,11 @@ fn named(pid: u64, is_ours: bool, process: Option<&str>) -> String {
 }
 
 /// Who a reader is, since when, where its entries go, and what it did not get.
-fn who(reader: &ReaderView, age: impl Fn(u64) -> String) -> Vec<String> {
+fn who(reader: &ReaderView, log: &Name, age: impl Fn(u64) -> String) -> Vec<String> {
+    if reader.state == State::Awaited {
+        let start = format!("start it: {}", reporter(reader.id, log));
+        return vec!["nobody has been this reader yet".to_owned(), start];
+    }
     let it = named(reader.pid, reader.pid_is_ours, reader.process.as_deref());
     let mut lines = vec![match reader.state {
         State::Gone => format!("it was killed; it was {it}"),
@@ -279,6 +321,7 @@ fn who(reader: &ReaderView, age: impl Fn(u64) -> String) -> Vec<String> {
     }
     match reader.commit_ns {
         _ if reader.state == State::Alive => {}
+        0 if reader.has_place() => {} // who only makes room takes no time
         0 => lines.push("it has committed nothing".to_owned()),
         ns => lines.push(format!("it last committed {}, {} ago", moment(ns), age(ns))),
     }

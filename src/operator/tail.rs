@@ -151,7 +151,7 @@ fn follow(
             }
             // Of a writer that lives, it is published sooner than anybody could read this.
             if unfinished != Some(observer.position()) && !log.is_claimed(Role::Writer)? {
-                unfinished = show_unfinished(&log, &mut observer, printer)?.or(unfinished);
+                unfinished = show_unfinished(&log, &mut observer, printer)?;
             }
             if is_unread() {
                 return Ok(());

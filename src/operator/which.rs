@@ -98,7 +98,7 @@ pub fn what_is_unknown(log: &Log) -> Option<String> {
     log.may_be_mixed().then(|| {
         format!(
             "{}: a copy that was made while a writer was attached: any entry may be mixed of two, and \
-             nothing in it tells",
+             nothing in it tells (`ringlog copy` makes copies that are sound)",
             log.name()
         )
     })

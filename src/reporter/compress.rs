@@ -11,7 +11,7 @@ use flate2::write::GzEncoder;
 use ringlog_rows::identity;
 use std::collections::VecDeque;
 use std::ffi::OsString;
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::io::{self, BufReader, ErrorKind, Read, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -207,7 +207,7 @@ fn compress(part: &Path, how: Codec) -> io::Result<()> {
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()), // it has been done before
         opened => opened?,
     };
-    if let Err(TryLockError::WouldBlock) = file.try_lock() {
+    if let Ok(false) = ringlog::lock_finished(&file) {
         return Err(io::Error::other("another process is writing it"));
     }
     for other in Codec::ALL {
@@ -259,7 +259,7 @@ mod tests {
         fs::rename(&output, &part).unwrap();
         fs::write(&output, "more").unwrap();
         list.clear();
-        assert_eq!(list.left().unwrap(), [part.clone()]);
+        assert_eq!(list.left().unwrap(), std::slice::from_ref(&part));
         fs::remove_file(&part).unwrap();
         list.clear();
         assert!(!list.path.exists());

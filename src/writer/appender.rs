@@ -1,7 +1,7 @@
 //! The log's writer, of whichever kind the log is: it never waits, or waits for the log's gates.
 
-use crate::cli::{Stop, entries, tell};
-use ringlog::{DEFAULT_SHM, Form, Full, Gate, Log, LosslessWriter, Name, Wait, Writer};
+use crate::cli::{Stop, entries, reporter, tell};
+use ringlog::{Form, Full, Gate, Log, LosslessWriter, Name, Wait, Writer};
 use std::fmt;
 use std::ops::Deref;
 use std::time::{Duration, Instant};
@@ -71,6 +71,7 @@ impl<R> Appender<R> {
         let (mut began, wait) = (None, Wait::Block(LOOK));
         while let Err(full) = writer.wait_for_room(wait, LOOK) {
             let began = *began.get_or_insert_with(Instant::now);
+            writer.heartbeat();
             let Full { reader, behind, gate, .. } = full;
             if stop.requested() {
                 return Err(Stopped { reader, behind }.into());
@@ -116,12 +117,7 @@ impl Appender<ringlog::Raw> {
 /// For whom the writer of this log waits, and what helps.
 pub fn waits_for(log: &Name, full: &Full) -> String {
     let Full { reader, behind, gate, .. } = full;
-    let log = match log {
-        Name::Shm(name) if name == DEFAULT_SHM => String::new(),
-        Name::Shm(name) => format!(" --shm {name}"),
-        Name::File(path) => format!(" --path {}", path.display()),
-    };
-    let how = format!("start it (reporter {reader}{log})");
+    let how = format!("start it ({})", reporter(*reader, log));
     let what = match gate {
         Some(Gate::Alive { pid }) => {
             format!("process {pid}, and alive; it goes on as that one does")

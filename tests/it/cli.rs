@@ -1,21 +1,20 @@
 //! What the programs say of themselves: exit codes, versions, usage errors. (help.rs has the rest of
 //! help.)
 
-use assert_cmd::Command;
-use ringlog_testkit::{PATIENCE, Place};
+use ringlog_testkit::{Place, program, run};
 use std::fs;
+use std::process::{Command, Stdio};
 
 const WRITER: &str = "writer";
 const REPORTER: &str = "reporter";
 const RINGLOG: &str = "ringlog";
 
-fn stdout_of(program: &str, arg: &str) -> String {
-    let output = Command::new(ringlog_testkit::program(program))
-        .arg(arg)
-        .timeout(PATIENCE)
-        .assert()
-        .success();
-    String::from_utf8(output.get_output().stdout.clone()).unwrap()
+fn stdout_of(name: &str, arg: &str) -> String {
+    let mut command = Command::new(program(name));
+    command.arg(arg);
+    let ended = run(command);
+    assert_eq!(ended.code(), 0, "{ended:?}");
+    ended.stdout
 }
 
 #[test]
@@ -34,7 +33,7 @@ fn help_and_readme_tell_the_same_exit_codes() {
 #[test]
 fn a_usage_error_is_exit_2_names_the_argument_and_touches_nothing() {
     let place = Place::new();
-    for (program, args, says) in [
+    for (name, args, says) in [
         (REPORTER, &[][..], "<N>"),
         (REPORTER, &["8"], "'8'"),
         (REPORTER, &["-1"], "-1"),
@@ -51,14 +50,14 @@ fn a_usage_error_is_exit_2_names_the_argument_and_touches_nothing() {
         (WRITER, &["--owner", "nobody-of-that-name"], "nobody-of-that-name"),
         (WRITER, &["ticks.log"], "ticks.log"),
     ] {
-        let mut command = Command::new(ringlog_testkit::program(program));
-        command.args(args).current_dir(place.dir.path()).timeout(PATIENCE);
+        let mut command = Command::new(program(name));
+        command.args(args).current_dir(place.dir.path()).stdin(Stdio::null());
         if !args.contains(&"--shm") {
             command.args(["--shm", &place.shm]);
         }
-        let output = command.assert().code(2).stdout("").get_output().stderr.clone();
-        let said = String::from_utf8(output).unwrap();
-        assert!(said.contains(says), "{args:?}: {said}");
+        let ended = run(command);
+        assert_eq!((ended.code(), ended.stdout.as_str()), (2, ""), "{args:?}: {ended:?}");
+        assert!(ended.stderr.contains(says), "{args:?}: {ended:?}");
     }
     assert!(!place.shm_file().exists());
     assert_eq!(fs::read_dir(place.dir.path()).unwrap().count(), 0);

@@ -4,10 +4,13 @@
 #![cfg(target_os = "linux")] // elsewhere it says that it cannot know
 
 use ringlog::Log;
+use ringlog::layout::{Header, WriterLine};
 use ringlog_testkit::disk::on_a_small_disk;
 use ringlog_testkit::{Ended, Feed, program, run, start, until};
 use serde::Deserialize;
-use std::fs;
+use std::fs::{self, File};
+use std::mem::offset_of;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -256,7 +259,13 @@ fn limits_that_a_log_exceeds_are_worse_than_limits() {
         ),
         ("sys/fs/cgroup/memory.max", (48 << 20).to_string(), "memory limit", "warn", "48 MiB"),
         ("sys/fs/cgroup/user.slice/memory.max", "1000".to_owned(), "memory limit", "bad", "/user"),
-        ("proc/self/mountinfo", MOUNTS.replace(",huge=advise", ""), "huge pages", "note", "8,194"),
+        (
+            "proc/self/mountinfo",
+            MOUNTS.replace(",huge=advise", ""),
+            "huge pages",
+            "note",
+            "8,194 page faults, and not 17",
+        ),
         (SHMEM, "[deny]".to_owned(), "huge pages", "note", "shmem_enabled"),
         (SHMEM, "[force]".to_owned(), "huge pages", "ok", "always"),
         ("proc/swaps", "F T S U P\n/s file 1024 0 -2\n".to_owned(), "swap", "note", "--lock"),
@@ -278,6 +287,25 @@ fn limits_that_a_log_exceeds_are_worse_than_limits() {
 }
 
 #[test]
+fn as_many_cores_and_files_as_are_needed_are_enough() {
+    let machine = Machine::new();
+    let feed = Feed::new(machine.shm("a"), 64);
+    let reader = feed.log.reader::<ringlog_testkit::Sample>(0).unwrap();
+    for (cores, level) in [("0-3,8", "ok"), ("2-3", "ok"), ("5", "note")] {
+        machine.write("proc/self/status", STATUS.replace("0-3,8", cores));
+        let count = [5, 2, 1][["0-3,8", "2-3", "5"].iter().position(|it| *it == cores).unwrap()];
+        let due = format!("{level}: {count} for this shell; 2 writers and readers live; ");
+        assert!(machine.finds("cores").starts_with(&due), "{}", machine.finds("cores"));
+    }
+    for (files, level) in [(36, "ok: 36"), (35, "warn: 35 of 36")] {
+        machine.write("proc/self/limits", LIMITS.replace(" 1024 ", &format!(" {files}   ")));
+        let found = machine.finds("open files");
+        assert!(found.starts_with(level), "{found}");
+    }
+    drop(reader);
+}
+
+#[test]
 fn who_lingers_keeps_their_logs() {
     let machine = Machine::new();
     machine.write("etc/systemd/logind.conf", "");
@@ -289,7 +317,9 @@ fn who_lingers_keeps_their_logs() {
 #[test]
 fn of_each_log_it_says_whether_its_writer_died_and_whether_anybody_has_it() {
     let machine = Machine::new();
-    let held = Feed::new(machine.shm("held"), 64);
+    let mut held = Feed::new(machine.shm("held"), 64);
+    held.log.reader::<ringlog_testkit::Sample>(2).unwrap().commit();
+    held.append(64); // it is behind, and nothing is overwritten
     drop(Feed::new(machine.shm("left"), 64));
     let mut lapped = Feed::new(machine.shm("lapped"), 64);
     lapped.append(8);
@@ -313,7 +343,7 @@ fn of_each_log_it_says_whether_its_writer_died_and_whether_anybody_has_it() {
         let of_it = found.lines().filter(|line| line.contains(&format!("{name}: ")));
         of_it.collect::<Vec<_>>().join("\n")
     };
-    assert!(line("held").starts_with("ok: "), "{found}");
+    assert!(line("held").starts_with("ok: ") && line("held").lines().count() == 1, "{found}");
     assert!(line("left").starts_with("note: ") && line("left").contains("nobody"), "{found}");
     let killed = format!("process {pid}, was killed");
     assert!(line("killed").starts_with("warn: ") && line("killed").contains(&killed), "{found}");
@@ -334,6 +364,11 @@ fn of_each_log_it_says_whether_its_writer_died_and_whether_anybody_has_it() {
     let found = machine.finds("log");
     assert!(found.contains("killed: the machine ended under its writer"), "{found}");
     assert!(found.contains("left: it is of an earlier boot"), "{found}");
+    // The log is of the boot before, its writer of this one.
+    let at = offset_of!(Header, writer) + offset_of!(WriterLine, attached_ns);
+    let log = File::options().write(true).open(machine.shm("killed")).unwrap();
+    log.write_all_at(&5_000_000_000_000_000_000_u64.to_le_bytes(), at as u64).unwrap();
+    assert!(machine.finds("log").contains(&killed), "{found}");
     drop(held);
 }
 

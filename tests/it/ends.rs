@@ -9,14 +9,12 @@ use ringlog::Log;
 use ringlog::layout::HEADER_SIZE;
 use ringlog_testkit::disk::{SmallDisk, on_a_small_disk};
 use ringlog_testkit::{
-    Feed, PATIENCE, Place, Running, after, assert_holds, positions, run, skipped, start,
-    start_telling, until, until_holds, works,
+    Feed, PATIENCE, Patient, Place, Running, after, assert_holds, full_pipe, positions, run,
+    skipped, start, start_telling, until, until_holds, works,
 };
 use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::io::{
-    self, BufRead as _, BufReader, ErrorKind, PipeReader, PipeWriter, Read as _, Write as _,
-};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{FileExt as _, symlink};
 use std::path::{Path, PathBuf};
@@ -24,20 +22,6 @@ use std::process::Command;
 use std::sync::mpsc::channel;
 
 // Nobody who listens.
-
-/// A pipe that takes nothing: it is full, and nobody reads it.
-fn full_pipe() -> (PipeReader, PipeWriter) {
-    let (reader, mut writer) = io::pipe().unwrap();
-    let flags = |flags| fcntl(&writer, FcntlArg::F_SETFL(flags)).map(drop).unwrap();
-    flags(OFlag::O_NONBLOCK);
-    for chunk in [4096, 1] {
-        while writer.write(&vec![b'x'; chunk]).is_ok() {}
-    }
-    let full = writer.write(b"x").unwrap_err();
-    assert_eq!(full.kind(), ErrorKind::WouldBlock);
-    fcntl(&writer, FcntlArg::F_SETFL(OFlag::empty())).unwrap();
-    (reader, writer)
-}
 
 #[test]
 fn a_reporter_whose_stderr_stands_still_carries_on_and_ends_at_one_signal() {
@@ -86,7 +70,8 @@ fn a_fault_ends_a_writer_whose_stderr_stands_still() {
 fn losses_that_could_not_be_told_are_told_in_one_sum() {
     let place = Place::new();
     let mut feed = place.feed(4096);
-    let (mut reader, pipe) = full_pipe();
+    let (reader, pipe) = full_pipe();
+    let mut reader = Patient::new(reader, "its stderr");
     let mut full = vec![0; 1 << 16];
     let reporter = start_telling(place.reporter(0, &[]), pipe);
     feed.append(1);

@@ -6,11 +6,13 @@ use nix::sys::signal::Signal;
 use ringlog::layout::WRITING;
 use ringlog::{Bool, Decimal, Log, Polled, Presence, Raw, Record, Schema, Start, Text, Timestamp};
 use ringlog_rows::{Format, RowFormat, TimeFormat};
-use ringlog_testkit::{Ended, PATIENCE, Place, Running, run, start, until, victim_process};
+use ringlog_testkit::{
+    Ended, PATIENCE, Patient, Place, Running, after, run, start, until, victim_process,
+};
 use std::fs::{self, OpenOptions};
 use std::io::{BufRead, BufReader, Read as _};
 use std::os::unix::fs::FileExt as _;
-use std::process::Command;
+use std::process::{ChildStdout, Command};
 use std::time::Instant;
 
 fn command(place: &Place, args: &[&str]) -> Command {
@@ -352,11 +354,64 @@ fn entries_are_chosen_by_what_their_values_are_and_not_by_how_they_are_written()
     // Of those that are wanted, the last.
     let options = ["-n", "2", "--where", "live=true", "--columns", "live"];
     assert_eq!(shown(&place, "tail", &options), "seq,live\n6,true\n8,true\n");
+    let options = ["-n", "0", "--where", "live=true", "--columns", "live"];
+    assert_eq!(shown(&place, "tail", &options), "seq,live\n");
     // Of the last five minutes are those that were made just now.
     let mut writer = place.log().writer::<Row>().unwrap();
     writer.append(&Row { time: Timestamp::now(), ..row(0) });
     let recent = shown(&place, "dump", &["--where", "time>-5m", "--columns", "price"]);
     assert_eq!(recent, "seq,price\n10,-0.2000\n");
+}
+
+#[test]
+fn a_number_below_nothing_is_less_than_nothing_in_each_type() {
+    let place = Place::new();
+    let kinds = ["i8", "i16", "i32", "i64", "f32", "f64", "decimal2", "timestamp"];
+    let names = kinds.map(|kind| format!("a_{kind}"));
+    let declared: Vec<_> = names.iter().zip(kinds).map(|(a, b)| format!("{a}:{b}")).collect();
+    let rows = [-2, -1, 0, 1].map(|value| format!("{value},{value},{value},{value},").repeat(2));
+    let rows: String = rows.iter().map(|row| row.trim_end_matches(',').to_owned() + "\n").collect();
+    fs::write(place.file("in.csv"), names.join(",") + "\n" + &rows).unwrap();
+    let declared = declared.join(",");
+    let args = ["--input", "in.csv", "--schema", &declared, "--time-unit", "ns"];
+    assert_eq!(run(place.writer(&args)).code(), 0);
+    for name in names {
+        for (condition, due) in [("<0", &[0, 1][..]), (">-2", &[1, 2, 3]), ("=-1", &[1])] {
+            // `-5m` of a time is one of its own, and there is none so long ago.
+            let args = ["--where", &format!("{name}{condition}")];
+            assert_eq!(seqs(&shown(&place, "dump", &args)), due, "{name}{condition}");
+        }
+    }
+}
+
+#[test]
+fn a_stdout_that_cannot_be_written_is_exit_7_of_each_command() {
+    let place = Place::new();
+    let mut feed = place.feed(64);
+    feed.append(10);
+    place.carry(0, &[]);
+    let log = place.shm.as_str();
+    for args in [
+        &["list"][..],
+        &["list", "--json"],
+        &["stat", log],
+        &["stat", log, "--json"],
+        &["metrics", log],
+        &["dump", log],
+        &["dump", log, "--output", "table"],
+        &["tail", log],
+        &["tail", log, "--follow"],
+        &["schema", log],
+        &["schema", log, "--json"],
+        &["verify", log],
+        &["page", log, "--for", "10ms", "--every", "10ms", "--output", "-"],
+        &["doctor", log],
+        &["reader", "3", "set", "newest", log],
+    ] {
+        let ended = run(after("exec >/dev/full", &command(&place, args)));
+        let says = "stdout cannot be written: No space left on device";
+        assert!(ended.code() == 7 && ended.stderr.contains(says), "{args:?}: {ended:?}");
+    }
 }
 
 /// As `seqs`, of rows with quoted texts.
@@ -450,7 +505,7 @@ fn a_table_of_the_ticks_of_writer_fits_into_eighty_columns() {
 }
 
 /// `tail -f` of the log, with what it shows.
-fn follow(place: &Place, args: &[&str]) -> (Running, BufReader<std::process::ChildStdout>) {
+fn follow(place: &Place, args: &[&str]) -> (Running, BufReader<Patient<ChildStdout>>) {
     let mut running = start(on_log(place, "tail", &[&["-f"], args].concat()));
     let stdout = BufReader::new(running.take_stdout());
     (running, stdout)
@@ -573,6 +628,21 @@ fn what_was_begun_when_the_engine_was_killed_is_shown_once_to_who_follows() {
     }
     drop(log);
     assert_eq!(tail.stop().code(), 0);
+}
+
+#[test]
+fn what_a_living_writer_has_begun_is_not_told_to_who_follows() {
+    let place = Place::new();
+    let mut feed = place.feed(16);
+    feed.append(10);
+    let (tail, mut out) = follow(&place, &["-n", "1"]);
+    assert_eq!([line(&mut out), line(&mut out)].concat(), feed.csv(9..10));
+    let file = OpenOptions::new().write(true).open(place.shm_file()).unwrap();
+    file.write_all_at(&(WRITING | 10).to_le_bytes(), 0x2000 + 10 * 32).unwrap();
+    drop(out);
+    // That nobody reads it any more it sees in the look that would tell.
+    let ended = tail.end();
+    assert_eq!((ended.code(), ended.stderr.as_str()), (0, ""), "{ended:?}");
 }
 
 #[test]

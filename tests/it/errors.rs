@@ -53,7 +53,6 @@ fn faults(request: &Request) -> Vec<Fault> {
         libc::SYS_openat => &[EACCES, EMFILE, EINTR],
         libc::SYS_statx => &[EIO, EACCES],
         libc::SYS_mmap | libc::SYS_mprotect | libc::SYS_munmap => &[ENOMEM],
-        libc::SYS_flock => &[ENOLCK, EAGAIN],
         libc::SYS_fcntl => &[ENOLCK, EAGAIN],
         libc::SYS_ftruncate => &[EIO, EINTR],
         libc::SYS_rename => &[EIO, EXDEV],
@@ -504,9 +503,13 @@ fn a_file_that_is_moved_before_a_reporter_has_locked_it_gets_none_of_its_rows() 
         let place = Place::new();
         let feed = feed(&place, 5);
         let Some(traced) = start(&place.reporter(0, &["--once"])) else { return };
-        let (moved, mut is_moved) = (place.file("moved.csv"), false);
+        let (pid, moved, mut is_moved) = (traced.pid(), place.file("moved.csv"), false);
         let (end, said) = lead(traced, |_, request| {
-            if request.number == libc::SYS_flock && !std::mem::replace(&mut is_moved, true) {
+            let [descriptor, command, _] = request.arguments;
+            let locks = request.number == libc::SYS_fcntl && command as i32 == libc::F_OFD_SETLK;
+            let file = fs::read_link(format!("/proc/{pid}/fd/{descriptor}"));
+            let is_output = locks && file.is_ok_and(|file| file.ends_with("output_0.csv"));
+            if is_output && !std::mem::replace(&mut is_moved, true) {
                 fs::rename(place.output(0), &moved).unwrap();
                 if replaced {
                     fs::write(place.output(0), "").unwrap();
@@ -790,4 +793,57 @@ fn a_kernel_that_cannot_prefault_is_made_do_with_loads_and_one_that_fails_ends_i
         let end = place.log().snapshot().unwrap().end;
         assert_eq!(end, if code == 0 { 5 } else { 0 });
     }
+}
+
+// A copy.
+
+#[test]
+fn a_copy_that_is_killed_or_fails_anywhere_is_whole_or_not_there() {
+    let place = Place::new();
+    let feed = feed(&place, 5);
+    let (command, copy) =
+        (place.ringlog(&["copy", &place.shm, "copy.log"]), place.file("copy.log"));
+    let Some(traced) = start(&command) else { return };
+    let mut met = Vec::new();
+    let (end, said) = lead(traced, |_, request| {
+        met.push(*request);
+        Verdict::Pass
+    });
+    assert_eq!(end, Stop::Exited(0), "{said}");
+    // It begins to work when it opens the log: so are no other files opened.
+    let opens = |it: &Request| it.number == libc::SYS_openat && it.arguments[2] & 0o400_000 != 0;
+    let begin = met.iter().position(opens).unwrap();
+    fs::remove_file(&copy).unwrap();
+    let (mut kills, mut errors, mut there) = (0, 0, 0);
+    for (number, request) in met.iter().enumerate().skip(begin) {
+        for fault in faults(request).into_iter().map(Some).chain([None]) {
+            let Some(traced) = start(&command) else { return };
+            let (end, said) = lead(traced, |moment, _| match fault {
+                _ if moment.number != number => Verdict::Pass,
+                Some(fault) => Verdict::Befall(fault),
+                None => Verdict::Kill,
+            });
+            let case = format!("{fault:?} of {request:x?}: {end:?}: {said}");
+            if fault.is_some() {
+                let things = [place.shm.as_str(), "copy.log", "stdout"];
+                let code = assert_ends_well(end, &said, request, "ringlog", &things);
+                assert!(code != 0 || copy.exists(), "{case}");
+                errors += 1;
+            } else {
+                kills += 1;
+            }
+            if copy.exists() {
+                let log = Log::open(copy.as_path()).unwrap();
+                log.verify(|finding| panic!("{finding}: {case}"));
+                let dumped = run(place.ringlog(&["dump", "./copy.log"]));
+                assert_eq!(dumped.stdout, feed.csv(0..ROWS), "{case}");
+                assert_eq!(log.snapshot().unwrap().readers[0].position, 5, "{case}");
+                fs::remove_file(&copy).unwrap();
+                there += 1;
+            }
+            assert_eq!(names(place.dir.path()), ["output_0.csv"], "{case}");
+        }
+    }
+    assert!(there > 0 && there < kills + errors, "{there} of {kills} and {errors}");
+    figure(19, format_args!("copy: {kills} kills, {errors} errors; {there} copies, each whole"));
 }

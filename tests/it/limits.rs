@@ -13,9 +13,9 @@ use ringlog::{Error, Log, Name, Polled, Raw, Reader, Report, Role, Writer, Zeroa
 use ringlog_rows::{RowOptions, Rows};
 use ringlog_testkit::disk::on_a_small_disk;
 use ringlog_testkit::{
-    Ended, Feed, Nobody, PATIENCE, Place, Running, Sample, after, assert_complete, assert_holds,
-    figure, loss, positions, run, skipped, start, until, until_holds, until_lines, until_longer,
-    victim_process, works,
+    Ended, Feed, Nobody, PATIENCE, Patient, Place, Running, Sample, after, assert_complete,
+    assert_holds, figure, loss, positions, run, skipped, start, until, until_holds, until_lines,
+    until_longer, victim_process, works,
 };
 use std::fs::{self, File};
 use std::io::Read as _;
@@ -255,9 +255,11 @@ fn victim() {
         unsafe { map.as_ptr().read_volatile() };
     }
     if deed == "executes" {
-        let mut sleep = Command::new("sleep").arg("60").spawn().unwrap();
-        eprintln!("child {}.", sleep.id());
-        sleep.wait().unwrap();
+        let mut sleep = Command::new("sleep");
+        sleep.arg("60");
+        let sleep = start(sleep);
+        eprintln!("child {}.", sleep.pid());
+        sleep.end();
     }
     // SAFETY: the only other thread waits for this one, and holds no lock that the child takes.
     match unsafe { fork() }.unwrap() {
@@ -825,14 +827,14 @@ fn a_pipe_that_nobody_reads_is_waited_for_until_a_signal_and_then_gets_every_row
     }
     let reporter = start(place.reporter(0, &["--output", "pipe", "--once"]));
     reporter.until_said("waiting");
-    let text = fs::read_to_string(&pipe).unwrap();
+    let text = std::io::read_to_string(Patient::pipe(&pipe)).unwrap();
     assert_eq!(text, feed.csv(0..3));
     assert_eq!(reporter.end().code(), 0);
     assert_eq!(feed.reader(0).position, 3);
 
     // Its reader goes: a quiet end, as of stdout.
     let reporter = start(place.reporter(0, &["--output", "pipe"]));
-    let mut other_end = File::open(&pipe).unwrap();
+    let mut other_end = Patient::pipe(&pipe);
     let mut header = [0; 15];
     other_end.read_exact(&mut header).unwrap();
     drop(other_end);

@@ -7,6 +7,7 @@ mod admin;
 mod claims;
 mod cli;
 mod commit;
+mod copy;
 mod crash;
 mod docs;
 mod doctor;
@@ -16,6 +17,7 @@ mod errors;
 mod examples;
 #[cfg(feature = "compress")]
 mod finish;
+mod gates;
 mod help;
 mod hup;
 mod input;

@@ -226,6 +226,14 @@ fn a_writer_and_a_reporter_are_seen_to_work_and_to_be_killed() {
         assert_eq!(now.get(&up), 1.0, "it still has its claim");
         (now.get(&state(&of_reader, "stopped")) == 1.0).then_some(())
     });
+    let writer_up = format!("ringlog_writer_up{{log=\"{log}\"}}");
+    writer.freeze();
+    until("the writer is seen to be stopped", || {
+        let now = scrape();
+        assert_eq!(now.get(&writer_up), 1.0, "it still has its claim");
+        (now.get(&state(&of_writer, "stopped")) == 1.0).then_some(())
+    });
+    writer.signal(Signal::SIGCONT);
     reporter.kill();
     until("reader 5 is behind", || {
         let now = scrape();
@@ -238,14 +246,13 @@ fn a_writer_and_a_reporter_are_seen_to_work_and_to_be_killed() {
     writer.kill();
     until("the writer is seen to be dead", || {
         let now = scrape();
-        let up = now.get(&format!("ringlog_writer_up{{log=\"{log}\"}}"));
-        (up == 0.0 && now.get(&state(&of_writer, "dead")) == 1.0).then_some(())
+        (now.get(&writer_up) == 0.0 && now.get(&state(&of_writer, "dead")) == 1.0).then_some(())
     });
 }
 
 #[test]
 fn a_log_that_cannot_be_looked_at_is_told_of_and_costs_the_others_nothing() {
-    let Busy { place, feed, .. } = Busy::new();
+    let Busy { place, mut feed, .. } = Busy::new();
     fs::write(place.file("text.log"), "this is no log").unwrap();
     let odd = place.file("a \"quoted\" \\ name\nof two lines");
     fs::copy(place.shm_file(), &odd).unwrap();
@@ -262,6 +269,19 @@ fn a_log_that_cannot_be_looked_at_is_told_of_and_costs_the_others_nothing() {
     assert_eq!(samples.of_log(&escaped), samples.of_log(&place.shm));
     assert_eq!(ended.stderr.lines().count(), 2, "{ended:?}");
     assert!(ended.stderr.contains("/ringlog-test-none") && ended.stderr.contains("text.log"));
+    // Each is told of once, however often it is looked at.
+    let (server, address) = serve(&place, &logs);
+    for _ in 0..3 {
+        feed.append(1);
+        let series = format!("ringlog_entries_total{{log=\"{}\"}}", place.shm);
+        let end = feed.log.snapshot().unwrap().end as f64;
+        let is_new = || Samples::of(&scraped(&address)).get(&series) == end;
+        until("it has looked again", || is_new().then_some(()));
+    }
+    let said = server.stop().stderr;
+    for log in [logs[0], "text.log"] {
+        assert_eq!(said.lines().filter(|line| line.contains(log)).count(), 1, "{said}");
+    }
     drop(feed);
 }
 
@@ -594,6 +614,14 @@ fn a_textfile_is_whole_at_each_moment_and_anybodys_to_read() {
         fs::create_dir(&file).ok()
     });
     writer.until_said("is not a file");
+    // Each try is followed by a sleep.
+    let sleeps = || -> u64 {
+        let text = fs::read_to_string(format!("/proc/{}/status", writer.pid())).unwrap();
+        let count = text.lines().find_map(|it| it.strip_prefix("voluntary_ctxt_switches:"));
+        count.unwrap().trim().parse().unwrap()
+    };
+    let before = sleeps();
+    until("it has tried again", || (sleeps() > before + 10).then_some(()));
     fs::remove_dir(&file).unwrap();
     until("the file is there again", || file.is_file().then_some(()));
     let ended = writer.stop();
@@ -656,7 +684,11 @@ fn promtool_finds_nothing_wrong_with_the_metrics() {
     let odd = place.file("\"\\\n");
     fs::copy(place.shm_file(), &odd).unwrap();
     feed.log.writer::<Sample>().err().unwrap(); // it lives
-    let (_, ended) = printed(&place, &[&place.shm, odd.to_str().unwrap(), "/ringlog-test-none"]);
+    let lossless = place.file("lossless.log");
+    Log::options().lossless([0]).create::<Sample>(lossless.as_path()).unwrap();
+    let logs =
+        [&place.shm, odd.to_str().unwrap(), "/ringlog-test-none", lossless.to_str().unwrap()];
+    let (_, ended) = printed(&place, &logs);
     check_metrics(&ended.stdout);
     let (_server, address) = serve(&place, &[&place.shm]);
     check_metrics(&scraped(&address));
@@ -715,7 +747,9 @@ fn the_dashboard_is_for_any_data_source_and_promtool_understands_what_it_asks_fo
 #[test]
 fn the_alerts_and_the_dashboard_ask_only_for_metrics_that_there_are() {
     let Busy { place, feed, .. } = Busy::new();
-    let there_are = printed(&place, &[&place.shm]).0.names();
+    let lossless = place.file("lossless.log");
+    Log::options().lossless([0]).create::<Sample>(lossless.as_path()).unwrap();
+    let there_are = printed(&place, &[&place.shm, lossless.to_str().unwrap()]).0.names();
     for file in ["grafana-dashboard.json", "alerts.yml", "alerts_test.yml"] {
         let text = fs::read_to_string(contrib(file)).unwrap();
         let is_word = |char: char| char.is_ascii_alphanumeric() || char == '_';

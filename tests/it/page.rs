@@ -151,6 +151,9 @@ fn the_page_tells_who_was_killed_and_who_was_stopped_and_what_the_log_says_they_
     assert_eq!([&said[0][1], &said[1][1], &said[2][1]], ["alive", "gone", "alive"]);
     assert_eq!([0, 1, 2].map(|id| number(&said[id][2])), [0, lag(&place, 1), 0]);
 
+    // Lapped, and back.
+    assert_eq!([&said[2][4], &said[2][5]], ["100 %", "0 %"]);
+
     let overwritten = |id: usize| {
         format!("; {} entries were overwritten before it had them, ", grouped(during[id]))
     };
@@ -354,14 +357,20 @@ fn a_page_replaces_a_page_and_nothing_else_and_that_is_known_before_the_watch() 
     assert_refuses(nowhere, 5, "no such log");
     let briefly = |output: &str| watch(&place, &[log, "--for", "20ms", "-o", output]);
     assert_refuses(briefly("/dev/full"), 7, "/dev/full: the page cannot be written");
+    fs::write(place.file("empty.html"), "").unwrap();
+    assert_eq!(run(briefly("empty.html")).code(), 0);
     let ended = run(watch(&place, &[log, "--for", "1ms"]));
     assert!(ended.code() == 2 && ended.stderr.contains("at least 10ms"), "{ended:?}");
 
     let target = place.file("target.html");
     fs::write(&target, "<!doctype html>\nan old one").unwrap();
     std::os::unix::fs::symlink(&target, place.file("link.html")).unwrap();
+    // Whoever has the old one open reads it to its end: none is written over it.
+    fs::hard_link(&target, place.file("old.html")).unwrap();
     assert_eq!(run(briefly("link.html")).code(), 0);
     assert!(place.file("link.html").is_symlink());
     page(&fs::read_to_string(&target).unwrap());
+    let old = fs::read_to_string(place.file("old.html")).unwrap();
+    assert_eq!(old, "<!doctype html>\nan old one");
     assert!(Path::new("/dev/full").exists());
 }

@@ -142,6 +142,17 @@ fn the_script_reads_an_empty_log() {
 }
 
 #[test]
+fn the_script_reads_a_log_that_loses_nothing() {
+    let place = Place::new();
+    let options = Log::options().capacity(16).lossless([0]);
+    let log = options.create::<Everything>(place.shm.as_str()).unwrap();
+    let mut writer = log.lossless_writer::<Everything>().unwrap();
+    let appended = writer.try_append_batch(&chosen_records());
+    drop(writer);
+    assert_same_text(&place, (appended.end - appended.start) as usize);
+}
+
+#[test]
 fn the_script_goes_by_the_stamps_alone() {
     let place = Place::new();
     let log = Log::options().capacity(16).create::<Everything>(place.shm.as_str()).unwrap();
@@ -327,6 +338,20 @@ fn assert_rows(table: &[Row], fields: &[Row], end: usize) {
     let nameless = ["zero", "slots"];
     let named: Vec<&Row> = table.iter().filter(|row| !nameless.contains(&&*row.2)).collect();
     assert_eq!(named, fields.iter().collect::<Vec<_>>());
+}
+
+#[test]
+fn a_copy_that_begins_late_is_read_from_there() {
+    let place = Place::new();
+    let mut feed = place.feed(8);
+    feed.append(20); // 12 to 19, of which 17 to 19 stay, in slots 1 to 3
+    drop(feed);
+    let file = OpenOptions::new().write(true).open(place.shm_file()).unwrap();
+    for slot in [0, 4, 5, 6, 7] {
+        file.write_all_at(&[0; 32], HEADER_SIZE as u64 + slot * 32).unwrap();
+    }
+    file.write_all_at(&17u64.to_le_bytes(), offset_of!(Header, base) as u64).unwrap();
+    assert_same_text(&place, 3);
 }
 
 #[test]

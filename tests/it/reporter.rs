@@ -164,7 +164,7 @@ fn two_reporters_do_not_write_one_file() {
     let first = start(place.reporter(0, &["--output", "out.csv"]));
     until_lines(&place.file("out.csv"), 101);
     let second = place.run_reporter(1, &["--output", "out.csv"]);
-    second.assert_refused(7, &["out.csv", "another process"]);
+    second.assert_refused(7, &["out.csv", "another process is writing it"]);
     assert_eq!(feed.reader(1).position, 0, "nothing was carried out");
     feed.append(50);
     until_lines(&place.file("out.csv"), 151);

@@ -615,13 +615,20 @@ fn a_file_that_was_replaced_was_not_moved_whatever_a_hup_says() {
 
 #[test]
 fn a_file_whose_directory_was_away_for_a_moment_was_not_moved_whatever_a_hup_says() {
+    for asked in ["rows/out.csv", "link.csv"] {
+        away_for_a_moment(asked);
+    }
+}
+
+fn away_for_a_moment(asked: &str) {
     let place = Place::new();
     let mut feed = place.feed(1024);
     feed.append(100);
     let (directory, away) = (place.file("rows"), place.file("away"));
     fs::create_dir(&directory).unwrap();
+    symlink("rows/out.csv", place.file("link.csv")).unwrap();
     let output = directory.join("out.csv");
-    let reporter = start(place.reporter(0, &["--output", output.to_str().unwrap()]));
+    let reporter = start(place.reporter(0, &["--output", asked]));
     until_holds(&output, &feed.text(0..100));
     reporter.freeze();
     fs::rename(&directory, &away).unwrap();
@@ -636,6 +643,37 @@ fn a_file_whose_directory_was_away_for_a_moment_was_not_moved_whatever_a_hup_say
     until_holds(&output, &feed.text(0..300));
     reporter.stop();
     assert_eq!(fs::read_dir(&directory).unwrap().count(), 1);
+}
+
+/// Cut and grown again since, as it is to a log that was restored from an older copy: what was
+/// committed is in no file that is set aside, or gone on with.
+#[test]
+fn a_file_that_has_not_what_was_committed_is_not_safe_whatever_else_is_in_it() {
+    for format in FORMATS {
+        let (place, feed) = carried(format, 4096, 1550);
+        let end = feed.lines(3099..3100);
+        let foreign = end.replace("3099,", "3100,"); // of a position that is not there yet
+        let others = end.replace("3099,", "2999,");
+        // As long as it was: these rows are of one length.
+        let cut = feed.text((0..1450).chain(1600..1700));
+        assert_eq!(cut.len(), feed.text(0..1550).len());
+        let texts = [
+            (feed.text(0..1450) + &foreign, "it has row 3100"),
+            (feed.text(0..1450) + &others, "its row 2999 is not the log's"),
+            (cut.clone(), "not as this reader left it"),
+            (cut + &foreign, "not as this reader left it"),
+        ];
+        let log = fs::read(place.shm_file()).unwrap();
+        for (text, why) in texts {
+            fs::write(place.output(0), &text).unwrap();
+            File::options().write(true).open(place.shm_file()).unwrap().write_all(&log).unwrap();
+            let ended = place.carry(0, &["--strict"]);
+            assert_set_aside(&place, &ended, 1, &text, why);
+            assert_holds(&place.output(0), &feed.text(0..3100));
+            assert_eq!(feed.reader(0).lost, 0);
+            fs::rename(place.file(&place.named("output_0.1")), place.output(0)).unwrap();
+        }
+    }
 }
 
 #[test]

@@ -7,16 +7,20 @@
 use nix::pty::openpty;
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
-use ringlog::Log;
+use ringlog::layout::{Header, ReaderLine};
+use ringlog::{Log, Polled, Raw, Schema};
 use ringlog_testkit::disk::on_a_small_disk;
-use ringlog_testkit::{Ended, Feed, Nobody, Place, Running, Sample, program, run, start, until};
+use ringlog_testkit::{
+    Ended, Feed, Nobody, Patient, Place, Running, Sample, program, run, start, start_on, until,
+};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::{self, File, Permissions};
 use std::io::{BufRead as _, BufReader, Read as _};
+use std::mem::offset_of;
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::fs::{FileExt as _, PermissionsExt as _, symlink};
 use std::process::{Command, Stdio};
 
 const READER: usize = 3;
@@ -202,6 +206,9 @@ fn list_has_a_line_for_each_log_and_says_the_same() {
     let [of_reader, of_writer, of_nobody] = three.names();
     assert!(line(of_reader).contains(" alive ") && line(of_reader).contains("3 gone"), "{text}");
     assert!(line(of_reader).ends_with("36 lost"), "{text}");
+    // Its entries are of 1970: so long it has been silent.
+    let words: Vec<_> = line(of_reader).split_whitespace().collect();
+    assert_eq!([words[3], words[6], words[7], words[8]], ["d", "150", "10", "KiB"], "{text}");
     assert!(line(of_writer).contains(" dead ") && line(of_writer).contains("0 alive"), "{text}");
     assert!(line(of_nobody).contains(" alive ") && line(of_nobody).contains("1 alive"), "{text}");
     let views = objects(&says(&["list", "--json"]));
@@ -277,6 +284,12 @@ fn a_reader_that_never_began_has_lost_nothing_and_one_that_is_put_elsewhere_has_
     assert_eq!(ended.code(), 7, "{ended:?}");
     feed.append(1000);
     assert_eq!(stat(&place.shm)["readers"], serde_json::json!([]));
+    // One that lives would begin at the oldest.
+    let held = feed.log.reader::<Sample>(4).unwrap();
+    feed.append(100);
+    let view = reader(&place.shm, 4);
+    assert_eq!([&view["lag"], &view["overwritten"]], [64, 0], "{view}");
+    drop(held);
 
     place.carry(3, &[]);
     let mut watch = start(ringlog(&["stat", &place.shm, "--json", "--watch", "20ms"]));
@@ -291,7 +304,7 @@ fn a_reader_that_never_began_has_lost_nothing_and_one_that_is_put_elsewhere_has_
     for look in looks.by_ref() {
         let reader = &look["readers"][0];
         assert!(reader["rate"].as_f64().unwrap_or(0.0) == 0.0, "{reader}");
-        if reader["position"] == 1011 {
+        if reader["position"] == 1111 {
             break;
         }
     }
@@ -353,8 +366,9 @@ fn a_copy_that_nobody_may_write_is_looked_at_as_the_log_was() {
 
 #[test]
 fn each_field_of_the_json_is_in_the_help_and_each_in_the_help_is_there() {
-    let three = Three::new();
-    let view = stat(three.names()[2]);
+    let place = Place::new();
+    let _log = Log::options().lossless([0]).create::<Sample>(place.shm.as_str()).unwrap();
+    let view = stat(&place.shm); // of a log that has all there is
     let mut fields = BTreeSet::new();
     for (name, value) in view.as_object().unwrap() {
         let inner = value.as_object().or_else(|| value[0].as_object());
@@ -520,6 +534,139 @@ fn names_of_processes_and_files_cannot_speak_to_the_terminal() {
     drop(reporter);
 }
 
+#[test]
+fn a_process_is_called_and_is_as_it_is_whatever_brackets_are_in_its_name() {
+    let place = Place::new();
+    let mut feed = place.feed(64);
+    feed.append(10);
+    let name = "x) T (y";
+    symlink(ringlog_testkit::program("reporter"), place.file(name)).unwrap();
+    let mut command = Command::new(place.file(name));
+    command.args(["4", "--shm", &place.shm]).current_dir(place.dir.path()).stdin(Stdio::null());
+    let reporter = start(command);
+    until_even(&feed.log, 4);
+    let view = reader(&place.shm, 4);
+    assert_eq!([&view["process"], &view["state"]], [name, "alive"], "{view}");
+    reporter.freeze();
+    assert_eq!(reader(&place.shm, 4)["state"], "stopped");
+}
+
+#[test]
+fn a_reader_that_has_nothing_to_do_is_never_stalled() {
+    let place = Place::new();
+    let mut feed = place.feed(64);
+    feed.append(10); // of long ago, by their timestamps
+    let mut held = feed.log.reader::<Sample>(6).unwrap();
+    let long_ago = 1_000_000_000_u64; // as if it were so, for nobody waits that long
+    let log = File::options().write(true).open(place.shm_file()).unwrap();
+    let line = offset_of!(Header, readers) + 6 * size_of::<ReaderLine>();
+    let mut commit_long_ago = |count: usize| {
+        assert_eq!(
+            (0..count).filter(|_| matches!(held.poll(), Polled::Entry { .. })).count(),
+            count
+        );
+        held.commit();
+        for word in [offset_of!(ReaderLine, commit_ns), offset_of!(ReaderLine, attached_ns)] {
+            log.write_all_at(&long_ago.to_le_bytes(), (line + word) as u64).unwrap();
+        }
+    };
+    commit_long_ago(9);
+    assert_eq!(reader(&place.shm, 6)["state"], "stalled", "it is behind");
+    commit_long_ago(1);
+    let view = reader(&place.shm, 6);
+    assert_eq!([&view["state"], &view["lag_seconds"]], [&Value::from("alive"), &0.0.into()]);
+}
+
+#[test]
+fn a_row_tells_lag_and_headroom_and_where_the_log_is() {
+    let place = Place::new();
+    let mut feed = place.feed(64);
+    feed.append(10);
+    place.carry(3, &[]);
+    feed.append(16);
+    for (name, is) in [(&*place.shm, "shared memory"), ("\u{e9}/a.log", "a file")] {
+        // A directory whose name begins with a letter of two bytes.
+        fs::create_dir_all(place.file("\u{e9}")).unwrap();
+        fs::copy(place.shm_file(), place.file("\u{e9}/a.log")).unwrap();
+        let ended = run(place.ringlog(&["stat", name]));
+        assert_eq!(ended.code(), 0, "{ended:?}");
+        let text = ended.stdout;
+        assert!(text.starts_with(&format!("{name}  {is}, 10 KiB in ")), "{text}");
+        assert!(
+            text.contains("0..26, ") && text.contains("64 slots, records of 16 bytes\n"),
+            "{text}"
+        );
+        let row = text.lines().find(|line| line.starts_with("  3 ")).unwrap();
+        let words: Vec<_> = row.split_whitespace().collect();
+        assert_eq!(words[..3], ["3", "ended", "16"], "{text}");
+        assert!(row.contains("  75 %  "), "{text}");
+    }
+}
+
+#[test]
+fn a_log_that_cannot_be_looked_at_is_no_success_and_a_file_of_that_name_is_named() {
+    let place = Place::new();
+    let feed = place.feed(64);
+    drop(Feed::new(place.file("engine").as_path(), 64));
+    for (name, says) in [
+        ("/ringlog-test-none", "ringlog: /ringlog-test-none: no such log"),
+        ("engine", "/engine: no such log in shared memory; for the file here say ./engine"),
+    ] {
+        // Those that can be are told of all the same.
+        let ended = run(place.ringlog(&["stat", name, &place.shm]));
+        assert_eq!(ended.code(), 5, "{ended:?}");
+        assert!(ended.stderr.contains(says) && ended.stdout.contains(&place.shm), "{ended:?}");
+    }
+    drop(feed);
+}
+
+#[test]
+fn without_a_timestamp_a_log_is_silent_since_it_was_seen_to_move() {
+    let place = Place::new();
+    let schema = Schema::declared("value:u64").unwrap();
+    let log = Log::options().capacity(64).create_with(place.shm.as_str(), &schema).unwrap();
+    let mut writer = log.writer::<Raw>().unwrap();
+    writer.append(&[0; 8]).unwrap();
+    let mut watch = start(ringlog(&["stat", "--json", "--watch", "10ms", &place.shm]));
+    let lines = BufReader::new(watch.take_stdout()).lines();
+    let mut looks = lines.map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap());
+    assert!(looks.next().unwrap()["silent"].is_null(), "it was not seen to move");
+    writer.append(&[0; 8]).unwrap();
+    let moved = looks.find(|view| view["end"] == 2).unwrap();
+    assert_eq!(moved["silent"], 0.0, "{moved}");
+    let silent: Vec<_> = looks.take(3).map(|view| view["silent"].as_f64().unwrap()).collect();
+    assert!(silent[0] > 0.0 && silent.is_sorted_by(|a, b| a < b), "{silent:?}");
+}
+
+#[test]
+fn what_is_told_of_a_rate_is_reckoned_from_it() {
+    let place = Place::new();
+    let _writer = start(place.writer(&["--rate", "20000", "--capacity", "4k"]));
+    let reporter = start(place.reporter(2, &[]));
+    let number = |value: &Value| value.as_f64().unwrap_or_else(|| panic!("{value}"));
+    reporter.until_said("from 0");
+    until("there is a lap", || (place.log().snapshot().unwrap().end > 4096).then_some(()));
+    reporter.freeze();
+    let view = stat(&place.shm);
+    let reader = &view["readers"][0];
+    let rate = number(&view["rate"]);
+    assert!((2_000.0..200_000.0).contains(&rate), "{view}");
+    assert_eq!((number(&view["lasts"]) * rate).round(), 4096.0, "{view}");
+    let left = number(&reader["headroom_seconds"]) * rate;
+    assert_eq!(left.round(), number(&reader["headroom"]), "{view}");
+    assert_eq!(number(&reader["headroom_ratio"]), number(&reader["headroom"]) / 4096.0, "{view}");
+    assert!(number(&view["silent"]) < 10.0, "{view}");
+    // 4,096 entries at 20,000 a second.
+    until("it is at its rate", || {
+        says(&["stat", &place.shm]).contains(" ms at this rate\n").then_some(())
+    });
+    until("it is lapped", || {
+        let text = says(&["stat", &place.shm]);
+        let row = text.lines().find(|line| line.starts_with("  2 "))?;
+        row.contains(" 0 %   0 ns ").then_some(())
+    });
+}
+
 // Terminals and pipes.
 
 /// What a command says to a terminal.
@@ -527,16 +674,15 @@ fn on_a_terminal(args: &[&str], variables: &[(&str, &str)]) -> String {
     let pty = openpty(None, None).unwrap();
     let mut command = ringlog(args);
     command.env_remove("NO_COLOR").env("TERM", "xterm").envs(variables.iter().copied());
-    let mut child = command.stdout(pty.slave).spawn().unwrap();
-    drop(command); // and its end of the terminal
-    let (mut said, mut terminal) = (Vec::new(), File::from(pty.master));
+    let (mut said, mut terminal) = (Vec::new(), Patient::new(File::from(pty.master), args));
+    let running = start_on(command, pty.slave);
     let mut buffer = [0; 4096];
     // Nobody at the other end is an error here.
     while let Ok(count @ 1..) = terminal.read(&mut buffer) {
         said.extend_from_slice(&buffer[..count]);
     }
-    let status = until("it ends", || child.try_wait().unwrap());
-    assert!(is_done(args, status.code().unwrap()), "{status:?}");
+    let ended = running.end();
+    assert!(is_done(args, ended.code()), "{ended:?}");
     String::from_utf8(said).unwrap()
 }
 
@@ -545,6 +691,13 @@ fn colours_are_for_terminals_that_have_them_and_for_nobody_who_says_no() {
     let place = Place::new();
     let mut feed = place.feed(64);
     feed.append(1);
+    // Who was killed has lost nothing yet.
+    let killed = start(place.reporter(3, &[]));
+    until_even(&feed.log, 3);
+    killed.kill();
+    let listed = on_a_terminal(&["list"], &[]);
+    let line = listed.lines().find(|line| line.starts_with(&place.shm)).unwrap();
+    assert!(line.trim_end().ends_with("\x1b[33m#3 gone\x1b[0m"), "{line:?}");
     for args in [&["stat", &place.shm][..], &["list"], &["doctor", &place.shm]] {
         let colours = |variables| on_a_terminal(args, variables).contains("\x1b[");
         assert!(colours(&[]), "{args:?}");

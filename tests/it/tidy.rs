@@ -134,8 +134,9 @@ fn unsafe_code_is_in_its_one_folder() {
 }
 
 /// Where memory orderings are chosen: the protocol, what stands beside it, and the flags of signals.
-const ORDERINGS: [&str; 17] = [
+const ORDERINGS: [&str; 18] = [
     "crates/ringlog/src/check.rs",
+    "crates/ringlog/src/copy.rs",
     "crates/ringlog/src/cursor.rs",
     "crates/ringlog/src/log.rs",
     "crates/ringlog/src/lossless.rs",
@@ -207,6 +208,23 @@ fn nobody_shares_code_by_a_path_or_silences_what_is_dead() {
     }
     let manifest = fs::read_to_string(repository().join("Cargo.toml")).unwrap();
     assert!(!manifest.contains("[[test]]"), "Cargo.toml: a [[test]] section");
+}
+
+/// Where a process is begun that is waited for in another way, as long as a test waits: the testkit,
+/// and what is traced.
+const BEGIN: [&str; 2] = ["crates/ringlog-testkit/src/process.rs", "tests/step.rs"];
+
+#[test]
+fn no_test_waits_for_a_process_without_end() {
+    let folders = ["tests", "src", "crates"];
+    for (file, source) in folders.into_iter().flat_map(sources) {
+        let is_home = file.ends_with("tidy.rs") || BEGIN.contains(&file.as_str());
+        let endless = [".output()", ".status()", ".wait_with_output()", ".spawn()", "assert_cmd"]
+            .into_iter()
+            .find(|wait| source.contains(wait));
+        let Some(wait) = endless.filter(|_| !is_home) else { continue };
+        panic!("{file}: `{wait}`: a process is begun by ringlog_testkit, whose waits end");
+    }
 }
 
 #[test]

@@ -6,9 +6,9 @@
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 use nix::sys::signal::Signal;
-use ringlog::layout::{Header, ReaderLine};
+use ringlog::layout::{Header, ReaderLine, WriterLine};
 use ringlog::{Log, Polled, Raw, Start, Timestamp};
-use ringlog_testkit::{Place, positions, run, start, until};
+use ringlog_testkit::{Place, Sample, positions, run, start, until};
 use serde_json::Value;
 use std::fs::{self, File};
 use std::mem::offset_of;
@@ -209,6 +209,39 @@ fn the_age_of_what_a_lapped_reader_has_not_had_grows_beyond_the_ring() {
 }
 
 #[test]
+fn the_age_of_a_lapped_reader_that_only_makes_room_grows_too() {
+    let place = Place::new();
+    let log = Log::options().capacity(64).create::<Sample>(place.shm.as_str()).unwrap();
+    let mut writer = log.writer::<Sample>().unwrap();
+    let mut append = || writer.append(&Sample { time: Timestamp::now(), value: 0 });
+    append();
+    let mut reader = log.reader::<Sample>(0).unwrap();
+    assert!(matches!(reader.poll(), Polled::Entry { .. }));
+    reader.release();
+    let page = place.file("ringlog.prom");
+    let metrics = start(place.ringlog(&[
+        "metrics",
+        &place.shm,
+        "--textfile",
+        page.to_str().unwrap(),
+        "--every",
+        "10ms",
+    ]));
+    // Of entries of now the oldest that is there is never old.
+    let age = || {
+        let text = fs::read_to_string(&page).unwrap_or_default();
+        let line = text.lines().find(|line| line.starts_with("ringlog_reader_lag_seconds{"));
+        line.and_then(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok())
+    };
+    until("it is seen to be further behind than the ring is long", || {
+        (0..64).for_each(|_| _ = append());
+        age().filter(|&age| age > 1.0)
+    });
+    assert_eq!(log.snapshot().unwrap().readers[0].commit_ns, 0, "it has no time of a commit");
+    drop(metrics);
+}
+
+#[test]
 fn what_was_lost_last_is_told_with_its_range_and_when() {
     let place = Place::new();
     let mut feed = place.feed(64);
@@ -227,6 +260,10 @@ fn what_was_lost_last_is_told_with_its_range_and_when() {
         let text = joined(&says(&place, &["stat", &place.shm]));
         assert!(text.contains(&told), "{told} {text}");
     }
+    let three_hours_ago = ringlog::Timestamp::now().as_nanos() as u64 - 10_801_000_000_000;
+    store(&place, 0, offset_of!(ReaderLine, commit_ns), three_hours_ago);
+    let text = joined(&says(&place, &["stat", &place.shm]));
+    assert!(text.contains("it last committed") && text.contains(" UTC, 3 h ago "), "{text}");
     // A reader of one's own as well.
     let mut own = feed.log.reader::<Raw>(5).unwrap();
     own.commit();
@@ -351,7 +388,7 @@ fn a_process_of_another_pid_namespace_has_no_name_here() {
     until("it has all there is", || (feed.reader(4).position == 10).then_some(()));
     let seen = reader(&place, 4);
     assert_eq!((&seen["process"], &seen["pid_is_ours"]), (&"reporter".into(), &true.into()));
-    for namespace in [0, 1] {
+    for namespace in [0_u64, 1] {
         store(&place, 4, offset_of!(ReaderLine, pid_ns), namespace);
         let seen = reader(&place, 4);
         assert_eq!((&seen["process"], &seen["pid_is_ours"]), (&Value::Null, &false.into()));
@@ -359,19 +396,30 @@ fn a_process_of_another_pid_namespace_has_no_name_here() {
         let text = joined(&says(&place, &["stat", &place.shm]));
         let told = format!("process {} of another pid namespace", reporter.pid());
         assert!(text.contains(&told), "{text}");
+        // The writer is this process.
+        let at = offset_of!(Header, writer) + offset_of!(WriterLine, pid_ns);
+        let file = File::options().write(true).open(place.shm_file()).unwrap();
+        file.write_all_at(&namespace.to_le_bytes(), at as u64).unwrap();
+        let text = joined(&says(&place, &["stat", &place.shm]));
+        let told = format!("alive: process {} of another pid namespace", std::process::id());
+        assert!(text.contains(&told), "{text}");
     }
 }
 
 /// A read lock on a file, for which to read it is enough.
 fn read_lock(file: &File) {
-    let lock = libc::flock {
-        l_type: libc::F_RDLCK as libc::c_short,
+    fcntl(file, FcntlArg::F_OFD_SETLK(&whole(libc::F_RDLCK))).unwrap();
+}
+
+/// A lock on all of a file.
+fn whole(kind: libc::c_int) -> libc::flock {
+    libc::flock {
+        l_type: kind as libc::c_short,
         l_whence: libc::SEEK_SET as libc::c_short,
         l_start: 0,
-        l_len: 4096,
+        l_len: 0,
         l_pid: 0,
-    };
-    fcntl(file, FcntlArg::F_OFD_SETLK(&lock)).unwrap();
+    }
 }
 
 #[test]
@@ -410,6 +458,32 @@ fn a_read_lock_is_no_claim_and_who_has_it_is_named() {
     let held = File::open(place.shm_file()).unwrap();
     read_lock(&held);
     assert!(says(&place, &["rm", &place.shm]).starts_with("removed"), "it is in nobody's use");
+}
+
+#[test]
+fn an_output_is_locked_by_whoever_may_write_it() {
+    let place = Place::new();
+    let mut feed = place.feed(64);
+    feed.append(10);
+    place.carry(0, &[]);
+    feed.append(10);
+    let other = File::open(place.output(0)).unwrap();
+    other.try_lock().unwrap(); // for which to read is enough, and which is in nobody's way
+    place.carry(0, &[]).assert_summary(10, 0);
+    read_lock(&other);
+    let refused = place.run_reporter(0, &["--once"]);
+    let who = format!("process {} has a read lock", std::process::id());
+    refused.assert_refused(7, &["output_0.csv", &who, "chmod o-r"]);
+    drop(other);
+    feed.append(1);
+    place.carry(0, &[]).assert_summary(1, 0);
+    // And who may read cannot lock a reporter that is at work out of a new file.
+    let mut reporter = start(place.reporter(0, &[]));
+    until("it is at work", || feed.reader(0).alive.then_some(()));
+    let other = File::open(place.output(0)).unwrap();
+    let lock = || fcntl(&other, FcntlArg::F_OFD_SETLK(&whole(libc::F_RDLCK)));
+    until("the file is its own", || lock().is_err().then_some(()));
+    assert!(reporter.is_running());
 }
 
 #[test]

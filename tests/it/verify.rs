@@ -158,7 +158,7 @@ fn each_word_that_is_wrong_is_found_where_it_is() {
         (0x0e0, 1, found(header(Oddity, 0x0e0), "waits for nobody")),
         (0x0f0, 4, found(header(Oddity, 0x0f0), "no lanes")),
         (0x300, 64, found(header(Oddity, 0x300), "no arena")),
-        (0x1c8, 1, found(header(Oddity, 0x1c8), "waits for nobody")),
+        (0x1c8, 1, found(header(Oddity, 0x1c8), "waits for reader 0, which is no gate")),
         (line(0, 0xc0), 3, found(header(Oddity, line(0, 0xc0)), "no lane")),
         (line(0, 0xe0), 1, found(header(Oddity, line(0, 0xe0)), "no lane")),
         (0x0b8, NO_TIME, found(header(Oddity, 0x0b8), "created_ns")),
@@ -576,6 +576,9 @@ fn what_is_missing_is_said_as_ranges_and_whether_a_reader_has_counted_it() {
     let (code, said) = against(&place, &["copy.csv"]);
     assert_eq!(code, 3);
     assert!(said.contains("(as many as reader 0 has lost in all)"), "{said}");
+    fs::write(place.file("other.csv"), feed.csv((0..10).chain(11..150))).unwrap();
+    let (_, said) = against(&place, &["other.csv"]);
+    assert!(said.contains("(no reader writes this file, and none has lost as many)"), "{said}");
     // In place, a row is gone from it that is in the log, and one that is not, and the last.
     let without = |text: &str, seq: u64| -> String {
         let is = |line: &&str| !line.starts_with(&format!("{seq},"));
@@ -597,6 +600,25 @@ gaps: output_0.csv: 111 rows 0..150, 39 entries missing in 4 gaps (reader 0 has 
     let (code, said) = against(&place, &["output_0.csv"]);
     assert_eq!(code, 3);
     assert!(said.starts_with("output_0.csv: gap 0..3, 3 entries, before line 2\n"), "{said}");
+}
+
+#[test]
+fn what_was_lost_before_a_file_began_accounts_for_no_row_of_it() {
+    let place = Place::new();
+    let mut feed = place.feed(64);
+    feed.append(10);
+    place.carry(0, &[]);
+    feed.append(200);
+    place.carry(0, &["--output", "other.csv"]);
+    assert_eq!(feed.reader(0).lost, 136);
+    feed.append(10);
+    place.carry(0, &["--output", "new.csv"]);
+    assert_eq!(fs::read_to_string(place.file("new.csv")).unwrap(), feed.csv(210..220));
+    fs::write(place.file("new.csv"), feed.csv((210..213).chain(214..220))).unwrap();
+    let (code, said) = against(&place, &["new.csv"]);
+    assert_eq!(code, 3, "{said}");
+    let due = "(reader 0 has counted 0 as lost; 1 are not accounted for)";
+    assert!(said.contains(due), "{said}");
 }
 
 #[test]
@@ -821,6 +843,23 @@ fn what_a_pattern_catches_besides_the_parts_is_left_out_and_said() {
     }
     // Alone, it is looked at.
     assert_eq!(against(&place, &["output_0.3.csv"]).0, 6);
+}
+
+#[test]
+fn parts_that_overlap_are_wrong_and_what_is_set_aside_may() {
+    let place = Place::new();
+    let mut feed = place.feed(64);
+    feed.append(30);
+    fs::write(place.file("copy.csv"), feed.csv(10..30)).unwrap();
+    fs::write(place.file("copy.1.csv"), feed.csv(0..20)).unwrap();
+    // By the clock, and not by the tick before, in which the log was not made yet.
+    let aside = OpenOptions::new().write(true).open(place.file("copy.1.csv")).unwrap();
+    aside.set_modified(std::time::SystemTime::now()).unwrap();
+    let (code, said) = against(&place, &["copy.csv", "copy.1.csv"]);
+    assert!(code == 0 && said.starts_with("ok but for 1 file left out: "), "{code} {said}");
+    fs::rename(place.file("copy.1.csv"), place.file("copy.000000000000000.csv")).unwrap();
+    let (code, said) = against(&place, &["copy.csv", "copy.000000000000000.csv"]);
+    assert!(code == 6 && said.contains("position 10 comes after 19"), "{code} {said}");
 }
 
 /// The names of the files in the directory.

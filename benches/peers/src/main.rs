@@ -103,11 +103,16 @@ fn systems<E: Entry>() -> Vec<Box<dyn System>> {
         of::<peers::bare::Word, E>(),
         of::<peers::bare::Slots, E>(),
         of::<peers::ringlog::Ringlog, E>(),
+        of::<peers::lossless::Lossless<false>, E>(),
         of::<peers::ringfire::Ringfire, E>(),
         of::<peers::outcry::Outcry, E>(),
         of::<peers::iceoryx2::Iceoryx2, E>(),
         of::<peers::disruptor::Disruptor, E>(),
         of::<peers::rtrb::Rtrb, E>(),
+        of::<peers::kernel::Pipe, E>(),
+        of::<peers::kernel::Socket<false>, E>(),
+        of::<peers::kernel::Socket<true>, E>(),
+        of::<peers::lossless::Lossless<true>, E>(),
     ]
 }
 

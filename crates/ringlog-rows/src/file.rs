@@ -10,8 +10,8 @@ use crate::parts;
 use crate::paths::{behind_links, directory_of, identity, path_hash, with_infix};
 use crate::reading::WholeRows;
 use ringlog::layout::{Checkpoint, Header, MAGIC, Output};
-use ringlog::{Error, LeftOff, Lookback, Mark, ReaderState, Result, Resume};
-use std::fs::{File, Metadata, OpenOptions, TryLockError};
+use ringlog::{Error, LeftOff, Lookback, Mark, ReaderState, Result, Resume, lock_output};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Read as _, Seek as _, SeekFrom};
 use std::mem::offset_of;
 use std::os::unix::fs::MetadataExt;
@@ -302,7 +302,10 @@ fn read_back(
 
     // Behind the committed length there are few rows; without it, all have to be looked at.
     let (from, least) = if cut || mark < header { (header, output.begin) } else { (mark, since) };
-    if from > 0 && read_at(file, from - 1, 1)? != b"\n" {
+    // Of a file that was cut and has grown again, the mark lies within a row or behind later ones.
+    let is_before = |row: &[u8]| format.position_of(row).is_some_and(|it| it < since);
+    let is_as_left = from <= header || ends_a_row(file, format, from, is_before)?;
+    if !is_as_left || from > 0 && read_at(file, from - 1, 1)? != b"\n" {
         return foreign("it is not as this reader left it", true);
     }
     let mut rows = WholeRows::new(file, from, format)?;
@@ -312,7 +315,7 @@ fn read_back(
         let seq = match format.position_of(row) {
             Some(seq) if seq >= left.end => {
                 let why = format!("it has row {seq}, and the log ends at {}", left.end);
-                return foreign(&why, false);
+                return foreign(&why, cut); // what was committed is in it, unless it was cut
             }
             Some(seq) if seq >= found.next => seq,
             _ => return foreign("its rows are not as this reader left them", true),
@@ -325,7 +328,7 @@ fn read_back(
             due.clear();
             format.row(seq, entry, &mut due);
             if row != due {
-                return foreign(&format!("its row {seq} is not the log's"), false);
+                return foreign(&format!("its row {seq} is not the log's"), cut);
             }
         }
         found.next = seq + 1;
@@ -340,7 +343,8 @@ fn read_back(
     }
     found.length = rows.end;
     // What is no row behind the mark may be the end of one that the mark lies within.
-    if found.length < file.metadata()?.len() && from > header && !ends_a_row(file, format, from)? {
+    let is_torn = found.length < file.metadata()?.len() && from > header;
+    if is_torn && !ends_a_row(file, format, from, |row| format.is_row(row))? {
         return foreign("it is not as this reader left it", true);
     }
     let other = (left.explicit && left.position < found.next)
@@ -348,12 +352,18 @@ fn read_back(
     Ok(Finding::Ours { found, other })
 }
 
-/// Whether a row ends at this place, which is behind the header.
-fn ends_a_row(file: &File, format: &RowFormat, at: u64) -> io::Result<bool> {
+/// Whether such a row ends at this place, which is behind the header.
+fn ends_a_row(
+    file: &File,
+    format: &RowFormat,
+    at: u64,
+    is_such: impl Fn(&[u8]) -> bool,
+) -> io::Result<bool> {
     let room = (at - format.header().len() as u64).min(format.longest as u64);
     let bytes = read_at(file, at - room, room as usize)?;
     let is_begin = |&begin: &usize| begin == 0 || bytes[begin - 1] == b'\n';
-    Ok((0..bytes.len()).rev().filter(is_begin).any(|begin| format.is_row(&bytes[begin..])))
+    let mut rows = (0..bytes.len()).rev().filter(is_begin).map(|begin| &bytes[begin..]);
+    Ok(rows.any(|row| format.is_one(row) && is_such(row)))
 }
 
 /// How a file begins, to somebody who expects a format.
@@ -400,7 +410,7 @@ fn claim(path: &Path) -> Result<Option<File>> {
             Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
             opened => opened.map_err(cannot())?,
         };
-        lock(&file, path)?;
+        lock_output(&file, path)?; // one process writes a file
         // Until it was locked, another process could set it aside.
         let meta = file.metadata().map_err(cannot())?;
         match std::fs::metadata(path) {
@@ -417,21 +427,8 @@ fn create(path: &Path) -> Result<File> {
     let cannot = Error::io(format!("{}: cannot be made", path.display()));
     let opened = OpenOptions::new().read(true).append(true).create_new(true).open(path);
     let file = opened.map_err(cannot)?;
-    lock(&file, path)?;
+    lock_output(&file, path)?;
     Ok(file)
-}
-
-/// One process writes a file.
-fn lock(file: &File, path: &Path) -> Result<()> {
-    match file.try_lock() {
-        Ok(()) => Ok(()),
-        Err(TryLockError::WouldBlock) => {
-            Err(Error::OutputInUse { path: path.display().to_string() })
-        }
-        Err(TryLockError::Error(e)) => {
-            Err(Error::io(format!("{}: cannot be locked", path.display()))(e))
-        }
-    }
 }
 
 /// Renames `out.csv` to the first of `out.1.csv`, `out.2.csv`, ... that is free.

@@ -63,6 +63,15 @@ pub(crate) fn path_hash(path: &Path) -> io::Result<u64> {
     Ok(fnv1a(FNV_BASIS, absolute(path)?.as_os_str().as_bytes()))
 }
 
+/// Whether a file is not there, though its directory is: the one behind a link, if it is one. It is
+/// looked for after that, for the directory may have come back a moment ago.
+pub(crate) fn is_gone(path: &Path) -> bool {
+    behind_links(path).is_ok_and(|path| {
+        let found = directory_of(&path).exists().then(|| path.symlink_metadata());
+        matches!(found, Some(Err(e)) if e.kind() == ErrorKind::NotFound)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

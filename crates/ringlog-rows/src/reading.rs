@@ -13,14 +13,21 @@ const CHUNK: usize = 128 << 10;
 impl RowFormat {
     /// How many of these bytes, which begin with a row, are whole rows.
     pub(crate) fn whole(&self, bytes: &[u8]) -> usize {
-        let (mut is_quoted, mut whole) = (false, 0);
-        for (at, &byte) in bytes.iter().enumerate() {
+        self.ends(bytes).last().unwrap_or(0)
+    }
+
+    /// Whether these bytes are one row, as far as its end can tell.
+    pub(crate) fn is_one(&self, bytes: &[u8]) -> bool {
+        self.ends(bytes).next() == Some(bytes.len())
+    }
+
+    /// Where rows end in these bytes, which begin with one.
+    fn ends(&self, bytes: &[u8]) -> impl Iterator<Item = usize> {
+        let mut is_quoted = false;
+        bytes.iter().enumerate().filter_map(move |(at, &byte)| {
             is_quoted ^= byte == b'"' && self.format == Format::Csv;
-            if byte == b'\n' && !is_quoted {
-                whole = at + 1;
-            }
-        }
-        whole
+            (byte == b'\n' && !is_quoted).then_some(at + 1)
+        })
     }
 
     /// The position of a row that [`row`](RowFormat::row) made.

@@ -3,13 +3,14 @@
 use crate::file;
 use crate::format::{Format, RowFormat, Stop};
 use crate::parts;
-use crate::paths::{absolute, behind_links, directory_of, identity};
+use crate::paths::{absolute, behind_links, identity, is_gone};
 use crate::value::TimeFormat;
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, poll};
 use ringlog::layout::Output;
 use ringlog::{
     Entry, Error, LeftOff, Lookback, Mark, Report, Result, Resume, Schema, Sink, Source,
+    unlock_output,
 };
 use std::fmt;
 use std::fs::{File, OpenOptions};
@@ -302,9 +303,7 @@ impl Rows {
             Ok(meta) if meta.len() > 0 && !disk.has_a_name() => Whereabouts::Replaced,
             Ok(_) => Whereabouts::Moved,
             // Who cannot look has not seen it move, and a directory that is away comes back.
-            Err(e) if e.kind() == ErrorKind::NotFound && directory_of(path).exists() => {
-                Whereabouts::Moved
-            }
+            Err(e) if e.kind() == ErrorKind::NotFound && is_gone(path) => Whereabouts::Moved,
             Err(_) => Whereabouts::Unknown,
         }
     }
@@ -352,7 +351,7 @@ impl Sink for Rows {
         self.buffer.clear();
         if let Some(old) = self.disk() {
             // So that it can be opened anew.
-            old.file.unlock().map_err(Error::io(path.display().to_string()))?;
+            unlock_output(&old.file).map_err(Error::io(path.display().to_string()))?;
         }
         let cannot = || Error::io(format!("{}: cannot be written", path.display()));
         let is_stream = match std::fs::metadata(&path) {

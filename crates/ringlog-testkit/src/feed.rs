@@ -5,7 +5,7 @@ use ringlog_rows::Format;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// An entry whose every row is known from its position.
-#[derive(Clone, Copy, Record)]
+#[derive(Clone, Copy, Debug, PartialEq, Record)]
 #[repr(C)]
 pub struct Sample {
     /// A second and a nanosecond for each position.

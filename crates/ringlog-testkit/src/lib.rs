@@ -17,11 +17,11 @@ pub use feed::{Feed, Sample};
 pub use nobody::Nobody;
 pub use place::{FORMATS, Place};
 pub use process::{
-    Ended, Running, after, example, program, run, start, start_on, start_telling, victim_process,
-    works,
+    Ended, Patient, Running, after, example, full_pipe, program, run, start, start_on,
+    start_telling, victim_process, works,
 };
 pub use rows::{assert_complete, assert_holds, assert_parts, loss, losses, positions};
-pub use until::{PATIENCE, until, until_holds, until_lines, until_longer};
+pub use until::{PATIENCE, until, until_holds, until_lines, until_longer, until_or};
 
 use std::fmt::Display;
 use std::io::Write as _;

@@ -1,15 +1,20 @@
-//! Programs as processes that do not outlive their test.
+//! Programs as processes that do not outlive their test. One that does not end, or says nothing, for
+//! longer than a test waits fails it, with its command and what it had printed; then it is killed.
 
-use crate::until::until;
+use crate::until::{PATIENCE, until, until_or};
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{self, ErrorKind, PipeReader, PipeWriter, Read, Write as _};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
 
 /// The directory that Cargo builds this profile's programs in: beside the test's own, wherever
 /// the target directory is.
@@ -120,26 +125,51 @@ impl Ended {
 pub struct Running {
     child: Child,
     stderr: File,
+    /// What was run.
+    command: String,
 }
 
 /// Starts a program, its output kept.
-pub fn start(mut command: Command) -> Running {
+pub fn start(command: Command) -> Running {
     // A file, to be looked at while it runs.
     let stderr = tempfile::tempfile().unwrap();
-    command.stdout(Stdio::piped()).stderr(stderr.try_clone().unwrap());
-    Running { child: command.spawn().unwrap(), stderr }
+    spawn(command, Stdio::piped(), stderr.try_clone().unwrap(), stderr).unwrap()
 }
 
 /// Starts a program whose stderr is this.
-pub fn start_telling(mut command: Command, stderr: impl Into<Stdio>) -> Running {
-    command.stdout(Stdio::piped()).stderr(stderr);
-    Running { child: command.spawn().unwrap(), stderr: tempfile::tempfile().unwrap() }
+pub fn start_telling(command: Command, stderr: impl Into<Stdio>) -> Running {
+    spawn(command, Stdio::piped(), stderr, tempfile::tempfile().unwrap()).unwrap()
+}
+
+/// A pipe that takes nothing: it is full, and nobody reads it.
+pub fn full_pipe() -> (PipeReader, PipeWriter) {
+    let (reader, mut writer) = io::pipe().unwrap();
+    let flags = |flags| fcntl(&writer, FcntlArg::F_SETFL(flags)).map(drop).unwrap();
+    flags(OFlag::O_NONBLOCK);
+    for chunk in [4096, 1] {
+        while writer.write(&vec![b'x'; chunk]).is_ok() {}
+    }
+    let full = writer.write(b"x").unwrap_err();
+    assert_eq!(full.kind(), ErrorKind::WouldBlock);
+    fcntl(&writer, FcntlArg::F_SETFL(OFlag::empty())).unwrap();
+    (reader, writer)
 }
 
 /// Starts a program whose stdout and stderr are a terminal, which the test has the other end of.
-pub fn start_on(mut command: Command, terminal: OwnedFd) -> Running {
-    command.stdout(terminal.try_clone().unwrap()).stderr(terminal);
-    Running { child: command.spawn().unwrap(), stderr: tempfile::tempfile().unwrap() }
+pub fn start_on(command: Command, terminal: impl Into<OwnedFd>) -> Running {
+    let terminal = terminal.into();
+    let stdout = terminal.try_clone().unwrap();
+    spawn(command, stdout, terminal, tempfile::tempfile().unwrap()).unwrap()
+}
+
+fn spawn(
+    mut command: Command,
+    stdout: impl Into<Stdio>,
+    stderr: impl Into<Stdio>,
+    said: File,
+) -> io::Result<Running> {
+    let child = command.stdout(stdout).stderr(stderr).spawn()?;
+    Ok(Running { child, stderr: said, command: format!("{command:?}") })
 }
 
 /// The same program, begun by a shell that has done this before.
@@ -158,10 +188,9 @@ pub fn run(command: Command) -> Ended {
 
 /// Runs a program to its end, unheard; whether it could be run, and succeeded.
 pub fn works(mut command: Command) -> bool {
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    let Ok(child) = command.spawn() else { return false };
-    let running = Running { child, stderr: tempfile::tempfile().unwrap() };
-    running.end().status.success()
+    command.stdin(Stdio::null());
+    let running = spawn(command, Stdio::null(), Stdio::null(), tempfile::tempfile().unwrap());
+    running.is_ok_and(|running| running.end().status.success())
 }
 
 impl Running {
@@ -193,8 +222,13 @@ impl Running {
     }
 
     /// The read end of its stdout, to be read or closed by the test.
-    pub fn take_stdout(&mut self) -> ChildStdout {
-        self.child.stdout.take().unwrap()
+    pub fn take_stdout(&mut self) -> Patient<ChildStdout> {
+        Patient { from: self.child.stdout.take().unwrap(), command: self.command.clone() }
+    }
+
+    /// The write end of its stdin, if that is a pipe.
+    pub fn take_stdin(&mut self) -> Option<ChildStdin> {
+        self.child.stdin.take()
     }
 
     /// Waits until its stdout, a pipe, has no more room.
@@ -227,14 +261,13 @@ impl Running {
 
     /// The same, without its first so many bytes.
     pub fn said_from(&self, from: usize) -> String {
-        let mut text = vec![0; self.stderr.metadata().unwrap().len() as usize - from];
-        self.stderr.read_exact_at(&mut text, from as u64).unwrap();
-        String::from_utf8(text).unwrap()
+        String::from_utf8(read_from(&self.stderr, from)).unwrap()
     }
 
     /// Waits until it has said something.
     pub fn until_said(&self, text: &str) {
-        until(&format!("it says {text:?}"), || self.said().contains(text).then_some(()));
+        let what = || format!("{} says {text:?}; it said {}", self.command, tail(&self.stderr));
+        until_or(what, || self.said().contains(text).then_some(()));
     }
 
     /// Stops it where it stands, until SIGCONT.
@@ -248,25 +281,90 @@ impl Running {
 
     /// Waits for its end. Its output is read meanwhile, so that a full pipe does not stop it.
     pub fn end(mut self) -> Ended {
+        let written = Arc::new(Mutex::new(Vec::new()));
         let stdout = self.child.stdout.take().map(|mut pipe| {
+            let written = Arc::clone(&written);
             std::thread::spawn(move || {
-                let mut text = Vec::new();
-                pipe.read_to_end(&mut text).unwrap();
-                String::from_utf8(text).unwrap()
+                let mut some = [0; 1 << 16];
+                while let count @ 1.. = pipe.read(&mut some).unwrap() {
+                    written.lock().unwrap().extend_from_slice(&some[..count]);
+                }
             })
         });
-        let status = until("the process ends", || self.child.try_wait().unwrap());
-        let stdout = stdout.map_or(String::new(), |thread| {
-            until("nobody has its stdout any more", || thread.is_finished().then_some(()));
-            thread.join().unwrap()
-        });
+        let (command, stderr) = (&self.command, &self.stderr);
+        let what = |what: &str| {
+            let wrote = shown(&written.lock().unwrap());
+            format!("{what}: {command}; it wrote {wrote} and said {}", tail(stderr))
+        };
+        let status = until_or(|| what("this ends"), || self.child.try_wait().unwrap());
+        if let Some(thread) = stdout {
+            let what = || what("nobody has the stdout of this any more");
+            until_or(what, || thread.is_finished().then_some(()));
+            thread.join().unwrap();
+        }
+        let stdout = String::from_utf8(std::mem::take(&mut *written.lock().unwrap())).unwrap();
         Ended { status, stdout, stderr: self.said() }
     }
+}
+
+fn read_from(file: &File, from: usize) -> Vec<u8> {
+    let mut text = vec![0; file.metadata().unwrap().len() as usize - from];
+    file.read_exact_at(&mut text, from as u64).unwrap();
+    text
+}
+
+/// What a message has room for of a file.
+fn tail(file: &File) -> String {
+    shown(&read_from(file, 0))
+}
+
+fn shown(bytes: &[u8]) -> String {
+    const ROOM: usize = 2000;
+    let left_out = bytes.len().saturating_sub(ROOM);
+    let dots = if left_out > 0 { "... " } else { "" };
+    format!("{dots}{:?}", String::from_utf8_lossy(&bytes[left_out..]))
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// What a process writes, to be read as it comes: when nothing does for longer than a test waits, the
+/// read is an error that names the command.
+pub struct Patient<R> {
+    from: R,
+    command: String,
+}
+
+impl<R> Patient<R> {
+    /// Of a process that was started by this command.
+    pub fn new(from: R, command: impl std::fmt::Debug) -> Patient<R> {
+        Patient { from, command: format!("{command:?}") }
+    }
+}
+
+impl Patient<File> {
+    /// The read end of a named pipe, whether somebody writes to it already or will.
+    pub fn pipe(path: &Path) -> Patient<File> {
+        let pipe = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path);
+        Patient::new(pipe.unwrap(), path)
+    }
+}
+
+impl<R: Read + AsFd> Read for Patient<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut looked = [PollFd::new(self.from.as_fd(), PollFlags::POLLIN)];
+        let most = PollTimeout::try_from(PATIENCE).unwrap();
+        match poll(&mut looked, most) {
+            Ok(0) => {
+                let why = format!("waited {PATIENCE:?} in vain for output of {}", self.command);
+                Err(io::Error::new(ErrorKind::TimedOut, why))
+            }
+            Err(Errno::EINTR) => Err(ErrorKind::Interrupted.into()),
+            looked => looked.map_err(io::Error::from).and_then(|_| self.from.read(buffer)),
+        }
     }
 }

@@ -6,7 +6,7 @@
 //! A thread that is traced answers only to the thread that traces it: a [`Traced`] stays on the
 //! thread that made it.
 
-use crate::{PATIENCE, after, skipped};
+use crate::{PATIENCE, Patient, after, skipped};
 use nix::errno::Errno;
 #[cfg(target_arch = "x86_64")]
 use nix::sys::ptrace::AddressType;
@@ -54,11 +54,14 @@ pub enum Fault {
     Short(u64),
 }
 
+/// What a traced process says.
+pub type Heard = BufReader<Patient<ChildStderr>>;
+
 /// A process with one traced thread.
 pub struct Traced {
     child: Child,
     thread: Pid,
-    stderr: BufReader<ChildStderr>,
+    stderr: Heard,
     ended: bool,
     stays_here: PhantomData<*const ()>,
 }
@@ -69,11 +72,11 @@ impl Traced {
     pub fn start(
         mut command: Command,
         spawn: impl FnOnce(&mut Command) -> std::io::Result<Child>,
-        thread: impl FnOnce(&Child, &mut BufReader<ChildStderr>) -> Pid,
+        thread: impl FnOnce(&Child, &mut Heard) -> Pid,
     ) -> Option<Traced> {
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = spawn(&mut command).unwrap();
-        let mut stderr = BufReader::new(child.stderr.take().unwrap());
+        let mut stderr = BufReader::new(Patient::new(child.stderr.take().unwrap(), &command));
         let thread = thread(&child, &mut stderr);
         let traced = Traced { child, thread, stderr, ended: false, stays_here: PhantomData };
         let options = Options::PTRACE_O_EXITKILL
@@ -273,7 +276,7 @@ impl Drop for Traced {
 }
 
 /// The next line that a process says.
-pub fn hear(stderr: &mut BufReader<ChildStderr>) -> String {
+pub fn hear(stderr: &mut Heard) -> String {
     let mut line = String::new();
     assert_ne!(stderr.read_line(&mut line).unwrap(), 0, "a traced process is gone");
     line.trim_end().to_owned()

@@ -2,9 +2,12 @@
 //! rely on.
 
 use crate::error::{CHANGE, Error, Result, invalid};
-use crate::layout::{Geometry, HEADER_SIZE, Header, MAGIC, READERS, SCHEMA_MAX, VERSION};
+use crate::layout::{
+    Geometry, HEADER_SIZE, Header, MAGIC, POSITION_LIMIT, READERS, SCHEMA_MAX, VERSION,
+};
 use crate::name::{Name, version_of};
 use crate::schema::Schema;
+use crate::sync::AtomicU64;
 use crate::sync::Ordering::{Acquire, Relaxed};
 use crate::sys::file::{self, Medium};
 use std::fs::File;
@@ -17,6 +20,7 @@ pub(crate) const ON_HUGETLBFS: &str = "it is on a hugetlbfs, where a header cann
 /// What a writer does about a reader that it waits for and that is gone: there was one, and no
 /// living process is it. (One that never came is waited for, and one that is stopped.)
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub enum Absent {
     /// It waits until that reader is there again, and goes on: nothing is lost.
     #[default]
@@ -80,6 +84,10 @@ pub(crate) struct Checked {
     pub absent: Absent,
     pub schema: Schema,
     pub log_id: u128,
+    /// The log that this is a copy of; 0: of none.
+    pub source_id: u128,
+    /// The first position that was ever here.
+    pub base: u64,
     pub created_ns: u64,
 }
 
@@ -99,7 +107,6 @@ pub(crate) fn check_header(name: &Name, header: &Header, file_size: u64) -> Resu
         (&header.arena_size, "an arena for bodies"),
         (&header.inline_size, "bodies in its slots"),
         (&header.role, "a part in a service or a topic"),
-        (&header.base, "a beginning above position 0"),
     ] {
         if word.load(Relaxed) != 0 {
             let why = format!("it has {what}, which this version of ringlog does not know; use the one that made it");
@@ -142,13 +149,21 @@ pub(crate) fn check_header(name: &Name, header: &Header, file_size: u64) -> Resu
     let text =
         String::from_utf8(text).map_err(|_| unreadable("its text is not UTF-8".to_owned()))?;
     let schema = Schema::from_text(&text, entry_size).map_err(|e| unreadable(e.to_string()))?;
-    let [high, low] = [&header.log_id[0], &header.log_id[1]].map(|word| word.load(Relaxed));
+    let base = header.base.load(Relaxed);
+    if base >= POSITION_LIMIT {
+        return Err(fits(format!("it begins at {base:#x}, which is no position")));
+    }
+    let id = |[high, low]: &[AtomicU64; 2]| {
+        u128::from(high.load(Relaxed)) << 64 | u128::from(low.load(Relaxed))
+    };
     Ok(Checked {
         geometry,
         gates,
         absent,
         schema,
-        log_id: (high as u128) << 64 | low as u128,
+        log_id: id(&header.log_id),
+        source_id: id(&header.source_id),
+        base,
         created_ns: header.created_ns.load(Relaxed),
     })
 }

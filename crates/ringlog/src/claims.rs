@@ -1,7 +1,7 @@
 //! Who may store what: the exclusive right to be the writer, or reader N, which the kernel holds for a
 //! living process.
 
-use crate::error::Role;
+use crate::error::{Error, Result, Role};
 use crate::layout::{Header, ReaderLine, WriterLine};
 use crate::sys::fault::{CLAIMS, Held};
 use crate::sys::lock;
@@ -10,6 +10,7 @@ use std::io;
 use std::mem::offset_of;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
+use std::path::Path;
 
 /// A file description on which claims are taken and looked at: a claim is an open-file-description
 /// lock on exactly the pointer that its holder may store.
@@ -87,6 +88,33 @@ impl Drop for Claims {
             let _ = lock::unlock(&self.file);
         }
     }
+}
+
+/// Makes this process the one that writes an output file, for as long as this description of it is open.
+#[doc(hidden)] // of `ringlog-rows`
+pub fn lock_output(file: &File, path: &Path) -> Result<()> {
+    let (path, (from, size)) = (path.display().to_string(), lock::WHOLE);
+    match lock::lock_whole(file) {
+        Ok(true) => Ok(()),
+        Err(e) => Err(Error::io(format!("{path}: cannot be locked"))(e)),
+        Ok(false) if lock::is_read_locked(file, from, size).unwrap_or(false) => {
+            Err(Error::OutputShutOut { path, by: lock::read_lockers(file) })
+        }
+        Ok(false) => Err(Error::OutputInUse { path }),
+    }
+}
+
+/// Gives up an output file, so that it can be opened anew and locked again.
+#[doc(hidden)] // of `ringlog-rows`
+pub fn unlock_output(file: &File) -> io::Result<()> {
+    lock::unlock_whole(file)
+}
+
+/// Keeps everybody from writing an output file, for as long as this description of it is open; false if
+/// somebody does.
+#[doc(hidden)] // of `ringlog-tools`
+pub fn lock_finished(file: &File) -> io::Result<bool> {
+    lock::lock_shared(file)
 }
 
 fn claimed_bytes(role: Role) -> (u64, u64) {

@@ -143,7 +143,7 @@ impl Cursor {
 
     pub fn seek(&mut self, start: Start, resume: u64) -> Result<()> {
         let end = self.segment.end();
-        let oldest = end.saturating_sub(self.segment.geometry.capacity());
+        let oldest = self.segment.oldest(end);
         let position = match start {
             Start::Resume => resume,
             Start::Oldest => oldest,
@@ -270,6 +270,7 @@ impl Cursor {
                 if self.position == position {
                     return Polled::Empty;
                 }
+                self.position = self.position.max(self.segment.oldest(self.published));
             }
             // A damaged stamp above all that is known to be published: wait for the writer.
             _ if position >= self.published => return Polled::Empty,

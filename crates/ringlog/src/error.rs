@@ -132,6 +132,14 @@ pub enum Error {
         /// The file.
         path: String,
     },
+    /// An output file that a process has a read lock on, for which it needs no more than permission to
+    /// read: the kernel lets nobody be the one that writes it meanwhile.
+    OutputShutOut {
+        /// The file.
+        path: String,
+        /// The processes that have such a lock, as far as the system lets this one see; or none.
+        by: Vec<u32>,
+    },
     /// The operating system said no.
     Io {
         /// What was being done, and to what.
@@ -245,7 +253,7 @@ impl Error {
             | Error::Geometry { .. }
             | Error::Gates { .. }
             | Error::Schema { .. } => Code::Unusable,
-            Error::OutputInUse { .. } => Code::Output,
+            Error::OutputInUse { .. } | Error::OutputShutOut { .. } => Code::Output,
             Error::Exists { .. }
             | Error::Undelivered { .. }
             | Error::Full { .. }
@@ -307,9 +315,10 @@ impl fmt::Display for Error {
             ),
             Error::ShutOut { log, role, by } => write!(
                 f,
-                "{log}: nobody can be {role}: {} on the log's file; end that process, and take \
-                 permission to read away from whoever is not trusted (chmod o-r)",
-                read_lock(by)
+                "{log}: nobody can be {role}: {}, neither writer nor reader, {} a read lock on the log's \
+                 file; {UNLOCK}",
+                processes(by),
+                has(by)
             ),
             Error::Undelivered { log, reader, entries } => write!(
                 f,
@@ -331,25 +340,38 @@ impl fmt::Display for Error {
             Error::Invalid(why) => f.write_str(why),
             Error::OutputInUse { path } => write!(
                 f,
-                "{path}: another process has a lock on this file: a reporter that writes it, or \
-                 whoever may read it; give this reporter its own --output"
+                "{path}: another process is writing it; give this reporter its own --output"
+            ),
+            Error::OutputShutOut { path, by } => write!(
+                f,
+                "{path}: nobody can write it: {} {} a read lock on it; {UNLOCK}",
+                processes(by),
+                has(by)
             ),
             Error::Io { what, source } => write!(f, "{what}: {source}"),
         }
     }
 }
 
-/// `process 12, which is neither writer nor reader, has a read lock`.
-fn read_lock(by: &[u32]) -> String {
-    let (who, has) = match by {
-        [] => ("a process that cannot be seen from here".to_owned(), "has"),
-        [one] => (format!("process {one}"), "has"),
+/// What to do about a read lock.
+const UNLOCK: &str = "end that process, and take permission to read away from whoever is not trusted \
+                      (chmod o-r)";
+
+/// `process 12`, or more.
+fn processes(by: &[u32]) -> String {
+    match by {
+        [] => "a process that cannot be seen from here".to_owned(),
+        [one] => format!("process {one}"),
         several => {
             let pids: Vec<_> = several.iter().map(u32::to_string).collect();
-            (format!("processes {}", pids.join(", ")), "have")
+            format!("processes {}", pids.join(", "))
         }
-    };
-    format!("{who}, neither writer nor reader, {has} a read lock")
+    }
+}
+
+/// What so many processes do.
+fn has(by: &[u32]) -> &'static str {
+    if by.len() > 1 { "have" } else { "has" }
 }
 
 /// As [`Display`](fmt::Display): a `main` that returns an error prints it this way.

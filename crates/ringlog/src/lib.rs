@@ -133,6 +133,7 @@ mapped! {
     mod walk;
     mod wait;
     mod lossless;
+    mod copy;
     mod log;
 }
 
@@ -142,6 +143,9 @@ pub use error::shown;
 pub use error::{Code, Error, Full, Gate, Result, Role};
 mapped! {
     pub use check::Absent;
+    #[doc(hidden)] // of `ringlog-rows` and the programs
+    pub use claims::{lock_finished, lock_output, unlock_output};
+    pub use copy::Copied;
     pub use cursor::{Batch, Polled, Start};
     pub use log::{DEFAULT_SHM, Log, Options};
     pub use lossless::LosslessWriter;

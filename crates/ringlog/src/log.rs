@@ -1,6 +1,7 @@
-//! The door: make or open a log, and become its writer, a reader, or an observer.
+//! The door: make or open a log, and become its writer, a reader, or an observer. Long by its examples.
 
 use crate::claims::Claims;
+use crate::copy::{self, Copied};
 use crate::error::{Error, Result, Role};
 use crate::layout::{Geometry, READERS, STATE_OPEN};
 use crate::cursor::Start;
@@ -448,6 +449,55 @@ impl Log {
         self.segment.is_copy()
             && (header.writer.state.load(Relaxed) == STATE_OPEN
                 || self.segment.ring().newest() > header.write_ptr.load(Relaxed))
+    }
+
+    /// Makes a copy of it that is sound, also while a writer and readers are at work: a log of its own with
+    /// the same columns, capacity and positions, that ends where this one did when it was begun. It has
+    /// the readers' places, losses and outputs of that moment, no owner, and another [`id`](Log::id);
+    /// its [`source_id`](Log::source_id) is this one's. It gets its name when it is whole.
+    ///
+    /// What the writer overwrites meanwhile is not in it: the copy begins later. The entry that a writer
+    /// was killed in is not in it either.
+    ///
+    /// ```
+    /// # use ringlog::{Log, Record};
+    /// # #[derive(Clone, Copy, Record)]
+    /// # #[repr(C)]
+    /// # struct Sample { value: f64 }
+    /// # let name = format!("/ringlog-doc-copy-to-{}", std::process::id());
+    /// # let path = std::env::temp_dir().join(format!("ringlog-doc-copy-to-{}", std::process::id()));
+    /// # let path = path.as_path();
+    /// let log = Log::create::<Sample>(name.as_str())?;
+    /// log.writer::<Sample>()?.append(&Sample { value: 1.5 });
+    /// let copied = log.copy_to(path)?;
+    /// assert_eq!((copied.held, copied.missed), (0..1, 0));
+    /// assert_eq!(Log::open(path)?.source_id(), Some(log.id()));
+    /// # Log::unlink(path)?;
+    /// # Log::unlink(name.as_str())?;
+    /// # Ok::<(), ringlog::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Exists`] if the name is taken; [`Error::Io`] if there is no room for all of it, or the
+    /// writer overwrites everything before it can be read; [`Error::NotALog`] if its entries
+    /// [may be mixed](Log::may_be_mixed), for the copy would not tell; as [`observe`](Log::observe).
+    pub fn copy_to(&self, name: impl Into<Name>) -> Result<Copied> {
+        if self.may_be_mixed() {
+            let why = "it is a copy that was made while a writer was attached, and any entry may be \
+                       mixed of two; copy the log itself";
+            return Err(Error::NotALog { log: self.name().to_string(), why: why.to_owned() });
+        }
+        copy::copy(&self.segment, &self.terms, &name.into())
+    }
+
+    /// The [`id`](Log::id) of the log that this one is a [copy](Log::copy_to) of.
+    pub fn source_id(&self) -> Option<u128> {
+        Some(self.segment.source_id).filter(|&id| id != 0)
+    }
+
+    /// The oldest position that it can still hold if it ends at `end`.
+    pub fn oldest(&self, end: u64) -> u64 {
+        self.segment.oldest(end)
     }
 
     /// How many writers it has had: another number is another writer.

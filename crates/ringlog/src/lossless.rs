@@ -7,7 +7,7 @@ use crate::layout::READERS;
 use crate::ring;
 use crate::schema::{Entry, Raw, Record};
 use crate::segment::Segment;
-use crate::sync::Ordering::Relaxed;
+use crate::sync::Ordering::{Relaxed, Release};
 use crate::sys::clock::{now_ns, pid_namespace};
 use crate::sys::process::is_stopped;
 use crate::wait::{Follower, Idle, Wait, sealed};
@@ -58,6 +58,8 @@ pub struct LosslessWriter<R> {
     writer: Writer<R>,
     /// There is room below this position, as far as is known.
     limit: u64,
+    /// The log says that it waits.
+    waits: bool,
 }
 
 impl<R> fmt::Debug for LosslessWriter<R> {
@@ -86,7 +88,7 @@ impl<R> LosslessWriter<R> {
                 segment.name()
             ));
         }
-        Ok(LosslessWriter { writer: Writer::attach_to(segment)?, limit: 0 })
+        Ok(LosslessWriter { writer: Writer::attach_to(segment)?, limit: 0, waits: false })
     }
 
     /// How many entries there is room for now; of 0, see [`try_append`](LosslessWriter::try_append).
@@ -99,8 +101,9 @@ impl<R> LosslessWriter<R> {
     /// Waits until there is room for an entry, as `wait` says, but at most `at_most`.
     /// [`Wait::Block`] spins first, and then sleeps until a gate commits.
     ///
-    /// While it waits the log says so: for whom, and since when. A gate that is awake and commits
-    /// ends it; so does one that is [let off](crate::Reader::let_off).
+    /// While it waits the log says so: for whom, and since when; also behind a time that is over, until
+    /// there is room again. A gate that is awake and commits ends it; so does one that is
+    /// [let off](crate::Reader::let_off).
     ///
     /// # Errors
     /// [`Full`], if there is none by then: it says which gate the writer waits for, and what became of
@@ -109,9 +112,7 @@ impl<R> LosslessWriter<R> {
         if self.has_room().is_ok() {
             return Ok(());
         }
-        let waited = self.wait(wait, at_most);
-        self.writer.segment.header().writer.waiting_for.store(0, Relaxed); // for people
-        waited
+        self.wait(wait, at_most)
     }
 
     #[cold]
@@ -136,14 +137,14 @@ impl<R> LosslessWriter<R> {
     }
 
     /// For people, and for gates that would commit later otherwise.
-    fn say_that_it_waits(&self, reader: usize) {
+    fn say_that_it_waits(&mut self, reader: usize) {
         let line = &self.writer.segment.header().writer;
         let waiting_for = reader as u64 + 1;
-        if line.waiting_for.load(Relaxed) == 0 {
+        if !std::mem::replace(&mut self.waits, true) {
             line.waiting_since_ns.store(now_ns(), Relaxed);
         }
         if line.waiting_for.load(Relaxed) != waiting_for {
-            line.waiting_for.store(waiting_for, Relaxed);
+            line.waiting_for.store(waiting_for, Release); // with the Acquire in `Snapshot::of`
         }
     }
 
@@ -162,8 +163,11 @@ impl<R> LosslessWriter<R> {
             let hindmost = ring::hindmost(&segment.header().read_ptrs, gates);
             let (reader, pointer) = hindmost.unwrap_or((READERS, next));
             // Never less than what was known: a gate that goes back has had what it went past.
-            self.limit = ring::limit(pointer, next, capacity).max(next);
+            self.limit = ring::limit(pointer.max(segment.base()), next, capacity).max(next);
             if next < self.limit {
+                if std::mem::take(&mut self.waits) {
+                    segment.header().writer.waiting_for.store(0, Relaxed); // for people
+                }
                 return Ok(());
             }
             if segment.absent == Absent::Skip && self.gate(reader) == Gate::Gone {
@@ -202,6 +206,7 @@ impl<R> Follower for Room<'_, R> {
         let Writer { segment, next, .. } = &self.0.writer;
         let hindmost = ring::hindmost(&segment.header().read_ptrs, segment.gates());
         hindmost.is_none_or(|(_, pointer)| {
+            let pointer = pointer.max(segment.base());
             *next < ring::limit(pointer, *next, segment.geometry.capacity())
         })
     }

@@ -246,10 +246,9 @@ impl<R> Reader<R> {
     fn begin(&mut self) {
         let position = self.cursor.position;
         if self.fresh {
-            let capacity = self.cursor.segment.geometry.capacity();
             let oldest = match self.attached.start {
                 Start::Oldest => position, // and what it has a head start of
-                _ => self.cursor.published.saturating_sub(capacity),
+                _ => self.cursor.segment.oldest(self.cursor.published),
             };
             self.begins_at(position, oldest.min(position));
         } else {

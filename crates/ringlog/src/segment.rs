@@ -54,6 +54,9 @@ pub(crate) struct Segment {
     pub absent: Absent,
     pub schema: Schema,
     pub log_id: u128,
+    /// The log that this is a copy of; 0: of none.
+    pub source_id: u128,
+    base: u64,
     pub created_ns: u64,
     /// Which boot of the machine this is.
     boot: [u64; 2],
@@ -70,6 +73,16 @@ pub(crate) struct Segment {
 impl Segment {
     /// Makes a log, complete or not at all: built without a name, named last, nothing replaced.
     pub fn create(name: &Name, schema: &Schema, terms: &Terms) -> Result<()> {
+        Segment::create_with(name, schema, terms, |_, _| Ok(()))
+    }
+
+    /// The same of a log that `fill` puts something into first, when nobody else has it yet.
+    pub fn create_with(
+        name: &Name,
+        schema: &Schema,
+        terms: &Terms,
+        fill: impl FnOnce(&MappedHeader, &Slots) -> Result<()>,
+    ) -> Result<()> {
         let (capacity, mode) = (terms.capacity.unwrap_or(DEFAULT_CAPACITY), terms.mode);
         let path = name.path()?;
         let log = || name.to_string();
@@ -83,22 +96,23 @@ impl Segment {
             return Err(invalid!("{name}: cannot be made: {ON_HUGETLBFS}"));
         }
         let size = geometry.file_size();
-        let fill = || {
+        let lengthen = || {
             file::lengthen(&unnamed.file, size)?;
             ask_for_huge_pages(&unnamed.file, size);
             file::allocate(&unnamed.file, size)
         };
-        fill().map_err(Error::io(format!(
+        lengthen().map_err(Error::io(format!(
             "{name}: no room for {size} bytes in {}",
             file::directory_of(&path).display()
         )))?;
         let header = MappedHeader::map(&unnamed.file, true).map_err(cannot())?;
         // What would be refused when it is opened is refused before it has a name.
-        let words = Words::map(&unnamed.file, 0, size as usize, true).map_err(cannot())?;
+        let slots_size = geometry.slots_size() as usize;
+        let slots =
+            Words::map(&unnamed.file, HEADER_SIZE, slots_size, true).map_err(cannot())?;
         if terms.lock {
-            lock(name, size, || words.map.lock())?;
+            lock(name, size, || header.words.map.lock().and_then(|()| slots.map.lock()))?;
         }
-        drop(words);
         let mut id = [0; 16];
         getrandom::fill(&mut id).map_err(|e| cannot()(io::Error::other(e)))?;
         let text = schema.to_text();
@@ -123,6 +137,7 @@ impl Segment {
             whole[..bytes.len()].copy_from_slice(bytes);
             word.store(u64::from_le_bytes(whole), Relaxed);
         }
+        fill(&header, &Slots::mapped(slots, geometry))?;
         header.magic.store(MAGIC, Release); // with the Acquire in `check`
 
         if matches!(name, Name::File(_)) {
@@ -184,6 +199,8 @@ impl Segment {
             absent: checked.absent,
             schema: checked.schema,
             log_id: checked.log_id,
+            source_id: checked.source_id,
+            base: checked.base,
             created_ns: checked.created_ns,
             boot: boot_id(),
             medium: file::medium_of(&file),
@@ -261,13 +278,23 @@ impl Segment {
         let header = self.header();
         // With the Release in `Writer::attach`: the write pointer comes first.
         if header.writer.boot_id.each_ref().map(|word| word.load(Acquire)) == self.boot {
-            return self.ring().end(&header.write_ptr);
+            return self.ring().end(&header.write_ptr).max(self.base);
         }
         let committed = header.readers.iter().flat_map(|line| &line.checkpoints);
         let pointers = header.read_ptrs.iter().chain([&header.write_ptr]);
         let pointers = pointers.chain(committed.map(|checkpoint| &checkpoint.position));
         let seen = pointers.map(|pointer| pointer.load(Relaxed)).filter(|&p| p < POSITION_LIMIT);
-        self.ring().newest().max(seen.max().unwrap_or(0))
+        self.ring().newest().max(seen.max().unwrap_or(0)).max(self.base)
+    }
+
+    /// The oldest position that the log can still hold if it ends there.
+    pub fn oldest(&self, end: u64) -> u64 {
+        end.saturating_sub(self.geometry.capacity()).max(self.base)
+    }
+
+    /// The first position that was ever here, by the creator.
+    pub fn base(&self) -> u64 {
+        self.base
     }
 
     /// The write pointer as it stands: a picture for people, and no promise, so in no order.

@@ -1,5 +1,6 @@
 //! A read-only picture of a log: pointers, lags, losses, owners. What every tool sees.
 
+use crate::check::Absent;
 use crate::error::{Result, Role};
 use crate::layout::{Output, READERS, STATE_OPEN};
 use crate::ring;
@@ -22,6 +23,8 @@ pub struct Snapshot {
     pub capacity: u64,
     /// The writer.
     pub writer: WriterState,
+    /// What the writer of a lossless log does about a gate that is gone.
+    pub absent: Absent,
     /// Readers 0 to 7.
     pub readers: Vec<ReaderState>,
     /// The processes that shut out a writer or a reader with a read lock on the log's file, which
@@ -48,7 +51,7 @@ pub struct WriterState {
     pub attached_ns: u64,
     /// Its last heartbeat, ns since the Unix epoch; 0 if it gives none.
     pub heartbeat_ns: u64,
-    /// The reader that it waits for just now, in a lossless log.
+    /// The reader that it waits for, in a lossless log: it has had no room since then.
     pub waiting_for: Option<usize>,
     /// Since when it waits, ns since the Unix epoch.
     pub waiting_since_ns: u64,
@@ -132,13 +135,12 @@ impl Snapshot {
             pid_is_ours: is_ours(pid_ns) && line.pid.load(Acquire) == pid,
             attached_ns: line.attached_ns.load(Relaxed),
             heartbeat_ns: line.heartbeat_ns.load(Relaxed),
-            waiting_for: None,
+            // With the Release in `say_that_it_waits`: since when is of this wait, or of a later one.
+            waiting_for: waited_for(line.waiting_for.load(Acquire)),
             waiting_since_ns: line.waiting_since_ns.load(Relaxed),
         };
-        let waiting_for = line.waiting_for.load(Relaxed);
-        let waiting_for = (1..=READERS as u64).contains(&waiting_for).then(|| waiting_for as usize - 1);
-        let writer =
-            WriterState { waiting_for: waiting_for.filter(|_| writer.alive && !writer.closed), ..writer };
+        let waiting_for = writer.waiting_for.filter(|_| writer.alive && !writer.closed);
+        let writer = WriterState { waiting_for, ..writer };
         let gates = segment.gates();
         let reader = |id| {
             let line = &header.readers[id];
@@ -173,22 +175,30 @@ impl Snapshot {
                 output_length: checkpoint.mark,
             }
         };
-        Ok(Snapshot {
+        let mut snapshot = Snapshot {
             readers: (0..READERS).map(reader).collect(),
             end: segment.end(), // after the readers: none of them is ahead of it
             capacity: segment.geometry.capacity(),
             writer,
+            absent: segment.absent,
             shut_out_by: match Role::all().any(|role| claims.is_shut_out(role)) {
                 true => Some(claims.read_lockers()).filter(|by| !by.is_empty()).unwrap_or(vec![0]),
                 false => Vec::new(),
             },
-        })
+        };
+        // One that gave up, and has appended nothing since, has not learnt that there is room again.
+        if snapshot.room() != Some(0) {
+            snapshot.writer.waiting_for = None;
+        }
+        Ok(snapshot)
     }
 
-    /// The readers that have not had all entries, and how many each has to come.
+    /// The readers that have not had all entries, and how many each has to come. One that was let off
+    /// and has no place in the log has none to come.
     pub fn undelivered(&self) -> impl Iterator<Item = (usize, u64)> {
-        let readers =
-            self.readers.iter().filter(|reader| reader.gate || reader.known || reader.has_place());
+        let readers = self.readers.iter().filter(|reader| {
+            reader.gate || reader.has_place() || reader.known && !reader.let_off
+        });
         readers.map(|reader| (reader.id, self.lag(reader.id))).filter(|&(_, lag)| lag > 0)
     }
 
@@ -197,15 +207,29 @@ impl Snapshot {
         self.readers.get(id).map_or(0, |reader| self.end.saturating_sub(reader.position))
     }
 
+    /// Whether the writer overwrites nothing that reader `id` has not had: it is a gate, and is not gone
+    /// in a log whose writer goes on without such.
+    pub fn is_waited_for(&self, id: usize) -> bool {
+        let holds = |reader: &ReaderState| {
+            reader.gate && (self.absent == Absent::Wait || reader.alive || !reader.known)
+        };
+        self.readers.get(id).is_some_and(holds)
+    }
+
     /// Slots that a lossless log's writer has left before it waits: those that its hindmost gate leaves.
     /// `None` where it waits for nobody.
     pub fn room(&self) -> Option<u64> {
-        let gates = self.readers.iter().filter(|reader| reader.gate);
-        gates.map(|reader| self.headroom(reader.id)).min()
+        let gates = (0..self.readers.len()).filter(|&id| self.is_waited_for(id));
+        gates.map(|id| self.headroom(id)).min()
     }
 
-    /// Entries the writer can still append before reader `id` loses one.
+    /// Entries the writer can still append before reader `id` loses one, or before it waits for it.
     pub fn headroom(&self, id: usize) -> u64 {
         self.capacity.saturating_sub(self.lag(id))
     }
+}
+
+/// The reader that the word of the writer's line names, if it names one.
+fn waited_for(word: u64) -> Option<usize> {
+    (1..=READERS as u64).contains(&word).then(|| word as usize - 1)
 }

@@ -2,9 +2,9 @@
 
 use super::look::{Doctor, Looked};
 use super::verdict::{Level, Verdict};
-use crate::cli::{grouped, several};
-use crate::operator::screen::bytes;
-use crate::operator::view::{ReaderView, State, View, read_lockers};
+use crate::cli::{grouped, readers, reporter, several};
+use crate::operator::screen::{bytes, seconds};
+use crate::operator::view::{GatesView, ReaderView, State, View, read_lockers};
 use ringlog::Error;
 use std::fs;
 use std::io;
@@ -19,6 +19,34 @@ fn shut_out(log: &Looked, view: &View) -> Option<Verdict> {
     Some(Verdict::ok("log", found).but(Level::Bad, cure))
 }
 
+/// A gate with less of the capacity left soon holds the writer up.
+const NEARLY_FULL: f64 = 0.1;
+
+/// What became of a gate.
+fn what_became(reader: &ReaderView) -> String {
+    match reader.state {
+        State::Awaited => "has never come".to_owned(),
+        State::Ended => "has ended".to_owned(),
+        state => format!("is {}", state.name()),
+    }
+}
+
+/// What lets the writer go on that waits for this gate.
+fn cure(log: &Looked, reader: &ReaderView) -> String {
+    let ReaderView { id, pid, .. } = reader;
+    match reader.state {
+        State::Stopped => format!("kill -CONT {pid}"),
+        State::Alive | State::Stalled => {
+            format!("see what keeps it: ringlog stat {}", log.name)
+        }
+        _ => format!(
+            "start it ({}), or let it off for good (ringlog reader {id} release {})",
+            reporter(*id, &log.name),
+            log.name
+        ),
+    }
+}
+
 impl Doctor {
     pub fn log(&self, log: &Looked) -> Vec<Verdict> {
         let what = "log";
@@ -28,6 +56,7 @@ impl Doctor {
         };
         let mut all = vec![self.writer(log, view)];
         all.extend(shut_out(log, view));
+        all.extend(view.gates.as_ref().into_iter().flat_map(|gates| self.gates(log, view, gates)));
         let behind = view.readers.iter().filter(|reader| reader.overwritten > 0);
         all.extend(behind.map(|reader: &ReaderView| {
             let found = format!(
@@ -45,6 +74,43 @@ impl Doctor {
             };
             Verdict::ok(what, found).but(Level::Warn, cure)
         }));
+        all
+    }
+
+    /// The gates that nobody is, or that do nothing, when the writer soon waits for them.
+    fn gates(&self, log: &Looked, view: &View, gates: &GatesView) -> Vec<Verdict> {
+        let name = &log.name;
+        let is_told = |it: &ReaderView| {
+            view.writer.state == State::Waits && view.writer.waiting_for == Some(it.id)
+        };
+        let is_away = |it: &&ReaderView| {
+            it.loses_nothing()
+                && it.headroom_ratio < NEARLY_FULL
+                && !matches!(it.state, State::Alive | State::Stalled)
+                && !is_told(it)
+        };
+        let away = view.readers.iter().filter(is_away).map(|it| {
+            let (id, is) = (it.id, what_became(it));
+            let room = several(it.headroom as usize, "slot");
+            let found = format!(
+                "{name}: its writer has room for {room}, then it waits for reader {id}, which {is}"
+            );
+            Verdict::ok("log", found).but(Level::Warn, cure(log, it))
+        });
+        let mut all: Vec<_> = away.collect();
+        let to_come = view.readers.iter().any(|it| it.gate && it.lag > 0);
+        let is_there = view.readers.iter().any(|it| it.gate && (it.state.lives() || is_told(it)));
+        let matters = view.writer.state.lives() || to_come;
+        if let [first, ..] = gates.readers[..]
+            && all.is_empty()
+            && matters
+            && !is_there
+        {
+            let them = readers(&gates.readers);
+            let found = format!("{name}: its writer waits for {them}, and nobody is there");
+            let cure = format!("start what reads it, such as {}", reporter(first, name));
+            all.push(Verdict::ok("log", found).but(Level::Note, cure));
+        }
         all
     }
 
@@ -70,7 +136,7 @@ impl Doctor {
     pub fn writer(&self, log: &Looked, view: &View) -> Verdict {
         let what = "log";
         let (name, writer) = (&log.name, &view.writer);
-        let readers = view.readers.iter().filter(|it| it.lives()).count();
+        let readers = view.readers.iter().filter(|it| it.state.lives()).count();
         let is_older = self
             .machine
             .booted_ns()
@@ -80,6 +146,13 @@ impl Doctor {
         match writer.state {
             State::Alive => {
                 found(format!("its writer lives, and {} with it", several(readers, "reader")))
+            }
+            State::Waits => {
+                let it = view.readers.iter().find(|it| Some(it.id) == writer.waiting_for);
+                let (id, is) = it.map_or((0, String::new()), |it| (it.id, what_became(it)));
+                let time = seconds(writer.waiting_seconds.unwrap_or(0.0));
+                found(format!("its writer waits for reader {id}, which {is}, {time}"))
+                    .but(Level::Warn, it.map_or_else(String::new, |it| cure(log, it)))
             }
             State::Stopped => {
                 let cure = format!("kill -CONT {}", writer.pid);

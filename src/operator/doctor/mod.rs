@@ -25,7 +25,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         let rows: Vec<_> = findings.iter().map(Verdict::row).collect();
         table(&rows, has_colour())
     };
-    print(&text)?;
+    print(text)?;
     match findings.iter().filter(|finding| finding.level == Level::Bad).count() {
         0 => Ok(()),
         count => Err(Failed(Code::Other, format!("bad: {}", several(count, "thing"))).into()),

@@ -2,7 +2,7 @@
 
 use super::look::Doctor;
 use super::verdict::{Level, Verdict};
-use crate::operator::view::{State, View};
+use crate::operator::view::View;
 use std::path::Path;
 
 impl Doctor {
@@ -92,10 +92,9 @@ impl Doctor {
 
     pub fn cores(&self) -> Verdict {
         let what = "cores";
-        let is_alive = |state| [State::Alive, State::Stopped, State::Stalled].contains(&state);
         let alive = |view: &View| {
             let readers = view.readers.iter().map(|reader| reader.state);
-            readers.chain([view.writer.state]).filter(|&state| is_alive(state)).count() as u64
+            readers.chain([view.writer.state]).filter(|state| state.lives()).count() as u64
         };
         let attached: u64 = self.views().map(|(_, view)| alive(view)).sum();
         let Some(cores) = self.machine.cores() else {

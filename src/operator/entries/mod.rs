@@ -5,11 +5,12 @@ mod condition;
 mod table;
 
 use crate::cli::{Code, Failed, Time, entries, tell};
+use crate::operator::screen::print;
 use clap::ValueEnum;
 use condition::{Condition, column};
 use ringlog::{Entry, Log, Observer, Polled, Raw, Role, Schema};
 use ringlog_rows::{Format, RowFormat, TimeFormat};
-use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _};
 use std::ops::Range;
 use table::{PAGE, Table};
 
@@ -163,14 +164,7 @@ impl Printer {
     }
 
     fn write(&mut self) -> anyhow::Result<()> {
-        let out = std::mem::take(&mut self.out);
-        let mut stdout = io::stdout().lock();
-        match stdout.write_all(&out).and_then(|()| stdout.flush()) {
-            Err(e) if e.kind() != ErrorKind::BrokenPipe => {
-                Err(Failed(Code::Output, format!("stdout cannot be written: {e}")).into())
-            }
-            outcome => Ok(outcome?),
-        }
+        print(std::mem::take(&mut self.out))
     }
 
     /// Shows the entry that is being written, or was when the writer was killed, marked: as the last

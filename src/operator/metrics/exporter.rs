@@ -63,7 +63,7 @@ impl Exporter {
 /// What a metric is called, what it means, and its value.
 type Metric<T> = (&'static str, &'static str, fn(&T) -> Option<f64>);
 
-const OF_LOG: [Metric<View>; 10] = [
+const OF_LOG: [Metric<View>; 12] = [
     ("log_created_timestamp_seconds", "When the log was made.", |v| time(v.created_ns)),
     ("log_capacity_entries", "Slots of the ring.", |v| number(v.capacity)),
     ("log_size_bytes", "Size of the whole log.", |v| number(v.bytes)),
@@ -78,7 +78,7 @@ const OF_LOG: [Metric<View>; 10] = [
         |v| v.silent.map(|silent| to_milliseconds(v.now_ns as f64 / 1e9 - silent)),
     ),
     ("writer_up", "Whether a living process is the writer.", |v| {
-        Some(f64::from(matches!(v.writer.state, State::Alive | State::Stopped)))
+        Some(f64::from(v.writer.state.lives()))
     }),
     ("writer_starts_total", "Writers that the log has had.", |v| number(v.writer.epoch)),
     ("writer_attached_timestamp_seconds", "When the last writer attached.", |v| {
@@ -87,12 +87,29 @@ const OF_LOG: [Metric<View>; 10] = [
     ("writer_heartbeat_timestamp_seconds", "When the engine last said that it lives.", |v| {
         v.writer.heartbeat_ns.and_then(time)
     }),
+    (
+        "room_entries",
+        "Entries that the writer of a lossless log can append before it waits.",
+        |v| number(v.gates.as_ref()?.room?),
+    ),
+    ("room_ratio", "The same, of the capacity.", |v| v.gates.as_ref()?.room_ratio),
 ];
 
-const WRITER: [State; 5] = [State::Alive, State::Stopped, State::Closed, State::Dead, State::Never];
+const WRITER: [State; 6] =
+    [State::Alive, State::Waits, State::Stopped, State::Closed, State::Dead, State::Never];
 
-const OF_READER: [Metric<ReaderView>; 12] = [
-    ("reader_up", "Whether a living process is this reader.", |r| Some(f64::from(r.lives()))),
+const OF_READER: [Metric<ReaderView>; 14] = [
+    ("reader_up", "Whether a living process is this reader.", |r| Some(f64::from(r.state.lives()))),
+    (
+        "reader_gate",
+        "Whether the writer waits for this reader, and overwrites nothing that it has not committed.",
+        |r| Some(f64::from(r.gate)),
+    ),
+    (
+        "writer_waiting_seconds",
+        "How long the writer has had no room, if it waits for this gate; 0 if it does not.",
+        |r| r.waited_for,
+    ),
     ("reader_attached_timestamp_seconds", "When it last attached.", |r| time(r.attached_ns)),
     ("reader_last_commit_timestamp_seconds", "When it last committed.", |r| time(r.commit_ns)),
     (
@@ -109,7 +126,8 @@ const OF_READER: [Metric<ReaderView>; 12] = [
     ),
     (
         "reader_headroom_entries",
-        "Entries that the writer can still append before this reader loses one.",
+        "Entries that the writer can still append before this reader loses one, or, if it is a gate, \
+         before the writer waits.",
         |r| number(r.headroom),
     ),
     ("reader_headroom_ratio", "The same, of the capacity.", |r| Some(r.headroom_ratio)),
@@ -127,8 +145,8 @@ const OF_READER: [Metric<ReaderView>; 12] = [
     }),
 ];
 
-const READER: [State; 5] =
-    [State::Alive, State::Stopped, State::Stalled, State::Gone, State::Ended];
+const READER: [State; 6] =
+    [State::Alive, State::Stopped, State::Stalled, State::Gone, State::Ended, State::Awaited];
 
 /// The text format, version 0.0.4: all samples of a metric together.
 fn text(usable: BTreeMap<String, f64>, views: &[(String, View)]) -> String {

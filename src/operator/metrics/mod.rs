@@ -55,7 +55,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     if let Some(address) = args.listen {
         return serve::run(address, exporter, &stop);
     }
-    let Some(path) = args.textfile else { return Ok(print(&exporter.text()?)?) };
+    let Some(path) = args.textfile else { return print(exporter.text()?) };
     replace(&path, &exporter.text()?)?;
     let Some(every) = args.every else { return Ok(()) };
     let every_so = humantime::format_duration(every);

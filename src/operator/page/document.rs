@@ -8,8 +8,8 @@ use super::scene::{Ending, Scene};
 use super::times::Times;
 use super::words;
 use crate::cli::grouped;
-use crate::operator::screen::{bytes, moment, seconds};
-use crate::operator::view::State;
+use crate::operator::screen::{Look, bytes, moment, seconds};
+use crate::operator::view::{ReaderView, State};
 
 /// The whole page.
 pub fn page(scene: &Scene, recording: &Recording) -> String {
@@ -90,11 +90,11 @@ fn percent(ratio: f64) -> String {
     format!("{:.0} %", 100.0 * ratio)
 }
 
-/// The class of what is left of the capacity: as `ReaderView::look`.
-fn headroom_class(ratio: f64) -> &'static str {
-    match ratio {
-        ratio if ratio < 0.1 => "bad",
-        ratio if ratio < 0.5 => "warn",
+/// The class of what was left of the capacity: as `ReaderView::look`.
+fn headroom_class(reader: &ReaderView, ratio: f64) -> &'static str {
+    match reader.look_of(ratio) {
+        Look::Red => "bad",
+        Look::Yellow => "warn",
         _ => "plain",
     }
 }
@@ -117,7 +117,10 @@ fn readers(scene: &Scene, recording: &Recording) -> String {
         ("state", "at the end"),
         ("lag", "entries it has not committed, at the end"),
         ("age", "of the oldest entry that it has not had, at the end"),
-        ("headroom", "what is left of the capacity before it loses an entry, at the end"),
+        (
+            "headroom",
+            "what is left of the capacity before it loses an entry, or the writer waits for it, at the end",
+        ),
         ("least headroom", "meanwhile"),
         ("lost", "overwritten before it had them, meanwhile"),
         ("lost before", "since the log was made"),
@@ -127,7 +130,9 @@ fn readers(scene: &Scene, recording: &Recording) -> String {
     let dash = || "-".to_owned();
     let row = |track: &Track| {
         let last = &track.last;
-        let mut cells = vec![number(track.id), marked(state_class(last.state), last.state.name())];
+        let gate = if last.gate { small("gate") } else { String::new() };
+        let state = marked(state_class(last.state), last.state.name());
+        let mut cells = vec![number(track.id) + &gate, state];
         if !track.has_place() {
             cells.extend((0..8).map(|_| dash()));
             return cells;
@@ -149,8 +154,8 @@ fn readers(scene: &Scene, recording: &Recording) -> String {
                 Some(age) => escape(&age),
                 None => dash(),
             },
-            marked(headroom_class(last.headroom_ratio), &percent(last.headroom_ratio)),
-            marked(headroom_class(least), &percent(words::at_least(least))),
+            marked(headroom_class(last, last.headroom_ratio), &percent(last.headroom_ratio)),
+            marked(headroom_class(last, least), &percent(words::at_least(least))),
             told(track.lost(), last.overwritten, "bad"),
             told(track.lost_before, last.overwritten.saturating_sub(track.lost()), "plain"),
             rate(track.mean_rate(recording.length)),
@@ -195,6 +200,7 @@ fn plots(scene: &Scene, recording: &Recording, times: &Times) -> String {
         let all = readers().filter_map(|track| of(track).most());
         all.map(|most| most.1).fold(0.0, f64::max)
     };
+    let or_waits = if view.gates.is_some() { ", or the writer waits" } else { "" };
     let mut html = String::new();
 
     if readers().next().is_some() {
@@ -206,7 +212,10 @@ fn plots(scene: &Scene, recording: &Recording, times: &Times) -> String {
             Guide::Band { class: "losing", from: capacity, to: f64::INFINITY },
             Guide::Rule {
                 value: capacity,
-                text: format!("capacity {}: above it entries are lost", grouped(view.capacity)),
+                text: format!(
+                    "capacity {}: above it entries are lost{or_waits}",
+                    grouped(view.capacity)
+                ),
             },
         ];
         let line = |track: &Track| {
@@ -233,9 +242,12 @@ fn plots(scene: &Scene, recording: &Recording, times: &Times) -> String {
         let lines: Vec<Line> = readers().map(line).collect();
         let axis = Axis::ratio("of the capacity");
         let svg = plot("Headroom of each reader over time", times, &axis, &guides, &lines);
-        let caption = "What the writer can still append before a reader loses an entry; at 0 % \
-                       entries are being lost.";
-        html += &figure("Headroom", caption, &svg);
+        let or_before = if view.gates.is_some() { ", or before it waits for a gate" } else { "" };
+        let caption = format!(
+            "What the writer can still append before a reader loses an entry{or_before}; at 0 % \
+             entries are being lost{or_waits}."
+        );
+        html += &figure("Headroom", &caption, &svg);
     }
 
     let most = greatest(|track| &track.rate);
@@ -356,6 +368,7 @@ fn places(scene: &Scene, recording: &Recording) -> String {
     let view = &recording.last;
     // That it has no name here does not say that it is gone.
     let process = |pid: u64, name: &Option<String>, lives: bool| match name {
+        None if pid == 0 => "-".to_owned(),
         Some(name) => format!("{pid} {}", small(name)),
         None if lives => pid.to_string(),
         None => format!("{pid} {}", small("gone")),
@@ -365,11 +378,7 @@ fn places(scene: &Scene, recording: &Recording) -> String {
     if view.writer.state != State::Never {
         rows.push(vec![
             "<span class=\"key writer\"></span>writer".to_owned(),
-            process(
-                view.writer.pid,
-                &view.writer.process,
-                matches!(view.writer.state, State::Alive | State::Stopped),
-            ),
+            process(view.writer.pid, &view.writer.process, view.writer.state.lives()),
             when(view.writer.attached_ns),
             "-".to_owned(),
             format!("writer number {}", grouped(view.writer.epoch)),
@@ -382,7 +391,7 @@ fn places(scene: &Scene, recording: &Recording) -> String {
         let size = if last.output_bytes > 0 { bytes(last.output_bytes) } else { "-".to_owned() };
         vec![
             number(track.id),
-            process(last.pid, &last.process, last.lives()),
+            process(last.pid, &last.process, last.state.lives()),
             when(last.attached_ns),
             when(last.commit_ns),
             output.unwrap_or_else(|| "-".to_owned()),
@@ -405,9 +414,13 @@ fn places(scene: &Scene, recording: &Recording) -> String {
         ("made", moment(view.created_ns)),
         ("id", view.id.clone()),
     ];
+    let gates = view.gates.iter().flat_map(|gates| {
+        [("gates", gates.words().join(", ")), ("room", gates.room_words().join(", "))]
+    });
+    let facts = facts.into_iter().chain(gates.filter(|(_, fact)| !fact.is_empty()));
     let fact =
         |(name, fact): &(&str, String)| format!("<dt>{name}</dt><dd>{}</dd>\n", escape(fact));
-    let facts: String = facts.iter().map(fact).collect();
+    let facts: String = facts.map(|it| fact(&it)).collect();
     let words: String =
         WORDS.iter().map(|(word, means)| format!("<dt>{word}</dt><dd>{means}</dd>\n")).collect();
     let who = if rows.is_empty() { String::new() } else { table(5, &heads, rows) };
@@ -417,14 +430,23 @@ fn places(scene: &Scene, recording: &Recording) -> String {
     )
 }
 
-const WORDS: [(&str, &str); 8] = [
+const WORDS: [(&str, &str); 11] = [
     (
         "log",
-        "a ring of entries in shared memory or a file: the writer never waits, and overwrites \
-             the oldest entry with the newest",
+        "a ring of entries in shared memory or a file: the writer overwrites the oldest entry with \
+         the newest, and waits for nobody but gates",
+    ),
+    (
+        "gate",
+        "a reader that a log was made with: the writer overwrites nothing that it has not committed, \
+         and waits when there is no room left",
     ),
     ("lag", "entries that a reader has not committed yet: written to its file, and done with"),
-    ("headroom", "what the writer can still append before a reader loses an entry"),
+    (
+        "headroom",
+        "what the writer can still append before a reader loses an entry, or before it waits for the \
+         reader, if that is a gate",
+    ),
     (
         "lost",
         "overwritten before a reader had them; the reader is told when it goes on, and its \
@@ -432,6 +454,8 @@ const WORDS: [(&str, &str); 8] = [
     ),
     ("gone", "its process was killed; it goes on where it was when it is started again"),
     ("ended", "its process ended in order; it goes on where it was when it is started again"),
+    ("awaited", "a gate that nobody has been yet: the writer waits for it all the same"),
+    ("waits", "the writer lives, and has had no room for a second or more"),
     ("stopped", "its process is, by a signal (SIGSTOP) or a debugger"),
     (
         "stalled",

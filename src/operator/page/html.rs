@@ -20,3 +20,17 @@ pub fn escape(text: &str) -> String {
     }
     escaped
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_ends_no_tag_and_no_attribute() {
+        assert_eq!(escape("a <b> & \"c\" 'd'"), "a &lt;b&gt; &amp; &quot;c&quot; &#39;d&#39;");
+        assert_eq!(
+            escape("\u{202e}a\u{2066}\n\u{7}\u{ffff}"),
+            "\u{fffd}a".to_owned() + &"\u{fffd}".repeat(4)
+        );
+    }
+}

@@ -192,10 +192,7 @@ impl Target {
 
     fn write(&mut self, page: &str) -> anyhow::Result<()> {
         match self {
-            Target::Stdout => print(page).map_err(|why| match why.kind() {
-                io::ErrorKind::BrokenPipe => why.into(),
-                _ => failed(Path::new("stdout"), &why).into(),
-            }),
+            Target::Stdout => print(page),
             Target::Open(path, file) => {
                 Ok(file.write_all(page.as_bytes()).map_err(|why| failed(path, &why))?)
             }

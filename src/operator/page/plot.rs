@@ -332,6 +332,36 @@ mod tests {
     }
 
     #[test]
+    fn a_tick_says_what_it_is_in_its_own_unit() {
+        let told = |axis: Axis| axis.ticks.into_iter().map(|tick| tick.1).collect::<Vec<_>>();
+        let times = Axis::seconds(1e-9, 1e3);
+        assert_eq!((times.unit.as_str(), times.ticks[0].0), ("by powers of ten", 1e-9));
+        let told_times = "1 ns, 10 ns, 100 ns, 1 us, 10 us, 100 us, 1 ms, 10 ms, 100 ms, 1 s, 10 s, \
+                          100 s, 1,000 s";
+        assert_eq!(told(times).join(", "), told_times);
+        let few = Axis::counts("entries", 12_345.0, 12_345.0);
+        assert_eq!((few.unit.as_str(), few.ticks[1].0), ("entries", 5000.0));
+        assert_eq!(told(few), ["0", "5,000", "10,000"]);
+        let many = Axis::counts("a second", 12_345.0, 10.0);
+        assert_eq!(many.unit, "a second, by powers of ten");
+        assert_eq!(told(many), ["0", "10", "100", "1,000", "10,000"]);
+        let ratio = Axis::ratio("of the capacity");
+        assert_eq!((ratio.unit.as_str(), ratio.ticks[1].0), ("of the capacity", 0.25));
+        assert_eq!(told(ratio), ["0 %", "25 %", "50 %", "75 %", "100 %"]);
+    }
+
+    #[test]
+    fn more_is_further_up_on_each_axis() {
+        let axes =
+            [Axis::counts("", 99.0, 9.0), Axis::counts("", 1e6, 1.0), Axis::seconds(1e-6, 1.0)];
+        for axis in axes.into_iter().chain([Axis::ratio("")]) {
+            let (from, to) = axis.ends;
+            assert_eq!((axis.y(from), axis.y(to)), (TOP + HEIGHT, TOP));
+            assert!(axis.ticks.windows(2).all(|pair| axis.y(pair[0].0) > axis.y(pair[1].0)));
+        }
+    }
+
+    #[test]
     fn a_level_line_is_two_points_and_a_single_one_is_a_dot() {
         let level: Vec<Point> = (0..100).map(|t| (f64::from(t), 5.0)).collect();
         assert_eq!(path(&[level], false, |x| x, |y| y), "M0 5L99 5");

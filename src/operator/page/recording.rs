@@ -3,7 +3,7 @@
 //! a fifth of it.
 
 use crate::operator::view::{ReaderView, State, View};
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 /// Of a series; a bucket has its least and its greatest value.
 const POINTS: usize = 2000;
@@ -24,6 +24,8 @@ pub struct Recording {
     /// How the writer was, and how many entries it appended a second.
     pub writer: Spans,
     pub rate: Series,
+    /// The gates that it waited for.
+    pub waited_for: BTreeSet<usize>,
     pub readers: Vec<Track>,
     recent: VecDeque<Moment>,
 }
@@ -67,6 +69,7 @@ impl Recording {
             window,
             writer: Spans::default(),
             rate: Series::default(),
+            waited_for: BTreeSet::new(),
             readers: Vec::new(),
             recent: VecDeque::new(),
         };
@@ -77,7 +80,7 @@ impl Recording {
     /// Takes a look at `t` in.
     pub fn add(&mut self, t: f64, view: View) {
         let mut now = Moment { t, end: view.end, rows: [None; 8] };
-        for reader in view.readers.iter().filter(|reader| has_place(reader)) {
+        for reader in view.readers.iter().filter(|reader| reader.has_place()) {
             now.rows[reader.id] = Some(rows(reader));
         }
         let is_old = |moment: &Moment| moment.t <= t - 0.99 * self.window;
@@ -91,6 +94,8 @@ impl Recording {
 
         self.rate.add(self.looks, t, per_second(now.end, old.map(|old| old.end)));
         self.writer.add(t, view.writer.state);
+        self.waited_for
+            .extend(view.writer.waiting_for.filter(|_| view.writer.state == State::Waits));
         for reader in &view.readers {
             let i = match self.readers.binary_search_by_key(&reader.id, |track| track.id) {
                 Ok(i) => i,
@@ -122,11 +127,6 @@ impl Recording {
     }
 }
 
-/// Whoever has never committed has no place in the log yet.
-fn has_place(reader: &ReaderView) -> bool {
-    reader.commit_ns > 0
-}
-
 fn rows(reader: &ReaderView) -> u64 {
     reader.position.saturating_sub(reader.lost)
 }
@@ -156,12 +156,12 @@ impl Track {
     }
 
     fn add(&mut self, look: u64, t: f64, reader: &ReaderView, rate: Option<f64>, apart: f64) {
-        if has_place(reader) && !has_place(&self.last) {
+        if reader.has_place() && !self.last.has_place() {
             (self.since, self.first_rows, self.lost_before) = (t, rows(reader), lost(reader));
         }
         // What seemed lost at the first look it had polled, and has committed since.
         self.lost_before = self.lost_before.min(lost(reader));
-        let placed = has_place(reader).then_some(());
+        let placed = reader.has_place().then_some(());
         self.lag.add(look, t, placed.map(|()| reader.lag as f64));
         self.headroom.add(look, t, placed.map(|()| reader.headroom_ratio));
         self.rate.add(look, t, rate);
@@ -178,7 +178,7 @@ impl Track {
 
     /// Whether it has ever committed.
     pub fn has_place(&self) -> bool {
-        has_place(&self.last)
+        self.last.has_place()
     }
 
     /// Entries lost meanwhile, those included that it will be told of when it goes on.
@@ -334,9 +334,9 @@ fn badness(state: State) -> u8 {
     match state {
         State::Alive => 0,
         State::Never | State::Closed | State::Ended => 1,
-        State::Stalled => 2,
+        State::Stalled | State::Waits => 2,
         State::Stopped => 3,
-        State::Gone | State::Dead => 4,
+        State::Gone | State::Awaited | State::Dead => 4,
     }
 }
 

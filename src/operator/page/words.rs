@@ -3,7 +3,7 @@
 use super::recording::{Loss, Recording, Span, Spans, Track};
 use super::scene::{Ending, Scene};
 use super::times::Times;
-use crate::cli::{entries, grouped};
+use crate::cli::{and, entries, grouped, readers as who};
 use crate::operator::screen::{moment, seconds};
 use crate::operator::view::State;
 use std::cmp::Reverse;
@@ -19,19 +19,23 @@ pub fn headline(recording: &Recording) -> (&'static str, String) {
     let readers = || recording.readers.iter();
     let mut losers: Vec<&Track> = readers().filter(|r| r.lost() > 0).collect();
     losers.sort_by_key(|r| Reverse(r.lost()));
-    let away = [State::Gone, State::Ended, State::Stopped, State::Stalled].map(|state| {
-        let ids: Vec<usize> = readers().filter(|r| r.last.state == state).map(|r| r.id).collect();
-        let are = match (state, ids.len()) {
-            (State::Ended, 1) => "has",
-            (State::Ended, _) => "have",
-            (_, 1) => "is",
-            _ => "are",
-        };
-        (!ids.is_empty()).then(|| format!("{} {are} {}", who(&ids), state.name()))
-    });
+    let away =
+        [State::Gone, State::Ended, State::Stopped, State::Stalled, State::Awaited].map(|state| {
+            let ids: Vec<usize> =
+                readers().filter(|r| r.last.state == state).map(|r| r.id).collect();
+            let are = match (state, ids.len()) {
+                (State::Ended | State::Awaited, 1) => "has",
+                (State::Ended | State::Awaited, _) => "have",
+                (_, 1) => "is",
+                _ => "are",
+            };
+            let is = if state == State::Awaited { "never come" } else { state.name() };
+            (!ids.is_empty()).then(|| format!("{} {are} {is}", who(&ids)))
+        });
     let away: Vec<String> = away.into_iter().flatten().collect();
     let troubled: Vec<usize> = readers().filter(|r| has_trouble(r)).map(|r| r.id).collect();
-    let close: Vec<usize> = readers().filter(|r| least(r) < CLOSE).map(|r| r.id).collect();
+    let may_lose = readers().filter(|r| !r.last.loses_nothing());
+    let close: Vec<usize> = may_lose.filter(|r| least(r) < CLOSE).map(|r| r.id).collect();
     let (mut class, mut text) = if recording.readers.is_empty() {
         ("warn", "Nobody has ever read this log".to_owned())
     } else if let [worst, others @ ..] = &losers[..] {
@@ -56,15 +60,18 @@ pub fn headline(recording: &Recording) -> (&'static str, String) {
     } else {
         ("good", "Every reader kept up, and nothing was lost".to_owned())
     };
-    let writer = match recording.last.writer.state {
-        State::Dead => "; the writer is dead",
-        State::Stopped => "; the writer is stopped",
-        State::Never => "; there has been no writer",
-        State::Alive | State::Closed | State::Stalled | State::Gone | State::Ended => "",
+    let waited: Vec<usize> = recording.waited_for.iter().copied().collect();
+    let writer = match (recording.last.writer.state, recording.last.writer.waiting_for) {
+        (State::Dead, _) => "; the writer is dead".to_owned(),
+        (State::Stopped, _) => "; the writer is stopped".to_owned(),
+        (State::Never, _) => "; there has been no writer".to_owned(),
+        (State::Waits, Some(reader)) => format!("; the writer waits for reader {reader}"),
+        _ if !waited.is_empty() => format!("; the writer has waited for {}", who(&waited)),
+        _ => String::new(),
     };
     if !writer.is_empty() {
         class = if class == "good" { "warn" } else { class };
-        text += writer;
+        text += &writer;
     }
     (class, text)
 }
@@ -107,18 +114,27 @@ fn writer(recording: &Recording, times: &Times) -> String {
         0 => "The writer appended nothing".to_owned(),
         count => {
             let rate = count as f64 / recording.length.max(1e-9);
+            let until = match view.gates {
+                Some(_) => " before the writer waits for it, or it loses an entry",
+                None => "",
+            };
             format!(
                 "The writer appended {}, {} a second; at that rate the ring holds {}, and so long \
-                 may a reader be away",
+                 may a reader be away{until}",
                 entries(count),
                 grouped(rate.round() as u64),
                 seconds(view.capacity as f64 / rate),
             )
         }
     };
-    for (state, was) in
-        [(State::Stopped, "was stopped"), (State::Dead, "was dead"), (State::Closed, "was closed")]
-    {
+    let waited: Vec<usize> = recording.waited_for.iter().copied().collect();
+    let waited = format!("waited for {}", who(&waited));
+    for (state, was) in [
+        (State::Waits, waited.as_str()),
+        (State::Stopped, "was stopped"),
+        (State::Dead, "was dead"),
+        (State::Closed, "was closed"),
+    ] {
         if let Some(when) = when(&recording.writer, state, times) {
             text += &format!("; it {was} {when}");
         }
@@ -132,9 +148,14 @@ fn writer(recording: &Recording, times: &Times) -> String {
 
 fn reader(track: &Track, recording: &Recording, times: &Times) -> String {
     let (last, lost) = (&track.last, track.lost());
+    let gate = if last.gate { ", which the writer waits for," } else { "" };
+    let name = format!("Reader {}{gate}", track.id);
+    if last.state == State::Awaited {
+        return format!("{name} has never come.");
+    }
     if !track.has_place() {
         let state = last.state.name();
-        return format!("Reader {} has never committed anything; it is {state}.", track.id);
+        return format!("{name} has never committed anything; it is {state}.");
     }
     let mut parts = Vec::new();
     for state in [State::Gone, State::Ended, State::Stopped, State::Stalled] {
@@ -148,19 +169,21 @@ fn reader(track: &Track, recording: &Recording, times: &Times) -> String {
         0 => "never behind".to_owned(),
         count => format!("at most {} behind, at {}", entries(count), times.clock(most.0)),
     };
-    let mut text = match (parts.is_empty(), lost, least(track)) {
-        (true, 0, least) if least < CLOSE => format!(
-            "Reader {} came close to a loss: its headroom fell to {:.0} %; it was {behind}",
-            track.id,
-            100.0 * at_least(least)
-        ),
-        (true, 0, least) => format!(
-            "Reader {} kept up: {behind}, with headroom never below {:.0} %, and nothing lost",
-            track.id,
-            100.0 * at_least(least)
-        ),
-        (true, ..) => format!("Reader {} was too slow", track.id),
-        _ => format!("Reader {} {}", track.id, and(&parts)),
+    let percent = format!("{:.0} %", 100.0 * at_least(least(track)));
+    let mut text = match (parts.is_empty(), lost) {
+        (true, 0) if last.loses_nothing() => {
+            format!("{name} left never less than {percent} of the room: {behind}, and nothing lost")
+        }
+        (true, 0) if least(track) < CLOSE => {
+            format!("{name} came close to a loss: its headroom fell to {percent}; it was {behind}")
+        }
+        (true, 0) => {
+            format!(
+                "{name} kept up: {behind}, with headroom never below {percent}, and nothing lost"
+            )
+        }
+        (true, _) => format!("{name} was too slow"),
+        _ => format!("{name} {}", and(&parts)),
     };
     if lost > 0 {
         let were = if lost == 1 { "was" } else { "were" };
@@ -169,7 +192,10 @@ fn reader(track: &Track, recording: &Recording, times: &Times) -> String {
     } else if !parts.is_empty() {
         text += "; nothing was lost";
         if let Some(left) = last.headroom_seconds.filter(|_| last.state != State::Alive) {
-            text += &format!(", and nothing will be if it goes on within {}", seconds(left));
+            text += &match (last.loses_nothing(), seconds(left)) {
+                (true, left) => format!(", and the writer has room for {left}"),
+                (false, left) => format!(", and nothing will be if it goes on within {left}"),
+            };
         }
     }
     if lost > 0 || !parts.is_empty() {
@@ -253,12 +279,6 @@ fn times_of(count: u64) -> String {
     if count == 1 { "once".to_owned() } else { format!("{} times", grouped(count)) }
 }
 
-/// `reader 1`, `readers 1 and 2`.
-fn who(ids: &[usize]) -> String {
-    let all: Vec<String> = ids.iter().map(usize::to_string).collect();
-    format!("{} {}", if ids.len() == 1 { "reader" } else { "readers" }, and(&all))
-}
-
 /// `2026-01-31 09:30:00 to 09:31:00 UTC`, with the second day if it is another one.
 pub fn from_to(from: u64, to: u64) -> String {
     let (from, to) = (moment(from), moment(to));
@@ -266,15 +286,6 @@ pub fn from_to(from: u64, to: u64) -> String {
     match (from.split_once(' '), to.split_once(' ')) {
         (Some((day, _)), Some((same, time))) if day == same => format!("{begin} to {time}"),
         _ => format!("{begin} to {to}"),
-    }
-}
-
-/// `a`, `a and b`, `a, b and c`.
-fn and(parts: &[String]) -> String {
-    match parts {
-        [] => String::new(),
-        [one] => one.clone(),
-        [most @ .., last] => format!("{} and {last}", most.join(", ")),
     }
 }
 
@@ -293,6 +304,9 @@ mod tests {
         ReaderView {
             id,
             state,
+            gate: false,
+            skipped: false,
+            waited_for: None,
             pid: 7,
             pid_is_ours: true,
             process: None,
@@ -339,6 +353,7 @@ mod tests {
             View {
                 log: "/a".to_owned(),
                 id: String::new(),
+                source: None,
                 now_ns: BEGAN + t * SECOND,
                 created_ns: BEGAN,
                 capacity: CAPACITY,
@@ -359,7 +374,11 @@ mod tests {
                     process: None,
                     attached_ns: BEGAN,
                     heartbeat_ns: None,
+                    waiting_for: None,
+                    waiting_since_ns: None,
+                    waiting_seconds: None,
                 },
+                gates: None,
                 shut_out_by: Vec::new(),
                 readers,
             }
@@ -454,6 +473,13 @@ mod tests {
     }
 
     #[test]
+    fn a_ratio_is_never_told_better_than_it_was() {
+        for (ratio, told) in [(0.0, 0.0), (0.009, 0.0), (0.29, 0.29), (0.999, 0.99), (1.0, 1.0)] {
+            assert_eq!(at_least(ratio), told);
+        }
+    }
+
+    #[test]
     fn the_headline_names_the_worst_first_and_who_is_away() {
         let looks = |readers: [Vec<ReaderView>; 2]| {
             let [first, last] = readers;
@@ -501,6 +527,86 @@ mod tests {
     }
 
     #[test]
+    fn a_watch_over_midnight_has_its_days() {
+        let night = BEGAN + (14 * 3600 + 29 * 60) * SECOND; // 23:59:00
+        assert_eq!(from_to(BEGAN, BEGAN + SECOND), "2026-11-21 09:30:00 to 09:30:01 UTC");
+        let days = "2026-11-21 23:59:00 to 2026-11-22 00:01:00 UTC";
+        assert_eq!(from_to(night, night + 120 * SECOND), days);
+        let times = Times { began_ns: night, length: 120.0 };
+        assert_eq!(times.clock(90.0), "22 Nov 00:00:30");
+        assert_eq!(Times { length: 30.0, ..times }.clock(29.0), "23:59:29");
+        let times = Times { began_ns: night, length: 120.0 };
+        let [left, half, right] = [0.0, 60.0, 120.0].map(|t| times.x(t));
+        assert!(left < half && half < right && right - half == half - left);
+    }
+
+    #[test]
+    fn rates_are_of_rows_since_a_reader_was_seen() {
+        let none = Vec::new;
+        let later = [(0, none()), (10, vec![reader(1, Alive, 900, 0)])];
+        let end = [(20, vec![reader(1, Alive, 2000, 100)])];
+        let (recording, _) =
+            seen(&[later, [end[0].clone(), (30, vec![reader(1, Alive, 3000, 100)])]].concat());
+        let track = &recording.readers[0];
+        // 2,000 of 2,100 positions in 20 s; of the first 1,100 positions in 10 s 100 were lost.
+        assert_eq!(track.mean_rate(recording.length), Some(100.0));
+        assert_eq!(track.rate.most(), Some((20.0, 100.0)));
+    }
+
+    #[test]
+    fn the_tables_of_a_page_have_what_their_heads_say() {
+        let late = |position, latency, moment: u64| {
+            let mut it = reader(1, Alive, position, 0);
+            (it.attached_ns, it.commit_ns) = (BEGAN + SECOND, BEGAN + moment * SECOND);
+            (it.latency, it.output_bytes) = (Some(latency), 2048);
+            it
+        };
+        let mut looks = vec![(0, vec![late(0, 0.001, 2)])];
+        // Ninety of a hundred are short, nine take a second.
+        for t in 1..100_u64 {
+            let latency =
+                [(90, 0.001), (99, 1.0)].iter().find(|it| t < it.0).map_or(7.0, |it| it.1);
+            looks.push((
+                t,
+                vec![late(100 * t - if t == 50 { 700 } else { 10 * (t % 2) }, latency, t)],
+            ));
+        }
+        let (recording, _) = seen(&looks);
+        let scene = Scene {
+            time: Some("time".to_owned()),
+            host: String::new(),
+            kernel: String::new(),
+            asked: Duration::from_secs(99),
+            every: Duration::from_secs(1),
+            columns: String::new(),
+            ending: Ending::Complete,
+        };
+        let page = super::super::document::page(&scene, &recording);
+        let cells = |begins: &str| -> Vec<String> {
+            let of = page.split("<tr>").filter(|row| row.contains(begins)).map(|row| {
+                let row = row.split("</tr>").next().unwrap_or_default();
+                let mut cells: Vec<_> = row.split("<td>").skip(1).collect();
+                cells.iter_mut().for_each(|it| *it = it.trim_end_matches("</td>"));
+                let text =
+                    |cell: &str| cell.split('>').filter_map(|it| it.split('<').next()).collect();
+                cells.into_iter().map(text).collect::<Vec<String>>().join("|")
+            });
+            of.collect()
+        };
+        let rows = cells("key r1");
+        assert_eq!(
+            rows,
+            [
+                "1|alive|10|-|99 %|30 %|0|0|100|790",
+                "1|100|1.0 ms|998 ms|7.0 s",
+                "1|7|2026-11-21 09:30:01 UTC|2026-11-21 09:31:39 UTC|-|2 KiB"
+            ]
+        );
+        assert!(page.contains("<dt>entries</dt><dd>8,900 to 9,900</dd>"), "{page}");
+        assert!(page.contains("<dt>capacity</dt><dd>1,000 slots of 16 bytes</dd>"), "{page}");
+    }
+
+    #[test]
     fn the_end_of_the_watch_is_told_unless_it_was_as_asked() {
         let (recording, times) = seen(&[(0, Vec::new()), (10, Vec::new())]);
         for (end, said) in [
@@ -527,5 +633,8 @@ mod tests {
         let writer = "The writer appended 1,000 entries, 100 a second; at that rate the ring holds \
                       10 s, and so long may a reader be away.";
         assert_eq!(all, ["", writer]);
+        // However many entries there were.
+        let (recording, times) = seen(&[(0, Vec::new()), (20, Vec::new())]);
+        assert_eq!(super::writer(&recording, &times), writer.replace("1,000", "2,000"));
     }
 }

@@ -4,7 +4,7 @@
 
 use super::state::{Known, Sort, Top, Trend};
 use crate::cli::{grouped, several};
-use crate::operator::screen::{Look, moment, seconds};
+use crate::operator::screen::{Look, brief, moment};
 use crate::operator::view::{ReaderView, State, View};
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -123,9 +123,11 @@ fn help(inks: &Inks, height: u16) -> Vec<Strip> {
     let lines = [
         "lag       entries the reader has not committed, and the age of the oldest",
         "headroom  entries until it loses one, in % of the ring: ! below 50, !! below 10",
+        "0g        a gate: the writer waits for it, when its room is full; ! below 10",
         "lost      entries it was never given, + those it will be told of later",
         "stalled   it lives, is behind, and has not committed for two seconds",
         "gone      it was killed, ended: in order; started again it goes on where it was",
+        "awaited   a gate that nobody has been yet",
         "keys      q Esc Ctrl-C quit, p space pause, s sort, + less often, - more often,",
         "          arrows PgUp PgDn Home End scroll, Ctrl-Z to the shell",
     ];
@@ -336,9 +338,10 @@ struct OfReader<'a> {
 #[rustfmt::skip] // a table
 fn of_log<'a>() -> [Head<OfLog<'a>>; 8] { [
     Head::new(0, "", 4, 30, Words(|log| (log.view.log.clone(), Look::Bold))),
-    Head::new(1, "", 12, 14, Words(|log| {
-        let state = log.view.writer.state;
-        (format!("writer {}", state.name()), state.look())
+    Head::new(1, "", 12, 16, Words(|log| {
+        let writer = &log.view.writer;
+        let who = if writer.state == State::Waits { "" } else { "writer " };
+        (format!("{who}{}", writer.brief()), writer.state.look())
     })),
     Head::new(6, "", 8, 28, Words(|log| {
         let process = log.view.writer.process.as_deref().unwrap_or("process");
@@ -350,8 +353,15 @@ fn of_log<'a>() -> [Head<OfLog<'a>>; 8] { [
     Head::new(3, "", 13, 15, Words(|log| {
         (log.view.silent.map_or_else(String::new, |s| format!("newest {}", brief(s))), Look::Plain)
     })),
-    Head::new(4, "", 12, 14, Words(|log| {
-        (log.view.lasts.map_or_else(String::new, |s| format!("lasts {}", brief(s))), Look::Plain)
+    Head::new(4, "", 12, 16, Words(|log| {
+        let room = log.view.gates.as_ref().and_then(|gates| gates.room_ratio.zip(Some(gates)));
+        (match (room, log.view.lasts) {
+            (Some((ratio, gates)), _) => {
+                let lasts = gates.room_seconds.map_or_else(String::new, |s| format!(" {}", brief(s)));
+                format!("room {:.0}%{lasts}", (100.0 * ratio).floor())
+            }
+            (None, lasts) => lasts.map_or_else(String::new, |s| format!("lasts {}", brief(s))),
+        }, Look::Plain)
     })),
     Head::new(7, "", 8, 28, Words(|log| {
         let View { capacity, record_bytes, .. } = log.view;
@@ -365,12 +375,12 @@ fn of_log<'a>() -> [Head<OfLog<'a>>; 8] { [
 
 #[rustfmt::skip] // a table
 fn of_reader<'a>() -> [Head<OfReader<'a>>; 13] { [
-    Head::new(0, "id", 2, 2, Words(|it| (it.reader.id.to_string(), Look::Bold))),
+    Head::new(0, "id", 2, 2, Words(|it| (it.reader.brief(), Look::Bold))),
     Head::new(1, "state", 7, 7, Words(|it| {
         (it.reader.state.name().to_owned(), it.reader.state.look())
     })),
     Head::new(6, "process", 8, 15, Words(|it| match (&it.reader.process, it.reader.state) {
-        (_, State::Gone | State::Ended) => (dash(), Look::Dim),
+        (_, State::Gone | State::Ended | State::Awaited) => (dash(), Look::Dim),
         (Some(name), _) => (name.clone(), Look::Plain),
         (None, _) => (it.reader.pid.to_string(), Look::Plain),
     })),
@@ -419,11 +429,6 @@ fn count(number: u64) -> String {
         Some((name, unit)) => format!("{:.2} {name}", number as f64 / unit),
         None => grouped(number),
     }
-}
-
-/// A length of time in one unit.
-fn brief(length: f64) -> String {
-    seconds(length).splitn(3, ' ').take(2).collect::<Vec<_>>().join(" ")
 }
 
 /// What is left of the ring before the first loss, and what that is in %, with a mark for those

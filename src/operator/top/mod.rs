@@ -38,7 +38,8 @@ Keys:
   ?                   what the columns mean
 
 A bar is yellow, with a !, when less than half of the headroom is left, and red, with !!,
-when less than a tenth is.
+when less than a tenth is. That of a gate (0g), which loses nothing, is yellow when less than a
+tenth is: soon the writer waits. `waits #0 12 s`: it has waited for reader 0 for so long.
 
 Examples:
   ringlog top                         all logs in shared memory, as they come and go

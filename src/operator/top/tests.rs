@@ -4,7 +4,7 @@ use super::draw::draw;
 use super::keys::{Key, keys};
 use super::state::{Next, Sort, Top};
 use super::terminal::{Screen, restore_on_fault};
-use crate::operator::view::{ReaderView, State, View, WriterView};
+use crate::operator::view::{GatesView, ReaderView, State, View, WriterView};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
@@ -22,6 +22,9 @@ fn reader(id: usize, lag: u64) -> ReaderView {
     ReaderView {
         id,
         state: State::Alive,
+        gate: false,
+        skipped: false,
+        waited_for: None,
         pid: 4000 + id as u64,
         pid_is_ours: true,
         process: Some("reporter".to_owned()),
@@ -56,6 +59,7 @@ fn log(name: &str, readers: Vec<ReaderView>) -> View {
     View {
         log: name.to_owned(),
         id: "0".to_owned(),
+        source: None,
         now_ns: 1_800_000_000_000_000_000,
         created_ns: 1_800_000_000_000_000_000,
         capacity: 16_384,
@@ -76,7 +80,11 @@ fn log(name: &str, readers: Vec<ReaderView>) -> View {
             process: Some("engine".to_owned()),
             attached_ns: 1_800_000_000_000_000_000,
             heartbeat_ns: None,
+            waiting_for: None,
+            waiting_since_ns: None,
+            waiting_seconds: None,
         },
+        gates: None,
         shut_out_by: Vec::new(),
         readers,
     }
@@ -160,6 +168,52 @@ fn at_80_columns_it_tells_who_is_behind_and_what_was_lost() {
  ? help  q quit  p pause  s sort: id  +/- every 500ms
 ";
     assert_shows(&mut top(), (80, 24), expected);
+}
+
+#[test]
+fn a_writer_that_waits_is_shown_with_its_gates_and_their_room_in_little_room() {
+    let gate = |id, lag| ReaderView { gate: true, waited_for: Some(0.0), ..reader(id, lag) };
+    let awaited =
+        ReaderView { state: State::Awaited, process: None, rate: None, ..gate(2, 16_384) };
+    let gates = |room: f64, lasts| GatesView {
+        readers: vec![0, 2],
+        let_off: Vec::new(),
+        absent: "wait",
+        room: Some((16_384.0 * room) as u64),
+        room_ratio: Some(room),
+        room_seconds: lasts,
+    };
+    let mut waits = log("/orders", vec![gate(0, 9_000), reader(1, 0), awaited]);
+    waits.writer.state = State::Waits;
+    (waits.writer.waiting_for, waits.writer.waiting_seconds) = (Some(2), Some(200.0));
+    (waits.rate, waits.silent, waits.lasts) = (Some(0.0), Some(200.0), None);
+    waits.gates = Some(gates(0.0, None));
+    let mut goes = log("/quotes", vec![gate(0, 1_000)]);
+    goes.gates = Some(gates(0.939, Some(0.77)));
+    let mut top = Top::new(EVERY, true);
+    top.take(vec![(name("/orders"), Ok(waits)), (name("/quotes"), Ok(goes))]);
+    let expected = "
+ ringlog top  2 logs, 4 readers                         2027-01-15 08:00:00 UTC
+ id  state    process       lag     age  trend   headroom         lost   rows/s
+ /orders  waits #2 3 min        0/s  newest 3 min   room 0%                   ▁
+ 0g  alive    reporter    9,000  450 ms       █  ━━━────   45%       0   20,000
+ 1   alive    reporter        0       -       ▁  ━━━━━━━  100%       0   20,000
+ 2g  awaited  -          16,384  819 ms       █  ─────── !  0%       0        -
+
+ /quotes  writer alive     20,000/s  newest 50 us   room 93% 770 ms           █
+ 0g  alive    reporter    1,000   50 ms       █  ━━━━━━╸   93%       0   20,000
+
+ ? help  q quit  p pause  s sort: id  +/- every 500ms
+";
+    assert_shows(&mut top, (80, 24), expected);
+    let buffer = drawn(&mut top, 80, 24);
+    for (line, part, colour) in [
+        ("/orders", "waits #2", Color::Yellow),
+        (" 0g  alive    reporter    9,000", "━━", Color::Reset),
+        (" 2g", "!  0%", Color::Yellow),
+    ] {
+        assert_eq!(style_of(&buffer, line, part).0, colour, "{part} in {line}");
+    }
 }
 
 #[test]
@@ -371,22 +425,24 @@ fn p_and_space_pause_and_the_screen_says_so() {
 /// The readers of the first log, as they stand on the screen.
 fn order(top: &mut Top) -> Vec<String> {
     let shown = text(&drawn(top, 80, 24));
-    shown[3..7].iter().map(|line| line[1..2].to_owned()).collect()
+    shown[3..8].iter().map(|line| line[1..2].to_owned()).collect()
 }
 
 #[test]
 fn s_sorts_the_worst_first_and_the_head_of_the_column_stands_out() {
     let mut readers = four();
     readers[1].rate = Some(1.0);
+    // It has lost none yet, and is to hear of the most; it has no headroom, as another one has.
+    readers.insert(3, ReaderView { lost: 20, ..reader(3, 16_390) });
     let mut top = Top::new(EVERY, true);
     top.take(vec![(name("/engine"), Ok(log("/engine", readers)))]);
     for (sort, expected) in [
-        (Sort::Id, ["0", "1", "2", "7"]),
-        (Sort::Lag, ["7", "2", "1", "0"]),
-        (Sort::Headroom, ["7", "2", "1", "0"]),
-        (Sort::Lost, ["7", "2", "0", "1"]),
-        (Sort::Rate, ["0", "1", "2", "7"]),
-        (Sort::Id, ["0", "1", "2", "7"]),
+        (Sort::Id, ["0", "1", "2", "3", "7"]),
+        (Sort::Lag, ["7", "3", "2", "1", "0"]),
+        (Sort::Headroom, ["7", "3", "2", "1", "0"]),
+        (Sort::Lost, ["7", "3", "2", "0", "1"]),
+        (Sort::Rate, ["0", "3", "1", "2", "7"]),
+        (Sort::Id, ["0", "1", "2", "3", "7"]),
     ] {
         assert_eq!(top.sort, sort);
         assert_eq!(order(&mut top), expected, "{sort:?}");
@@ -458,11 +514,11 @@ fn a_question_mark_explains_the_columns_under_the_logs() {
     let mut top = top();
     top.key(Key::Char('?'));
     let shown = text(&drawn(&mut top, 80, 24));
-    assert!(shown[16].starts_with(" lag       entries"), "{shown:#?}");
+    assert!(shown[14].starts_with(" lag       entries"), "{shown:#?}");
     assert!(shown[22].ends_with("scroll, Ctrl-Z to the shell"), "{shown:#?}");
-    assert_eq!(shown[16..23], text(&drawn(&mut top, 200, 24))[16..23], "nothing is cut");
+    assert_eq!(shown[14..23], text(&drawn(&mut top, 200, 24))[14..23], "nothing is cut");
     top.key(Key::Char('?'));
-    assert!(!text(&drawn(&mut top, 80, 24))[16].contains("lag"));
+    assert!(!text(&drawn(&mut top, 80, 24))[14].contains("lag"));
 }
 
 // What nobody planned.
@@ -501,7 +557,7 @@ fn assert_restored(order: &str, says: &str, code: &str) {
     // A terminal of its own.
     let mut script = Command::new("script");
     script.args(["-qec", &line, "/dev/null"]).env(VICTIM, order).stdin(Stdio::null());
-    let shown = String::from_utf8(script.output().unwrap().stdout).unwrap();
+    let shown = ringlog_testkit::run(script).stdout;
     let lines: Vec<&str> = shown.lines().collect();
     assert!(lines[0].contains(":1c:7f:"), "no modes: {shown:?}");
     assert_eq!(lines.first(), lines.last(), "{shown:?}");

@@ -41,6 +41,8 @@ pub struct Against<'a> {
     rows: u64,
     /// Of these, the log has the same.
     compared: u64,
+    /// Of these, the log, which is a copy, ends before.
+    behind: u64,
     missing: u64,
     gaps: u64,
     wrong: u64,
@@ -51,8 +53,8 @@ impl<'a> Against<'a> {
     pub fn new(log: &'a Log) -> anyhow::Result<Against<'a>> {
         let observer = log.observe::<Raw>(Start::Newest)?;
         let end = observer.position();
-        let oldest = end.saturating_sub(log.geometry().capacity());
-        let (rows, compared, missing, gaps, wrong) = (0, 0, 0, 0, 0);
+        let oldest = log.oldest(end);
+        let (rows, compared, behind, missing, gaps, wrong) = (0, 0, 0, 0, 0, 0);
         let (first, next) = (None, 0);
         Ok(Against {
             log,
@@ -63,6 +65,7 @@ impl<'a> Against<'a> {
             next,
             rows,
             compared,
+            behind,
             missing,
             gaps,
             wrong,
@@ -179,9 +182,11 @@ impl<'a> Against<'a> {
         if position >= self.end {
             self.observer.seek(Start::Newest)?;
             self.end = self.end.max(self.observer.position());
-            if position >= self.end {
+            if position >= self.end && self.log.source_id().is_none() {
                 return Ok(Some(format!("position {position}, and the log ends at {}", self.end)));
             }
+            // A copy ends where its log did once; what came after it, it cannot say.
+            self.behind += u64::from(position >= self.end);
         }
         let is_due = self.first.is_none() || position == self.next;
         let same = self.compare(position, row, spelling)?;
@@ -217,7 +222,7 @@ impl<'a> Against<'a> {
         row: &[u8],
         spelling: &mut Spelling,
     ) -> anyhow::Result<Option<bool>> {
-        if position < self.oldest {
+        if position < self.oldest || position >= self.end {
             return Ok(None);
         }
         if self.observer.position() != position && self.observer.seek(Start::At(position)).is_err()
@@ -289,10 +294,13 @@ impl<'a> Against<'a> {
             line += &self.accounted(reader.clone(), paths.len() == 1)?;
         }
         line += &format!(", {} equal to the log", grouped(self.compared));
+        if self.behind > 0 {
+            line += &format!(", {} from behind the end of this copy", grouped(self.behind));
+        }
         if let Some(reader) = reader.filter(|reader| reader.alive) {
             line += &self.still_to_come(&reader)?;
         }
-        print(&(one_line(&line) + "\n"))?;
+        print(one_line(&line) + "\n")?;
         Ok(outcome)
     }
 
@@ -300,7 +308,7 @@ impl<'a> Against<'a> {
     fn still_to_come(&mut self, reader: &ReaderState) -> anyhow::Result<String> {
         let reader = self.log.snapshot()?.readers.swap_remove(reader.id);
         self.observer.seek(Start::Newest)?;
-        let oldest = self.observer.position().saturating_sub(self.log.geometry().capacity());
+        let oldest = self.log.oldest(self.observer.position());
         let gone = oldest.saturating_sub(reader.position);
         Ok(match gone {
             0 => String::new(),

@@ -21,7 +21,7 @@ impl Findings {
         match self.left.checked_sub(1) {
             Some(left) => {
                 self.left = left;
-                print(&(one_line(&finding.to_string()) + "\n"))?;
+                print(one_line(&finding.to_string()) + "\n")?;
             }
             None => self.untold += 1,
         }
@@ -31,7 +31,7 @@ impl Findings {
     /// How many were not told.
     pub fn close(&mut self) -> anyhow::Result<()> {
         if self.untold > 0 {
-            print(&format!("and {} more, see --limit\n", grouped(self.untold)))?;
+            print(format!("and {} more, see --limit\n", grouped(self.untold)))?;
         }
         Ok(())
     }

@@ -79,7 +79,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     if let Some(position) = verified.unfinished {
         line += &format!(", {position} being written");
     }
-    print(&(line + "\n"))?;
+    print(line + "\n")?;
 
     let mut gaps = false;
     if !args.against.is_empty() {

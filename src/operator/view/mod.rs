@@ -2,13 +2,16 @@
 //! header and at a few of its entries, and what has changed since the look before. Looks only:
 //! no claim, no store.
 
+mod gates;
 mod process;
 mod state;
+mod who;
 
+pub use gates::GatesView;
 pub use process::exit_on_fault;
 pub use state::{State, read_lockers};
+pub use who::{ReaderView, WriterView};
 
-use crate::operator::screen::Look;
 use crate::operator::which::Logs;
 use process::{Process, find_output};
 use ringlog::{
@@ -21,6 +24,9 @@ use std::time::{Duration, Instant};
 
 /// A reader that is behind and has not committed for so long is stalled.
 const STALLED: Duration = Duration::from_secs(2);
+
+/// A writer that has waited for a gate for so long waits, and is not just about to go on.
+const WAITS: f64 = 1.0;
 
 /// Logs that are looked at again and again, while some come and some go.
 pub struct Watchlist {
@@ -95,6 +101,8 @@ pub struct View {
     pub log: String,
     /// Random, and another one if it is made again.
     pub id: String,
+    /// The id of the log that it is a copy of.
+    pub source: Option<String>,
     /// When this was seen, ns since the Unix epoch.
     pub now_ns: u64,
     /// When it was made, ns since the Unix epoch.
@@ -118,118 +126,13 @@ pub struct View {
     /// How long the ring lasts at this rate: so long may a reader be away.
     pub lasts: Option<f64>,
     pub writer: WriterView,
-    /// Those that live, or have ever committed.
+    /// Whom the writer waits for; `None` of a log that is not lossless.
+    pub gates: Option<GatesView>,
+    /// Those that live, or have ever committed, or that the writer waits for.
     pub readers: Vec<ReaderView>,
     /// The processes that shut out a writer or a reader with a read lock; a 0 for one that cannot be
     /// seen.
     pub shut_out_by: Vec<u32>,
-}
-
-/// Who appends.
-#[derive(Debug, Clone, Serialize)]
-pub struct WriterView {
-    pub state: State,
-    /// Writers so far.
-    pub epoch: u64,
-    pub pid: u64,
-    /// That is an id of this pid namespace.
-    pub pid_is_ours: bool,
-    /// What that process is called, while it lives.
-    pub process: Option<String>,
-    /// When it attached, ns since the Unix epoch.
-    pub attached_ns: u64,
-    /// When the engine last said that it lives, ns since the Unix epoch; `None` if it never does.
-    pub heartbeat_ns: Option<u64>,
-}
-
-/// One reader.
-#[derive(Debug, Clone, Serialize)]
-pub struct ReaderView {
-    pub id: usize,
-    pub state: State,
-    pub pid: u64,
-    /// That is an id of this pid namespace.
-    pub pid_is_ours: bool,
-    /// What that process is called, while it lives.
-    pub process: Option<String>,
-    /// When it attached, and when it last committed, ns since the Unix epoch.
-    pub attached_ns: u64,
-    pub commit_ns: u64,
-    /// The lowest position it ever began at, and entries before that which were overwritten before
-    /// there was this reader.
-    pub began: u64,
-    pub missed: u64,
-    /// The first position it has not committed, and the furthest that this ever was.
-    pub position: u64,
-    #[serde(skip)]
-    pub peak_position: u64,
-    /// Entries that it has not committed.
-    pub lag: u64,
-    /// The age of the oldest of these by its timestamp. If that is overwritten: of the oldest that is
-    /// still there, or the time since the last commit, whichever is more.
-    pub lag_seconds: Option<f64>,
-    /// Before that age: nothing, `>` for the oldest that is still there, `~` since the last commit.
-    #[serde(skip)]
-    pub lag_mark: &'static str,
-    /// Entries the writer can still append before this reader loses one; and of the capacity.
-    pub headroom: u64,
-    pub headroom_ratio: f64,
-    /// Seconds until then at the writer's rate, if the reader did nothing.
-    pub headroom_seconds: Option<f64>,
-    /// Entries lost in all, and how many times some were.
-    pub lost: u64,
-    pub laps: u64,
-    /// The most that `lost` ever was, whatever the reader went back to.
-    #[serde(skip)]
-    pub peak_lost: u64,
-    /// The positions lost last, and when that was told, ns since the Unix epoch.
-    pub last_lost_from: Option<u64>,
-    pub last_lost_to: Option<u64>,
-    pub last_lost_ns: Option<u64>,
-    /// Entries that it has lost already, and will be told of when it goes on.
-    pub overwritten: u64,
-    /// Entries committed a second, since the look before.
-    pub rate: Option<f64>,
-    /// If it has committed since then: from the timestamp of the newest entry it has had to that
-    /// commit.
-    pub latency: Option<f64>,
-    /// The file it writes: where it was found, or else where the log says it was.
-    pub output: Option<PathBuf>,
-    /// It was found.
-    pub output_found: bool,
-    /// Bytes of that file that are committed.
-    pub output_bytes: u64,
-}
-
-impl ReaderView {
-    /// Whether a living process is this reader.
-    pub fn lives(&self) -> bool {
-        !matches!(self.state, State::Gone | State::Ended)
-    }
-
-    /// How old the oldest entry is that it has not committed, in words, if that is known.
-    pub fn age(&self, words: fn(f64) -> String) -> Option<String> {
-        let seconds = self.lag_seconds.filter(|_| self.lag > 0)?;
-        Some(format!("{}{}", self.lag_mark, words(seconds)))
-    }
-
-    /// Of its headroom: red soon before the first loss, or behind it, yellow in time to act.
-    pub fn look(&self) -> Look {
-        match self.headroom_ratio {
-            ratio if ratio < 0.1 => Look::Red,
-            ratio if ratio < 0.5 => Look::Yellow,
-            _ => Look::Plain,
-        }
-    }
-
-    /// Of what it has lost.
-    pub fn lost_look(&self) -> Look {
-        match (self.overwritten, self.lost) {
-            (0, 0) => Look::Plain,
-            (0, _) => Look::Yellow,
-            _ => Look::Red,
-        }
-    }
 }
 
 impl Watched {
@@ -261,7 +164,7 @@ impl Watched {
         let snapshot = log.snapshot()?;
         let (when, now_ns) = (Instant::now(), Timestamp::now().as_nanos().cast_unsigned());
         let (geometry, end, capacity) = (log.geometry(), snapshot.end, snapshot.capacity);
-        let oldest = end.saturating_sub(capacity);
+        let oldest = log.oldest(end);
 
         let before = self.before.take().filter(|before| before.id == log.id());
         let passed = before.as_ref().map(|before| (when - before.when).as_secs_f64());
@@ -294,8 +197,14 @@ impl Watched {
         };
         let stuck: Vec<_> = snapshot.readers.iter().map(stuck).collect();
 
+        let writer = &snapshot.writer;
+        let waiting_since = writer.waiting_for.map(|_| writer.waiting_since_ns);
+        let waiting = waiting_since.map(|since| now_ns.saturating_sub(since) as f64 / 1e9);
+
         let mut readers = Vec::new();
-        let known = |reader: &&ReaderState| reader.known && (reader.alive || reader.has_place());
+        let known = |reader: &&ReaderState| {
+            reader.gate || reader.known && (reader.alive || reader.has_place())
+        };
         for reader in snapshot.readers.iter().filter(known) {
             let first = if reader.has_place() { reader.position } else { oldest };
             let lag = end.saturating_sub(first);
@@ -307,17 +216,16 @@ impl Watched {
                 _ => entries.age(first, now_ns),
             };
             let overwritten = oldest.saturating_sub(first);
-            let since_commit = now_ns.saturating_sub(reader.commit_ns.max(1)) as f64 / 1e9;
-            let (lag_seconds, lag_mark) = match age {
-                // Who kept up with a log that then was silent is less behind; who never commits
-                // again is seen to be more and more so, and not as much as the ring is long.
-                _ if overwritten > 0
-                    && reader.commit_ns > 0
-                    && age.is_none_or(|age| age < since_commit) =>
-                {
-                    (Some(since_commit), "~ ")
-                }
-                age => (age, if overwritten > 0 { "> " } else { "" }),
+            // Who kept up with a log that then was silent is less behind; who never commits again is
+            // seen to be more and more so, and not as much as the ring is long. Who only ever makes
+            // room has no time of its commits: it is at least so far behind as it has been seen to be.
+            let idle = match reader.commit_ns {
+                0 => stuck.map(|since| (when - since).as_secs_f64()),
+                ns => Some(now_ns.saturating_sub(ns) as f64 / 1e9),
+            };
+            let (lag_seconds, lag_mark) = match idle.filter(|_| overwritten > 0) {
+                Some(idle) if age.is_none_or(|age| age < idle) => (Some(idle), "~ "),
+                _ => (age, if overwritten > 0 { "> " } else { "" }),
             };
             let committed = position_before.filter(|&before| before < reader.position);
             let latency =
@@ -336,12 +244,18 @@ impl Watched {
             readers.push(ReaderView {
                 id: reader.id,
                 state: match &process {
+                    _ if !reader.alive && !reader.known => State::Awaited,
                     _ if !reader.alive && reader.closed => State::Ended,
                     _ if !reader.alive => State::Gone,
                     Some(process) if process.stopped => State::Stopped,
                     _ if is_stalled => State::Stalled,
                     _ => State::Alive,
                 },
+                gate: reader.gate,
+                skipped: reader.gate && !snapshot.is_waited_for(reader.id),
+                waited_for: reader.gate.then(|| {
+                    waiting.filter(|_| writer.waiting_for == Some(reader.id)).unwrap_or(0.0)
+                }),
                 pid: reader.pid,
                 pid_is_ours: reader.pid_is_ours,
                 process: process.map(|process| process.name),
@@ -373,11 +287,11 @@ impl Watched {
             });
         }
 
-        let writer = &snapshot.writer;
         let process = Process::of(writer.pid).filter(|_| writer.alive && writer.pid_is_ours);
         let view = View {
             log: log.name().to_string(),
             id: format!("{:032x}", log.id()),
+            source: log.source_id().map(|id| format!("{id:032x}")),
             now_ns,
             created_ns: log.created_ns(),
             capacity,
@@ -394,6 +308,7 @@ impl Watched {
                 state: match &process {
                     _ if writer.epoch == 0 => State::Never,
                     Some(process) if writer.alive && process.stopped => State::Stopped,
+                    _ if waiting.is_some_and(|waiting| waiting >= WAITS) => State::Waits,
                     _ if writer.alive => State::Alive,
                     _ if writer.closed => State::Closed,
                     _ => State::Dead,
@@ -404,7 +319,11 @@ impl Watched {
                 process: process.map(|process| process.name),
                 attached_ns: writer.attached_ns,
                 heartbeat_ns: Some(writer.heartbeat_ns).filter(|&ns| ns > 0),
+                waiting_for: writer.waiting_for,
+                waiting_since_ns: waiting_since,
+                waiting_seconds: waiting,
             },
+            gates: GatesView::of(log, &snapshot, at_rate),
             readers,
             shut_out_by: snapshot.shut_out_by.clone(),
         };

@@ -20,6 +20,8 @@ pub fn read_lockers(pids: &[u32]) -> String {
 pub enum State {
     /// A living process holds the claim.
     Alive,
+    /// A writer that lives, and has waited for one of its gates for a second.
+    Waits,
     /// It does, and is stopped (SIGSTOP, a debugger).
     Stopped,
     /// A reader that lives and is behind, and has not committed for two seconds.
@@ -33,6 +35,8 @@ pub enum State {
     Gone,
     /// A reader that ended in order.
     Ended,
+    /// A reader that the writer waits for, and that nobody has been yet.
+    Awaited,
     /// There has been no writer yet.
     Never,
 }
@@ -42,14 +46,21 @@ impl State {
     pub const fn name(self) -> &'static str {
         match self {
             State::Alive => "alive",
+            State::Waits => "waits",
             State::Stopped => "stopped",
             State::Stalled => "stalled",
             State::Dead => "dead",
             State::Closed => "closed",
             State::Gone => "gone",
             State::Ended => "ended",
+            State::Awaited => "awaited",
             State::Never => "never",
         }
+    }
+
+    /// Whether a living process holds the claim.
+    pub fn lives(self) -> bool {
+        matches!(self, State::Alive | State::Waits | State::Stopped | State::Stalled)
     }
 }
 
@@ -59,8 +70,27 @@ impl State {
         match self {
             State::Alive => Look::Green,
             State::Closed | State::Ended | State::Never => Look::Plain,
-            State::Gone | State::Stopped | State::Stalled => Look::Yellow,
+            State::Gone | State::Stopped | State::Stalled | State::Waits | State::Awaited => {
+                Look::Yellow
+            }
             State::Dead => Look::Red,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_shuts_others_out_is_named_if_it_can_be_seen() {
+        for (pids, told) in [
+            (&[][..], ""),
+            (&[0], "a process that cannot be seen from here shuts others out"),
+            (&[12], "process 12 shuts others out"),
+            (&[12, 0, 13], "processes 12, 13 shut others out"),
+        ] {
+            assert_eq!(read_lockers(pids), told);
         }
     }
 }

@@ -152,6 +152,15 @@ fn a_reader_is_put_where_it_is_told_to_and_what_it_skips_is_nobodys_loss() {
         assert!(found == code && stderr.contains(says), "{args:?}: {found} {stderr}");
     }
     assert_eq!(feed.reader(3).position, 30);
+    // Where a new reader would begin in any case, it has a place from then on.
+    let fresh = Place::new();
+    let feed = fresh.feed(64);
+    assert_eq!(feed.reader(1).commit_ns, 0);
+    assert_eq!(
+        self::said(&fresh, &["reader", "1", "set", "0", &fresh.shm]),
+        format!("reader 1 of {} is at 0; nobody has been this reader before\n", fresh.shm)
+    );
+    assert!(feed.reader(1).commit_ns > 0);
 }
 
 #[test]

@@ -465,7 +465,7 @@ fn standing(page: &mut String, lines: &[&Line], more_is_better: bool) -> Result<
         lines.reverse();
     }
     let ours = lines.iter().find(|line| line.system == "ringlog");
-    let best_of_peers = lines.iter().find(|line| line.system != "ringlog");
+    let best_of_peers = lines.iter().find(|line| !line.system.starts_with("ringlog"));
     let (Some(ours), Some(peer)) = (ours, best_of_peers) else { return Ok(()) };
     let ratio = if more_is_better { ours.median / peer.median } else { peer.median / ours.median };
     write!(

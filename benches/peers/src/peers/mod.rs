@@ -3,6 +3,8 @@
 pub mod bare;
 pub mod disruptor;
 pub mod iceoryx2;
+pub mod kernel;
+pub mod lossless;
 pub mod outcry;
 pub mod ringfire;
 pub mod ringlog;

@@ -18,6 +18,42 @@ pub fn lock_range(file: &File, from: u64, size: u64) -> io::Result<bool> {
     }
 }
 
+/// Where a file is locked as a whole: behind all that it can hold, and so behind the claims of a log
+/// that somebody takes for another file.
+pub const WHOLE: (u64, u64) = (1 << 62, 1);
+
+/// Locks a file as a whole; false if another file description has.
+#[cfg(target_os = "linux")]
+pub fn lock_whole(file: &File) -> io::Result<bool> {
+    lock_range(file, WHOLE.0, WHOLE.1)
+}
+
+/// Elsewhere a lock that whoever may read the file can take, too: the other kind would go with the
+/// first descriptor of the file that this process closes.
+#[cfg(not(target_os = "linux"))]
+pub fn lock_whole(file: &File) -> io::Result<bool> {
+    match file.try_lock() {
+        Ok(()) => Ok(true),
+        Err(fs::TryLockError::WouldBlock) => Ok(false),
+        Err(fs::TryLockError::Error(e)) => Err(e),
+    }
+}
+
+/// Gives up what [`lock_whole`] took.
+pub fn unlock_whole(file: &File) -> io::Result<()> {
+    if cfg!(target_os = "linux") { unlock(file) } else { file.unlock() }
+}
+
+/// Keeps everybody from [`lock_whole`]; false if another file description has done that.
+pub fn lock_shared(file: &File) -> io::Result<bool> {
+    let read = libc::F_RDLCK as libc::c_short;
+    match fcntl(file, set_lock(&libc::flock { l_type: read, ..range(WHOLE.0, WHOLE.1) })) {
+        Ok(_) => Ok(true),
+        Err(nix::Error::EAGAIN | nix::Error::EACCES) => Ok(false),
+        Err(e) => Err(e.into()),
+    }
+}
+
 /// Gives up all claims of this file description, whoever else has a descriptor of it.
 pub fn unlock(file: &File) -> io::Result<()> {
     let all = libc::flock { l_type: libc::F_UNLCK as libc::c_short, ..range(0, 0) };
@@ -47,7 +83,9 @@ fn is_free(file: &File, kind: libc::c_int, from: u64, size: u64) -> io::Result<b
 pub fn read_lockers(file: &File) -> Vec<u32> {
     let Ok(meta) = file.metadata() else { return Vec::new() };
     let inode = format!(":{} ", meta.ino());
-    let is_one = |line: &str| line.contains(" READ ") && line.contains(&inode);
+    let is_one = |line: &str| {
+        line.contains(" READ ") && line.contains(&inode) && !line.contains("FLOCK") // in nobody's way
+    };
     let has_one = |process: &Path| {
         let descriptors = fs::read_dir(process.join("fdinfo")).into_iter().flatten().flatten();
         let infos = descriptors.filter_map(|it| fs::read_to_string(it.path()).ok());

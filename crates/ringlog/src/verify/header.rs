@@ -25,7 +25,9 @@ impl Verifier<'_> {
     pub(super) fn creator(&mut self) {
         let geometry = self.segment.geometry;
         let text = self.segment.schema.to_text();
-        let [high, low] = [(self.segment.log_id >> 64) as u64, self.segment.log_id as u64];
+        let halves = |id: u128| [(id >> 64) as u64, id as u64];
+        let ([high, low], [source_high, source_low]) =
+            (halves(self.segment.log_id), halves(self.segment.source_id));
         for (offset, name, opened) in [
             (offset_of!(Header, magic), "magic", MAGIC),
             (offset_of!(Header, version), "version", VERSION),
@@ -41,7 +43,9 @@ impl Verifier<'_> {
             (offset_of!(Header, gates), "gates", self.segment.gates.into()),
             (offset_of!(Header, absent), "absent", (self.segment.absent == Absent::Skip).into()),
             (offset_of!(Header, role), "role", 0),
-            (offset_of!(Header, base), "base", 0),
+            (offset_of!(Header, base), "base", self.segment.base()),
+            (offset_of!(Header, source_id), "source_id", source_high),
+            (offset_of!(Header, source_id) + 8, "source_id", source_low),
         ] {
             let now = self.word(offset);
             if now != opened {

@@ -194,10 +194,11 @@ impl Verifier<'_> {
         let capacity = self.segment.geometry.capacity();
         let stamp = self.segment.ring().picture(end, &mut []);
         let unfinished = (stamp == Some(WRITING | end)).then_some(end);
-        let overwriting = unfinished.is_some() && end >= capacity;
+        // The slot of what is being written held the oldest.
+        let free = unfinished.map_or(0, |end| (end + 1).saturating_sub(capacity));
         Verified {
             slots: capacity,
-            held: end.saturating_sub(capacity) + u64::from(overwriting)..end,
+            held: self.segment.oldest(end).max(free)..end,
             entries: self.entries,
             unfinished,
             damage: self.damage,

@@ -44,7 +44,7 @@ impl Verifier<'_> {
         after: Option<u64>,
     ) -> Result<Option<u64>, (Option<u64>, String)> {
         let capacity = self.segment.geometry.capacity();
-        let oldest = before.saturating_sub(capacity);
+        let oldest = self.segment.oldest(before);
         // The one position of this slot from the oldest to the end, or the first that it will have.
         let due = oldest + (slot.wrapping_sub(oldest) & (capacity - 1));
         let is_due = due < before;

@@ -511,16 +511,14 @@ fn every_field_of_the_header_that_is_wrong_is_refused_by_name() {
     check(offset_of!(Header, magic), &magics, "NotALog");
     check(offset_of!(Header, version), &[0, 1, 3, u64::MAX], "Version");
     // Words of capabilities that are settled and not built.
-    for field in [
-        offset_of!(Header, arena_size),
-        offset_of!(Header, inline_size),
-        offset_of!(Header, role),
-        offset_of!(Header, base),
-    ] {
+    for field in
+        [offset_of!(Header, arena_size), offset_of!(Header, inline_size), offset_of!(Header, role)]
+    {
         check(field, &[1, 1 << 20, u64::MAX], "NotALog");
     }
     check(offset_of!(Header, gates), &[1 << 8, 1 << 20, u64::MAX], "Geometry");
     check(offset_of!(Header, absent), &[2, u64::MAX], "Geometry");
+    check(offset_of!(Header, base), &[1 << 62, 1 << 63, u64::MAX], "Geometry");
     let capacities = [0, 1, 3, 4, 16, 1 << 40, 1 << 52, 1 << 58, 1 << 63, u64::MAX];
     check(offset_of!(Header, capacity), &capacities, "Geometry");
     check(offset_of!(Header, slot_size), &[0, 8, 16, 64], "Geometry");

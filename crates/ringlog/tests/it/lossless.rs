@@ -195,6 +195,53 @@ fn the_writer_says_in_the_log_for_whom_it_waits_and_since_when() {
 }
 
 #[test]
+fn a_wait_in_pieces_is_one_wait_and_ends_with_the_room_whether_the_writer_looks_or_not() {
+    let place = Place::new();
+    let (log, mut writer) = gated(&place, lossless([0, 1]));
+    fill(&mut writer);
+    let state = || log.snapshot().unwrap().writer;
+    let mut since = None;
+    for _ in 0..5 {
+        writer.wait_for_room(Wait::Yield, MOMENT / 10).unwrap_err();
+        let now = state();
+        assert_eq!(now.waiting_for, Some(0), "also between two pieces");
+        assert_eq!(*since.get_or_insert(now.waiting_since_ns), now.waiting_since_ns);
+    }
+    let mut reader = log.reader::<Order>(0).unwrap();
+    take(&mut reader, 1);
+    reader.commit();
+    writer.wait_for_room(Wait::Yield, MOMENT / 10).unwrap_err();
+    assert_eq!((state().waiting_for, state().waiting_since_ns), (Some(1), since.unwrap()));
+    let mut other = log.reader::<Order>(1).unwrap();
+    take(&mut other, 1);
+    other.commit();
+    assert_eq!(state().waiting_for, None, "there is room");
+    assert_eq!(writer.try_append(&order(8)), Ok(8));
+    assert_eq!(state().waiting_for, None);
+    writer.wait_for_room(Wait::Yield, MOMENT / 10).unwrap_err();
+    assert!(state().waiting_since_ns > since.unwrap(), "another wait");
+}
+
+#[test]
+fn there_is_room_without_a_gate_that_is_skipped_and_one_let_off_before_it_came_has_nothing_to_come()
+{
+    let place = Place::new();
+    let (log, mut writer) = gated(&place, lossless([0, 1, 2]).absent(Absent::Skip));
+    (0..6).for_each(|id| assert_eq!(writer.try_append(&order(id)), Ok(id)));
+    let mut reader = log.reader::<Order>(1).unwrap();
+    take(&mut reader, 4);
+    reader.commit();
+    drop(log.reader::<Order>(0).unwrap());
+    let snapshot = || log.snapshot().unwrap();
+    assert!(!snapshot().is_waited_for(0) && snapshot().is_waited_for(1), "0 is gone");
+    assert_eq!(snapshot().room(), Some(2), "2 never came, and is waited for");
+    assert_eq!(snapshot().undelivered().collect::<Vec<_>>(), [(0, 6), (1, 2), (2, 6)]);
+    log.reader::<Order>(2).unwrap().let_off();
+    assert_eq!(snapshot().room(), Some(6));
+    assert_eq!(snapshot().undelivered().collect::<Vec<_>>(), [(0, 6), (1, 2)]);
+}
+
+#[test]
 fn every_wait_for_room_ends_when_there_is_some_and_when_its_time_is_over() {
     let place = Place::new();
     let (log, mut writer) = gated(&place, lossless([0]));
@@ -207,6 +254,10 @@ fn every_wait_for_room_ends_when_there_is_some_and_when_its_time_is_over() {
         assert!(matches!(full.gate, Some(Gate::Alive { .. })), "{wait:?}: {full}");
         let full = writer.wait_for_room(wait, Duration::ZERO).unwrap_err();
         assert_eq!(full.behind, 8);
+        // With room again, the log no longer says that it waits.
+        take(&mut reader, 1);
+        reader.commit();
+        assert!(writer.try_append(&order(writer.position())).is_ok(), "{wait:?}");
 
         let began = Instant::now();
         thread::scope(|scope| {

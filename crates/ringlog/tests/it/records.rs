@@ -1,6 +1,7 @@
 //! What a new user writes for a record: what is right compiles and runs, and what is wrong is refused
 //! with what to write instead.
 
+use ringlog_testkit::run;
 use std::process::Command;
 
 /// The compiler whose words the `.stderr` files have; another one says the same in other words.
@@ -8,8 +9,9 @@ const COMPILER: &str = "rustc 1.95.";
 
 #[test]
 fn a_wrong_record_is_refused_with_what_to_write_instead() {
-    let compiler = Command::new("rustc").arg("--version").output().unwrap();
-    let compiler = String::from_utf8(compiler.stdout).unwrap();
+    let mut compiler = Command::new("rustc");
+    compiler.arg("--version");
+    let compiler = run(compiler).stdout;
     let cases = trybuild::TestCases::new();
     cases.pass("tests/records/good/*.rs");
     if compiler.starts_with(COMPILER) {

@@ -1,0 +1,172 @@
+//! A copy of a log that may go on meanwhile: each entry is read as an observer reads it, so none is mixed
+//! of two, as it can be in a copy of the file.
+
+use crate::check::Terms;
+use crate::cursor::{Cursor, Polled, Start};
+use crate::error::{Error, Result, Role};
+use crate::layout::{Header, READERS, ReaderLine, ReaderNotes};
+use crate::name::Name;
+use crate::ring::Ring;
+use crate::segment::{Access, Segment};
+use crate::sync::Ordering::{Acquire, Relaxed};
+use crate::sys::clock::doze;
+use crate::sys::map::MappedHeader;
+use crate::sys::slots::Slots;
+use std::io;
+use std::mem::offset_of;
+use std::ops::Range;
+use std::time::Duration;
+
+/// What is in a copy, of [`Log::copy_to`](crate::Log::copy_to).
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Copied {
+    /// The positions of its entries, which are those of the log.
+    pub held: Range<u64>,
+    /// Entries before these, from the oldest one that there was when the copy was begun: the writer
+    /// overwrote them first, or was about to.
+    pub missed: u64,
+}
+
+/// How often a copy is begun anew, each time with half as many entries, of a log whose writer overwrites
+/// all of it meanwhile.
+const TRIES: u32 = 100;
+/// How often readers are looked at that do not stand still.
+const LOOKS: u32 = 100;
+
+/// A log of more bytes has its page faults while it is copied: to wait for them is the greater evil.
+const SMALL: u64 = 1 << 30;
+
+/// Makes a log of what `source` holds, under a name that nobody has.
+pub(crate) fn copy(source: &Segment, terms: &Terms, name: &Name) -> Result<Copied> {
+    if name.path()?.symlink_metadata().is_ok() {
+        return Err(Error::Exists { log: name.to_string() }); // sooner than when it gets its name
+    }
+    // Beforehand, for the writer is faster than the faults of both logs.
+    let is_small = source.geometry.slots_size() <= SMALL;
+    let terms = Terms { prefault: Some(terms.prefault.unwrap_or(is_small)), ..*terms };
+    let mut cursor = Cursor::at(source.reopen(Access::Observe, &terms)?, Start::Newest, 0)?;
+    let source = &cursor.segment;
+    let schema = source.schema.clone();
+    let terms = Terms {
+        capacity: Some(source.geometry.capacity()),
+        gates: Some(source.gates.into()),
+        absent: (source.gates != 0).then_some(source.absent),
+        mode: 0o600,
+        ..Terms::default()
+    };
+    let mut copied = Copied { held: 0..0, missed: 0 };
+    Segment::create_with(name, &schema, &terms, |header, slots| {
+        if is_small {
+            let _ = slots.words().prefault(true); // or while it is copied
+        }
+        copied = fill(&mut cursor, header, slots)?;
+        Ok(())
+    })?;
+    Ok(copied)
+}
+
+/// Puts the entries, and the words of the readers, into a log that nobody else has yet.
+fn fill(cursor: &mut Cursor, header: &MappedHeader, slots: &Slots) -> Result<Copied> {
+    let capacity = cursor.segment.geometry.capacity();
+    let (mut count, mut oldest) = (capacity, None);
+    for _ in 0..TRIES {
+        let (readers, end) = readers(&cursor.segment)?;
+        let oldest = *oldest.get_or_insert(cursor.segment.oldest(end));
+        cursor.seek(Start::Last(count), 0)?;
+        let Some(begin) = entries(cursor, end, header, slots)? else {
+            count = (count / 2).max(1);
+            continue;
+        };
+        let source = &cursor.segment;
+        let claims = source.claims(false)?;
+        for (id, words) in readers.iter().enumerate() {
+            for (at, word) in words_of(id).zip(words) {
+                header.words[at].store(*word, Relaxed);
+            }
+            if claims.is_taken(Role::Reader(id)) {
+                header.readers[id].state.store(0, Relaxed); // it is not at work in the copy
+            }
+        }
+        header.base.store(begin, Relaxed);
+        for (word, id) in header.source_id.iter().zip(&source.header().log_id) {
+            word.store(id.load(Relaxed), Relaxed);
+        }
+        let epoch = source.header().writer.epoch.load(Relaxed);
+        header.writer.epoch.store(epoch, Relaxed);
+        Ring::of(slots).begin(&header.write_ptr, end);
+        return Ok(Copied { held: begin..end, missed: begin - oldest });
+    }
+    let why = "its writer overwrites all that it holds before it can be read; copy it when the writer \
+               is slower, or has ended";
+    Err(Error::io(format!("{}: cannot be copied", cursor.segment.name()))(io::Error::other(why)))
+}
+
+/// Copies the entries from where the cursor is to `end`, and returns the position from which on they
+/// are there; `None` if the writer has overwritten all of them.
+fn entries(
+    cursor: &mut Cursor,
+    end: u64,
+    header: &Header,
+    slots: &Slots,
+) -> Result<Option<u64>> {
+    let mut record = vec![0; cursor.segment.geometry.entry_size()];
+    let (mut begin, mut is_empty) = (cursor.position.min(end), true);
+    while cursor.position < end {
+        match cursor.poll::<false>(&mut record) {
+            Polled::Entry { position, .. } => {
+                Ring::of(slots).publish(&header.write_ptr, position, &record);
+                is_empty = false;
+            }
+            Polled::Lost(lost) => {
+                let is_lapped = lost.start <= cursor.segment.oldest(cursor.segment.end());
+                // What a machine that died has left out, in the midst, the copy leaves out too.
+                if is_lapped || is_empty {
+                    for position in begin..lost.start {
+                        slots.cut().slot(position).iter().for_each(|word| word.store(0, Relaxed));
+                    }
+                    (begin, is_empty) = (lost.end.min(end), true);
+                }
+            }
+            Polled::Empty => break, // somebody scribbled meanwhile
+        }
+    }
+    let source = &cursor.segment;
+    let is_overwritten = is_empty && source.oldest(end) < end && source.end() > end;
+    Ok((!is_overwritten).then_some(begin))
+}
+
+/// The words that reader `id` stores, each reader's as they were at one moment, and an end of the log
+/// that none of them is ahead of: the pointer comes first.
+fn readers(source: &Segment) -> Result<(Vec<Vec<u64>>, u64)> {
+    let look = |id| {
+        let words = words_of(id).map(|at| source.header_words()[at].load(Acquire)); // in this order
+        words.collect::<Vec<u64>>()
+    };
+    let still = |id| (0..LOOKS).map(|_| (look(id), look(id))).find(|(a, b)| a == b).map(|(it, _)| it);
+    let mut seen = None;
+    for _ in 0..LOOKS {
+        let end = source.end();
+        let readers: Option<Vec<_>> = (0..READERS).map(still).collect();
+        if readers.as_ref().is_some_and(|all| all.iter().all(|words| words[0] <= end)) {
+            return Ok((readers.unwrap_or_default(), end));
+        }
+        seen = readers.or(seen);
+        doze(Duration::from_micros(100));
+    }
+    let why = "a reader commits too often to be looked at; try again";
+    let cannot = Error::io(format!("{}: cannot be copied", source.name()));
+    // One that says that it is ahead for so long is damaged, and so is its copy.
+    Ok((seen.ok_or_else(|| cannot(io::Error::other(why)))?, source.end()))
+}
+
+/// Which words of the header are reader `id`'s.
+fn words_of(id: usize) -> impl Iterator<Item = usize> {
+    let of = |first: usize, size: usize| {
+        let first = (first + id * size) / 8;
+        first..first + size / 8
+    };
+    of(offset_of!(Header, read_ptrs), 8)
+        .chain(of(offset_of!(Header, readers), size_of::<ReaderLine>()))
+        .chain(of(offset_of!(Header, notes), size_of::<ReaderNotes>()))
+}

@@ -1,0 +1,119 @@
+//! What all have in common: the rows, the counts, and one log from its making to its end.
+
+use fastrand::Rng;
+use ringlog::{Log, Snapshot};
+use ringlog_testkit::Place;
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::AtomicU32;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+pub const SCHEMA: &str = "time:timestamp,hash:u64,text:text8,price:decimal4,size:u32";
+pub const COLUMNS: &str = "time,hash,text,price,size\n";
+/// What is put under an output's name that no reporter has written.
+pub const FOREIGN: &str = "seq,not,ours\n0,1,2\n";
+/// When an output is rotated, so that the disk does not fill up in an hour.
+pub const AGE: Duration = Duration::from_secs(3);
+/// What the small disk has room for, unless it is full.
+pub const ROOM: usize = 512 << 10;
+
+/// Which rows a log has: a salt, from a position on. One that came back from a copy goes on with
+/// other rows than it had.
+#[derive(Clone)]
+pub struct Salts(Vec<(u64, u64)>);
+
+impl Salts {
+    pub fn new(salt: u64) -> Salts {
+        Salts(vec![(0, salt)])
+    }
+
+    /// From here on it has others.
+    pub fn change(&mut self, position: u64, salt: u64) {
+        self.0.push((position, salt));
+    }
+
+    /// The row of a position: no word of it is another row's.
+    pub fn row(&self, position: u64, out: &mut Vec<u8>) {
+        let (_, salt) = self.0.iter().rfind(|(from, _)| *from <= position).unwrap();
+        row(*salt, position, out);
+    }
+}
+
+fn row(salt: u64, position: u64, out: &mut Vec<u8>) {
+    let mut hash = (position ^ (salt << 48)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    hash = (hash ^ (hash >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93);
+    hash ^= hash >> 32;
+    let (time, size) = (position * 1000 + salt, position as u32);
+    let (units, rest) = (hash >> 44, (hash >> 20) % 10_000);
+    writeln!(out, "{time},{hash},{:08x},{units}.{rest:04},{size}", hash as u32).unwrap();
+}
+
+pub fn milliseconds(random: &mut Rng, range: Range<u64>) {
+    sleep(Duration::from_micros(random.u64(range.start * 1000..range.end * 1000)));
+}
+
+/// What all have in common, and what comes out.
+pub struct Soak {
+    pub place: Place,
+    pub began: Instant,
+    pub counts: Mutex<BTreeMap<&'static str, u64>>,
+    pub wrong: Mutex<Vec<String>>,
+    pub writer_pid: AtomicU32,
+    /// The one kind of event that there is to be.
+    pub only: Option<String>,
+}
+
+impl Soak {
+    /// Whether there is to be an event of this kind.
+    pub fn wants(&self, event: &str) -> bool {
+        self.only.as_ref().is_none_or(|only| only == event)
+    }
+
+    pub fn count(&self, what: &'static str, more: u64) {
+        *self.counts.lock().unwrap().entry(what).or_default() += more;
+    }
+
+    pub fn longest(&self, what: &'static str, since: Instant) {
+        let mut counts = self.counts.lock().unwrap();
+        let longest = counts.entry(what).or_default();
+        *longest = (*longest).max(since.elapsed().as_millis() as u64);
+    }
+
+    pub fn wrong(&self, what: String) {
+        eprintln!("MISMATCH after {:.3} s: {what}", self.began.elapsed().as_secs_f64());
+        self.wrong.lock().unwrap().push(what);
+    }
+
+    /// A part of an output that is wrong is kept, others would fill the disk.
+    pub fn keep(&self, path: &Path) {
+        let number = self.wrong.lock().unwrap().len();
+        let _ = fs::copy(path, self.place.file(&format!("wrong_{number}.csv")));
+    }
+}
+
+/// One log, from its making to its end.
+pub struct Generation {
+    pub salts: Salts,
+    /// Where it began: behind the end of what it is a copy of.
+    pub begin: u64,
+    /// It is a copy of the bytes of a living one: nothing but who made it knows that it is sound.
+    pub is_in_doubt: bool,
+    pub log: Log,
+    pub capacity: u64,
+    pub until: Instant,
+}
+
+impl Generation {
+    pub fn snapshot(&self) -> Snapshot {
+        self.log.snapshot().unwrap()
+    }
+
+    pub fn is_over(&self) -> bool {
+        Instant::now() >= self.until
+    }
+}

@@ -1,0 +1,145 @@
+//! The one writer, killed, stopped, refused.
+
+use crate::common::{COLUMNS, Generation, SCHEMA, Salts, Soak, milliseconds};
+use fastrand::Rng;
+use nix::sys::signal::Signal;
+use ringlog_testkit::{Running, run, start, until};
+use std::io::Write;
+use std::ops::Range;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+/// The one writer.
+pub struct Writer<'a> {
+    pub soak: &'a Soak,
+    pub random: Rng,
+    pub salts: Salts,
+    pub capacity: u64,
+    pub rate: u64,
+    pub running: Option<Running>,
+}
+
+impl Writer<'_> {
+    /// Starts it on a pipe of rows that begins where the log ends.
+    pub fn start(&mut self, end: u64) {
+        let running = self.begin(&self.soak.place.shm, &self.rate.to_string(), end..u64::MAX);
+        self.soak.writer_pid.store(running.pid(), Ordering::Relaxed);
+        self.running = Some(running);
+    }
+
+    /// Appends so many rows to another log.
+    pub fn append_to(&self, log: &str, positions: Range<u64>) {
+        let ended = self.begin(log, "max", positions).end();
+        if ended.code() != 0 {
+            self.soak.wrong(format!("a writer with an input that ends: {ended:?}"));
+        }
+    }
+
+    fn begin(&self, log: &str, rate: &str, positions: Range<u64>) -> Running {
+        let capacity = self.capacity.to_string();
+        let args = ["--input", "-", "--schema", SCHEMA, "--capacity", &capacity, "--rate", rate];
+        let args = [&args[..], &["--time-unit", "ns", "--shm", log]].concat();
+        let (stdin, mut pipe) = std::io::pipe().unwrap();
+        let mut command = self.soak.place.writer(&args);
+        command.stdin(stdin);
+        let running = start(command);
+        let salts = self.salts.clone();
+        // Ends with its reader.
+        std::thread::spawn(move || {
+            let mut text = COLUMNS.as_bytes().to_vec();
+            for position in positions {
+                salts.row(position, &mut text);
+                if text.len() >= 32 << 10 {
+                    if pipe.write_all(&text).is_err() {
+                        break;
+                    }
+                    text.clear();
+                }
+            }
+            let _ = pipe.write_all(&text);
+        });
+        running
+    }
+
+    pub fn running(&self) -> &Running {
+        self.running.as_ref().unwrap()
+    }
+
+    pub fn kill(&mut self) {
+        self.running.take().unwrap().kill();
+        self.soak.count("kills of the writer", 1);
+    }
+
+    pub fn stop(&mut self) {
+        let ended = self.running.take().unwrap().stop();
+        if ended.code() != 0 {
+            self.soak.wrong(format!("a writer that was asked to stop: {ended:?}"));
+        }
+        self.soak.count("stops of the writer", 1);
+    }
+
+    /// Starts it again, and waits until the log goes on.
+    pub fn again(&mut self, generation: &Generation, since: Instant) {
+        let end = generation.snapshot().end;
+        self.start(end);
+        let went_on = until("the log goes on", || {
+            if !self.running.as_mut().unwrap().is_running() {
+                return Some(false);
+            }
+            (generation.snapshot().end > end).then_some(true)
+        });
+        if !went_on {
+            let ended = self.running.take().unwrap().end();
+            self.soak.wrong(format!("a writer that was started again ended: {ended:?}"));
+            return self.again(generation, since);
+        }
+        self.soak.longest("max ms until the log of a killed writer went on", since);
+    }
+
+    pub fn live(&mut self, generation: &Generation) {
+        while !generation.is_over() {
+            milliseconds(&mut self.random, 20..800);
+            if !self.soak.wants("writer") {
+                continue;
+            }
+            let now = Instant::now();
+            match self.random.u8(..6) {
+                0 => {
+                    self.kill();
+                    self.again(generation, now);
+                }
+                1 => {
+                    for _ in 0..self.random.u8(2..8) {
+                        let now = Instant::now();
+                        self.kill();
+                        milliseconds(&mut self.random, 0..50);
+                        self.again(generation, now);
+                    }
+                }
+                2 => {
+                    self.stop();
+                    self.again(generation, now);
+                }
+                3 => {
+                    self.running().freeze();
+                    milliseconds(&mut self.random, 1..300);
+                    if self.random.bool() {
+                        self.second();
+                    }
+                    self.running().signal(Signal::SIGCONT);
+                    self.soak.count("the writer stopped and continued", 1);
+                }
+                4 => self.second(),
+                _ => {}
+            }
+        }
+    }
+
+    pub fn second(&self) {
+        let ended = run(self.soak.place.writer(&["--input", "one.csv"]));
+        if ended.code() != 4 {
+            self.soak.wrong(format!("a second writer: {ended:?}"));
+        }
+        self.soak.count("second writers refused", 1);
+    }
+}
