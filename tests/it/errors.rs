@@ -558,6 +558,19 @@ fn second_run(fault: impl FnMut(&Request) -> Option<Fault>) -> Option<(Place, Fe
 }
 
 #[test]
+fn a_write_that_a_signal_interrupts_is_made_again() {
+    let mut left = 3;
+    let outcome = second_run(|request| {
+        let fails = writes_output(request) && left > 0;
+        left -= u32::from(fails);
+        fails.then_some(Fault::Fails(Errno::EINTR))
+    });
+    let Some((place, feed, end, said)) = outcome else { return };
+    assert_eq!((end, left), (Stop::Exited(0), 0), "{said}");
+    check(&place, &feed);
+}
+
+#[test]
 fn a_reporter_whose_writes_fail_for_want_of_room_for_a_while_says_so_once_and_goes_on() {
     let mut left = 3;
     let outcome = second_run(|request| {

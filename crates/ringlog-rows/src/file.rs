@@ -263,8 +263,9 @@ fn examine(
         };
     };
     let since = left.committed.position;
-    if since.max(output.begin) > left.end {
-        let why = format!("it goes to {since}, and the log ends at {}", left.end);
+    let least = since.max(output.begin);
+    if least > left.end {
+        let why = format!("it goes to {least}, and the log ends at {}", left.end);
         return foreign(&why, false);
     }
     for (other, way) in format.others() {

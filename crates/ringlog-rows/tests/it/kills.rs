@@ -241,3 +241,42 @@ fn killed_before_any_store_of_a_late_begin_it_has_lost_nothing() {
         }
     }
 }
+
+/// Its directory is away when the next file is to be made.
+#[test]
+fn a_part_is_finished_though_the_next_file_cannot_be_made_yet() {
+    let (place, mut feed) = half(10);
+    let (stores, here) = (Cell::new(NEVER), place.dir.path());
+    let away = here.with_extension("away");
+    // Behind the new name of the part.
+    let fate = || fs::rename(here, &away).unwrap();
+    let lived = lives((&place, &feed.log), TimeFormat::Nanos, (&stores, &fate), |report| {
+        carry(report);
+        stores.set(2);
+        let rotated = Rows::rotate(report).unwrap();
+        assert!(matches!(rotated, Rotated::Finished(..)), "{rotated:?}");
+        assert!(report.turn(u64::MAX).is_ok() && report.export().is_err(), "there is no file");
+        fs::rename(&away, here).unwrap();
+        Rows::mend(report).unwrap();
+        carry(report);
+    });
+    assert!(lived);
+    feed.append(5);
+    assert!(lives_until(&place, &feed.log, TimeFormat::Nanos, NEVER));
+    assert_once(&place, &feed, 25, "its directory was away");
+}
+
+/// As a power loss can leave a log: its pages are of different moments.
+#[test]
+fn a_file_that_begins_behind_the_logs_end_is_not_the_logs() {
+    let (place, feed) = half(10);
+    let mut reader = feed.log.reader(0).unwrap();
+    let output = reader.left_off().output.unwrap();
+    reader.set_output(Some(&Output { begin: 50, ..output }));
+    drop(reader);
+    let text = fs::read_to_string(place.output(0)).unwrap();
+    assert!(lives_until(&place, &feed.log, TimeFormat::Nanos, NEVER));
+    assert_holds(&place.file("output_0.1.csv"), &text);
+    assert_holds(&place.output(0), &feed.csv(10..20));
+    assert_eq!((feed.reader(0).position, feed.reader(0).lost), (20, 0));
+}

@@ -193,6 +193,17 @@ fn a_report_runs_over_a_source_that_is_no_log() {
     report.export().unwrap();
     let due = [Told::Entry(0), Told::Entry(1), Told::Gap(2..4), Told::Entry(4)];
     assert_eq!(*far.0.borrow(), due);
+
+    // And where the far end has nothing to go on with.
+    let far = Far::default();
+    let (mut report, _) = Report::new(Made::new(9, 2), to(&far, false), Duration::MAX).unwrap();
+    while report.turn(u64::MAX).unwrap() != Turn::Idle {}
+    assert_eq!((report.entries(), far.0.borrow().len()), (2, 0));
+    assert!(report.look_again().unwrap().is_empty());
+    while report.turn(u64::MAX).unwrap() != Turn::Idle {}
+    report.export().unwrap();
+    assert_eq!((report.entries(), report.committed_entries()), (2, 2));
+    assert_eq!(*far.0.borrow(), [Told::Entry(0), Told::Entry(1)]);
 }
 
 #[test]
