@@ -136,8 +136,9 @@ fn a_copy_that_is_lapped_begins_later_and_tells_how_many_that_cost() {
 #[test]
 fn what_is_missing_in_a_copy_is_told_on_stderr() {
     let place = Place::new();
-    let mut feed = place.feed(16);
-    feed.append(100);
+    // So many slots that some are always left: a copy of fewer may be refused.
+    let mut feed = place.feed(1 << 14);
+    feed.append(1 << 14);
     under_a_writer(&mut feed, || {
         until("a copy is lapped", || {
             let (held, ended) = copy(&place, "copy.log");
@@ -352,7 +353,10 @@ fn a_log_whose_writer_was_killed_is_copied_to_its_end() {
     });
     writer.kill();
     let (held, ended) = copy(&place, "copy.log");
-    assert_eq!(ended.stderr, "");
+    // In the midst of an append, it has overwritten the oldest.
+    let is_whole = held.end - held.start == 1024;
+    assert!(is_whole == ended.stderr.is_empty(), "{held:?}: {ended:?}");
+    assert!(is_whole || ended.stderr.contains(": 1 entry before it"), "{ended:?}");
     let end = place.log().snapshot().unwrap().end;
     assert!(held.end == end && held.end - held.start >= 1023, "{held:?}, {end}");
     let dumps = [&place.shm, "./copy.log"].map(|it| {
