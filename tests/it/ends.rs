@@ -1,6 +1,5 @@
 //! Ends, hangs and resources: nobody who listens, no room, and what comes at the worst moment.
 
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::mount::{MsFlags, mount};
 use nix::pty::{OpenptyResult, openpty};
 use nix::sys::signal::Signal;
@@ -14,7 +13,7 @@ use ringlog_testkit::{
 };
 use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::io::{BufRead as _, BufReader, PipeReader, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, PipeReader, Read as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{FileExt as _, symlink};
 use std::path::{Path, PathBuf};
@@ -289,6 +288,9 @@ fn a_signal_ends_a_reporter_that_still_looks_for_the_last_row() {
 #[cfg(feature = "top")]
 #[test]
 fn a_terminal_of_any_size_is_drawn_on() {
+    use nix::fcntl::{FcntlArg, OFlag, fcntl};
+    use std::io::Write as _;
+
     use nix::pty::Winsize;
     use ringlog_testkit::{program, start_on};
     let size = Winsize { ws_row: u16::MAX, ws_col: u16::MAX, ws_xpixel: 0, ws_ypixel: 0 };
