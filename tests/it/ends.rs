@@ -13,7 +13,7 @@ use ringlog_testkit::{
 };
 use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader, PipeReader, Read as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{FileExt as _, symlink};
 use std::path::{Path, PathBuf};
@@ -65,13 +65,11 @@ fn a_fault_ends_a_writer_whose_stderr_stands_still() {
     assert_eq!(writer.end().code(), 6);
 }
 
-#[test]
-fn losses_that_could_not_be_told_are_told_in_one_sum() {
+/// A reporter that has lost every other entry, and could not tell of all of that.
+fn unheard() -> (Place, Feed, Running, Patient<PipeReader>) {
     let place = Place::new();
     let mut feed = place.feed(4096);
     let (reader, pipe) = full_pipe();
-    let mut reader = Patient::new(reader, "its stderr");
-    let mut full = vec![0; 1 << 16];
     let reporter = start_telling(place.reporter(0, &[]), pipe);
     feed.append(1);
     until_holds(&place.output(0), &feed.csv(0..1));
@@ -84,21 +82,19 @@ fn losses_that_could_not_be_told_are_told_in_one_sum() {
     }
     reporter.signal(Signal::SIGCONT);
     until("all is passed", || (feed.reader(0).position == 4001).then_some(()));
-    reader.read_exact(&mut full).unwrap();
+    assert_eq!(feed.reader(0).lost, 1999);
+    (place, feed, reporter, Patient::new(reader, "its stderr"))
+}
+
+/// What it has been full of is read.
+fn make_room(pipe: &mut Patient<PipeReader>) {
+    let mut full = vec![0; 1 << 16];
+    pipe.read_exact(&mut full).unwrap();
     assert_eq!(full, [b'x'; 1 << 16]);
-    // While it goes on; what it says at its end comes behind that.
-    let mut heard = String::new();
-    let mut lines = BufReader::new(reader);
-    while !heard.contains(" entries of ") {
-        assert_ne!(lines.read_line(&mut heard).unwrap(), 0, "{heard}");
-    }
-    let rest = std::thread::spawn(move || {
-        let mut text = String::new();
-        lines.read_to_string(&mut text).unwrap();
-        text
-    });
-    assert_eq!(reporter.stop().code(), 0);
-    heard += &rest.join().unwrap();
+}
+
+/// That each loss was told by itself, or in the one sum; and the end of it all.
+fn assert_heard(heard: &str) {
     let (mut single, mut sums) = (0, Vec::new());
     for line in heard.lines().filter_map(|line| line.split_once(": lost ")) {
         match line.1.split_once(" entries of ") {
@@ -112,9 +108,40 @@ fn losses_that_could_not_be_told_are_told_in_one_sum() {
     assert_eq!(single + sum, 1999, "{heard}");
     let within = within.split_once(", in ").unwrap().0;
     assert_eq!(within, format!("{}..3999", 2 * single + 2), "{heard}");
-    assert_eq!(feed.reader(0).lost, 1999);
     let last = heard.trim_end().lines().last().unwrap();
     assert!(last.contains("2,002 rows, 1,999 lost, "), "an end waits for who reads: {heard}");
+}
+
+#[test]
+fn losses_that_could_not_be_told_are_told_in_one_sum() {
+    let (_place, _feed, reporter, mut pipe) = unheard();
+    make_room(&mut pipe);
+    // While it goes on; what it says at its end comes behind that.
+    let mut heard = String::new();
+    let mut lines = BufReader::new(pipe);
+    while !heard.contains(" entries of ") {
+        assert_ne!(lines.read_line(&mut heard).unwrap(), 0, "{heard}");
+    }
+    let rest = std::thread::spawn(move || {
+        let mut text = String::new();
+        lines.read_to_string(&mut text).unwrap();
+        text
+    });
+    assert_eq!(reporter.stop().code(), 0);
+    assert_heard(&(heard + &rest.join().unwrap()));
+}
+
+#[test]
+fn losses_that_could_not_be_told_are_told_at_the_end() {
+    let (_place, _feed, reporter, mut pipe) = unheard();
+    reporter.freeze();
+    reporter.signal(Signal::SIGTERM);
+    make_room(&mut pipe);
+    reporter.signal(Signal::SIGCONT);
+    assert_eq!(reporter.end().code(), 0);
+    let mut heard = String::new();
+    pipe.read_to_string(&mut heard).unwrap();
+    assert_heard(&heard);
 }
 
 /// A reporter whose stderr nobody reads, and that has more to say than is kept.

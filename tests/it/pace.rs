@@ -97,11 +97,17 @@ fn a_number_without_a_unit_is_milliseconds() {
     assert_eq!(reporter.stop().code(), 0);
 }
 
+/// What comes while it carries out is the next run's.
 #[test]
-fn once_ends_beside_a_writer_that_never_pauses() {
+fn once_ends_at_what_there_was_when_it_began() {
     let place = Place::new();
-    let writer = start(place.writer(&["--rate", "max", "--capacity", "64k"]));
-    until_end(&place, 1000);
-    assert_eq!(place.run_reporter(0, &["--once", "--quiet"]).code(), 0);
-    assert_eq!(writer.stop().code(), 0);
+    let mut feed = place.feed(1 << 20);
+    feed.append(50_000);
+    let reporter = start(place.reporter(0, &["--once"]));
+    until("it is attached", || feed.reader(0).alive.then_some(()));
+    feed.append(900_000); // much faster than they are carried out
+    let ended = reporter.end();
+    let (rows, lost) = ended.summary();
+    assert_eq!((ended.code(), lost), (0, 0), "{ended:?}");
+    assert!((50_000..150_000).contains(&rows), "{ended:?}");
 }
