@@ -8,7 +8,7 @@ use nix::libc;
 use nix::sys::signal::Signal;
 use ringlog::layout::{Header, ReaderLine, WriterLine};
 use ringlog::{Log, Polled, Raw, Start, Timestamp};
-use ringlog_testkit::{Place, Sample, positions, run, start, until};
+use ringlog_testkit::{Place, Sample, positions, run, start, until, until_holds};
 use serde_json::Value;
 use std::fs::{self, File};
 use std::mem::offset_of;
@@ -479,10 +479,11 @@ fn an_output_is_locked_by_whoever_may_write_it() {
     place.carry(0, &[]).assert_summary(1, 0);
     // And who may read cannot lock a reporter that is at work out of a new file.
     let mut reporter = start(place.reporter(0, &[]));
-    until("it is at work", || feed.reader(0).alive.then_some(()));
+    feed.append(1);
+    until_holds(&place.output(0), &feed.csv(0..22)); // and it has locked it before it wrote
     let other = File::open(place.output(0)).unwrap();
-    let lock = || fcntl(&other, FcntlArg::F_OFD_SETLK(&whole(libc::F_RDLCK)));
-    until("the file is its own", || lock().is_err().then_some(()));
+    let locked = fcntl(&other, FcntlArg::F_OFD_SETLK(&whole(libc::F_RDLCK)));
+    assert!(locked.is_err());
     assert!(reporter.is_running());
 }
 
