@@ -2,11 +2,14 @@
 //! observers are both made of it.
 
 use crate::error::{Result, invalid};
+use crate::heels::Heels;
 use crate::ring::Seen;
 use crate::schema::{Entry, Record};
 use crate::segment::Segment;
+use std::hint::spin_loop;
 use std::marker::PhantomData;
 use std::ops::Range;
+use std::time::Instant;
 
 /// What one look at the log gave.
 #[must_use = "it may be a loss"]
@@ -66,6 +69,12 @@ pub(crate) struct Cursor {
     written: u64,
     /// Entries found one by one since a poll was empty. In a stream, how far ahead to look next.
     streak: u64,
+    heels: Heels,
+    /// Where it went on after the last lap, and how many laps there were in a row, with less than a ring
+    /// between them.
+    lapped: (u64, u32),
+    /// The last poll for many took all that it found, and had room for more.
+    is_short: bool,
 }
 
 /// Where the entries of a batch go.
@@ -136,7 +145,7 @@ const FARTHEST: u64 = 256;
 impl Cursor {
     pub fn at(segment: Segment, start: Start, resume: u64) -> Result<Cursor> {
         segment.make_ready()?;
-        let mut cursor = Cursor { segment, position: 0, published: 0, written: 0, streak: 0 };
+        let mut cursor = Cursor { segment, position: 0, published: 0, written: 0, streak: 0, heels: Heels::new(), is_short: false, lapped: (0, 0) };
         cursor.seek(start, resume)?;
         Ok(cursor)
     }
@@ -171,7 +180,7 @@ impl Cursor {
             let ring = self.segment.ring();
             let Seen::Passed(holder) = ring.look(self.position) else { return };
             let end = || self.segment.end();
-            (self.position, self.published) = ring.after_lap(end, self.position, holder);
+            (self.position, self.published) = ring.after_lap(end, self.position, holder, 0);
         }
     }
 
@@ -211,7 +220,33 @@ impl Cursor {
             self.written = end; // and by the same stamp, all below
         }
         self.streak = if is_there { FARTHEST.min(2 * self.streak) } else { 0 };
-        is_there
+        is_there || self.let_go()
+    }
+
+    /// Lets the writer get ahead, where that pays: whether it is.
+    fn let_go(&mut self) -> bool {
+        let position = self.position;
+        let ring = self.segment.ring();
+        let ahead = Heels::ahead(ring.geometry().capacity());
+        let Some(allowed) = self.heels.is_at(position, ahead) else { return false };
+        let end = position + ahead;
+        let begun = Instant::now();
+        loop {
+            for _ in 0..8 {
+                spin_loop(); // and touches no line
+            }
+            let seen = ring.look(end - 1);
+            let time = begun.elapsed();
+            if seen == Seen::Empty && time < allowed {
+                continue;
+            }
+            self.heels.let_go(position, time, allowed);
+            if seen == Seen::Entry {
+                self.written = self.written.max(end); // by the same stamp, all below
+                self.streak = FARTHEST;
+            }
+            return seen == Seen::Entry;
+        }
     }
 
     /// The next entries, at most `limit`, each to `room`.
@@ -223,6 +258,12 @@ impl Cursor {
             if limit == 0 {
                 return Batch::Empty;
             }
+            // The last poll found all there was, and what has come since is not known.
+            if self.is_short && self.let_go() {
+                self.take_known::<PAIRS>(begin, limit, room);
+            }
+        }
+        if self.position == begin {
             let mut first = Polled::Empty;
             room.fill(&mut begin.clone(), begin + 1, |_, record| {
                 first = self.poll::<PAIRS>(record);
@@ -230,7 +271,10 @@ impl Cursor {
             });
             match first {
                 Polled::Entry { .. } => {}
-                Polled::Empty => return Batch::Empty,
+                Polled::Empty => {
+                    self.is_short = false;
+                    return Batch::Empty;
+                }
                 Polled::Lost(range) => return Batch::Lost(range),
             }
         }
@@ -238,6 +282,7 @@ impl Cursor {
         if taken < limit {
             self.ask_the_writer();
             self.take_known::<PAIRS>(begin, limit, room);
+            self.is_short = self.position < begin + limit as u64;
         }
         Batch::Entries(begin..self.position)
     }
@@ -265,12 +310,15 @@ impl Cursor {
         let (ring, position) = (self.segment.ring(), self.position);
         match seen {
             Seen::Passed(holder) => {
-                let end = || self.segment.end();
-                (self.position, self.published) = ring.after_lap(end, position, holder);
+                let (end, (last, laps)) = (|| self.segment.end(), self.lapped);
+                let is_again = last > 0 && position.wrapping_sub(last) < ring.geometry().capacity();
+                let laps = if is_again { laps + 1 } else { 0 };
+                (self.position, self.published) = ring.after_lap(end, position, holder, laps);
                 if self.position == position {
                     return Polled::Empty;
                 }
                 self.position = self.position.max(self.segment.oldest(self.published));
+                self.lapped = (self.position, laps);
             }
             // A damaged stamp above all that is known to be published: wait for the writer.
             _ if position >= self.published => return Polled::Empty,

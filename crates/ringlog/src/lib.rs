@@ -123,6 +123,7 @@ mapped! {
     mod claims;
     mod segment;
     mod writer;
+    mod heels;
     mod cursor;
     mod sink;
     mod reader;

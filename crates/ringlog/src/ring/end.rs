@@ -82,9 +82,16 @@ impl<'a> Ring<'a> {
 
     /// Where a reader goes on that wanted `position` and found `holder` in its slot: at the oldest
     /// entry still there, or a sixteenth of the ring later if the writer moves while we look, so
-    /// that it is not lapped again at once. `end` finds the end of the log, which comes second. The
+    /// that it is not lapped again at once; twice as much for each of the `again` times in a row that it
+    /// was all the same, but no more than half the ring. `end` finds the end of the log, which comes second. The
     /// same position again is no lap: the slot was damaged before its entry came.
-    pub fn after_lap(&self, end: impl Fn() -> u64, position: u64, holder: u64) -> (u64, u64) {
+    pub fn after_lap(
+        &self,
+        end: impl Fn() -> u64,
+        position: u64,
+        holder: u64,
+        again: u32,
+    ) -> (u64, u64) {
         let capacity = self.geometry().capacity();
         let before = end();
         for _ in 0..64 {
@@ -99,7 +106,7 @@ impl<'a> Ring<'a> {
         if holder > end {
             return ((position + 1).max(end.saturating_sub(capacity)), end);
         }
-        let head_start = if end == before { 0 } else { (capacity / 16).max(1) };
+        let head_start = if end == before { 0 } else { (capacity / (16 >> again.min(3))).max(1) };
         let mut next = end.saturating_sub(capacity) + head_start; // a holder is a lap ahead
         if head_start == 0 && self.look(next) != Seen::Entry {
             next += 1; // a writer that stopped, or died, in the middle of this slot

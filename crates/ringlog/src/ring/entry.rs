@@ -4,7 +4,6 @@ use super::words::{load, load_pairs, store, store_pairs};
 use super::{Ring, Seen};
 use crate::layout::WRITING;
 use crate::sync::{AtomicU64, Ordering, fence};
-use crate::sys::cpu::prefetch;
 
 use Ordering::{Acquire, Relaxed, Release};
 
@@ -55,16 +54,6 @@ impl<'a> Ring<'a> {
             store(&slot[1..], record)
         }
         slot[0].store(position + 1, Release); // with the Acquire in `read`: the words come first
-        // Lines that a reader had last come from its core, and stores wait for that one by one. So
-        // they are fetched ahead: some, to be there in time even from a core that is far away, and not
-        // more, which a reader would fetch back. Behind the last store, or it is in the way of the
-        // first. Behind the last slot it is of no use.
-        for line in slot.chunks(8) {
-            match BATCH {
-                true => prefetch::<2048>(line.as_ptr()),
-                false => prefetch::<1024>(line.as_ptr()),
-            }
-        }
     }
 
     /// The second part of [`publish`](Ring::publish), of all entries below `end`.

@@ -120,7 +120,7 @@ impl<'a> Follower<'a> {
             }
             Seen::Passed(holder) => {
                 let (ring, write_ptr) = (self.heap.ring(), &self.heap.write_ptr);
-                let lap = ring.after_lap(|| ring.end(write_ptr), position, holder);
+                let lap = ring.after_lap(|| ring.end(write_ptr), position, holder, 0);
                 (self.position, self.published) = lap;
                 assert!(self.position > position, "not beyond {position}, but {lap:?}");
                 self.lost += self.position - position;

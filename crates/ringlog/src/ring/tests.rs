@@ -40,7 +40,11 @@ impl Heap {
     }
 
     fn lapped_by(&self, position: u64, holder: u64) -> (u64, u64) {
-        self.ring().after_lap(|| self.ring().end(&self.write_ptr), position, holder)
+        self.lapped_again(position, holder, 0)
+    }
+
+    fn lapped_again(&self, position: u64, holder: u64, again: u32) -> (u64, u64) {
+        self.ring().after_lap(|| self.ring().end(&self.write_ptr), position, holder, again)
     }
 }
 
@@ -430,7 +434,7 @@ fn a_lapped_reader_goes_on_at_the_oldest_entry_if_the_writer_rests() {
 }
 
 #[test]
-fn a_lapped_reader_gets_a_sixteenth_of_the_ring_as_head_start_if_the_writer_moves() {
+fn a_lapped_reader_gets_a_head_start_if_the_writer_moves_and_more_each_time_in_a_row() {
     let heap = Heap::filled(64, 128, false);
     let stop = AtomicBool::new(false);
     thread::scope(|scope| {
@@ -440,12 +444,15 @@ fn a_lapped_reader_gets_a_sixteenth_of_the_ring_as_head_start_if_the_writer_move
             }
         });
         let began = Instant::now();
-        let head_start = || {
-            let (next, end) = heap.lapped(0);
-            next + 64 - end
-        };
         let in_time = || began.elapsed() < Duration::from_secs(30);
-        while in_time() && head_start() != 4 {}
+        for (again, expected) in [(0, 4), (1, 8), (2, 16), (3, 32), (4, 32), (u32::MAX, 32)] {
+            let head_start = || {
+                let Seen::Passed(holder) = heap.read(0) else { panic!("not passed") };
+                let (next, end) = heap.lapped_again(0, holder, again);
+                next + 64 - end
+            };
+            while in_time() && head_start() != expected {}
+        }
         stop.store(true, Relaxed);
         assert!(in_time(), "never, beside a running writer");
     });

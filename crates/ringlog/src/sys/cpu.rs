@@ -1,28 +1,10 @@
-//! Instructions: lines fetched ahead, and two words at once where the processor has a way.
+//! Instructions: two words at once, where the processor has a way.
 
 use crate::sync::AtomicU64;
 #[cfg(not(all(target_arch = "x86_64", not(any(test, loom)))))]
 use crate::sync::Ordering::Relaxed;
-#[cfg(all(target_arch = "x86_64", not(loom)))]
-use std::arch::asm;
 #[cfg(all(target_arch = "x86_64", not(any(test, loom))))]
-use std::arch::x86_64::__m128i;
-
-/// Asks the processor for the cache line so many bytes behind `word`, which need not be there, to
-/// store to it: a hint, that loads and stores nothing.
-#[inline(always)]
-pub(crate) fn prefetch<const AHEAD: usize>(word: *const AtomicU64) {
-    // Not `_mm_prefetch`, which fetches a line only to load from it, and leaves half of the wait.
-    #[cfg(all(target_arch = "x86_64", not(loom)))]
-    // SAFETY: a prefetch never faults, whatever the address, and no program sees what it did; where
-    // a processor knows none for stores, it does nothing.
-    unsafe {
-        asm!("prefetchw [{} + {}]", in(reg) word, const AHEAD,
-            options(nostack, preserves_flags, readonly));
-    }
-    #[cfg(not(all(target_arch = "x86_64", not(loom))))]
-    let _ = word;
-}
+use std::arch::{asm, x86_64::__m128i};
 
 /// Stores two words at once: as the plain form below, which stands in for it elsewhere.
 #[cfg(all(target_arch = "x86_64", not(any(test, loom))))]

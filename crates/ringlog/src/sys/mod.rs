@@ -6,7 +6,7 @@
 //! |---|---|---|
 //! | `begin` | whether there was a stdout | a function that runs before `main` |
 //! | `clock` | the wall clock, the boot's identity, a doze | |
-//! | `cpu` | lines fetched ahead, words in pairs | instructions that Rust has no name for |
+//! | `cpu` | words in pairs | instructions that Rust has no name for |
 //! | `fault` | what a forked child and a signal handler must know | they run where almost nothing may be called |
 //! | `file` | files that get their name last, real allocation | |
 //! | `futex` | sleep on a word, and wake who sleeps | system calls on an address |

@@ -1,0 +1,132 @@
+//! A reader at the writer's heels: when to let go, so that a stream is as fast as its writer.
+//!
+//! Two cores that hand each line to and fro go at that pace, both of them, and keep it. No look at the
+//! log tells this from a writer that has no more to give: only a trial does. So the reader measures its
+//! pace, stays away from the lines that are being filled for as long as some hundred entries would take
+//! at that pace, and sees whether they came much faster. As long as they do, it lets go each time it is
+//! at the heels; if not, it tries again after twice as many entries as the last time.
+
+use std::time::{Duration, Instant};
+
+/// Entries that a pace is measured over, and to stay at the heels after the first trial in vain.
+const WINDOW: u64 = 128;
+/// Entries between trials in vain, at most: less than one of a thousand is then held up by one.
+const RAREST: u64 = 1 << 20;
+/// Entries to let the writer get ahead, in a ring that has room for it.
+const AHEAD: u64 = 256;
+/// A slower stream leaves its writer time enough, and would notice.
+const LONGEST: Duration = Duration::from_micros(10);
+
+/// What a reader knows of its pace at the heels.
+#[derive(Debug)]
+pub(crate) struct Heels {
+    state: State,
+    /// Entries to stay after the next trial, if that is in vain.
+    patience: u64,
+}
+
+#[derive(Debug)]
+enum State {
+    /// Stays up to this position.
+    Staying(u64),
+    /// Measures its pace, from this position and time on.
+    Measuring(u64, Instant),
+    /// Lets go, for as long as the pace it measured allows.
+    LettingGo(Duration),
+}
+
+impl Heels {
+    pub fn new() -> Heels {
+        Heels { state: State::Staying(0), patience: WINDOW }
+    }
+
+    /// Entries that the writer of a ring of so many slots is let get ahead: so few that it laps nobody.
+    pub fn ahead(capacity: u64) -> u64 {
+        AHEAD.min(capacity / 4)
+    }
+
+    /// Notes that the reader is at the heels at `position`: for how long to let go at most, if at all,
+    /// while `ahead` entries come.
+    pub fn is_at(&mut self, position: u64, ahead: u64) -> Option<Duration> {
+        match self.state {
+            State::LettingGo(time) => return Some(time),
+            State::Measuring(from, since) if position >= from + WINDOW => {
+                let time = since.elapsed() * ahead as u32 / (position - from) as u32;
+                if time <= LONGEST {
+                    self.state = State::LettingGo(time);
+                    return Some(time);
+                }
+                self.state = State::Staying(position + WINDOW);
+            }
+            State::Staying(until) if position >= until => {
+                self.state = State::Measuring(position, Instant::now());
+            }
+            _ => {}
+        }
+        None
+    }
+
+    /// Notes what letting go for `time` of what was allowed came to, at `position`.
+    pub fn let_go(&mut self, position: u64, time: Duration, allowed: Duration) {
+        if time <= allowed * 2 / 3 {
+            self.patience = WINDOW;
+        } else {
+            self.state = State::Staying(position + self.patience);
+            self.patience = RAREST.min(2 * self.patience);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SLOW: Duration = Duration::from_micros(4);
+
+    /// At the heels all the time, in steps of 16 entries, up to `end`: where it let go, by what time it
+    /// took each time.
+    fn stay(heels: &mut Heels, end: u64, takes: impl Fn(Duration) -> Duration) -> Vec<u64> {
+        let mut let_go = Vec::new();
+        for position in (0..end).step_by(16) {
+            if let Some(allowed) = heels.is_at(position, AHEAD) {
+                heels.let_go(position, takes(allowed), allowed);
+                let_go.push(position);
+            }
+        }
+        let_go
+    }
+
+    #[test]
+    fn a_reader_that_gains_nothing_tries_ever_more_rarely() {
+        let at = stay(&mut Heels::new(), 10 * RAREST, |allowed| allowed);
+        let gaps: Vec<u64> = at.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        assert!(at[0] <= 2 * WINDOW, "{at:?}");
+        assert!(gaps.windows(2).all(|pair| pair[1] >= pair[0]), "{gaps:?}");
+        assert!(gaps.iter().rev().take(5).all(|&gap| gap >= RAREST), "{gaps:?}");
+        assert!(at.len() < 30, "{at:?}");
+    }
+
+    #[test]
+    fn a_reader_that_gains_lets_go_each_time_until_it_does_not() {
+        let mut heels = Heels::new();
+        let at = stay(&mut heels, 1600, |allowed| allowed / 3);
+        assert!(at.len() > 80, "{at:?}");
+        let at = stay(&mut heels, 1600, |allowed| allowed);
+        assert!(at.len() <= 4, "{at:?}");
+    }
+
+    #[test]
+    fn a_stream_that_leaves_its_writer_time_is_not_held_up() {
+        let mut heels = Heels { state: State::Measuring(0, Instant::now()), patience: WINDOW };
+        std::thread::sleep(LONGEST + SLOW); // as long as the pace is measured over
+        assert_eq!(heels.is_at(WINDOW, AHEAD), None);
+        assert_eq!(heels.is_at(WINDOW + 16, AHEAD), None);
+    }
+
+    #[test]
+    fn no_writer_is_let_get_so_far_ahead_that_it_laps_its_reader() {
+        for power in 1..20 {
+            assert!(Heels::ahead(1 << power) <= (1 << power) / 4);
+        }
+    }
+}
