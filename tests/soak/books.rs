@@ -116,7 +116,8 @@ impl Reader<'_> {
     pub fn account(&mut self, log: &Snapshot, told: &[Range<u64>], complete: bool) {
         let Ledger { first, next, rows, mut missing } = std::mem::take(&mut self.ledger);
         let state = &log.readers[self.id];
-        let end = if complete { log.end } else { next };
+        // Who was killed may have committed a loss with no row behind it; then it told of that.
+        let end = if complete { log.end } else { next.max(state.position) };
         if next < end {
             missing.push(next..end);
         }
