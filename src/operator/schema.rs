@@ -3,7 +3,7 @@
 use crate::cli::{Code, Failed, grouped, one_line};
 use crate::operator::screen::{Cell, Look, has_colour, print, table};
 use crate::operator::which::OneLog;
-use ringlog::{Column, Kind, Log, Schema};
+use ringlog::{Body, Column, Kind, Log, Schema};
 use serde::Serialize;
 
 /// What the entries of a log are made of
@@ -51,11 +51,23 @@ fn shown(log: &Log) -> String {
             Cell::number(column.kind().size()),
         ]
     };
+    let body = log.schema().body().map(|body| {
+        let (name, kind) = (Cell::text(body.name()), Cell::text(body.kind()));
+        vec![name, kind, Cell::number(log.schema().entry_size()), Cell::text("any")]
+    });
     let rows: Vec<_> =
-        std::iter::once(heads).chain(log.schema().columns().iter().map(row)).collect();
+        std::iter::once(heads).chain(log.schema().columns().iter().map(row)).chain(body).collect();
     let geometry = log.geometry();
+    let bodies = match geometry.arena_size() {
+        0 => String::new(),
+        arena => format!(
+            ", bodies of up to {} bytes in it, longer ones in an arena of {}",
+            grouped(geometry.inline_size() as u64),
+            grouped(arena),
+        ),
+    };
     format!(
-        "{}{}, {} bytes a record, {} a slot\n",
+        "{}{}, {} bytes a record, {} a slot{bodies}\n",
         table(&rows, has_colour()),
         match rows.len() - 1 {
             1 => "1 column".to_owned(),
@@ -73,6 +85,17 @@ struct Json<'a> {
     record_bytes: usize,
     slot_bytes: usize,
     columns: Vec<JsonColumn<'a>>,
+    /// What comes behind the columns.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body: Option<JsonBody<'a>>,
+}
+
+#[derive(Serialize)]
+struct JsonBody<'a> {
+    name: &'a str,
+    r#type: &'static str,
+    inline_bytes: usize,
+    arena_bytes: u64,
 }
 
 #[derive(Serialize)]
@@ -95,6 +118,12 @@ fn json(log: &Log) -> anyhow::Result<String> {
         record_bytes: log.geometry().entry_size(),
         slot_bytes: log.geometry().slot_size(),
         columns: columns.collect(),
+        body: log.schema().body().map(|body| JsonBody {
+            name: body.name(),
+            r#type: body.kind().name(),
+            inline_bytes: log.geometry().inline_size(),
+            arena_bytes: log.geometry().arena_size(),
+        }),
     };
     Ok(serde_json::to_string(&json)? + "\n")
 }
@@ -102,7 +131,9 @@ fn json(log: &Log) -> anyhow::Result<String> {
 /// `time:timestamp,symbol:text8`, if that is laid out as this log is.
 fn declaration(schema: &Schema) -> Result<String, String> {
     let columns = schema.columns().iter();
-    let text: Vec<_> = columns.map(|it| format!("{}:{}", it.name(), it.kind())).collect();
+    let body = schema.body().map(|it| format!("{}:{}", it.name(), it.kind()));
+    let text: Vec<_> =
+        columns.map(|it| format!("{}:{}", it.name(), it.kind())).chain(body).collect();
     let text = text.join(",");
     match Schema::declared(&text) {
         Ok(declared) if declared == *schema => Ok(text + "\n"),
@@ -175,10 +206,23 @@ fn rust(log: &Log) -> Result<String, String> {
         [only] => (*only).to_owned(),
         several => format!("{{{}}}", several.join(", ")),
     };
+    let form = schema.body().map(|body| {
+        let form = match body.kind() {
+            Body::Bytes => "Bytes",
+            Body::Text => "Utf8",
+            Body::Json => "Json",
+            Body::MsgPack => "MsgPack",
+        };
+        format!(" Its log is of `With<Entry, {form}>`.")
+    });
+    if fields.is_empty() {
+        return Err("it has no columns but a body: its log is of `With<(), ...>`".to_owned());
+    }
     Ok(format!(
-        "use ringlog::{imports};\n\n/// An entry of {}.\n#[derive(Clone, Copy, Record)]\n#[repr(C)]\n\
+        "use ringlog::{imports};\n\n/// An entry of {}.{}\n#[derive(Clone, Copy, Record)]\n#[repr(C)]\n\
          pub struct Entry {{\n{text}}}\n",
         one_line(&log.name().to_string()),
+        form.unwrap_or_default(),
     ))
 }
 

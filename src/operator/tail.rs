@@ -48,6 +48,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     cli::say_if_cut_short("ringlog", &args.log.name())?;
     let stop = Stop::on_signals()?;
     let log = args.log.open()?;
+    cli::without_bodies(&log)?;
     let mut printer = args.shown.printer(log.schema())?;
     let mut observer = log.observe::<Raw>(Start::Newest)?;
     let end = observer.position();

@@ -85,6 +85,7 @@ impl Reporter {
     }
 
     fn follow(&mut self, log: &Log, start: Start, waited: bool) -> anyhow::Result<Ending> {
+        cli::without_bodies(log)?;
         let Some(mut report) = self.open(log, start, waited)? else { return Ok(Ending::Done) };
         let outcome = self.carry(log, &mut report);
         self.rows += report.committed_entries();

@@ -119,6 +119,14 @@ fn log_for(
             )
         )),
     };
+    if let Some(body) = schema.body() {
+        let what = format!(
+            "{name}: `{}` is a body ({}), and no column of a CSV can be one yet; append with the library",
+            body.name(),
+            body.kind()
+        );
+        bail!(Failed(Code::Invalid, what));
+    }
     rows.bind(&schema)?;
     if let Some(line) = args.from_line {
         rows.go_to_line(line)?;

@@ -298,15 +298,15 @@ fn victim() {
 }
 
 enum Holds {
-    Writer(Writer<Sample>),
-    Reader(Reader<Sample>),
+    Writer(Box<Writer<Sample>>),
+    Reader(Box<Reader<Sample>>),
 }
 
 impl Holds {
     fn new(log: &Log, role: &str) -> Holds {
         match role {
-            "writer" => Holds::Writer(log.writer().unwrap()),
-            _ => Holds::Reader(log.reader(0).unwrap()),
+            "writer" => Holds::Writer(Box::new(log.writer().unwrap())),
+            _ => Holds::Reader(Box::new(log.reader(0).unwrap())),
         }
     }
 

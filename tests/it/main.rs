@@ -23,6 +23,7 @@ mod hup;
 mod input;
 mod limits;
 mod lossless;
+mod messages;
 #[cfg(feature = "serve")]
 mod metrics;
 mod next;

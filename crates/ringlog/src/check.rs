@@ -3,7 +3,7 @@
 
 use crate::error::{CHANGE, Error, Result, invalid};
 use crate::layout::{
-    Geometry, HEADER_SIZE, Header, MAGIC, POSITION_LIMIT, READERS, SCHEMA_MAX, VERSION,
+    DEFAULT_CAPACITY, Geometry, HEADER_SIZE, Header, MAGIC, POSITION_LIMIT, READERS, SCHEMA_MAX, VERSION,
 };
 use crate::name::{Name, version_of};
 use crate::schema::Schema;
@@ -33,6 +33,10 @@ pub enum Absent {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Terms {
     pub capacity: Option<u64>,
+    /// Bytes of a body that a slot holds.
+    pub inline: Option<usize>,
+    /// Bytes of the arena.
+    pub arena: Option<u64>,
     /// The readers that the writer waits for: bit `i`, reader `i`. `None`: nobody, or what is there.
     pub gates: Option<u64>,
     pub absent: Option<Absent>,
@@ -103,23 +107,28 @@ pub(crate) fn check_header(name: &Name, header: &Header, file_size: u64) -> Resu
     if found != VERSION {
         return Err(Error::Version { log: log(), found }); // it changed since `check_file`
     }
-    for (word, what) in [
-        (&header.arena_size, "an arena for bodies"),
-        (&header.inline_size, "bodies in its slots"),
-        (&header.role, "a part in a service or a topic"),
-    ] {
-        if word.load(Relaxed) != 0 {
-            let why = format!("it has {what}, which this version of ringlog does not know; use the one that made it");
-            return Err(Error::NotALog { log: log(), why });
-        }
+    if header.role.load(Relaxed) != 0 {
+        let why = "it is part of a service or a topic, which this version of ringlog does not know; \
+                   use the one that made it";
+        return Err(Error::NotALog { log: log(), why: why.to_owned() });
     }
     let fits = |why: String| Error::Geometry { log: log(), why };
     let capacity = header.capacity.load(Relaxed);
     let slot_size = header.slot_size.load(Relaxed);
     let entry_size = header.entry_size.load(Relaxed);
     let entry_size = usize::try_from(entry_size).unwrap_or(usize::MAX);
-    let geometry = Geometry::new(capacity, entry_size).map_err(|why| {
-        fits(format!("{capacity} slots for records of {entry_size} bytes: {why}"))
+    let inline_size = usize::try_from(header.inline_size.load(Relaxed)).unwrap_or(usize::MAX);
+    let arena_size = header.arena_size.load(Relaxed);
+    let geometry = match (inline_size, arena_size) {
+        (0, 0) => Geometry::new(capacity, entry_size),
+        _ => Geometry::with_bodies(capacity, entry_size, inline_size, arena_size),
+    };
+    let geometry = geometry.map_err(|why| {
+        let bodies = match (inline_size, arena_size) {
+            (0, 0) => String::new(),
+            _ => format!(", {inline_size} of them of a body, and an arena of {arena_size}"),
+        };
+        fits(format!("{capacity} slots for records of {entry_size} bytes{bodies}: {why}"))
     })?;
     if geometry.slot_size() as u64 != slot_size {
         return Err(fits(format!(
@@ -148,7 +157,17 @@ pub(crate) fn check_header(name: &Name, header: &Header, file_size: u64) -> Resu
     text.truncate(length);
     let text =
         String::from_utf8(text).map_err(|_| unreadable("its text is not UTF-8".to_owned()))?;
-    let schema = Schema::from_text(&text, entry_size).map_err(|e| unreadable(e.to_string()))?;
+    let columns = if arena_size == 0 { entry_size } else { geometry.head() };
+    let schema = Schema::from_text(&text, columns).map_err(|e| unreadable(e.to_string()))?;
+    match schema.body() {
+        Some(body) if arena_size == 0 => {
+            return Err(fits(format!("`{}` is a body, and there is no arena", body.name())));
+        }
+        None if arena_size > 0 => {
+            return Err(fits("it has an arena, and no column is a body".to_owned()));
+        }
+        _ => {}
+    }
     let base = header.base.load(Relaxed);
     if base >= POSITION_LIMIT {
         return Err(fits(format!("it begins at {base:#x}, which is no position")));
@@ -175,13 +194,67 @@ pub(crate) fn check_size(name: &Name, geometry: &Geometry, file_size: u64) -> Re
     if size == file_size {
         return Ok(());
     }
+    let arena = match geometry.arena_size() {
+        0 => String::new(),
+        arena => format!(", with an arena of {arena},"),
+    };
     let why = format!(
-        "{capacity} slots of {slot_size} bytes make {size} bytes, and the file has {file_size}"
+        "{capacity} slots of {slot_size} bytes{arena} make {size} bytes, and the file has {file_size}"
     );
     Err(Error::Geometry { log: name.to_string(), why })
 }
 
+/// Bytes of the arena of a log that nobody asked to be larger: a container's shared memory takes some.
+const DEFAULT_ARENA: u64 = 8 << 20;
+/// Bytes of a slot that nobody asked to be larger, if they leave room for that much of a body.
+const DEFAULT_SLOT: usize = 128;
+const LEAST_INLINE: usize = 40;
+
 impl Terms {
+    /// The sizes of a log that is made, with these columns.
+    pub fn geometry_to_make(&self, name: &Name, schema: &Schema) -> Result<Geometry> {
+        let (capacity, columns) = (self.capacity.unwrap_or(DEFAULT_CAPACITY), schema.entry_size());
+        let geometry = if schema.body().is_none() {
+            if self.inline.is_some() || self.arena.is_some() {
+                return Err(invalid!(
+                    "{name}: an arena, and bytes of a body in a slot, are for a log with a body, and no \
+                     column is one"
+                ));
+            }
+            Geometry::new(capacity, columns)
+        } else {
+            let fixed = columns + 16; // with the stamp and the head
+            let slot = (fixed + LEAST_INLINE).next_power_of_two().max(DEFAULT_SLOT);
+            let inline = self.inline.map(|inline| inline.max(8).next_multiple_of(8));
+            let inline = inline.unwrap_or(slot - fixed);
+            let arena = self.arena.unwrap_or(DEFAULT_ARENA);
+            Geometry::with_bodies(capacity, columns + 8 + inline, inline, arena)
+        };
+        geometry.map_err(|why| invalid!("{name}: capacity {capacity}: {why}"))
+    }
+
+    /// Refuses a log of other sizes than were asked for.
+    pub fn check_geometry(&self, name: &Name, geometry: &Geometry) -> Result<()> {
+        for (asked, is, what) in [
+            (self.capacity, geometry.capacity(), "slots"),
+            (self.arena, geometry.arena_size(), "bytes of arena"),
+            (
+                self.inline.map(|inline| inline.max(8).next_multiple_of(8) as u64),
+                geometry.inline_size() as u64,
+                "bytes of a body in a slot",
+            ),
+        ] {
+            if let Some(asked) = asked.filter(|&asked| asked != is) {
+                let why = format!(
+                    "it has {is} {what}, {asked} were asked for; leave that out to take what is there; \
+                     {CHANGE}"
+                );
+                return Err(Error::Geometry { log: name.to_string(), why });
+            }
+        }
+        Ok(())
+    }
+
     /// The readers that the writer of a log that is made waits for.
     pub fn gates_to_make(&self, name: &Name) -> Result<(u8, Absent)> {
         let gates = self.gates.unwrap_or(0);
@@ -204,7 +277,7 @@ impl Terms {
                 "its writer {is}, and {asked} asked for; leave that out to take what is there; {CHANGE}"
             ),
         };
-        if let Some(asked) = self.gates.filter(|&asked| asked != gates.into()) {
+        if let Some(asked) = self.gates.filter(|&asked| asked != u64::from(gates)) {
             let waits = |gates| match gates {
                 0 => "waits for nobody".to_owned(),
                 gates => format!("waits for {}", readers(gates)),

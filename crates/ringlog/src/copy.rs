@@ -2,11 +2,12 @@
 //! of two, as it can be in a copy of the file.
 
 use crate::check::Terms;
+use crate::bodies::{Held, Holder};
 use crate::cursor::{Cursor, Polled, Start};
 use crate::error::{Error, Result, Role};
 use crate::layout::{Header, READERS, ReaderLine, ReaderNotes};
 use crate::name::Name;
-use crate::ring::Ring;
+use crate::ring::{Placed, Ring};
 use crate::segment::{Access, Segment};
 use crate::sync::Ordering::{Acquire, Relaxed};
 use crate::sys::clock::doze;
@@ -43,13 +44,15 @@ pub(crate) fn copy(source: &Segment, terms: &Terms, name: &Name) -> Result<Copie
         return Err(Error::Exists { log: name.to_string() }); // sooner than when it gets its name
     }
     // Beforehand, for the writer is faster than the faults of both logs.
-    let is_small = source.geometry.slots_size() <= SMALL;
+    let is_small = source.geometry.mapped_size() <= SMALL;
     let terms = Terms { prefault: Some(terms.prefault.unwrap_or(is_small)), ..*terms };
     let mut cursor = Cursor::at(source.reopen(Access::Observe, &terms)?, Start::Newest, 0)?;
     let source = &cursor.segment;
     let schema = source.schema.clone();
     let terms = Terms {
         capacity: Some(source.geometry.capacity()),
+        inline: (source.geometry.arena_size() > 0).then(|| source.geometry.inline_size()),
+        arena: Some(source.geometry.arena_size()).filter(|&size| size > 0),
         gates: Some(source.gates.into()),
         absent: (source.gates != 0).then_some(source.absent),
         mode: 0o600,
@@ -110,12 +113,26 @@ fn entries(
     header: &Header,
     slots: &Slots,
 ) -> Result<Option<u64>> {
-    let mut record = vec![0; cursor.segment.geometry.entry_size()];
+    let (mut holder, size) = (Holder::of(&cursor.segment), cursor.segment.geometry.entry_size());
     let (mut begin, mut is_empty) = (cursor.position.min(end), true);
     while cursor.position < end {
-        match cursor.poll::<false>(&mut record) {
-            Polled::Entry { position, .. } => {
-                Ring::of(slots).publish(&header.write_ptr, position, &record);
+        let polled = match cursor.segment.geometry.arena_size() {
+            0 => cursor.poll::<false>(&mut holder.record[..size]).with(|()| None),
+            _ => cursor.poll_with(&mut holder, false).with(Some),
+        };
+        match polled {
+            Polled::Entry { position, record: held } => {
+                let ring = Ring::of(slots);
+                if let (Some(Held::Copied(length)), Placed::Arena { place, .. }) =
+                    (held, cursor.segment.geometry.placed_in(&holder.record))
+                {
+                    // To the same place. What was there before is of no use to the copy any more.
+                    let end = place + length as u64;
+                    let horizon = header.horizon.load(Relaxed);
+                    ring.clear(&header.horizon, end.max(horizon + ring.geometry().arena_size()));
+                    ring.fill_body(place, &holder.body[..length]);
+                }
+                ring.publish(&header.write_ptr, position, &holder.record[..size]);
                 is_empty = false;
             }
             Polled::Lost(lost) => {

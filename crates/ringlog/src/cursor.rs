@@ -69,6 +69,11 @@ pub(crate) struct Cursor {
     written: u64,
     /// Entries found one by one since a poll was empty. In a stream, how far ahead to look next.
     streak: u64,
+    /// Of entries at or above the first and below the second, a body in the arena is not to be believed:
+    /// another boot left it.
+    pub doubtful: Range<u64>,
+    /// Where the last body that was taken ends in the arena.
+    pub arena: u64,
     heels: Heels,
     /// Where it went on after the last lap, and how many laps there were in a row, with less than a ring
     /// between them.
@@ -145,7 +150,19 @@ const FARTHEST: u64 = 256;
 impl Cursor {
     pub fn at(segment: Segment, start: Start, resume: u64) -> Result<Cursor> {
         segment.make_ready()?;
-        let mut cursor = Cursor { segment, position: 0, published: 0, written: 0, streak: 0, heels: Heels::new(), is_short: false, lapped: (0, 0) };
+        let doubtful = segment.synced()..segment.end();
+        let mut cursor = Cursor {
+            segment,
+            position: 0,
+            published: 0,
+            written: 0,
+            streak: 0,
+            doubtful,
+            arena: 0,
+            heels: Heels::new(),
+            lapped: (0, 0),
+            is_short: false,
+        };
         cursor.seek(start, resume)?;
         Ok(cursor)
     }

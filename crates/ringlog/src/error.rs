@@ -157,6 +157,9 @@ pub struct Full {
     pub reader: usize,
     /// Entries that it has not committed.
     pub behind: u64,
+    /// Bytes of the arena that their bodies take, where it is the arena that has no room; 0 where the
+    /// slots have none.
+    pub bytes: u64,
     /// What became of it. `None` from what never waits: to find out takes system calls, and
     /// [`LosslessWriter::gate`](crate::LosslessWriter::gate) does it.
     pub gate: Option<Gate>,
@@ -184,11 +187,14 @@ pub enum Gate {
 
 impl fmt::Display for Full {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Full { reader, behind, gate } = self;
+        let Full { reader, behind, bytes, gate } = self;
         write!(
             f,
             "no room: reader {reader}, which the writer waits for, is {behind} entries behind"
         )?;
+        if *bytes > 0 {
+            write!(f, ", whose bodies take {bytes} bytes,")?;
+        }
         match gate {
             None => Ok(()),
             Some(Gate::Alive { pid: 0 }) => write!(f, " and alive"),

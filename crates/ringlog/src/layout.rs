@@ -1,4 +1,5 @@
-//! Every byte of a log: the picture, the offsets, the arithmetic. No I/O and no memory orderings.
+//! Every byte of a log: the picture, the offsets, the arithmetic. No I/O and no memory orderings. Long: it
+//! is one picture.
 //!
 //! ```text
 //! 0x0000  write_ptr | read_ptr 0..7 | zero     the pointers: one cache line and a word
@@ -9,6 +10,7 @@
 //! 0x0C00  schema text
 //! 0x1600  reader notes 0 .. 7, 320 bytes each: the last loss, the far end, the output's path
 //! 0x2000  slot 0 | slot 1 | ...                a slot: stamp, then the record's words
+//!         arena                                bodies that no slot holds, from the next page on
 //! ```
 //!
 //! What a place in the log is made of lies in the first page, which a disk takes at once; the second
@@ -38,6 +40,12 @@ pub const HEADER_SIZE: usize = 0x2000;
 pub const ENTRY_MAX: usize = 1 << 20;
 /// What a slot does not lie across, if it fits into one: a page of memory, as written to a disk.
 pub(crate) const PAGE: usize = 4096;
+/// Bytes of an arena, at least: a page, and in a model a few words.
+pub const ARENA_MIN: u64 = if cfg!(loom) { 128 } else { 4096 };
+/// Bytes of an arena, at most: half of it is the length of a body, which has 32 bits.
+pub const ARENA_MAX: u64 = 1 << 32;
+/// Bit 63 of a body's head: the body is in the arena. The low 32 are its length.
+pub const IN_ARENA: u64 = 1 << 63;
 /// Bytes the schema text may take.
 pub const SCHEMA_MAX: usize = 2560;
 
@@ -361,28 +369,60 @@ pub struct Geometry {
     capacity: u64,
     entry_size: usize,
     slot_size: usize,
+    inline_size: usize,
+    arena_size: u64,
 }
 
 impl Geometry {
-    /// The geometry of `capacity` slots for records of `entry_size` bytes.
+    /// The geometry of `capacity` slots for records of `entry_size` bytes, without bodies.
     ///
     /// # Errors
     /// A sentence, if the capacity is not a power of two of at least 2, the record is empty
     /// or larger than [`ENTRY_MAX`], or the whole would not fit in an address space.
     pub const fn new(capacity: u64, entry_size: usize) -> Result<Geometry, &'static str> {
-        if capacity < 2 || !capacity.is_power_of_two() {
+        Geometry { capacity, entry_size, slot_size: 0, inline_size: 0, arena_size: 0 }.checked()
+    }
+
+    /// The same of records whose last `inline_size` bytes hold a body, or say where it is in an arena
+    /// of `arena_size` bytes; the word before them is its head.
+    ///
+    /// # Errors
+    /// As [`new`](Geometry::new); and if either is not what the other functions here need.
+    pub const fn with_bodies(
+        capacity: u64,
+        entry_size: usize,
+        inline_size: usize,
+        arena_size: u64,
+    ) -> Result<Geometry, &'static str> {
+        if inline_size < 8 || !inline_size.is_multiple_of(8) {
+            return Err("the bytes of a body in a slot must be a multiple of 8, and at least 8");
+        }
+        // Whatever a header says: no sum of its words is taken before it is known to fit.
+        if entry_size < 16 || entry_size - 8 < inline_size || !entry_size.is_multiple_of(8) {
+            return Err("a record with a body must be whole words, and larger than head and body");
+        }
+        if !arena_size.is_power_of_two() || arena_size < ARENA_MIN || arena_size > ARENA_MAX {
+            return Err("the arena must be a power of two, from 4 KiB to 4 GiB");
+        }
+        Geometry { capacity, entry_size, slot_size: 0, inline_size, arena_size }.checked()
+    }
+
+    const fn checked(mut self) -> Result<Geometry, &'static str> {
+        if self.capacity < 2 || !self.capacity.is_power_of_two() {
             return Err("the capacity must be a power of two, and at least 2");
         }
-        if entry_size == 0 {
+        if self.entry_size == 0 {
             return Err("a record has at least one byte");
         }
-        if entry_size > ENTRY_MAX {
+        if self.entry_size > ENTRY_MAX {
             return Err("a record has at most a megabyte");
         }
-        let slot_size = slot_size(entry_size);
-        match (slot_size as u64).checked_mul(capacity) {
-            Some(slots) if slots <= isize::MAX as u64 - HEADER_SIZE as u64 => {
-                Ok(Geometry { capacity, entry_size, slot_size })
+        self.slot_size = slot_size(self.entry_size);
+        match (self.slot_size as u64).checked_mul(self.capacity) {
+            Some(slots)
+                if slots <= isize::MAX as u64 - HEADER_SIZE as u64 - PAGE as u64 - ARENA_MAX =>
+            {
+                Ok(self)
             }
             _ => Err("so many slots are larger than an address space"),
         }
@@ -393,7 +433,7 @@ impl Geometry {
         self.capacity
     }
 
-    /// Bytes of a record.
+    /// Bytes of a record: its columns, and of a log with bodies the head and what is behind it.
     pub const fn entry_size(&self) -> usize {
         self.entry_size
     }
@@ -403,14 +443,42 @@ impl Geometry {
         self.slot_size
     }
 
+    /// Bytes of a body that a slot holds; 0: the log has no bodies.
+    pub const fn inline_size(&self) -> usize {
+        self.inline_size
+    }
+
+    /// Bytes of the arena behind the slots; 0: the log has no bodies.
+    pub const fn arena_size(&self) -> u64 {
+        self.arena_size
+    }
+
+    /// Bytes of the longest body: one always fits an arena that is free.
+    pub const fn body_max(&self) -> usize {
+        (self.arena_size / 2) as usize
+    }
+
     /// Bytes of the whole log.
     pub const fn file_size(&self) -> u64 {
-        HEADER_SIZE as u64 + self.slots_size()
+        HEADER_SIZE as u64 + self.mapped_size()
     }
 
     /// Bytes of all slots.
     pub const fn slots_size(&self) -> u64 {
         self.capacity * self.slot_size as u64
+    }
+
+    /// Bytes behind the header: the slots, and the arena from the next page on.
+    pub const fn mapped_size(&self) -> u64 {
+        match self.arena_size {
+            0 => self.slots_size(),
+            arena => self.slots_size().next_multiple_of(PAGE as u64) + arena,
+        }
+    }
+
+    /// Where the head of a body is in a record, and behind it the body or its place.
+    pub(crate) const fn head(&self) -> usize {
+        self.entry_size - self.inline_size - 8
     }
 }
 

@@ -125,6 +125,7 @@ mapped! {
     mod writer;
     mod heels;
     mod cursor;
+    mod bodies;
     mod sink;
     mod reader;
     mod observer;
@@ -134,6 +135,7 @@ mapped! {
     mod walk;
     mod wait;
     mod lossless;
+    mod draft;
     mod copy;
     mod log;
 }
@@ -148,6 +150,7 @@ mapped! {
     pub use claims::{lock_finished, lock_output, unlock_output};
     pub use copy::Copied;
     pub use cursor::{Batch, Polled, Start};
+    pub use draft::{Draft, Reserved};
     pub use log::{DEFAULT_SHM, Log, Options};
     pub use lossless::LosslessWriter;
     pub use name::Name;
@@ -168,8 +171,8 @@ mapped! {
 }
 pub use ringlog_derive::{Field, Record, Variants};
 pub use schema::{
-    Bool, Column, Decimal, Entry, Enum, Field, Form, Kind, Raw, Record, Schema, Text, Timestamp,
-    Variants,
+    Body, BodyColumn, BodyForm, Bool, Bytes, Column, Decimal, Described, Entry, Enum, Field, Form,
+    Json, Kind, Message, MsgPack, Raw, Record, Schema, Text, Timestamp, Utf8, Variants, With,
 };
 #[doc(hidden)] // of `ringlog-rows`
 pub use schema::{parse_decimal, until_nul};

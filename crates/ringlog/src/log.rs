@@ -8,7 +8,7 @@ use crate::cursor::Start;
 use crate::name::{self, Name};
 use crate::observer::Observer;
 use crate::reader::Reader;
-use crate::schema::{Form, Record, Schema};
+use crate::schema::{Described, Form, Schema};
 use crate::check::{Absent, Terms};
 use crate::lossless::LosslessWriter;
 use crate::segment::{Access, Presence, Segment};
@@ -70,6 +70,21 @@ impl Options {
     /// there already with another capacity is refused.
     pub fn capacity(mut self, slots: u64) -> Options {
         self.terms.capacity = Some(slots);
+        self
+    }
+
+    /// Bytes of a body that a slot holds itself, at least 8: the body of the usual message, which is then
+    /// handed over with its slot. As many as make a slot of 128 bytes unless asked otherwise, or of more
+    /// where that would be few.
+    pub fn inline(mut self, bytes: usize) -> Options {
+        self.terms.inline = Some(bytes);
+        self
+    }
+
+    /// Bytes of the arena, where longer bodies are: a power of two, from 4 KiB to 4 GiB; 8 MiB unless
+    /// asked otherwise. A body is at most half of it. A log that is there already with another is refused.
+    pub fn arena(mut self, bytes: u64) -> Options {
+        self.terms.arena = Some(bytes);
         self
     }
 
@@ -167,7 +182,7 @@ impl Options {
     /// # Errors
     /// [`Error::Exists`] if the name is taken; [`Error::Io`] if there is no room, now and not
     /// later; [`Error::Invalid`] for a capacity, name or place that no log can have.
-    pub fn create<R: Record>(&self, name: impl Into<Name>) -> Result<Log> {
+    pub fn create<R: Described>(&self, name: impl Into<Name>) -> Result<Log> {
         let name = name.into();
         let schema = schema_of::<R>(&name)?;
         self.create_with(name, &schema)
@@ -199,7 +214,7 @@ impl Options {
     /// # Errors
     /// As [`open`](Options::open) and [`create`](Options::create), and [`Error::Schema`] if the
     /// log that is there has other columns.
-    pub fn open_or_create<R: Record>(&self, name: impl Into<Name>) -> Result<Log> {
+    pub fn open_or_create<R: Described>(&self, name: impl Into<Name>) -> Result<Log> {
         let name = name.into();
         let schema = schema_of::<R>(&name)?;
         self.open_or_create_with(name, &schema)
@@ -232,7 +247,7 @@ impl Options {
     }
 }
 
-fn schema_of<R: Record>(name: &Name) -> Result<Schema> {
+fn schema_of<R: Described>(name: &Name) -> Result<Schema> {
     Schema::of::<R>().map_err(|e| Error::Schema { log: name.to_string(), why: e.to_string() })
 }
 
@@ -256,7 +271,7 @@ impl Log {
     ///
     /// # Errors
     /// As there.
-    pub fn create<R: Record>(name: impl Into<Name>) -> Result<Log> {
+    pub fn create<R: Described>(name: impl Into<Name>) -> Result<Log> {
         Log::options().create::<R>(name)
     }
 
@@ -272,7 +287,7 @@ impl Log {
     ///
     /// # Errors
     /// As there.
-    pub fn open_or_create<R: Record>(name: impl Into<Name>) -> Result<Log> {
+    pub fn open_or_create<R: Described>(name: impl Into<Name>) -> Result<Log> {
         Log::options().open_or_create::<R>(name)
     }
 

@@ -4,8 +4,8 @@
 use crate::check::Absent;
 use crate::error::{Error, Full, Gate, Result, Role, invalid};
 use crate::layout::READERS;
-use crate::ring;
-use crate::schema::{Entry, Raw, Record};
+use crate::ring::{self, Placed};
+use crate::schema::{BodyForm, Entry, Raw, Record, With};
 use crate::segment::Segment;
 use crate::sync::Ordering::{Relaxed, Release};
 use crate::sys::clock::{now_ns, pid_namespace};
@@ -18,6 +18,8 @@ use std::time::{Duration, Instant};
 
 /// A writer that sleeps until there is room looks by itself after this: what a lost wake costs.
 const LOOK: Duration = Duration::from_millis(5);
+/// Bytes of the arena that a body is to stay in while nothing else is there: part of the first cache.
+const NEAR: u64 = 16 << 10;
 /// Polls for room that are no waiting yet: some microseconds.
 const PATIENCE: u32 = 128;
 
@@ -58,6 +60,8 @@ pub struct LosslessWriter<R> {
     writer: Writer<R>,
     /// There is room below this position, as far as is known.
     limit: u64,
+    /// The entries below this one have been committed by all gates, and their bodies are free.
+    walked: u64,
     /// The log says that it waits.
     waits: bool,
 }
@@ -88,7 +92,10 @@ impl<R> LosslessWriter<R> {
                 segment.name()
             ));
         }
-        Ok(LosslessWriter { writer: Writer::attach_to(segment)?, limit: 0, waits: false })
+        let writer = Writer::attach_to(segment)?;
+        let mut writer = LosslessWriter { writer, limit: 0, walked: 0, waits: false };
+        writer.find_free();
+        Ok(writer)
     }
 
     /// How many entries there is room for now; of 0, see [`try_append`](LosslessWriter::try_append).
@@ -112,14 +119,22 @@ impl<R> LosslessWriter<R> {
         if self.has_room().is_ok() {
             return Ok(());
         }
-        self.wait(wait, at_most)
+        self.wait(0, wait, at_most)
+    }
+
+    /// The same for an entry with a body of so many bytes.
+    pub(crate) fn wait_for(&mut self, length: usize, wait: Wait, at_most: Duration) -> Result<(), Full> {
+        match self.has_room_for(length) {
+            Ok(()) => Ok(()),
+            Err(_) => self.wait(length, wait, at_most),
+        }
     }
 
     #[cold]
-    fn wait(&mut self, wait: Wait, at_most: Duration) -> Result<(), Full> {
+    fn wait(&mut self, length: usize, wait: Wait, at_most: Duration) -> Result<(), Full> {
         let (mut idle, end) = (Idle::new(wait), Instant::now().checked_add(at_most));
         for looked in 0_u32.. {
-            let Err(full) = self.look() else { return Ok(()) };
+            let Err(full) = self.look_for(length) else { return Ok(()) };
             if looked >= PATIENCE {
                 self.say_that_it_waits(full.reader);
             }
@@ -131,7 +146,7 @@ impl<R> LosslessWriter<R> {
             if left.is_zero() {
                 return Err(Full { gate: Some(self.gate(full.reader)), ..full });
             }
-            idle.wait_at_most(&Room(self), left.min(LOOK));
+            idle.wait_at_most(&Room(self, length), left.min(LOOK));
         }
         Ok(())
     }
@@ -153,29 +168,89 @@ impl<R> LosslessWriter<R> {
         if self.writer.next < self.limit { Ok(()) } else { self.look() }
     }
 
+    /// Whether there is room for an entry with a body of so many bytes.
+    #[inline]
+    fn has_room_for(&mut self, length: usize) -> Result<(), Full> {
+        self.has_room()?;
+        match self.writer.has_place(length) {
+            true => Ok(()),
+            false => self.look_for(length),
+        }
+    }
+
     /// Learns how far there is room now.
     #[cold]
     fn look(&mut self) -> Result<(), Full> {
-        let segment = &self.writer.segment;
-        let (next, capacity) = (self.writer.next, segment.geometry.capacity());
-        let mut gates = segment.gates();
+        self.look_for(0)
+    }
+
+    fn look_for(&mut self, length: usize) -> Result<(), Full> {
+        let (next, mut gates) = (self.writer.next, self.writer.segment.gates());
         loop {
+            let segment = &self.writer.segment;
             let hindmost = ring::hindmost(&segment.header().read_ptrs, gates);
             let (reader, pointer) = hindmost.unwrap_or((READERS, next));
+            let (base, capacity) = (segment.base(), segment.geometry.capacity());
             // Never less than what was known: a gate that goes back has had what it went past.
-            self.limit = ring::limit(pointer.max(segment.base()), next, capacity).max(next);
-            if next < self.limit {
+            self.limit = ring::limit(pointer.max(base), next, capacity).max(next);
+            self.free_up_to(pointer.min(next));
+            if pointer >= next && !self.writer.has_place(length) {
+                self.empty_arena(); // all of it is free, and only its end is too near
+            }
+            if next < self.limit && self.writer.has_place(length) {
                 if std::mem::take(&mut self.waits) {
-                    segment.header().writer.waiting_for.store(0, Relaxed); // for people
+                    let waiting_for = &self.writer.segment.header().writer.waiting_for;
+                    waiting_for.store(0, Relaxed); // for people
                 }
                 return Ok(());
             }
-            if segment.absent == Absent::Skip && self.gate(reader) == Gate::Gone {
+            if self.writer.segment.absent == Absent::Skip && self.gate(reader) == Gate::Gone {
                 gates &= !(1 << reader);
                 continue;
             }
-            return Err(Full { reader, behind: next.saturating_sub(pointer), gate: None });
+            let behind = next.saturating_sub(pointer);
+            let bytes = if next < self.limit { self.writer.arena_held() } else { 0 };
+            return Err(Full { reader, behind, bytes, gate: None });
         }
+    }
+
+    /// Frees the bodies of the entries below `pointer`, which all gates have committed. Each is looked at
+    /// once.
+    fn free_up_to(&mut self, pointer: u64) {
+        let Writer { segment, next, arena, .. } = &mut self.writer;
+        let size = segment.geometry.arena_size();
+        if size == 0 || pointer <= self.walked {
+            return;
+        }
+        let from = std::mem::replace(&mut self.walked, pointer).max(segment.oldest(pointer));
+        if pointer == *next {
+            arena.free = arena.head + size; // they have had all of it
+            return;
+        }
+        // The last of them tells: bodies lie one behind the other.
+        let last = (from..pointer).rev().find_map(|position| segment.ring().place_of(position).filter(
+            |placed| matches!(placed, Placed::Arena { .. })
+        ));
+        if let Some(Placed::Arena { place, length }) = last {
+            arena.free = arena.free.max(place + length as u64 + size);
+        }
+    }
+
+    /// Where a writer that attaches may go: the bodies that gates have not committed are not its.
+    fn find_free(&mut self) {
+        let Writer { segment, next, arena, .. } = &mut self.writer;
+        let size = segment.geometry.arena_size();
+        if size == 0 {
+            return;
+        }
+        let hindmost = ring::hindmost(&segment.header().read_ptrs, segment.gates());
+        let pointer = hindmost.map_or(*next, |(_, pointer)| pointer.min(*next));
+        self.walked = pointer.max(segment.oldest(*next));
+        let first = (self.walked..*next).find_map(|position| match segment.ring().place_of(position) {
+            Some(Placed::Arena { place, .. }) => Some(place),
+            _ => None,
+        });
+        arena.free = first.unwrap_or(arena.head) + size;
     }
 
     /// What became of this reader. Takes some system calls.
@@ -197,17 +272,20 @@ impl<R> LosslessWriter<R> {
 }
 
 /// What a writer waits for that has none.
-struct Room<'a, R>(&'a LosslessWriter<R>);
+struct Room<'a, R>(&'a LosslessWriter<R>, usize);
 
 impl<R> sealed::Sealed for Room<'_, R> {}
 
 impl<R> Follower for Room<'_, R> {
     fn is_ready(&self) -> bool {
-        let Writer { segment, next, .. } = &self.0.writer;
+        let (Room(LosslessWriter { writer, walked, .. }, length), segment) =
+            (self, &self.0.writer.segment);
         let hindmost = ring::hindmost(&segment.header().read_ptrs, segment.gates());
         hindmost.is_none_or(|(_, pointer)| {
-            let pointer = pointer.max(segment.base());
-            *next < ring::limit(pointer, *next, segment.geometry.capacity())
+            let limit =
+                ring::limit(pointer.max(segment.base()), writer.next, segment.geometry.capacity());
+            // Of the arena it takes a walk to tell: worth it once any was committed.
+            writer.next < limit && (writer.has_place(*length) || pointer > *walked)
         })
     }
 
@@ -273,8 +351,9 @@ impl LosslessWriter<Raw> {
     pub fn try_append<'a>(&mut self, entry: impl Into<Entry<'a>>) -> Result<u64> {
         let entry = entry.into();
         self.writer.check(&entry)?;
-        self.has_room().map_err(|full| self.full(full))?;
-        Ok(self.writer.put(entry.columns))
+        self.has_room_for(entry.body.len()).map_err(|full| self.full(full))?;
+        self.begin_anew(entry.body.len());
+        Ok(self.writer.put_entry(&entry))
     }
 
     /// Appends an entry as soon as there is room for it, and waits for that as
@@ -290,8 +369,10 @@ impl LosslessWriter<Raw> {
     ) -> Result<u64> {
         let entry = entry.into();
         self.writer.check(&entry)?;
-        self.wait_for_room(wait, at_most).map_err(|full| self.full(full))?;
-        Ok(self.writer.put(entry.columns))
+        let length = entry.body.len();
+        self.wait_for(length, wait, at_most).map_err(|full| self.full(full))?;
+        self.begin_anew(length);
+        Ok(self.writer.put_entry(&entry))
     }
 
     /// Appends as many entries as there is room for, from the first on; returns their positions, of
@@ -301,16 +382,100 @@ impl LosslessWriter<Raw> {
     /// As [`Writer::append_batch`] for raw entries: nothing is appended then, not those before it either.
     pub fn try_append_batch(&mut self, entries: &[Entry<'_>]) -> Result<Range<u64>> {
         entries.iter().try_for_each(|entry| self.writer.check(entry))?;
-        let fits = self.fits(entries.len());
-        self.writer.append_batch(&entries[..fits])
+        if self.writer.segment.geometry.arena_size() == 0 {
+            let fits = self.fits(entries.len());
+            return self.writer.append_batch(&entries[..fits]);
+        }
+        let first = self.writer.next;
+        for entry in entries {
+            if self.has_room_for(entry.body.len()).is_err() {
+                break;
+            }
+            self.writer.put_entry(entry);
+        }
+        Ok(first..self.writer.next)
     }
 
-    fn full(&self, full: Full) -> Error {
-        Error::Full { log: self.writer.segment.name().to_string(), full }
+}
+
+impl<R: Record, B: BodyForm> LosslessWriter<With<R, B>> {
+    /// Appends an entry with its body if there is room for both, and returns its position. Never waits.
+    ///
+    /// # Errors
+    /// [`Error::Full`]: for which gate there is none; [`Error::Invalid`], if the body is longer than half
+    /// of the arena. Nothing is appended then.
+    pub fn try_append(&mut self, record: &R, body: &[u8]) -> Result<u64> {
+        self.writer.check_length(body.len())?;
+        self.has_room_for(body.len()).map_err(|full| self.full(full))?;
+        self.begin_anew(body.len());
+        Ok(self.writer.put_with(bytemuck::bytes_of(record), body))
+    }
+
+    /// Appends an entry with its body as soon as there is room for both, and waits for that as
+    /// [`wait_for_room`](LosslessWriter::wait_for_room); returns its position.
+    ///
+    /// # Errors
+    /// As [`try_append`](LosslessWriter::try_append), and then nothing is appended.
+    pub fn append_timeout(
+        &mut self,
+        record: &R,
+        body: &[u8],
+        wait: Wait,
+        at_most: Duration,
+    ) -> Result<u64> {
+        self.writer.check_length(body.len())?;
+        self.wait_for(body.len(), wait, at_most).map_err(|full| self.full(full))?;
+        self.begin_anew(body.len());
+        Ok(self.writer.put_with(bytemuck::bytes_of(record), body))
     }
 }
 
 impl<R> LosslessWriter<R> {
+    pub(crate) fn full(&self, full: Full) -> Error {
+        Error::Full { log: self.writer.segment.name().to_string(), full }
+    }
+
+    /// As [`has_room_for`](LosslessWriter::has_room_for), with the error of the log.
+    pub(crate) fn look_for_room(&mut self, length: usize) -> Result<()> {
+        self.has_room_for(length).map_err(|full| self.full(full))
+    }
+
+    /// For a draft, once there is room.
+    pub(crate) fn writer_mut(&mut self) -> &mut Writer<R> {
+        &mut self.writer
+    }
+
+    /// Goes back to where the arena begins, once the next body would leave what a processor's first
+    /// cache holds, and all gates have had all there is: bytes that are warm in both caches are as quick
+    /// to hand over as a word, and others are not.
+    #[inline]
+    fn begin_anew(&mut self, length: usize) {
+        let geometry = &self.writer.segment.geometry;
+        if length > geometry.inline_size() {
+            let (size, head) = (geometry.arena_size(), self.writer.arena.head);
+            if (head & (size - 1)) + length as u64 > NEAR && size > NEAR {
+                self.look_for_the_end();
+            }
+        }
+    }
+
+    fn look_for_the_end(&mut self) {
+        let Writer { segment, next, .. } = &self.writer;
+        let hindmost = ring::hindmost(&segment.header().read_ptrs, segment.gates());
+        if hindmost.is_none_or(|(_, pointer)| pointer >= *next) {
+            self.empty_arena();
+        }
+    }
+
+    /// Begins the arena anew: no gate has anything in it.
+    fn empty_arena(&mut self) {
+        let Writer { segment, next, arena, .. } = &mut self.writer;
+        let size = segment.geometry.arena_size();
+        arena.head = arena.head.next_multiple_of(size);
+        arena.free = arena.head + size;
+        self.walked = *next;
+    }
+
     /// Of so many entries, how many there is room for.
     fn fits(&mut self, entries: usize) -> usize {
         let room = self.limit.saturating_sub(self.writer.next);

@@ -1,9 +1,10 @@
 //! An observer: it looks without a claim, and stores nothing.
 
+use crate::bodies::Holder;
 use crate::cursor::{Batch, Cursor, Each, EachRaw, Front, Polled, Start};
 use crate::error::Result;
 use crate::layout::WRITING;
-use crate::schema::{Entry, Raw, Record};
+use crate::schema::{BodyForm, Entry, Message, Raw, Record, With};
 use crate::segment::{Bell, Segment};
 use crate::sys::clock::doze;
 use crate::sys::memory::Memory;
@@ -19,7 +20,7 @@ use std::time::Duration;
 /// writer wakes it. Where it may not store that, it looks every millisecond.
 pub struct Observer<R> {
     cursor: Cursor,
-    buffer: Vec<u8>,
+    holder: Holder,
     /// Made when it sleeps for the first time.
     bell: OnceLock<Option<Bell>>,
     record: PhantomData<fn() -> R>,
@@ -36,10 +37,9 @@ impl<R> fmt::Debug for Observer<R> {
 
 impl<R> Observer<R> {
     pub(crate) fn attach(segment: Segment, start: Start) -> Result<Observer<R>> {
-        // Whole words, for `unfinished`.
-        let buffer = vec![0; segment.geometry.entry_size().next_multiple_of(8)];
+        let holder = Holder::of(&segment);
         let cursor = Cursor::at(segment, without_a_place(start), 0)?;
-        Ok(Observer { cursor, buffer, bell: OnceLock::new(), record: PhantomData })
+        Ok(Observer { cursor, holder, bell: OnceLock::new(), record: PhantomData })
     }
 
     /// Goes elsewhere, forward or back, as if it had been attached with this start. What is skipped
@@ -105,18 +105,48 @@ impl<R: Record> Observer<R> {
     }
 }
 
+impl<R: Record, B: BodyForm> Observer<With<R, B>> {
+    /// The next entry with its body, a copy, as [`Reader::poll`](crate::Reader::poll).
+    #[inline]
+    pub fn poll(&mut self) -> Polled<Message<'_, R, B>> {
+        let polled = self.cursor.poll_with(&mut self.holder, false);
+        polled.with(|held| self.cursor.message(&self.holder, &held))
+    }
+
+    /// Takes the next entries, each to `each`, as [`Reader::poll_each`](crate::Reader::poll_each).
+    pub fn poll_each(
+        &mut self,
+        limit: usize,
+        mut each: impl FnMut(u64, Message<'_, R, B>),
+    ) -> Batch {
+        self.cursor.poll_each_with(&mut self.holder, limit, false, |cursor, holder, position, held| {
+            each(position, cursor.message(holder, held));
+        })
+    }
+}
+
 impl Observer<Raw> {
-    /// The next entry's columns and body, if it is there, as [`Reader::poll`](crate::Reader::poll).
+    /// The next entry's columns and body, as [`Reader::poll`](crate::Reader::poll) for raw entries.
     #[inline]
     pub fn poll(&mut self) -> Polled<Entry<'_>> {
-        let record = &mut self.buffer[..self.cursor.segment.geometry.entry_size()];
+        if self.cursor.segment.geometry.arena_size() > 0 {
+            let polled = self.cursor.poll_with(&mut self.holder, false);
+            return polled.with(|held| self.cursor.entry(&self.holder, &held));
+        }
+        let record = &mut self.holder.record[..self.cursor.segment.geometry.entry_size()];
         self.cursor.poll::<false>(record).with(|()| Entry::from(&*record))
     }
 
     /// Takes the next entries, each to `each`, as [`Reader::poll_each`](crate::Reader::poll_each).
     #[inline]
-    pub fn poll_each(&mut self, limit: usize, each: impl FnMut(u64, Entry<'_>)) -> Batch {
-        let record = &mut self.buffer[..self.cursor.segment.geometry.entry_size()];
+    pub fn poll_each(&mut self, limit: usize, mut each: impl FnMut(u64, Entry<'_>)) -> Batch {
+        if self.cursor.segment.geometry.arena_size() > 0 {
+            let (cursor, holder) = (&mut self.cursor, &mut self.holder);
+            return cursor.poll_each_with(holder, limit, false, |cursor, holder, position, held| {
+                each(position, cursor.entry(holder, held));
+            });
+        }
+        let record = &mut self.holder.record[..self.cursor.segment.geometry.entry_size()];
         self.cursor.poll_many::<false>(limit, &mut EachRaw(each, record))
     }
 
@@ -131,10 +161,13 @@ impl Observer<Raw> {
     pub fn unfinished(&mut self) -> Option<(u64, Entry<'_>)> {
         let segment = &self.cursor.segment;
         let (end, size) = (segment.end(), segment.geometry.entry_size());
-        let mut words = vec![0; self.buffer.len() / 8];
+        let record = &mut self.holder.record;
+        let mut words = vec![0; record.len() / 8];
         let stamp = segment.ring().picture(end, &mut words)?;
-        self.buffer.copy_from_slice(bytemuck::cast_slice(&words));
-        (stamp == WRITING | end).then(|| (end, Entry::from(&self.buffer[..size])))
+        record.copy_from_slice(bytemuck::cast_slice(&words));
+        // Of a log with bodies the columns: where the body will be is not known.
+        let columns = size.min(segment.schema.entry_size());
+        (stamp == WRITING | end).then(|| (end, Entry::from(&record[..columns])))
     }
 }
 

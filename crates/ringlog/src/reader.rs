@@ -2,11 +2,13 @@
 //! its documentation.
 
 use crate::claims::Claims;
+use crate::check::Absent;
+use crate::bodies::{Held, Holder};
 use crate::cursor::{Batch, Cursor, Each, EachRaw, Front, Polled, Start};
 use crate::error::{Result, Role, invalid};
 use crate::layout::{Checkpoint, Output, READERS};
-use crate::ring::{self, Seen};
-use crate::schema::{Entry, Raw, Record, Schema};
+use crate::ring;
+use crate::schema::{BodyForm, Entry, Message, Raw, Record, Schema, With};
 use crate::segment::Segment;
 use crate::sink::{LeftOff, Source};
 use crate::sync::Ordering::Relaxed;
@@ -71,8 +73,8 @@ pub struct Attached {
 /// ```
 pub struct Reader<R> {
     cursor: Cursor,
-    /// Bytes of the current entry, where its type is not known.
-    buffer: Vec<u8>,
+    /// Bytes of the current entry, where its type is not known, or it has a body.
+    holder: Holder,
     id: usize,
     committed: Checkpoint,
     lost: u64,
@@ -82,6 +84,8 @@ pub struct Reader<R> {
     fresh: bool,
     /// The writer waits for it.
     is_gate: bool,
+    /// Where in the arena the last body ended that it has committed.
+    released: u64,
     news: News,
     claims: Claims,
     record: PhantomData<fn() -> R>,
@@ -119,7 +123,7 @@ impl<R> Reader<R> {
         let ring::Committed { checkpoint: committed, fresh, foreign } =
             ring::checkpoint(read_ptr, line);
         let start = if fresh && start == Start::Resume { Start::Oldest } else { start };
-        let entry_size = segment.geometry.entry_size();
+        let holder = Holder::of(&segment);
         let is_gate = segment.gates() & (1 << id) != 0;
 
         let cursor = Cursor::at(segment, start, committed.position)?;
@@ -128,7 +132,7 @@ impl<R> Reader<R> {
         let attached = Attached { fresh, start, end, began: 0, missed: 0, distrusted };
         let mut reader = Reader {
             cursor,
-            buffer: vec![0; entry_size],
+            holder,
             id,
             lost: committed.lost,
             laps: committed.laps,
@@ -136,6 +140,7 @@ impl<R> Reader<R> {
             attached,
             fresh,
             is_gate,
+            released: 0,
             news: News::default(),
             claims,
             record: PhantomData,
@@ -197,7 +202,11 @@ impl<R> Reader<R> {
     /// while it does.
     #[inline]
     fn until_due(&self) -> u64 {
-        let room = (self.cursor.segment.geometry.capacity() / 4).max(1);
+        let geometry = &self.cursor.segment.geometry;
+        if self.cursor.arena.wrapping_sub(self.released) > geometry.arena_size() / 4 {
+            return 0; // by bytes; a reader that went back is soon due, and no harm is done
+        }
+        let room = (geometry.capacity() / 4).max(1);
         room.saturating_sub(self.position().saturating_sub(self.committed.position))
     }
 
@@ -220,6 +229,7 @@ impl<R> Reader<R> {
         let (read_ptr, line) = (&header.read_ptrs[self.id], &header.readers[self.id]);
         ring::commit(read_ptr, line, &checkpoint);
         (self.committed, self.fresh) = (checkpoint, false);
+        self.released = self.cursor.arena;
         if self.is_gate {
             self.cursor.segment.make_room();
         }
@@ -449,21 +459,80 @@ impl<R: Record> Reader<R> {
     }
 }
 
+impl<R> Reader<R> {
+    /// Whether a body is given out where it lies: nobody overwrites it before this reader's commit.
+    #[inline]
+    fn in_place(&self) -> bool {
+        self.is_gate && self.cursor.segment.absent == Absent::Wait
+    }
+
+    fn poll_with(&mut self) -> Polled<Held> {
+        let in_place = self.in_place();
+        let polled = self.cursor.poll_with(&mut self.holder, in_place);
+        self.tally(&polled);
+        polled
+    }
+}
+
+impl<R: Record, B: BodyForm> Reader<With<R, B>> {
+    /// The next entry with its body, if it is there. Never waits.
+    ///
+    /// The body is a copy, but of a log that waits for this very reader ([`Absent::Wait`]): there it is
+    /// the log's own bytes, at a multiple of 64 of them where they are longer than what a slot holds.
+    ///
+    /// An entry whose body has been overwritten is lost, and told as such.
+    #[inline]
+    pub fn poll(&mut self) -> Polled<Message<'_, R, B>> {
+        let polled = self.poll_with();
+        polled.with(|held| self.cursor.message(&self.holder, &held))
+    }
+
+    /// Takes the next entries, in order, but at most `limit`, each with its position to `each`, and
+    /// returns their positions. An entry has been taken when `each` is called with it.
+    pub fn poll_each(
+        &mut self,
+        limit: usize,
+        mut each: impl FnMut(u64, Message<'_, R, B>),
+    ) -> Batch {
+        let in_place = self.in_place();
+        let (cursor, holder) = (&mut self.cursor, &mut self.holder);
+        let batch = cursor.poll_each_with(holder, limit, in_place, |cursor, holder, position, held| {
+            each(position, cursor.message(holder, held));
+        });
+        self.tally_batch(&batch);
+        batch
+    }
+}
+
 impl Reader<Raw> {
     /// The next entry's columns and body, if it is there. Never waits; an empty poll reads one word,
     /// the first behind many entries two.
     #[inline]
     pub fn poll(&mut self) -> Polled<Entry<'_>> {
-        let polled = self.cursor.poll::<false>(&mut self.buffer);
+        if self.cursor.segment.geometry.arena_size() > 0 {
+            let polled = self.poll_with();
+            return polled.with(|held| self.cursor.entry(&self.holder, &held));
+        }
+        let size = self.cursor.segment.geometry.entry_size();
+        let polled = self.cursor.poll::<false>(&mut self.holder.record[..size]);
         self.tally(&polled);
-        polled.with(|()| Entry::from(self.buffer.as_slice()))
+        polled.with(|()| Entry::from(&self.holder.record[..size]))
     }
 
     /// Takes the next entries, in order, but at most `limit`, each with its position to `each`, and
     /// returns their positions. An entry has been taken when `each` is called with it.
     #[inline]
-    pub fn poll_each(&mut self, limit: usize, each: impl FnMut(u64, Entry<'_>)) -> Batch {
-        let batch = self.cursor.poll_many::<false>(limit, &mut EachRaw(each, &mut self.buffer));
+    pub fn poll_each(&mut self, limit: usize, mut each: impl FnMut(u64, Entry<'_>)) -> Batch {
+        let in_place = self.in_place();
+        let (cursor, holder) = (&mut self.cursor, &mut self.holder);
+        let batch = if cursor.segment.geometry.arena_size() > 0 {
+            cursor.poll_each_with(holder, limit, in_place, |cursor, holder, position, held| {
+                each(position, cursor.entry(holder, held));
+            })
+        } else {
+            let size = cursor.segment.geometry.entry_size();
+            cursor.poll_many::<false>(limit, &mut EachRaw(each, &mut holder.record[..size]))
+        };
         self.tally_batch(&batch);
         batch
     }
@@ -506,8 +575,8 @@ impl Source for Reader<Raw> {
     }
 
     fn look_back(&mut self, position: u64) -> Option<Entry<'_>> {
-        let seen = self.cursor.segment.ring().read(position, &mut self.buffer);
-        (seen == Seen::Entry).then(|| Entry::from(self.buffer.as_slice()))
+        let Reader { cursor, holder, .. } = self;
+        cursor.look_back(position, holder).map(|held| cursor.entry(holder, &held))
     }
 
     fn go_to(&mut self, position: u64, lost: u64) {

@@ -6,8 +6,8 @@
 
 use crate::check::{Absent, ON_HUGETLBFS, Terms, check_file, check_header, check_size};
 use crate::claims::Claims;
-use crate::error::{CHANGE, Error, Result, Role, invalid};
-use crate::layout::{DEFAULT_CAPACITY, Geometry, HEADER_SIZE, Header, MAGIC, POSITION_LIMIT, VERSION};
+use crate::error::{Error, Result, Role, invalid};
+use crate::layout::{Geometry, HEADER_SIZE, Header, MAGIC, POSITION_LIMIT, VERSION};
 use crate::name::{Name, open_file};
 use crate::ring::{self, Ring};
 use crate::schema::Schema;
@@ -83,15 +83,13 @@ impl Segment {
         terms: &Terms,
         fill: impl FnOnce(&MappedHeader, &Slots) -> Result<()>,
     ) -> Result<()> {
-        let (capacity, mode) = (terms.capacity.unwrap_or(DEFAULT_CAPACITY), terms.mode);
         let path = name.path()?;
         let log = || name.to_string();
-        let geometry = Geometry::new(capacity, schema.entry_size())
-            .map_err(|why| invalid!("{name}: capacity {capacity}: {why}"))?;
+        let geometry = terms.geometry_to_make(name, schema)?;
         let (gates, absent) = terms.gates_to_make(name)?;
         let cannot = || Error::io(format!("{name}: cannot be made"));
 
-        let unnamed = Unnamed::beside(&path, mode).map_err(cannot())?;
+        let unnamed = Unnamed::beside(&path, terms.mode).map_err(cannot())?;
         if file::medium_of(&unnamed.file) == Medium::HugePages {
             return Err(invalid!("{name}: cannot be made: {ON_HUGETLBFS}"));
         }
@@ -107,9 +105,9 @@ impl Segment {
         )))?;
         let header = MappedHeader::map(&unnamed.file, true).map_err(cannot())?;
         // What would be refused when it is opened is refused before it has a name.
-        let slots_size = geometry.slots_size() as usize;
+        let mapped_size = geometry.mapped_size() as usize;
         let slots =
-            Words::map(&unnamed.file, HEADER_SIZE, slots_size, true).map_err(cannot())?;
+            Words::map(&unnamed.file, HEADER_SIZE, mapped_size, true).map_err(cannot())?;
         if terms.lock {
             lock(name, size, || header.words.map.lock().and_then(|()| slots.map.lock()))?;
         }
@@ -122,6 +120,8 @@ impl Segment {
         header.capacity.store(geometry.capacity(), Relaxed);
         header.slot_size.store(geometry.slot_size() as u64, Relaxed);
         header.entry_size.store(geometry.entry_size() as u64, Relaxed);
+        header.inline_size.store(geometry.inline_size() as u64, Relaxed);
+        header.arena_size.store(geometry.arena_size(), Relaxed);
         for (word, bytes) in header.log_id.iter().zip(id.chunks(8)) {
             word.store(u64::from_le_bytes(bytes.try_into().unwrap_or_default()), Relaxed);
         }
@@ -175,21 +175,11 @@ impl Segment {
 
         let header = MappedHeader::map(&file, access != Access::Observe).map_err(cannot())?;
         let checked = check_header(name, &header, meta.len())?;
-        if let Some(capacity) = terms.capacity.filter(|&asked| asked != checked.geometry.capacity())
-        {
-            return Err(Error::Geometry {
-                log: name.to_string(),
-                why: format!(
-                    "it has {} slots, {capacity} were asked for; leave the capacity out to take \
-                     what is there; {CHANGE}",
-                    checked.geometry.capacity()
-                ),
-            });
-        }
+        terms.check_geometry(name, &checked.geometry)?;
         terms.check_gates(name, checked.gates, checked.absent)?;
-        let slots_size = checked.geometry.slots_size() as usize;
+        let mapped_size = checked.geometry.mapped_size() as usize;
         let slots =
-            Words::map(&file, HEADER_SIZE, slots_size, access == Access::Write).map_err(cannot())?;
+            Words::map(&file, HEADER_SIZE, mapped_size, access == Access::Write).map_err(cannot())?;
         let slots = Slots::mapped(slots, checked.geometry);
         Ok(Segment {
             header,
@@ -227,7 +217,7 @@ impl Segment {
     /// Makes the memory ready for who has attached: takes its page faults now, and locks it. Changes
     /// no byte of the log.
     pub fn make_ready(&self) -> Result<()> {
-        let size = self.geometry.slots_size();
+        let size = self.geometry.mapped_size();
         if self.terms.prefault.unwrap_or(is_prefaulted(self.access, self.medium, size)) {
             let stores = self.access == Access::Write && self.medium != Medium::Memory;
             let done = self.slots.words().prefault(stores);
@@ -285,6 +275,30 @@ impl Segment {
         let pointers = pointers.chain(committed.map(|checkpoint| &checkpoint.position));
         let seen = pointers.map(|pointer| pointer.load(Relaxed)).filter(|&p| p < POSITION_LIMIT);
         self.ring().newest().max(seen.max().unwrap_or(0)).max(self.base)
+    }
+
+    /// All bodies below this position are what was appended, as far as a machine that died can tell.
+    ///
+    /// Nothing of this boot is in doubt. What another one left is, but for what its writer synced, and
+    /// has not begun to overwrite since.
+    pub fn synced(&self) -> u64 {
+        let writer = &self.header().writer;
+        // As in `end`.
+        match writer.boot_id.each_ref().map(|word| word.load(Acquire)) == self.boot {
+            true => u64::MAX,
+            false => writer.synced.load(Relaxed),
+        }
+    }
+
+    /// No byte of the arena was ever stored at or above this place.
+    pub fn cleared(&self) -> u64 {
+        let horizon = self.header().horizon.load(Relaxed); // a picture: it only grows
+        horizon.saturating_add(self.geometry.arena_size())
+    }
+
+    /// Whether the log survives the machine.
+    pub fn is_on_disk(&self) -> bool {
+        self.medium == Medium::Disk
     }
 
     /// The oldest position that the log can still hold if it ends there.
@@ -418,6 +432,11 @@ impl Segment {
         }
     }
 
+    /// Writes the header back, as [`sync`](Segment::sync).
+    pub fn sync_header(&self) -> io::Result<()> {
+        self.header.words.map.flush()
+    }
+
     /// Writes what is mapped back to the file system, if that keeps it anywhere.
     pub fn sync(&self) -> io::Result<()> {
         self.slots.words().map.flush()?;
@@ -479,6 +498,8 @@ mod tests {
 
     const TERMS: Terms = Terms {
         capacity: None,
+        inline: None,
+        arena: None,
         gates: None,
         absent: None,
         mode: 0o600,

@@ -3,7 +3,7 @@
 use crate::check::Absent;
 use crate::error::{Result, Role};
 use crate::layout::{Output, READERS, STATE_OPEN};
-use crate::ring;
+use crate::ring::{self, Placed};
 use crate::segment::Segment;
 use crate::sync::Ordering::{Acquire, Relaxed};
 use crate::sys::clock::pid_namespace;
@@ -21,6 +21,11 @@ pub struct Snapshot {
     pub end: u64,
     /// Number of slots.
     pub capacity: u64,
+    /// Bytes of the arena that bodies lie in; 0: the log has none.
+    pub arena: u64,
+    /// Bytes of it that hold bodies which some gate of a lossless log has not committed: the writer waits
+    /// where the next one does not fit beside them.
+    pub arena_held: u64,
     /// The writer.
     pub writer: WriterState,
     /// What the writer of a lossless log does about a gate that is gone.
@@ -179,6 +184,8 @@ impl Snapshot {
             readers: (0..READERS).map(reader).collect(),
             end: segment.end(), // after the readers: none of them is ahead of it
             capacity: segment.geometry.capacity(),
+            arena: segment.geometry.arena_size(),
+            arena_held: 0,
             writer,
             absent: segment.absent,
             shut_out_by: match Role::all().any(|role| claims.is_shut_out(role)) {
@@ -187,10 +194,31 @@ impl Snapshot {
             },
         };
         // One that gave up, and has appended nothing since, has not learnt that there is room again.
-        if snapshot.room() != Some(0) {
+        snapshot.arena_held = snapshot.held_for_gates(segment);
+        if snapshot.room() != Some(0) && snapshot.arena_held == 0 {
             snapshot.writer.waiting_for = None;
         }
         Ok(snapshot)
+    }
+
+    /// From where the first body begins that a gate has not had to where the last one ends.
+    fn held_for_gates(&self, segment: &Segment) -> u64 {
+        let gates = (0..self.readers.len()).filter(|&id| self.is_waited_for(id));
+        let Some(from) = gates.map(|id| self.readers[id].position).min() else { return 0 };
+        if self.arena == 0 {
+            return 0;
+        }
+        let places = (from.max(segment.oldest(self.end))..self.end).filter_map(|position| {
+            match segment.ring().place_of(position) {
+                Some(Placed::Arena { place, length }) => Some((place, place + length as u64)),
+                _ => None,
+            }
+        });
+        let first_and_last = places.fold(None, |held, (place, end)| match held {
+            None => Some((place, end)),
+            Some((first, last)) => Some((first, end.max(last))),
+        });
+        first_and_last.map_or(0, |(first, last): (u64, u64)| last.saturating_sub(first))
     }
 
     /// The readers that have not had all entries, and how many each has to come. One that was let off

@@ -3,9 +3,9 @@
 use crate::check::readers;
 use crate::claims::Claims;
 use crate::error::{Error, Result, Role, invalid};
-use crate::layout::STATE_OPEN;
-use crate::ring::Seen;
-use crate::schema::{Entry, Raw, Record};
+use crate::layout::{IN_ARENA, POSITION_LIMIT, STATE_OPEN};
+use crate::ring::{Placed, Seen};
+use crate::schema::{BodyForm, Entry, Raw, Record, With};
 use crate::segment::Segment;
 use crate::sync::Ordering::{Relaxed, Release};
 use crate::sys::clock::{now_ns, pid_namespace};
@@ -36,6 +36,9 @@ use std::ops::Range;
 pub struct Writer<R> {
     pub(crate) segment: Segment,
     pub(crate) next: u64,
+    pub(crate) arena: Tail,
+    /// What goes into a slot, where a record has a body.
+    buffer: Vec<u8>,
     recovered: Option<Recovered>,
     pub(crate) claims: Claims,
     record: PhantomData<fn(R)>,
@@ -48,6 +51,17 @@ impl<R> fmt::Debug for Writer<R> {
             .field("position", &self.next)
             .finish_non_exhaustive()
     }
+}
+
+/// How far the arena is taken.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Tail {
+    /// Where the next body goes, at the earliest.
+    pub head: u64,
+    /// All below has been cleared for bodies.
+    cleared: u64,
+    /// All below may be: what gates have not committed is not.
+    pub free: u64,
 }
 
 /// A write pointer that the slots did not agree with when a writer attached.
@@ -79,6 +93,7 @@ impl<R> Writer<R> {
         let pointer = header.write_ptr.load(Relaxed); // the claim orders it: writers come in turn
         let end = segment.end();
         segment.ring().begin(&header.write_ptr, end);
+        let arena = Tail::find(&segment, end);
         let line = &header.writer;
         // Last the boot: until then the pointers of another boot stay hints.
         line.pid_ns.store(0, Release); // of the id that was there
@@ -94,7 +109,8 @@ impl<R> Writer<R> {
         }
         segment.wake_everybody(); // who slept because there was no writer
         let recovered = (pointer != end).then_some(Recovered { pointer, end });
-        Ok(Writer { segment, next: end, recovered, claims, record: PhantomData })
+        let buffer = vec![0; segment.geometry.entry_size()];
+        Ok(Writer { segment, next: end, arena, buffer, recovered, claims, record: PhantomData })
     }
 
     #[inline]
@@ -103,6 +119,86 @@ impl<R> Writer<R> {
         self.segment.ring().publish(&self.segment.header().write_ptr, position, record);
         self.next = position + 1;
         position
+    }
+
+    /// Appends columns with a body behind them, for which there is room.
+    pub(crate) fn put_with(&mut self, columns: &[u8], body: &[u8]) -> u64 {
+        if body.len() <= self.segment.geometry.inline_size() {
+            return self.put_at(columns, body.len() as u64, body);
+        }
+        let place = self.place(body.len());
+        self.segment.ring().fill_body(place, body);
+        self.put_placed(columns, place, body.len())
+    }
+
+    /// Appends columns with a body that is in the arena already.
+    pub(crate) fn put_placed(&mut self, columns: &[u8], place: u64, length: usize) -> u64 {
+        self.arena.head = self.arena.head.max(place + length as u64);
+        self.put_at(columns, IN_ARENA | length as u64, &place.to_le_bytes())
+    }
+
+    fn put_at(&mut self, columns: &[u8], head: u64, behind: &[u8]) -> u64 {
+        let at = self.segment.geometry.head();
+        let record = &mut self.buffer;
+        record[..columns.len()].copy_from_slice(columns);
+        record[at..at + 8].copy_from_slice(&head.to_le_bytes());
+        record[at + 8..at + 8 + behind.len()].copy_from_slice(behind);
+        // What is behind it in the slot means nothing.
+        let end = at + 8 + behind.len();
+        let position = self.next;
+        let write_ptr = &self.segment.header().write_ptr;
+        self.segment.ring().publish(write_ptr, position, &self.buffer[..end]);
+        self.next = position + 1;
+        position
+    }
+
+    /// Whether there is room for a body of so many bytes.
+    pub(crate) fn has_place(&self, length: usize) -> bool {
+        length <= self.segment.geometry.inline_size()
+            || self.segment.geometry.next_place(self.arena.head, length) + length as u64
+                <= self.arena.free
+    }
+
+    /// Bytes of a body that a slot holds.
+    pub(crate) fn inline(&self) -> usize {
+        self.segment.geometry.inline_size()
+    }
+
+    /// Bytes of the arena that are not free.
+    pub(crate) fn arena_held(&self) -> u64 {
+        (self.arena.head + self.segment.geometry.arena_size()).saturating_sub(self.arena.free)
+    }
+
+    /// A place in the arena for a body of so many bytes, of which there is room.
+    pub(crate) fn place(&mut self, length: usize) -> u64 {
+        let place = self.segment.geometry.next_place(self.arena.head, length);
+        self.clear(place + length as u64);
+        place
+    }
+
+    /// Makes the arena this writer's up to `end`.
+    #[inline]
+    pub(crate) fn clear(&mut self, end: u64) {
+        if end > self.arena.cleared {
+            self.clear_on(end);
+        }
+    }
+
+    /// A sixteenth of the arena more than is asked for: so the horizon is stored, and another processor
+    /// has to fetch it, once in a while.
+    #[cold]
+    fn clear_on(&mut self, end: u64) {
+        let header = self.segment.header();
+        let block = self.segment.geometry.arena_size() / 16;
+        let cleared = end.next_multiple_of(block).min(self.arena.free).max(end);
+        if header.writer.synced.load(Relaxed) > 0 && self.segment.is_on_disk() {
+            // What is on the disk is not to be believed once some of it has been overwritten: the disk
+            // has to hear of that first, for it takes pages in any order.
+            header.writer.synced.store(0, Release);
+            let _ = self.segment.sync_header();
+        }
+        self.segment.ring().clear(&header.horizon, cleared);
+        self.arena.cleared = cleared;
     }
 
     /// Closes the log, which goes on to exist; the same as dropping the writer.
@@ -158,8 +254,14 @@ impl<R> Writer<R> {
     /// # Errors
     /// [`Error::Io`], if the file system refuses.
     pub fn sync(&self) -> Result<()> {
-        let what = format!("{}: cannot be written back", self.segment.name());
-        self.segment.sync().map_err(Error::io(what))
+        let what = || Error::io(format!("{}: cannot be written back", self.segment.name()));
+        self.segment.sync().map_err(what())?;
+        if self.segment.geometry.arena_size() > 0 {
+            // Now all below is there, bodies too; whoever finds this after another boot finds them.
+            self.segment.header().writer.synced.store(self.next, Release);
+            self.segment.sync_header().map_err(what())?;
+        }
+        Ok(())
     }
 }
 
@@ -220,7 +322,7 @@ impl Writer<Raw> {
     pub fn append<'a>(&mut self, entry: impl Into<Entry<'a>>) -> Result<u64> {
         let entry = entry.into();
         self.check(&entry)?;
-        Ok(self.put(entry.columns))
+        Ok(self.put_entry(&entry))
     }
 
     /// Appends entries in order; returns their positions. As [`append`](Writer::append) of each, and
@@ -231,22 +333,96 @@ impl Writer<Raw> {
     pub fn append_batch(&mut self, entries: &[Entry<'_>]) -> Result<Range<u64>> {
         entries.iter().try_for_each(|entry| self.check(entry))?;
         let first = self.next;
-        let write_ptr = &self.segment.header().write_ptr;
-        self.next =
-            self.segment.ring().publish_batch(write_ptr, first, entries, |entry| entry.columns);
+        if self.has_bodies() {
+            entries.iter().for_each(|entry| _ = self.put_with(entry.columns, entry.body));
+        } else {
+            let write_ptr = &self.segment.header().write_ptr;
+            self.next =
+                self.segment.ring().publish_batch(write_ptr, first, entries, |entry| entry.columns);
+        }
         Ok(first..self.next)
+    }
+
+    fn has_bodies(&self) -> bool {
+        self.segment.geometry.arena_size() > 0
+    }
+
+    pub(crate) fn put_entry(&mut self, Entry { columns, body }: &Entry<'_>) -> u64 {
+        match self.has_bodies() {
+            true => self.put_with(columns, body),
+            false => self.put(columns),
+        }
     }
 
     /// Refuses what is no entry of this log.
     pub(crate) fn check(&self, Entry { columns, body }: &Entry<'_>) -> Result<()> {
-        let (name, size) = (self.segment.name(), self.segment.geometry.entry_size());
+        let (name, size) = (self.segment.name(), self.segment.schema.entry_size());
         if columns.len() != size {
             return Err(invalid!("{name}: a record has {size} bytes, not {}", columns.len()));
         }
-        if !body.is_empty() {
+        if !self.has_bodies() && !body.is_empty() {
             return Err(invalid!("{name}: its entries have no body, and {} bytes are one", body.len()));
         }
-        Ok(())
+        self.check_length(body.len())
+    }
+}
+
+impl<R> Writer<R> {
+    /// Refuses a body that no free arena has room for.
+    pub(crate) fn check_length(&self, length: usize) -> Result<()> {
+        let (name, most) = (self.segment.name(), self.segment.geometry.body_max());
+        match length <= most.max(self.segment.geometry.inline_size()) {
+            true => Ok(()),
+            false => Err(invalid!(
+                "{name}: a body of {length} bytes is too long: half of the arena, {most} bytes, is the \
+                 most; make the log with a larger arena, or send the body in parts"
+            )),
+        }
+    }
+}
+
+impl<R: Record, B: BodyForm> Writer<With<R, B>> {
+    /// Appends an entry with its body, and publishes both; returns its position. Never waits.
+    ///
+    /// A body that a slot holds ([`Options::inline`](crate::Options::inline)) is copied into it; a longer
+    /// one goes to the arena, where it is overwritten as slots are, when as many bytes have come behind
+    /// it.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`], if the body is longer than half of the arena; nothing is appended.
+    pub fn append(&mut self, record: &R, body: &[u8]) -> Result<u64> {
+        self.check_length(body.len())?;
+        Ok(self.put_with(bytemuck::bytes_of(record), body))
+    }
+}
+
+impl Tail {
+    /// Where the arena is taken up to, as the horizon and the slots say. Whoever was killed in a body
+    /// had moved the horizon first.
+    ///
+    /// After another boot the pages of slots, arena and horizon may be of other moments each. So bodies
+    /// that were not synced are withdrawn, and the horizon goes above what the others leave.
+    fn find(segment: &Segment, end: u64) -> Tail {
+        let (header, ring, size) =
+            (segment.header(), segment.ring(), segment.geometry.arena_size());
+        if size == 0 {
+            return Tail { head: 0, cleared: 0, free: u64::MAX };
+        }
+        let synced = segment.synced();
+        let mut head = match header.horizon.load(Relaxed) {
+            horizon if horizon < POSITION_LIMIT => horizon + size,
+            _ => size, // scribbled on: the slots alone tell
+        };
+        for position in segment.oldest(end)..end {
+            match ring.place_of(position) {
+                Some(Placed::Arena { .. }) if position >= synced => ring.withdraw(position),
+                Some(Placed::Arena { place, length }) => head = head.max(place + length as u64),
+                _ => {}
+            }
+        }
+        // No further than that: gates may have bodies just behind it that they have not committed.
+        ring.clear(&header.horizon, head);
+        Tail { head, cleared: head, free: u64::MAX }
     }
 }
 

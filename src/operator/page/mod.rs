@@ -113,7 +113,8 @@ fn watch(args: &Args, stop: &Stop, watched: &mut Watched, first: View) -> (Recor
 /// `time timestamp, price decimal4`
 fn columns(log: &Log) -> String {
     let column = |column: &ringlog::Column| format!("{} {}", column.name(), column.kind());
-    log.schema().columns().iter().map(column).collect::<Vec<_>>().join(", ")
+    let body = log.schema().body().map(|body| format!("{} {}", body.name(), body.kind()));
+    log.schema().columns().iter().map(column).chain(body).collect::<Vec<_>>().join(", ")
 }
 
 fn time_column(log: &Log) -> Option<String> {

@@ -48,6 +48,9 @@ pub struct Args {
 pub fn run(args: Args) -> anyhow::Result<()> {
     cli::say_if_cut_short("ringlog", &args.log.name())?;
     let log = args.log.open()?;
+    if !args.against.is_empty() {
+        cli::without_bodies(&log)?;
+    }
     let mut findings = Findings::new(args.limit);
     let (mut failed, mut damage) = (Ok(()), 0);
     let verified = log.verify(|finding| {

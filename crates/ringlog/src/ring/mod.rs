@@ -29,6 +29,7 @@
 
 mod words;
 
+mod arena;
 mod checkpoint;
 mod end;
 mod entry;
@@ -43,6 +44,7 @@ mod rig;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
+pub(crate) use arena::Placed;
 #[cfg(not(loom))]
 pub(crate) use checkpoint::{Committed, disown_output};
 pub(crate) use checkpoint::{checkpoint, commit, committed_at, output, set_output};
@@ -65,6 +67,7 @@ use Ordering::Acquire;
 pub(crate) struct Ring<'a> {
     geometry: &'a Geometry,
     slots: Cut<'a>,
+    arena: &'a [AtomicU64],
 }
 
 /// What a reader that wants one position finds in its slot.
@@ -84,7 +87,7 @@ impl<'a> Ring<'a> {
     /// The ring that these slots are.
     #[inline(always)]
     pub fn of(slots: &'a Slots) -> Ring<'a> {
-        Ring { geometry: slots.geometry(), slots: slots.cut() }
+        Ring { geometry: slots.geometry(), slots: slots.cut(), arena: slots.arena() }
     }
 
     /// How the slots are cut.

@@ -219,6 +219,84 @@ fn restart(
     figure(count);
 }
 
+/// Two bodies fill the arena; those that follow overwrite them one by one.
+fn bodies(preemptions: usize, before: u64, writes: u64, readers: &'static [fn(&Heap)]) {
+    figure(executions(preemptions, move || {
+        let heap = Arc::new(Heap::with_bodies(4, 128));
+        let append = |heap: &Heap, position| heap.append_body(position, 64 * position, 16);
+        (0..before).for_each(|position| append(&heap, position));
+        let readers: Vec<_> = readers.iter().map(|&reader| beside(&heap, reader)).collect();
+        (before..before + writes).for_each(|position| append(&heap, position));
+        readers.into_iter().for_each(|reader| reader.join().unwrap());
+    }));
+}
+
+#[test]
+fn a_body_that_is_delivered_is_whole_and_of_the_entry_asked_for() {
+    fn take(heap: &Heap) {
+        heap.read_body(0);
+        heap.read_body(1);
+        heap.read_body(2);
+    }
+    bodies(3, 2, 2, &[take]);
+    bodies(2, 0, 3, &[take]);
+    bodies(2, 2, 1, &[take, take]);
+}
+
+#[test]
+fn a_body_that_nothing_has_overwritten_is_delivered() {
+    fn take(heap: &Heap) {
+        assert!(heap.read_body(1), "nothing came to its place");
+    }
+    bodies(3, 2, 1, &[take]);
+}
+
+#[test]
+fn a_body_of_which_a_newer_one_takes_the_first_word_alone_is_gone() {
+    figure(executions(4, || {
+        let heap = Arc::new(Heap::with_bodies(4, 128));
+        heap.append_body(0, 0, 64);
+        let reader = beside(&heap, |heap| _ = heap.read_body(0));
+        // Its end is one word beyond where the arena begins anew: so is the horizon.
+        heap.append_body(1, 120, 16);
+        reader.join().unwrap();
+        assert!(!heap.read_body(0), "it has been overwritten in part");
+    }));
+}
+
+#[test]
+fn no_body_is_torn_where_a_writer_is_killed_in_one_and_another_goes_on() {
+    let mut count = 0;
+    let ended = std::sync::Arc::new(AtomicBool::new(false));
+    for stores in 0.. {
+        let all = ended.clone();
+        count += executions(2, move || {
+            let heap = Arc::new(Heap::with_bodies(4, 128));
+            (0..2).for_each(|position| heap.append_body(position, 64 * position, 16));
+            let reader = beside(&heap, |heap| _ = (heap.read_body(0), heap.read_body(2)));
+            let all = all.clone();
+            let killed = beside(&heap, move |heap| {
+                let append = || heap.append_body(2, 128, 16);
+                all.store(killed_after(stores, append), Relaxed);
+            });
+            killed.join().unwrap();
+            // As `Tail::find`: it begins above all that anybody may have stored.
+            let end = heap.ring().end(&heap.write_ptr);
+            heap.ring().begin(&heap.write_ptr, end);
+            let head = heap.horizon.load(Relaxed) + 128;
+            let place = heap.ring().geometry().next_place(head, 16);
+            heap.append_body(end, place, 16);
+            reader.join().unwrap();
+            assert!(heap.read_body(end), "the newest is there");
+            heap.read_body(1);
+        });
+        if ended.load(Relaxed) {
+            break;
+        }
+    }
+    figure(count);
+}
+
 /// What is promised of the write pointer, and of the entries.
 fn see_all(heap: &Heap) {
     see_every_stamp(heap, heap.write_ptr.load(Acquire));

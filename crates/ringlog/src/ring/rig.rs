@@ -4,7 +4,11 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[cfg(loom)]
+use super::Placed;
 use super::{Ring, Seen, checkpoint, commit, committed_at};
+#[cfg(loom)]
+use crate::layout::IN_ARENA;
 use crate::layout::{
     Checkpoint, CheckpointLine, Geometry, Output, OutputLine, ReaderLine, WRITING,
 };
@@ -18,12 +22,54 @@ use std::ops::Range;
 pub struct Heap {
     slots: Slots,
     pub write_ptr: AtomicU64,
+    #[cfg(loom)]
+    pub horizon: AtomicU64,
 }
 
 impl Heap {
     pub fn new(capacity: u64, entry_size: usize) -> Heap {
-        let geometry = Geometry::new(capacity, entry_size).expect("a geometry");
-        Heap { slots: Slots::on_heap(geometry), write_ptr: AtomicU64::new(0) }
+        Heap::of(Geometry::new(capacity, entry_size).expect("a geometry"))
+    }
+
+    fn of(geometry: Geometry) -> Heap {
+        Heap {
+            slots: Slots::on_heap(geometry),
+            write_ptr: AtomicU64::new(0),
+            #[cfg(loom)]
+            horizon: AtomicU64::new(0),
+        }
+    }
+
+    /// A ring of records that are bodies alone, in an arena of so many bytes.
+    #[cfg(loom)]
+    pub fn with_bodies(capacity: u64, arena: u64) -> Heap {
+        Heap::of(Geometry::with_bodies(capacity, 16, 8, arena).expect("a geometry"))
+    }
+
+    /// Appends an entry with a body at this place of the arena, as the writer does.
+    #[cfg(loom)]
+    pub fn append_body(&self, position: u64, place: u64, length: usize) {
+        self.ring().clear(&self.horizon, place + length as u64);
+        self.ring().fill_body(place, &entry(position, length));
+        let words = [IN_ARENA | length as u64, place];
+        self.ring().publish(&self.write_ptr, position, bytemuck::bytes_of(&words));
+    }
+
+    /// Asks for the entry of `position` with its body: whether both are there. If they are, it is the
+    /// body of that very entry, and whole.
+    #[cfg(loom)]
+    pub fn read_body(&self, position: u64) -> bool {
+        let mut record = [0; 16];
+        if self.ring().read(position, &mut record) != Seen::Entry {
+            return false;
+        }
+        let Placed::Arena { place, length } = self.slots.geometry().placed_in(&record) else {
+            panic!("{position} has {record:?}")
+        };
+        let mut body = vec![0; length];
+        let there = self.ring().copy_body(&self.horizon, place, &mut body);
+        assert!(!there || body == entry(position, length), "the body of {position} is torn");
+        there
     }
 
     pub fn ring(&self) -> Ring<'_> {

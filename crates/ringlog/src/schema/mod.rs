@@ -22,12 +22,14 @@
 //! # Ok::<(), ringlog::Error>(())
 //! ```
 
+mod body;
 mod column;
 
 mod decimal;
 mod types;
 mod variants;
 
+pub use body::{Body, BodyColumn, BodyForm, Bytes, Json, Message, MsgPack, Utf8, With};
 pub use column::{Column, Field, Kind};
 pub use decimal::{Decimal, parse_decimal};
 pub use types::{Bool, Text, Timestamp, until_nul};
@@ -81,6 +83,11 @@ pub trait Record: Pod {
 #[derive(Debug, Clone, Copy)]
 pub enum Raw {}
 
+/// A record of no columns, where all there is to say is in the body.
+impl Record for () {
+    const COLUMNS: &'static [Column] = &[];
+}
+
 /// What is in an entry, as bytes: this is how entries travel where their type is not known, through
 /// [`Raw`] readers and writers, sinks and sources. Its position travels beside it.
 ///
@@ -114,9 +121,9 @@ impl<'a> From<&'a Vec<u8>> for Entry<'a> {
     }
 }
 
-/// What a writer, reader or observer can be of: a [`Record`], or [`Raw`].
+/// What a writer, reader or observer can be of: a [`Record`], one [`With`] a body, or [`Raw`].
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is neither a record nor `Raw`",
+    message = "`{Self}` is neither a record, nor one `With` a body, nor `Raw`",
     note = "write #[derive(Clone, Copy, Record)] and #[repr(C)] on the struct"
 )]
 pub trait Form: sealed::Sealed {
@@ -140,89 +147,139 @@ impl Form for Raw {
     }
 }
 
+/// What a log can be made of: a [`Record`], or one [`With`] a body.
+#[diagnostic::on_unimplemented(
+    message = "no log can be made of `{Self}`",
+    note = "write #[derive(Clone, Copy, Record)] and #[repr(C)] on the struct; for a body, `With<{Self}, Json>`"
+)]
+pub trait Described: Form {
+    /// Its schema.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`](crate::Error::Invalid), as [`Schema::of`].
+    fn schema() -> Result<Schema>;
+}
+
+impl<R: Record> Described for R {
+    fn schema() -> Result<Schema> {
+        Schema::checked(R::COLUMNS.to_vec(), None, size_of::<R>())
+    }
+}
+
 mod sealed {
     pub trait Sealed {}
     impl<R: super::Record> Sealed for R {}
     impl Sealed for super::Raw {}
+    impl<R: super::Record, B: super::BodyForm> Sealed for super::With<R, B> {}
 }
 
-/// The columns of a log's record, and the record's size.
+/// The columns of a log's record, and the record's size; and what body comes behind them, if one does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Schema {
     columns: Vec<Column>,
+    body: Option<BodyColumn>,
     entry_size: usize,
 }
 
 impl Schema {
-    /// The schema of a record.
+    /// The schema of a record, or of one [`With`] a body.
     ///
     /// # Errors
     /// [`Error::Invalid`](crate::Error::Invalid), if a column is named twice or the text is too long for the header.
-    pub fn of<R: Record>() -> Result<Schema> {
-        Schema::checked(R::COLUMNS.to_vec(), size_of::<R>())
+    pub fn of<R: Described>() -> Result<Schema> {
+        R::schema()
     }
 
     /// The schema of a declaration such as `time:timestamp,symbol:text8,price:decimal4,size:u32`,
-    /// laid out as C would a struct of these fields.
+    /// laid out as C would a struct of these fields. The last may be a body, as in
+    /// `time:timestamp,level:u8,body:json`, or all there is: `body:bytes`.
     ///
     /// # Errors
     /// [`Error::Invalid`](crate::Error::Invalid), which names the column and what is the matter with it.
     pub fn declared(declaration: &str) -> Result<Schema> {
-        let (mut columns, mut size, mut align) = (Vec::new(), 0usize, 1);
+        let (mut columns, mut size, mut align, mut body) = (Vec::new(), 0usize, 1, None);
         for part in declaration.split(',') {
             let (name, kind) = part.trim().split_once(':').ok_or_else(|| {
                 invalid!("`{part}` is not `name:type`, as in time:timestamp,price:decimal4")
             })?;
-            let kind: Kind = kind.trim().parse()?;
+            let (name, kind) = (Cow::Owned(name.trim().to_owned()), kind.trim());
+            if let Some(before) = &body {
+                return Err(behind_the_body(before));
+            }
+            if let Some(kind) = Body::named(kind) {
+                body = Some(BodyColumn { name, kind });
+                align = 8;
+                continue;
+            }
+            let kind: Kind = kind.parse()?;
             let offset = size.next_multiple_of(kind.align());
-            columns.push(Column { name: Cow::Owned(name.trim().to_owned()), kind, offset });
+            columns.push(Column { name, kind, offset });
             size = offset + kind.size();
             align = align.max(kind.align());
         }
-        Schema::checked(columns, size.next_multiple_of(align))
+        Schema::checked(columns, body, size.next_multiple_of(align))
     }
 
-    /// The schema that a log's header carries, for records of `entry_size` bytes.
+    /// The schema that a log's header carries, for records of `entry_size` bytes of columns.
     ///
     /// # Errors
     /// [`Error::Invalid`](crate::Error::Invalid), which names the line and what is the matter with it.
     pub fn from_text(text: &str, entry_size: usize) -> Result<Schema> {
-        let columns = text
+        let (mut columns, mut body) = (Vec::new(), None);
+        let lines = text
             .strip_suffix('\n')
-            .ok_or_else(|| invalid!("the schema text does not end with a line end"))?
-            .split('\n')
-            .map(|line| {
-                let parts: Vec<&str> = line.split(' ').collect();
-                let &[name, kind, offset] = parts.as_slice() else {
-                    return Err(invalid!("`{line}` is not `name type offset`"));
-                };
-                let offset = offset
-                    .parse()
-                    .ok()
-                    .filter(|number: &usize| number.to_string() == offset)
-                    .ok_or_else(|| invalid!("`{offset}` is not an offset"))?;
-                Ok(Column { name: Cow::Owned(name.to_owned()), kind: kind.parse()?, offset })
-            })
-            .collect::<Result<_>>()?;
-        Schema::checked(columns, entry_size)
+            .ok_or_else(|| invalid!("the schema text does not end with a line end"))?;
+        for line in lines.split('\n') {
+            let parts: Vec<&str> = line.split(' ').collect();
+            let &[name, kind, offset] = parts.as_slice() else {
+                return Err(invalid!("`{line}` is not `name type offset`"));
+            };
+            let offset = offset
+                .parse()
+                .ok()
+                .filter(|number: &usize| number.to_string() == offset)
+                .ok_or_else(|| invalid!("`{offset}` is not an offset"))?;
+            if let Some(before) = &body {
+                return Err(behind_the_body(before));
+            }
+            let name = Cow::Owned(name.to_owned());
+            match Body::named(kind) {
+                Some(kind) if offset == entry_size => body = Some(BodyColumn { name, kind }),
+                Some(_) => {
+                    return Err(invalid!(
+                        "the body `{name}` is at {offset}, and the columns end at {entry_size}"
+                    ));
+                }
+                None => columns.push(Column { name, kind: kind.parse()?, offset }),
+            }
+        }
+        Schema::checked(columns, body, entry_size)
     }
 
-    fn checked(columns: Vec<Column>, entry_size: usize) -> Result<Schema> {
-        let schema = Schema { columns, entry_size };
-        if schema.columns.is_empty() {
+    fn checked(
+        columns: Vec<Column>,
+        body: Option<BodyColumn>,
+        entry_size: usize,
+    ) -> Result<Schema> {
+        // The head of a body is a word.
+        let entry_size = entry_size.next_multiple_of(if body.is_some() { 8 } else { 1 });
+        let schema = Schema { columns, body, entry_size };
+        let names: Vec<&str> = schema.names().collect();
+        if names.is_empty() {
             return Err(invalid!("a record has at least one column"));
         }
-        for (i, column) in schema.columns.iter().enumerate() {
-            if !is_column_name(column.name.as_bytes()) {
+        for (i, name) in names.iter().enumerate() {
+            if !is_column_name(name.as_bytes()) {
                 return Err(invalid!(
-                    "`{}` cannot be a column's name: ASCII letters, digits and _, not beginning \
-                     with a digit, and not `seq`, which is the position's",
-                    column.name
+                    "`{name}` cannot be a column's name: ASCII letters, digits and _, not beginning \
+                     with a digit, and not `seq`, which is the position's"
                 ));
             }
-            if schema.columns[..i].iter().any(|earlier| earlier.name == column.name) {
-                return Err(invalid!("two columns are named `{}`", column.name));
+            if names[..i].contains(name) {
+                return Err(invalid!("two columns are named `{name}`"));
             }
+        }
+        for column in &schema.columns {
             if column.offset.checked_add(column.kind.size()).is_none_or(|end| end > entry_size) {
                 return Err(invalid!(
                     "column `{column}` does not lie within the record's {entry_size} bytes"
@@ -238,35 +295,55 @@ impl Schema {
         }
     }
 
-    /// One column a line: `name type offset`.
+    /// One column a line: `name type offset`; the body comes last.
     pub fn to_text(&self) -> String {
-        self.columns.iter().map(|column| format!("{column}\n")).collect()
+        let mut text: String = self.columns.iter().map(|column| format!("{column}\n")).collect();
+        if let Some(body) = &self.body {
+            text += &format!("{} {} {}\n", body.name, body.kind, self.entry_size);
+        }
+        text
     }
 
-    /// The columns, in order.
+    /// The columns, in order, without the body.
     pub fn columns(&self) -> &[Column] {
         &self.columns
     }
 
-    /// Bytes of the record.
+    /// What comes behind the columns, if a body does.
+    pub fn body(&self) -> Option<&BodyColumn> {
+        self.body.as_ref()
+    }
+
+    /// The names of the columns, in order, with the body's.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let body = self.body.iter().map(|body| body.name());
+        self.columns.iter().map(Column::name).chain(body)
+    }
+
+    /// Bytes of the columns: of the record, or where it has a body, of what comes before that.
     pub const fn entry_size(&self) -> usize {
         self.entry_size
     }
 
     /// The first difference to the schema `other`, as a sentence; `None` if there is none.
     pub(crate) fn difference(&self, other: &Schema) -> Option<String> {
-        let count = self.columns.len().max(other.columns.len());
-        let differing = (0..count).find(|&i| self.columns.get(i) != other.columns.get(i));
-        let name = |column: Option<&Column>| {
-            column.map_or("no such column".to_owned(), |column| format!("`{column}`"))
-        };
-        if let Some(i) = differing {
-            return Some(format!(
-                "column {} is {} in the log, and {} in this program (name, type, offset)",
-                i + 1,
-                name(self.columns.get(i)),
-                name(other.columns.get(i)),
-            ));
+        let (ours, theirs) = (self.to_text(), other.to_text());
+        let mut lines = [ours.lines(), theirs.lines()];
+        for i in 1.. {
+            let [ours, theirs] = lines.each_mut().map(Iterator::next);
+            if ours.is_none() && theirs.is_none() {
+                break;
+            }
+            let name = |column: Option<&str>| {
+                column.map_or("no such column".to_owned(), |column| format!("`{column}`"))
+            };
+            if ours != theirs {
+                return Some(format!(
+                    "column {i} is {} in the log, and {} in this program (name, type, offset)",
+                    name(ours),
+                    name(theirs),
+                ));
+            }
         }
         (self.entry_size != other.entry_size).then(|| {
             format!(
@@ -275,6 +352,10 @@ impl Schema {
             )
         })
     }
+}
+
+fn behind_the_body(body: &BodyColumn) -> crate::Error {
+    invalid!("`{}` is a body, and has to be the last column", body.name)
 }
 
 #[cfg(test)]

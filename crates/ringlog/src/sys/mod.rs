@@ -5,6 +5,7 @@
 //! | file | is | unsafe, because |
 //! |---|---|---|
 //! | `begin` | whether there was a stdout | a function that runs before `main` |
+//! | `bytes` | the bytes of words, without a copy | that nobody stores to them is a promise of the protocol |
 //! | `clock` | the wall clock, the boot's identity, a doze | |
 //! | `cpu` | words in pairs | instructions that Rust has no name for |
 //! | `fault` | what a forked child and a signal handler must know | they run where almost nothing may be called |
@@ -21,6 +22,8 @@
 
 #[cfg(not(loom))]
 pub mod begin;
+#[cfg(not(loom))]
+pub mod bytes;
 pub mod clock;
 pub mod cpu;
 #[cfg(not(loom))]

@@ -1,4 +1,4 @@
-//! The slots of a log as words, cut as its geometry says. To find one takes no check: that they all
+//! The slots of a log as words, cut as its geometry says, and the arena behind them. To find one takes no check: that they all
 //! lie within the words was checked when these were made.
 
 use crate::layout::Geometry;
@@ -42,7 +42,7 @@ impl Slots {
     /// The slots that are these words.
     ///
     /// # Panics
-    /// If there are not exactly as many as the geometry says.
+    /// If there are not exactly as many, with those of the arena, as the geometry says.
     #[cfg(not(loom))]
     pub fn mapped(words: Words, geometry: Geometry) -> Slots {
         Slots::of(Owner::Mapped(words), geometry)
@@ -51,14 +51,19 @@ impl Slots {
     /// Slots that no file is behind.
     #[cfg(any(test, loom))]
     pub fn on_heap(geometry: Geometry) -> Slots {
-        let words = (0..geometry.slots_size() / 8).map(|_| AtomicU64::new(0)).collect();
+        let words = (0..geometry.mapped_size() / 8).map(|_| AtomicU64::new(0)).collect();
         Slots::of(Owner::Heap(words), geometry)
     }
 
     fn of(words: Owner, geometry: Geometry) -> Slots {
         let (mask, stride) = (geometry.capacity() - 1, geometry.slot_size() / 8);
         assert!(geometry.capacity().is_power_of_two());
-        assert_eq!(words.all().len(), geometry.capacity() as usize * stride, "words of the slots");
+        assert_eq!(
+            words.all().len() as u64,
+            geometry.mapped_size() / 8,
+            "words of slots and arena"
+        );
+        assert!(words.all().len() >= geometry.capacity() as usize * stride);
         Slots { words, geometry, mask, stride }
     }
 
@@ -76,6 +81,13 @@ impl Slots {
             #[cfg(test)]
             Owner::Heap(_) => unreachable!("no mapping"),
         }
+    }
+
+    /// The words of the arena; none, if the log has no bodies.
+    #[inline]
+    pub fn arena(&self) -> &[AtomicU64] {
+        let words = self.words.all();
+        &words[words.len() - self.geometry.arena_size() as usize / 8..]
     }
 
     /// What it takes to find a slot, for as long as these live.

@@ -38,8 +38,8 @@ impl Verifier<'_> {
             (offset_of!(Header, log_id) + 8, "log_id", low),
             (offset_of!(Header, created_ns), "created_ns", self.segment.created_ns),
             (offset_of!(Header, schema_len), "schema_len", text.len() as u64),
-            (offset_of!(Header, arena_size), "arena_size", 0),
-            (offset_of!(Header, inline_size), "inline_size", 0),
+            (offset_of!(Header, arena_size), "arena_size", geometry.arena_size()),
+            (offset_of!(Header, inline_size), "inline_size", geometry.inline_size() as u64),
             (offset_of!(Header, gates), "gates", self.segment.gates.into()),
             (offset_of!(Header, absent), "absent", (self.segment.absent == Absent::Skip).into()),
             (offset_of!(Header, role), "role", 0),
@@ -59,7 +59,9 @@ impl Verifier<'_> {
             self.zero(offset_of!(Header, absent), "absent", "its writer waits for nobody");
         }
         self.zero(offset_of!(Header, members), "members", "it has no lanes");
-        self.zero(offset_of!(Header, horizon), "horizon", "it has no arena");
+        if geometry.arena_size() == 0 {
+            self.zero(offset_of!(Header, horizon), "horizon", "it has no arena");
+        }
 
         let schema = offset_of!(Header, schema);
         let words = (schema..schema + SCHEMA_MAX).step_by(8).map(|offset| self.word(offset).to_le_bytes());

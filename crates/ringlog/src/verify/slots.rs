@@ -2,7 +2,8 @@
 
 use super::{Finding, LOOKS, Severity, Verifier};
 use crate::layout::{HEADER_SIZE, WRITING};
-use crate::schema::Kind;
+use crate::ring::Placed;
+use crate::schema::{Body, Kind};
 
 impl Verifier<'_> {
     pub(super) fn slots(&mut self) {
@@ -90,6 +91,9 @@ impl Verifier<'_> {
             let what = format!("{:#04x} behind the record, where zeros are", bytes[size + at]);
             findings.push((Severity::Oddity, size + at, what));
         }
+        if let Some((at, what)) = held.and_then(|held| self.body(held, bytes)) {
+            findings.push((Severity::Damage, at, what));
+        }
         for column in self.checked.iter().filter(|_| held.is_some()) {
             let (name, value) = (column.name(), column.bytes(bytes));
             let (severity, at, what) = match column.kind() {
@@ -114,6 +118,39 @@ impl Verifier<'_> {
         for (severity, at, what) in findings {
             let offset = offset + at as u64;
             self.finding(Finding { severity, offset, slot: Some(slot), position: held, what });
+        }
+    }
+
+    /// What is the matter with the body of the entry at `position`, and where in its record that is said.
+    fn body(&self, position: u64, record: &[u8]) -> Option<(usize, String)> {
+        let geometry = &self.segment.geometry;
+        if geometry.arena_size() == 0 {
+            return None;
+        }
+        let (ring, header) = (self.segment.ring(), self.segment.header());
+        let (at, is_text) =
+            (geometry.head(), self.segment.schema.body().is_some_and(|body| body.kind() == Body::Text));
+        let is_wrong = |bytes: &[u8]| is_text && str::from_utf8(bytes).is_err();
+        match geometry.placed_in(record) {
+            Placed::Damaged => Some((at, "no writer stores such a head of a body".to_owned())),
+            Placed::Inline(length) if is_wrong(&record[at + 8..at + 8 + length]) => {
+                Some((at + 8, "the body is not UTF-8".to_owned()))
+            }
+            Placed::Inline(_) => None,
+            Placed::Arena { place, length } => {
+                // The writer has cleared what it stored; and it may have cleared more since.
+                let cleared = self.segment.cleared();
+                if place + length as u64 > cleared {
+                    return Some((
+                        at + 8,
+                        format!("the body ends at {} of the arena, and no more than {cleared} of it was ever taken", place + length as u64),
+                    ));
+                }
+                let is_known = position < self.segment.synced();
+                let mut body = vec![0; if is_text && is_known { length } else { 0 }];
+                let is_there = ring.copy_body(&header.horizon, place, &mut body);
+                (is_there && is_wrong(&body)).then(|| (at + 8, "the body is not UTF-8".to_owned()))
+            }
         }
     }
 }

@@ -511,10 +511,12 @@ fn every_field_of_the_header_that_is_wrong_is_refused_by_name() {
     check(offset_of!(Header, magic), &magics, "NotALog");
     check(offset_of!(Header, version), &[0, 1, 3, u64::MAX], "Version");
     // Words of capabilities that are settled and not built.
-    for field in
-        [offset_of!(Header, arena_size), offset_of!(Header, inline_size), offset_of!(Header, role)]
-    {
-        check(field, &[1, 1 << 20, u64::MAX], "NotALog");
+    for (field, variant) in [
+        (offset_of!(Header, arena_size), "Geometry"),
+        (offset_of!(Header, inline_size), "Geometry"),
+        (offset_of!(Header, role), "NotALog"),
+    ] {
+        check(field, &[1, 1 << 20, u64::MAX], variant);
     }
     check(offset_of!(Header, gates), &[1 << 8, 1 << 20, u64::MAX], "Geometry");
     check(offset_of!(Header, absent), &[2, u64::MAX], "Geometry");

@@ -1,0 +1,163 @@
+//! Entries with their bodies: where a body is, and whether it still is there. Readers and observers take
+//! them by this; what has no body never comes here.
+
+use crate::cursor::{Batch, Cursor, Polled};
+use crate::ring::{Placed, Seen};
+use crate::schema::{Entry, Message, Record};
+use crate::segment::Segment;
+use crate::sys::bytes;
+use std::marker::PhantomData;
+
+/// Where the body is of an entry that has been taken.
+pub(crate) enum Held {
+    /// Behind the columns, so many bytes.
+    Inline(usize),
+    /// Copied, so many bytes.
+    Copied(usize),
+    /// In the arena, where nobody overwrites it.
+    InPlace(u64, usize),
+}
+
+/// Who takes entries with bodies, and what it has room for.
+pub(crate) struct Holder {
+    /// The bytes of a slot.
+    pub record: Vec<u8>,
+    /// The body, where that was copied.
+    pub body: Vec<u8>,
+}
+
+impl Holder {
+    pub fn of(segment: &Segment) -> Holder {
+        // Whole words, for `Observer::unfinished`.
+        let record = vec![0; segment.geometry.entry_size().next_multiple_of(8)];
+        Holder { record, body: Vec::new() }
+    }
+}
+
+impl Cursor {
+    /// The next entry with its body.
+    pub fn poll_with(&mut self, holder: &mut Holder, in_place: bool) -> Polled<Held> {
+        let size = self.segment.geometry.entry_size();
+        match self.poll::<false>(&mut holder.record[..size]) {
+            Polled::Entry { position, .. } => match self.body_of(position, holder, in_place) {
+                Ok(record) => Polled::Entry { position, record },
+                Err(head_start) => self.gone(position, head_start),
+            },
+            Polled::Empty => Polled::Empty,
+            Polled::Lost(range) => Polled::Lost(range),
+        }
+    }
+
+    /// The body of the entry at `position`, whose slot is in `holder`. If it is not there any more: how
+    /// many bytes to leave the writer, which may be at work just there.
+    fn body_of(
+        &mut self,
+        position: u64,
+        holder: &mut Holder,
+        in_place: bool,
+    ) -> Result<Held, u64> {
+        match self.segment.geometry.placed_in(&holder.record) {
+            Placed::Inline(length) => Ok(Held::Inline(length)),
+            Placed::Arena { place, length } if !self.doubtful.contains(&position) => {
+                let (ring, horizon) = (self.segment.ring(), &self.segment.header().horizon);
+                self.arena = place + length as u64;
+                if !ring.has_body(horizon, place) {
+                    return Err(0);
+                }
+                if in_place {
+                    return Ok(Held::InPlace(place, length));
+                }
+                if holder.body.len() < length {
+                    holder.body.resize(length, 0);
+                }
+                let body = &mut holder.body[..length];
+                match ring.copy_body(horizon, place, body) {
+                    true => Ok(Held::Copied(length)),
+                    false => Err(self.segment.geometry.arena_size() / 16),
+                }
+            }
+            _ => Err(0),
+        }
+    }
+
+    /// The entry at `position` has no body any more, nor have the next ones, maybe.
+    #[cold]
+    fn gone(&mut self, position: u64, head_start: u64) -> Polled<Held> {
+        let (ring, horizon) = (self.segment.ring(), &self.segment.header().horizon);
+        while let Some(Placed::Arena { place, .. }) = ring.place_of(self.position) {
+            let is_there = place >= head_start && ring.has_body(horizon, place - head_start);
+            if is_there && !self.doubtful.contains(&self.position) {
+                break;
+            }
+            self.position += 1;
+        }
+        Polled::Lost(position..self.position)
+    }
+
+    /// The entry at `position` once more, if it is still there; what has been taken stays what it is.
+    pub fn look_back(&mut self, position: u64, holder: &mut Holder) -> Option<Held> {
+        let size = self.segment.geometry.entry_size();
+        if self.segment.ring().read(position, &mut holder.record[..size]) != Seen::Entry {
+            return None;
+        }
+        if self.segment.geometry.arena_size() == 0 {
+            return Some(Held::Inline(0));
+        }
+        let arena = self.arena;
+        let held = self.body_of(position, holder, false);
+        self.arena = arena;
+        held.ok()
+    }
+
+    /// The next entries with their bodies, at most `limit`, each to `each`.
+    pub fn poll_each_with(
+        &mut self,
+        holder: &mut Holder,
+        limit: usize,
+        in_place: bool,
+        mut each: impl FnMut(&Cursor, &Holder, u64, &Held),
+    ) -> Batch {
+        let begin = self.position;
+        for _ in 0..limit {
+            // A loss ends a batch, and is what the next one begins with.
+            let (at, arena) = (self.position, self.arena);
+            match self.poll_with(holder, in_place) {
+                Polled::Entry { position, record } => each(self, holder, position, &record),
+                Polled::Empty => break,
+                Polled::Lost(range) if at == begin => return Batch::Lost(range),
+                Polled::Lost(_) => {
+                    (self.position, self.arena) = (at, arena);
+                    break;
+                }
+            }
+        }
+        if self.position == begin { Batch::Empty } else { Batch::Entries(begin..self.position) }
+    }
+
+    /// The entry that is held, as its type.
+    #[inline]
+    pub fn message<'a, R: Record, B>(&'a self, holder: &'a Holder, held: &Held) -> Message<'a, R, B> {
+        let Entry { columns, body } = self.entry(holder, held);
+        let record = bytemuck::pod_read_unaligned(&columns[..size_of::<R>()]);
+        Message { record, body, form: PhantomData }
+    }
+
+    /// The entry that is held, as bytes.
+    #[inline]
+    pub fn entry<'a>(&'a self, holder: &'a Holder, held: &Held) -> Entry<'a> {
+        let geometry = &self.segment.geometry;
+        if geometry.arena_size() == 0 {
+            return Entry::from(&holder.record[..geometry.entry_size()]);
+        }
+        let (columns, behind) = holder.record.split_at(geometry.head());
+        let body = match *held {
+            Held::Inline(length) => &behind[8..8 + length],
+            Held::Copied(length) => &holder.body[..length],
+            Held::InPlace(place, length) => {
+                let words = self.segment.ring().words_of(place, length);
+                bytes::published(words.unwrap_or_default(), length)
+            }
+        };
+        Entry { columns, body }
+    }
+}

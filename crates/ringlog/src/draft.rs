@@ -1,0 +1,378 @@
+//! Bodies that are made where they will be: written piece by piece, or in place.
+
+use crate::check::Absent;
+use crate::error::{Result, invalid};
+use crate::lossless::LosslessWriter;
+use crate::schema::{BodyForm, Record, With};
+use crate::sys::bytes;
+use crate::wait::Wait;
+use crate::writer::Writer;
+use std::fmt;
+use std::io;
+use std::ops::{Bound, Deref, DerefMut, RangeBounds};
+use std::time::Duration;
+
+/// Bytes that go to the log at once: the line of a cache, at which each body begins.
+const LINE: usize = 64;
+/// Bytes that a draft takes first.
+const FIRST: usize = 4096;
+
+/// A body that is being written, straight into the log: an [`io::Write`]. It is there, whole, once it is
+/// [published](Draft::publish), and never was if it is dropped: no position is used, and no room lost.
+///
+/// It grows as it is written to. Where the log is full, or the body longer than half of its arena, a write
+/// fails, and says so.
+///
+/// ```
+/// # use ringlog::{Bytes, Log, Polled, With};
+/// # use std::io::Write;
+/// # let name = format!("/ringlog-doc-draft-{}", std::process::id());
+/// let log = Log::create::<With<(), Bytes>>(name.as_str())?;
+/// let mut writer = log.writer::<With<(), Bytes>>()?;
+/// let mut draft = writer.draft();
+/// write!(draft, "{} bottles", 99)?;
+/// assert_eq!(draft.publish(&())?, 0);
+///
+/// let mut reader = log.reader::<With<(), Bytes>>(0)?;
+/// let Polled::Entry { record: message, .. } = reader.poll() else { panic!() };
+/// assert_eq!(message.body, b"99 bottles");
+/// # Log::unlink(name.as_str())?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Draft<'a, R, B> {
+    writer: Owner<'a, R, B>,
+    /// Where it is in the arena, and how many bytes there are its.
+    place: u64,
+    cleared: usize,
+    /// Its bytes so far; the last of them, of a line that is not full, wait in `line`.
+    length: usize,
+    line: [u8; LINE],
+}
+
+/// Whose draft it is: who asks for room has to know whom to ask.
+enum Owner<'a, R, B> {
+    Free(&'a mut Writer<With<R, B>>),
+    Lossless(&'a mut LosslessWriter<With<R, B>>),
+}
+
+impl<R, B> Owner<'_, R, B> {
+    fn writer(&mut self) -> &mut Writer<With<R, B>> {
+        match self {
+            Owner::Free(writer) => writer,
+            Owner::Lossless(writer) => writer.writer_mut(),
+        }
+    }
+
+    fn has_room_for(&mut self, length: usize) -> bool {
+        match self {
+            Owner::Free(writer) => writer.has_place(length),
+            Owner::Lossless(writer) => writer.look_for_room(length).is_ok(),
+        }
+    }
+}
+
+impl<R, B> fmt::Debug for Draft<'_, R, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Draft").field("length", &self.length).finish_non_exhaustive()
+    }
+}
+
+impl<R: Record, B: BodyForm> Writer<With<R, B>> {
+    /// Begins a body that is to be written piece by piece.
+    pub fn draft(&mut self) -> Draft<'_, R, B> {
+        Draft::of(Owner::Free(self))
+    }
+}
+
+impl<'a, R: Record, B: BodyForm> Draft<'a, R, B> {
+    fn of(writer: Owner<'a, R, B>) -> Draft<'a, R, B> {
+        Draft { writer, place: 0, cleared: 0, length: 0, line: [0; LINE] }
+    }
+
+    /// Bytes so far.
+    pub fn len(&self) -> usize {
+        self.length
+    }
+
+    /// Whether there are none yet.
+    pub fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    /// Appends an entry with what has been written as its body; returns its position.
+    ///
+    /// # Errors
+    /// None that an earlier write has not told of.
+    pub fn publish(self, record: &R) -> Result<u64> {
+        let all = ..;
+        self.publish_range(record, all)
+    }
+
+    /// The same with a part of what has been written: some formats are built from their end. The rest is
+    /// nothing that anybody sees.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`](crate::Error::Invalid), if that is not within what has been written; nothing is appended.
+    pub fn publish_range(mut self, record: &R, range: impl RangeBounds<usize>) -> Result<u64> {
+        let length = self.length;
+        let (from, to) = within(&range, length).ok_or_else(|| {
+            invalid!(
+                "{}: that is no part of a draft of {} bytes",
+                self.writer.writer().segment.name(),
+                length
+            )
+        })?;
+        self.flush_line();
+        Ok(publish(self.writer.writer(), record, self.place, from, to))
+    }
+
+    /// Stores the line that is not full yet; what is written later stores it again.
+    fn flush_line(&mut self) {
+        let begun = self.length % LINE;
+        if begun > 0 && self.length <= self.cleared {
+            let line = (self.length - begun) as u64;
+            self.writer.writer().segment.ring().fill_body(self.place + line, &self.line[..begun]);
+        }
+    }
+
+    /// Makes room for so many bytes in all, and goes elsewhere if they do not fit where it is.
+    fn grow(&mut self, length: usize) -> io::Result<()> {
+        let writer = self.writer.writer();
+        writer.check_length(length).map_err(io::Error::other)?;
+        let (most, least) = (writer.segment.geometry.body_max(), writer.inline() + 1);
+        let ample = length.max(FIRST).max(2 * self.cleared).min(most);
+        let room = [ample, length].into_iter().map(|room| room.max(least));
+        let room = room.into_iter().find(|&room| self.writer.has_room_for(room)).ok_or_else(|| {
+            io::Error::new(io::ErrorKind::WouldBlock, "the log has no room for so long a body now")
+        })?;
+        let writer = self.writer.writer();
+        let place = writer.place(room);
+        if place != self.place {
+            // Only to where the arena begins anew: so it goes towards that, and a chunk at a time is safe.
+            let (ring, stored) = (writer.segment.ring(), self.length - self.length % LINE);
+            let mut chunk = [0; 4096];
+            for at in (0..stored).step_by(chunk.len()) {
+                let chunk = &mut chunk[..(stored - at).min(4096)];
+                ring.load_body(self.place + at as u64, chunk);
+                ring.fill_body(place + at as u64, chunk);
+            }
+        }
+        (self.place, self.cleared) = (place, room);
+        Ok(())
+    }
+}
+
+impl<R: Record, B: BodyForm> io::Write for Draft<'_, R, B> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.length + bytes.len() > self.cleared {
+            self.grow(self.length + bytes.len())?;
+        }
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let begun = self.length % LINE;
+            let ring = self.writer.writer().segment.ring();
+            if begun == 0 && rest.len() >= LINE {
+                let whole = rest.len() - rest.len() % LINE;
+                ring.fill_body(self.place + self.length as u64, &rest[..whole]);
+                (self.length, rest) = (self.length + whole, &rest[whole..]);
+                continue;
+            }
+            let count = rest.len().min(LINE - begun);
+            self.line[begun..begun + count].copy_from_slice(&rest[..count]);
+            (self.length, rest) = (self.length + count, &rest[count..]);
+            if begun + count == LINE {
+                ring.fill_body(self.place + (self.length - LINE) as u64, &self.line);
+            }
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Bytes of the log's arena that are the writer's, in place: a body, once they are
+/// [published](Reserved::publish_range). Dropped, they were never there: no position is used, and no room
+/// lost. They begin at a multiple of 64 bytes, with whatever was there before.
+///
+/// Of a log that waits for its readers alone ([`Absent::Wait`]): in another, a reader may look at the
+/// bytes while they are changed.
+pub struct Reserved<'a, R, B> {
+    writer: &'a mut Writer<With<R, B>>,
+    place: u64,
+    length: usize,
+}
+
+impl<R, B> fmt::Debug for Reserved<'_, R, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reserved").field("length", &self.length).finish_non_exhaustive()
+    }
+}
+
+impl<R: Record, B: BodyForm> LosslessWriter<With<R, B>> {
+    /// Begins a body that is to be written piece by piece. What has no room when it is written fails with
+    /// [`io::ErrorKind::WouldBlock`].
+    ///
+    /// # Errors
+    /// [`Error::Full`](crate::Error::Full), if there is no room for an entry at all.
+    pub fn draft(&mut self) -> Result<Draft<'_, R, B>> {
+        self.look_for_room(0)?;
+        Ok(Draft::of(Owner::Lossless(self)))
+    }
+
+    /// Reserves so many bytes for a body, as soon as there is room, and waits for that as
+    /// [`wait_for_room`](LosslessWriter::wait_for_room).
+    ///
+    /// # Errors
+    /// [`Error::Full`](crate::Error::Full), if there is none by then; [`Error::Invalid`](crate::Error::Invalid), if they are more than half of the
+    /// arena, or the log goes on without readers that are gone.
+    pub fn reserve(
+        &mut self,
+        length: usize,
+        wait: Wait,
+        at_most: Duration,
+    ) -> Result<Reserved<'_, R, B>> {
+        if self.segment.absent != Absent::Wait {
+            return Err(invalid!(
+                "{}: it goes on without readers that are gone, and they may come and look at bytes in \
+                 place; write to a draft",
+                self.segment.name()
+            ));
+        }
+        self.check_length(length)?;
+        let room = length.max(self.inline() + 1);
+        self.wait_for(room, wait, at_most).map_err(|full| self.full(full))?;
+        let writer = self.writer_mut();
+        let place = writer.place(room);
+        Ok(Reserved { writer, place, length })
+    }
+}
+
+impl<R: Record, B: BodyForm> Reserved<'_, R, B> {
+    /// Appends an entry with these bytes as its body; returns its position.
+    pub fn publish(self, record: &R) -> u64 {
+        publish(self.writer, record, self.place, 0, self.length)
+    }
+
+    /// The same with a part of them.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`](crate::Error::Invalid), if that is not within them; nothing is appended.
+    pub fn publish_range(self, record: &R, range: impl RangeBounds<usize>) -> Result<u64> {
+        match within(&range, self.length) {
+            Some((from, to)) => Ok(publish(self.writer, record, self.place, from, to)),
+            None => Err(invalid!(
+                "{}: that is no part of {} reserved bytes",
+                self.writer.segment.name(),
+                self.length
+            )),
+        }
+    }
+
+    fn words(&self) -> &[crate::sync::AtomicU64] {
+        self.writer.segment.ring().words_of(self.place, self.length).unwrap_or_default()
+    }
+}
+
+impl<R: Record, B: BodyForm> Deref for Reserved<'_, R, B> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        bytes::published(self.words(), self.length)
+    }
+}
+
+impl<R: Record, B: BodyForm> DerefMut for Reserved<'_, R, B> {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        bytes::drafted(self.words(), self.length)
+    }
+}
+
+/// Appends an entry whose body is in the arena, from `from` to below `to` bytes behind `place`.
+fn publish<R: Record, B: BodyForm>(
+    writer: &mut Writer<With<R, B>>,
+    record: &R,
+    place: u64,
+    from: usize,
+    to: usize,
+) -> u64 {
+    let (columns, length) = (bytemuck::bytes_of(record), to - from);
+    let begin = place + (from / 8 * 8) as u64;
+    if !from.is_multiple_of(8) || length <= writer.inline() {
+        // A body begins at a word, and a short one is in its slot.
+        let mut chunk = vec![0; from % 8 + length];
+        writer.segment.ring().load_body(begin, &mut chunk);
+        if length <= writer.inline() {
+            return writer.put_with(columns, &chunk[from % 8..]);
+        }
+        writer.segment.ring().fill_body(begin, &chunk[from % 8..]);
+    }
+    writer.put_placed(columns, begin, length)
+}
+
+fn within(range: &impl RangeBounds<usize>, length: usize) -> Option<(usize, usize)> {
+    let from = match range.start_bound() {
+        Bound::Included(&from) => from,
+        Bound::Excluded(&from) => from.checked_add(1)?,
+        Bound::Unbounded => 0,
+    };
+    let to = match range.end_bound() {
+        Bound::Included(&to) => to.checked_add(1)?,
+        Bound::Excluded(&to) => to,
+        Bound::Unbounded => length,
+    };
+    (from <= to && to <= length).then_some((from, to))
+}
+
+macro_rules! serialized {
+    ($feature:literal, $form:ident, $append:ident, $try_append:ident, $to:expr, $what:literal) => {
+        #[cfg(feature = $feature)]
+        impl<R: Record> Writer<With<R, crate::schema::$form>> {
+            #[doc = concat!("Appends an entry with a value as ", $what, ", written straight into the log; \
+                             returns its position.")]
+            ///
+            /// # Errors
+            /// [`Error::Invalid`](crate::Error::Invalid), if the value cannot be serialized, or is longer than half of the arena;
+            /// nothing is appended.
+            pub fn $append<T: serde::Serialize + ?Sized>(&mut self, record: &R, value: &T) -> Result<u64> {
+                let mut draft = self.draft();
+                match $to(&mut draft, value) {
+                    Ok(()) => draft.publish(record),
+                    Err(e) => Err(invalid!("{}: a value cannot be appended: {e}", self.segment.name())),
+                }
+            }
+        }
+
+        #[cfg(feature = $feature)]
+        impl<R: Record> LosslessWriter<With<R, crate::schema::$form>> {
+            #[doc = concat!("Appends an entry with a value as ", $what, ", written straight into the log, \
+                             if there is room for it; returns its position. Never waits.")]
+            ///
+            /// # Errors
+            /// [`Error::Full`](crate::Error::Full), if there is no room for an entry, and [`Error::Invalid`](crate::Error::Invalid), if the value cannot
+            /// be serialized, is longer than half of the arena, or than what there is room for; nothing is
+            /// appended.
+            pub fn $try_append<T: serde::Serialize + ?Sized>(
+                &mut self,
+                record: &R,
+                value: &T,
+            ) -> Result<u64> {
+                let mut draft = self.draft()?;
+                match $to(&mut draft, value) {
+                    Ok(()) => draft.publish(record),
+                    Err(e) => Err(invalid!("{}: a value cannot be appended: {e}", self.segment.name())),
+                }
+            }
+        }
+    };
+}
+serialized!("json", Json, append_json, try_append_json, serde_json::to_writer, "JSON");
+serialized!(
+    "msgpack",
+    MsgPack,
+    append_msgpack,
+    try_append_msgpack,
+    rmp_serde::encode::write_named,
+    "MessagePack, with the names of fields"
+);

@@ -1,0 +1,191 @@
+//! Bodies: what comes behind the columns of a record, of any length.
+
+use super::{Described, Form, Record, Schema};
+use crate::error::Result;
+use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::Deref;
+
+/// What is in the bodies of a log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Body {
+    /// `bytes`: anything.
+    Bytes,
+    /// `text`: UTF-8.
+    Text,
+    /// `json`: one JSON value.
+    Json,
+    /// `msgpack`: one MessagePack value.
+    MsgPack,
+}
+
+impl Body {
+    const ALL: [Body; 4] = [Body::Bytes, Body::Text, Body::Json, Body::MsgPack];
+
+    /// The one of this name in a schema.
+    pub fn named(name: &str) -> Option<Body> {
+        Body::ALL.into_iter().find(|body| body.name() == name)
+    }
+
+    /// Its name in a schema.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Body::Bytes => "bytes",
+            Body::Text => "text",
+            Body::Json => "json",
+            Body::MsgPack => "msgpack",
+        }
+    }
+}
+
+impl fmt::Display for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The last column of a log whose records have a body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BodyColumn {
+    pub(super) name: Cow<'static, str>,
+    pub(super) kind: Body,
+}
+
+impl BodyColumn {
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What is in it.
+    pub const fn kind(&self) -> Body {
+        self.kind
+    }
+}
+
+/// What a body is, as a type: [`Bytes`], [`Utf8`], [`Json`] or [`MsgPack`].
+pub trait BodyForm: sealed::Sealed + fmt::Debug + 'static {
+    /// The same as a value.
+    const BODY: Body;
+}
+
+macro_rules! forms {
+    ($($(#[$doc:meta])* $name:ident = $body:ident;)+) => { $(
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy)]
+        pub enum $name {}
+
+        impl sealed::Sealed for $name {}
+
+        impl BodyForm for $name {
+            const BODY: Body = Body::$body;
+        }
+    )+ };
+}
+forms! {
+    /// A body of bytes.
+    Bytes = Bytes;
+    /// A body of text.
+    Utf8 = Text;
+    /// A body of JSON.
+    Json = Json;
+    /// A body of MessagePack.
+    MsgPack = MsgPack;
+}
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+/// A record with a body behind its columns, which the log names `body`. `With<(), Bytes>` is a body and
+/// nothing else.
+///
+/// ```
+/// use ringlog::{Json, Record, Schema, Timestamp, With};
+///
+/// #[derive(Clone, Copy, Record)]
+/// #[repr(C)]
+/// struct Event {
+///     time: Timestamp,
+///     level: u8,
+///     #[record(skip)]
+///     _pad: [u8; 7],
+/// }
+///
+/// let schema = Schema::of::<With<Event, Json>>()?;
+/// assert_eq!(schema.to_text(), "time timestamp 0\nlevel u8 8\nbody json 16\n");
+/// # Ok::<(), ringlog::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy)]
+pub struct With<R, B>(PhantomData<fn() -> (R, B)>);
+
+impl<R: Record, B: BodyForm> Form for With<R, B> {
+    fn refuses(schema: &Schema) -> Option<String> {
+        match Self::schema() {
+            Ok(mut ours) => {
+                // What it is called is the log's business.
+                if let (Some(ours), Some(theirs)) = (&mut ours.body, &schema.body) {
+                    ours.name = theirs.name.clone();
+                }
+                schema.difference(&ours)
+            }
+            Err(why) => Some(why.to_string()),
+        }
+    }
+}
+
+impl<R: Record, B: BodyForm> Described for With<R, B> {
+    fn schema() -> Result<Schema> {
+        let body = BodyColumn { name: Cow::Borrowed("body"), kind: B::BODY };
+        Schema::checked(R::COLUMNS.to_vec(), Some(body), size_of::<R>())
+    }
+}
+
+/// An entry with its body, as a reader of [`With`] is given it: derefs to the record.
+#[derive(Debug, Clone, Copy)]
+pub struct Message<'a, R, B> {
+    /// Its columns.
+    pub record: R,
+    /// Its body: a copy in the reader, or the log's own bytes where nobody can overwrite them meanwhile.
+    pub body: &'a [u8],
+    pub(crate) form: PhantomData<fn() -> B>,
+}
+
+impl<R, B> Deref for Message<'_, R, B> {
+    type Target = R;
+
+    fn deref(&self) -> &R {
+        &self.record
+    }
+}
+
+impl<'a, R> Message<'a, R, Utf8> {
+    /// The body as text. Writers of this crate append nothing else; what another has stored and is no
+    /// UTF-8 reads as U+FFFD.
+    pub fn text(&self) -> Cow<'a, str> {
+        String::from_utf8_lossy(self.body)
+    }
+}
+
+#[cfg(feature = "json")]
+impl<'a, R> Message<'a, R, Json> {
+    /// What the body says.
+    ///
+    /// # Errors
+    /// Those of `serde_json`, if it is no JSON, or not of this type.
+    pub fn json<T: serde::Deserialize<'a>>(&self) -> serde_json::Result<T> {
+        serde_json::from_slice(self.body)
+    }
+}
+
+#[cfg(feature = "msgpack")]
+impl<'a, R> Message<'a, R, MsgPack> {
+    /// What the body says.
+    ///
+    /// # Errors
+    /// Those of `rmp_serde`, if it is no MessagePack, or not of this type.
+    pub fn msgpack<T: serde::Deserialize<'a>>(&self) -> Result<T, rmp_serde::decode::Error> {
+        rmp_serde::from_slice(self.body)
+    }
+}
