@@ -134,6 +134,6 @@ impl<'a> Ring<'a> {
     /// The words of so many bytes at a place; none, if they are no body's.
     pub fn words_of(&self, place: u64, length: usize) -> Option<&'a [AtomicU64]> {
         let from = (place & (self.geometry().arena_size().wrapping_sub(1))) as usize / 8;
-        self.arena.get(from..from + length.div_ceil(8))
+        self.all.arena().get(from..from + length.div_ceil(8))
     }
 }

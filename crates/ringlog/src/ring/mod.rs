@@ -67,7 +67,8 @@ use Ordering::Acquire;
 pub(crate) struct Ring<'a> {
     geometry: &'a Geometry,
     slots: Cut<'a>,
-    arena: &'a [AtomicU64],
+    /// Where the arena is asked for, for the few who do: an append of a record without a body does not.
+    all: &'a Slots,
 }
 
 /// What a reader that wants one position finds in its slot.
@@ -87,7 +88,7 @@ impl<'a> Ring<'a> {
     /// The ring that these slots are.
     #[inline(always)]
     pub fn of(slots: &'a Slots) -> Ring<'a> {
-        Ring { geometry: slots.geometry(), slots: slots.cut(), arena: slots.arena() }
+        Ring { geometry: slots.geometry(), slots: slots.cut(), all: slots }
     }
 
     /// How the slots are cut.
