@@ -307,16 +307,25 @@ const COLUMNS: &str = "work\tbytes\tslots\tsystem\twaits\tbatch\tunit\tmedian\tl
 
 impl Results {
     fn about(&mut self, about: &[String]) {
-        let file = |path| fs::read_to_string(path).unwrap_or_default();
+        let file = |path: &str| fs::read_to_string(path).unwrap_or_default();
         let cpuinfo = file("/proc/cpuinfo");
-        let mut models = cpuinfo.lines().filter(|line| line.starts_with("model name"));
-        let model = models.next().and_then(|line| line.split_once(": ")).map_or("?", |(_, m)| m);
+        let of_each = |key: &'static str| {
+            let pairs = cpuinfo.lines().filter_map(|line| line.split_once(':'));
+            pairs.filter(move |(k, _)| k.trim_end() == key).map(|(_, value)| value.trim())
+        };
+        let first = |key| of_each(key).next().unwrap_or("?");
+        let count = of_each("processor").count();
+        let [vendor, family] = ["vendor_id", "cpu family"].map(first);
+        let [model, stepping] = ["model", "stepping"].map(first);
+        let model = format!("{vendor}, family {family}, model {model}, stepping {stepping}");
         let mut say = |key: &str, value: &str| writeln!(self.0, "# {key}\t{value}").expect("room");
         about
             .iter()
             .filter_map(|text| text.split_once('='))
             .for_each(|(key, value)| say(key, value));
-        say("processor", &format!("{} x {model}", models.count() + 1));
+        say("processor", &format!("{count} x {}", first("model name")));
+        say("model", &model);
+        say("caches", &caches());
         say("kernel", &format!("Linux {}", file("/proc/sys/kernel/osrelease").trim()));
         // What was built is what the lock file says.
         let lock: Vec<&str> = include_str!("../Cargo.lock").lines().collect();
@@ -336,6 +345,26 @@ impl Results {
         eprintln!("{cells}");
         writeln!(self.0, "{cells}").expect("room");
     }
+}
+
+/// Those of the first processor, each with the processors that share it.
+fn caches() -> String {
+    let cache = |index: usize| {
+        let of = |file: &str| {
+            let path = format!("/sys/devices/system/cpu/cpu0/cache/index{index}/{file}");
+            fs::read_to_string(path).map(|text| text.trim().to_string())
+        };
+        let (level, kind, size) = (of("level").ok()?, of("type").ok()?, of("size").ok()?);
+        let kind = match kind.as_str() {
+            "Data" => "d",
+            "Instruction" => "i",
+            _ => "",
+        };
+        let shared = of("shared_cpu_list").unwrap_or_default();
+        Some(format!("L{level}{kind} {size} of processor {shared}"))
+    };
+    let caches: Vec<String> = (0..).map_while(cache).collect();
+    if caches.is_empty() { "?".to_string() } else { caches.join(", ") }
 }
 
 struct Line {

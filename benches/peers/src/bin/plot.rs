@@ -315,7 +315,7 @@ fn page(results: &Results) -> Result<String> {
         "# Benchmarks\n\n\
          Written by `{}`, {}. What the log costs beside its physical limits is in\n\
          [limits.txt](limits.txt), all figures of this page in [results.tsv](results.tsv).\n\n\
-         | | |\n|---|---|\n| processor | {} |\n| kernel | {} |\n| compiler | {}, link-time optimisation for all |\n\
+         | | |\n|---|---|\n| processor | {}: {} |\n| caches | {} |\n| kernel | {} |\n| compiler | {}, link-time optimisation for all |\n\
          | systems | {} |\n\n\
          Medians of turns in rotating order, in brackets the least and the most. A turn counts only if the\n\
          two cores are near before it and after it: a bare word there and back in less than 200 ns, for a\n\
@@ -327,6 +327,8 @@ fn page(results: &Results) -> Result<String> {
         about("command"),
         about("date"),
         about("processor"),
+        about("model"),
+        about("caches"),
         about("kernel"),
         about("rustc"),
         versions.join(", "),
