@@ -14,7 +14,8 @@
 //! 4. *append alone*: nobody is attached, and who comes later finds the last lap.
 //!
 //! Each turn makes its channels anew and warms them up by a lap; each end opens a mapping of its
-//! own. Every entry is checked, byte for byte. Systems take turns in rotating order.
+//! own. Every entry is checked, byte for byte. Systems take turns in rotating order. Aeron has its
+//! driver beside it, by the feature `aeron`.
 //!
 //! A virtual machine's cores move about, and two that share no cache are several times as far from
 //! each other. So a turn counts only if a bare word was quick there and back before it and after it.
@@ -65,6 +66,10 @@ fn main() {
     while let Some(arg) = args.next() {
         match (arg.as_str(), args.len()) {
             ("--quick", _) => sizes = QUICK_RUN,
+            #[cfg(feature = "aeron")]
+            (peers::aeron::DRIVE, 1..) => {
+                return peers::aeron::drive(&args.next().expect("counted"));
+            }
             ("--out", 1..) => out = args.next(),
             ("--only", 1..) => only = args.next().expect("counted"),
             ("--about", 1..) => about.extend(args.next()),
@@ -109,6 +114,8 @@ fn systems<E: Entry>() -> Vec<Box<dyn System>> {
         of::<peers::iceoryx2::Iceoryx2, E>(),
         of::<peers::disruptor::Disruptor, E>(),
         of::<peers::rtrb::Rtrb, E>(),
+        #[cfg(feature = "aeron")]
+        of::<peers::aeron::Aeron, E>(),
         of::<peers::kernel::Pipe, E>(),
         of::<peers::kernel::Socket<false>, E>(),
         of::<peers::kernel::Socket<true>, E>(),
@@ -336,6 +343,11 @@ impl Results {
         for name in ["ringlog", "ringfire", "outcry", "iceoryx2", "disruptor", "rtrb"] {
             say(name, version(name).unwrap_or("?"));
         }
+        #[cfg(feature = "aeron")]
+        let aeron = peers::aeron::version(version("rusteron-client").unwrap_or("?"));
+        #[cfg(not(feature = "aeron"))]
+        let aeron = "not run".to_string();
+        say("Aeron", &aeron);
         writeln!(self.0, "{COLUMNS}").expect("room");
         eprint!("{}", self.0);
     }

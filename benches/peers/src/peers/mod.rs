@@ -1,5 +1,7 @@
 //! The systems, one a file, each as its own documentation says it is fastest.
 
+#[cfg(feature = "aeron")]
+pub mod aeron;
 pub mod bare;
 pub mod disruptor;
 pub mod iceoryx2;
