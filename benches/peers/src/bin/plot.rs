@@ -313,10 +313,21 @@ fn thousands(value: f64) -> String {
 fn page(results: &Results) -> Result<String> {
     let mut page = String::new();
     let about = |key| results.about(key);
-    let versions: Vec<String> =
-        ["ringlog", "ringfire", "outcry", "iceoryx2", "disruptor", "rtrb", "Aeron"]
-            .map(|name| format!("{name} {}", about(name)))
-            .into();
+    let mut versions: Vec<String> = [
+        "ringlog",
+        "ringfire",
+        "outcry",
+        "iceoryx2",
+        "disruptor",
+        "rtrb",
+        "Aeron",
+        "Chronicle Queue",
+    ]
+    .map(|name| format!("{name} {}", about(name)))
+    .into();
+    if results.has("Chronicle Queue") {
+        versions.push(about("java").to_string());
+    }
     write!(
         page,
         "# Benchmarks\n\n\
@@ -330,7 +341,7 @@ fn page(results: &Results) -> Result<String> {
          checked, byte for byte; each turn begins with a lap that does not count. Threads are pinned\n\
          to two cores and never sleep. disruptor and rtrb work within one process; of the others each\n\
          end has a mapping of its own. The bare word and the bare slots are no systems but limits: a\n\
-         word, and a stamp with the words of an entry, in plain memory of one process.\n{}",
+         word, and a stamp with the words of an entry, in plain memory of one process.\n{}{}",
         about("command"),
         about("date"),
         about("processor"),
@@ -340,6 +351,7 @@ fn page(results: &Results) -> Result<String> {
         about("rustc"),
         versions.join(", "),
         if results.has("Aeron") { AERON } else { NO_AERON },
+        if results.has("Chronicle Queue") { CHRONICLE } else { NO_CHRONICLE },
     )?;
     for bytes in [56, 64] {
         write!(page, "\n## Entries of {bytes} bytes\n")?;
@@ -374,6 +386,20 @@ yields. A batch is one message of 64 entries, which the application puts togethe
 /// Why it did not.
 const NO_AERON: &str = "
 Aeron IPC was not run: its C sources take CMake 3.30 and libclang, which were not there.
+";
+
+/// How Chronicle Queue runs.
+const CHRONICLE: &str = "
+Chronicle Queue runs in two processes, each a JVM of its own whose one thread is pinned as the others are.
+Its entries of 56 bytes are checked as all others. It is a journal: it keeps all entries, here in files in
+shared memory, so its writer waits for nobody and a number of slots means nothing. As many entries as are
+measured come before them, for the JVM to compile what they run through. Nobody touches its pages ahead
+of it, which would take a third core.
+";
+
+/// Why it did not.
+const NO_CHRONICLE: &str = "
+Chronicle Queue was not run: it takes a JDK of 17 or later and Maven, which were not there.
 ";
 
 /// What was found where another is faster.

@@ -3,6 +3,7 @@
 #[cfg(feature = "aeron")]
 pub mod aeron;
 pub mod bare;
+pub mod chronicle;
 pub mod disruptor;
 pub mod iceoryx2;
 pub mod kernel;
