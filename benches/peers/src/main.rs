@@ -1,7 +1,7 @@
 //! ringlog beside its peers, on equal work in one run.
 //!
 //! ```text
-//! peers --out results.tsv [--quick] [--only NAME] [--about 'key<TAB>value']...
+//! peers --out results.tsv [--quick] [--only NAME] [--chronicle CLASSPATH] [--about 'key=value']...
 //! ```
 //!
 //! 1. *round trip*: an entry there and back over two channels, between two threads pinned to two
@@ -14,7 +14,8 @@
 //! 4. *append alone*: nobody is attached, and who comes later finds the last lap.
 //!
 //! Each turn makes its channels anew and warms them up by a lap; each end opens a mapping of its
-//! own. Every entry is checked, byte for byte. Systems take turns in rotating order.
+//! own. Every entry is checked, byte for byte. Systems take turns in rotating order. Aeron has its
+//! driver beside it, by the feature `aeron`; Chronicle Queue runs in two JVMs, where its classes are.
 //!
 //! A virtual machine's cores move about, and two that share no cache are several times as far from
 //! each other. So a turn counts only if a bare word was quick there and back before it and after it.
@@ -27,6 +28,7 @@ mod works;
 
 use channel::{Bytes56, Bytes64, Channel, Entry, Full};
 use hdrhistogram::Histogram;
+use peers::chronicle::Chronicle;
 use std::cell::Cell;
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -62,11 +64,19 @@ const QUICK_RUN: Sizes = Sizes { turns: 2, round_trips: 2_000, entries: 1 << 17,
 fn main() {
     let mut args = env::args().skip(1);
     let (mut out, mut sizes, mut only, mut about) = (None, FULL_RUN, String::new(), Vec::new());
+    let mut chronicle = None;
     while let Some(arg) = args.next() {
         match (arg.as_str(), args.len()) {
             ("--quick", _) => sizes = QUICK_RUN,
+            #[cfg(feature = "aeron")]
+            (peers::aeron::DRIVE, 1..) => {
+                return peers::aeron::drive(&args.next().expect("counted"));
+            }
             ("--out", 1..) => out = args.next(),
             ("--only", 1..) => only = args.next().expect("counted"),
+            ("--chronicle", 1..) => {
+                chronicle = args.next().map(|classes| Chronicle { classes });
+            }
             ("--about", 1..) => about.extend(args.next()),
             _ => usage(&format!("what is {arg}?")),
         }
@@ -75,9 +85,11 @@ fn main() {
     // Before the work, not behind it, one learns that there is no such place.
     let mut file = fs::File::create(&out).unwrap_or_else(|e| usage(&format!("{out}: {e}")));
     let mut results = Results::default();
-    results.about(&about);
+    results.about(&about, chronicle.is_some());
     let delays = Cell::new(sizes.delays);
-    for (bytes, systems) in [(56, systems::<Bytes56>()), (64, systems::<Bytes64>())] {
+    let mut of_56 = systems::<Bytes56>();
+    of_56.extend(chronicle.map(|chronicle| Box::new(chronicle) as Box<dyn System>));
+    for (bytes, systems) in [(56, of_56), (64, systems::<Bytes64>())] {
         let systems = systems.into_iter().filter(|system| system.name().contains(&only)).collect();
         run(&Run { bytes, systems, sizes: &sizes, delays: &delays }, &mut results);
     }
@@ -91,7 +103,10 @@ fn main() {
 }
 
 fn usage(why: &str) -> ! {
-    eprintln!("peers: {why}\nusage: peers --out FILE [--quick] [--only NAME] [--about TEXT]...");
+    eprintln!(
+        "peers: {why}\nusage: peers --out FILE [--quick] [--only NAME] \
+         [--chronicle CLASSPATH] [--about TEXT]..."
+    );
     process::exit(2);
 }
 
@@ -109,6 +124,8 @@ fn systems<E: Entry>() -> Vec<Box<dyn System>> {
         of::<peers::iceoryx2::Iceoryx2, E>(),
         of::<peers::disruptor::Disruptor, E>(),
         of::<peers::rtrb::Rtrb, E>(),
+        #[cfg(feature = "aeron")]
+        of::<peers::aeron::Aeron, E>(),
         of::<peers::kernel::Pipe, E>(),
         of::<peers::kernel::Socket<false>, E>(),
         of::<peers::kernel::Socket<true>, E>(),
@@ -146,6 +163,28 @@ impl<C: Channel<E> + Sync, E: Entry> System for Of<C, E> {
     }
     fn append(&self, name: &str, slots: usize, batch: bool, count: u64) -> f64 {
         works::append::<C, E>(name, slots, batch, count)
+    }
+}
+
+/// With works of its own, for entries of 56 bytes.
+impl System for Chronicle {
+    fn name(&self) -> &'static str {
+        Chronicle::NAME
+    }
+    fn full(&self) -> &'static [Full] {
+        &[Full::Waits]
+    }
+    fn batch(&self) -> bool {
+        false
+    }
+    fn round_trip(&self, name: &str, _: usize, count: u64) -> (f64, Histogram<u64>) {
+        Chronicle::round_trip(self, name, count)
+    }
+    fn stream(&self, name: &str, _: Flow, count: u64) -> Stream {
+        Chronicle::stream(self, name, count)
+    }
+    fn append(&self, _: &str, _: usize, _: bool, _: u64) -> f64 {
+        unreachable!("it overwrites nothing")
     }
 }
 
@@ -306,17 +345,26 @@ const COLUMNS: &str = "work\tbytes\tslots\tsystem\twaits\tbatch\tunit\tmedian\tl
     \tp1\tp10\tp25\tp50\tp75\tp90\tp99\tp99.9\tp99.99\tmax\treader\tlost";
 
 impl Results {
-    fn about(&mut self, about: &[String]) {
-        let file = |path| fs::read_to_string(path).unwrap_or_default();
+    fn about(&mut self, about: &[String], has_chronicle: bool) {
+        let file = |path: &str| fs::read_to_string(path).unwrap_or_default();
         let cpuinfo = file("/proc/cpuinfo");
-        let mut models = cpuinfo.lines().filter(|line| line.starts_with("model name"));
-        let model = models.next().and_then(|line| line.split_once(": ")).map_or("?", |(_, m)| m);
+        let of_each = |key: &'static str| {
+            let pairs = cpuinfo.lines().filter_map(|line| line.split_once(':'));
+            pairs.filter(move |(k, _)| k.trim_end() == key).map(|(_, value)| value.trim())
+        };
+        let first = |key| of_each(key).next().unwrap_or("?");
+        let count = of_each("processor").count();
+        let [vendor, family] = ["vendor_id", "cpu family"].map(first);
+        let [model, stepping] = ["model", "stepping"].map(first);
+        let model = format!("{vendor}, family {family}, model {model}, stepping {stepping}");
         let mut say = |key: &str, value: &str| writeln!(self.0, "# {key}\t{value}").expect("room");
         about
             .iter()
             .filter_map(|text| text.split_once('='))
             .for_each(|(key, value)| say(key, value));
-        say("processor", &format!("{} x {model}", models.count() + 1));
+        say("processor", &format!("{count} x {}", first("model name")));
+        say("model", &model);
+        say("caches", &caches());
         say("kernel", &format!("Linux {}", file("/proc/sys/kernel/osrelease").trim()));
         // What was built is what the lock file says.
         let lock: Vec<&str> = include_str!("../Cargo.lock").lines().collect();
@@ -327,6 +375,12 @@ impl Results {
         for name in ["ringlog", "ringfire", "outcry", "iceoryx2", "disruptor", "rtrb"] {
             say(name, version(name).unwrap_or("?"));
         }
+        #[cfg(feature = "aeron")]
+        let aeron = peers::aeron::version(version("rusteron-client").unwrap_or("?"));
+        #[cfg(not(feature = "aeron"))]
+        let aeron = "not run".to_string();
+        say("Aeron", &aeron);
+        say(Chronicle::NAME, if has_chronicle { Chronicle::version() } else { "not run" });
         writeln!(self.0, "{COLUMNS}").expect("room");
         eprint!("{}", self.0);
     }
@@ -336,6 +390,26 @@ impl Results {
         eprintln!("{cells}");
         writeln!(self.0, "{cells}").expect("room");
     }
+}
+
+/// Those of the first processor, each with the processors that share it.
+fn caches() -> String {
+    let cache = |index: usize| {
+        let of = |file: &str| {
+            let path = format!("/sys/devices/system/cpu/cpu0/cache/index{index}/{file}");
+            fs::read_to_string(path).map(|text| text.trim().to_string())
+        };
+        let (level, kind, size) = (of("level").ok()?, of("type").ok()?, of("size").ok()?);
+        let kind = match kind.as_str() {
+            "Data" => "d",
+            "Instruction" => "i",
+            _ => "",
+        };
+        let shared = of("shared_cpu_list").unwrap_or_default();
+        Some(format!("L{level}{kind} {size} of processor {shared}"))
+    };
+    let caches: Vec<String> = (0..).map_while(cache).collect();
+    if caches.is_empty() { "?".to_string() } else { caches.join(", ") }
 }
 
 struct Line {

@@ -3,6 +3,8 @@
 //! ```text
 //! plot results.tsv DIRECTORY      README.md and SVGs go there
 //! ```
+//!
+//! It is long because the text of the page stands in it.
 
 #![forbid(unsafe_code)]
 
@@ -125,6 +127,10 @@ impl Results {
         let mut lines: Vec<&Line> = self.lines.iter().filter(is).collect();
         lines.sort_by(|a, b| a.median.total_cmp(&b.median));
         lines
+    }
+
+    fn has(&self, system: &str) -> bool {
+        self.lines.iter().any(|line| line.system == system)
     }
 
     fn about(&self, key: &str) -> &str {
@@ -307,15 +313,27 @@ fn thousands(value: f64) -> String {
 fn page(results: &Results) -> Result<String> {
     let mut page = String::new();
     let about = |key| results.about(key);
-    let versions: Vec<String> = ["ringlog", "ringfire", "outcry", "iceoryx2", "disruptor", "rtrb"]
-        .map(|name| format!("{name} {}", about(name)))
-        .into();
+    let mut versions: Vec<String> = [
+        "ringlog",
+        "ringfire",
+        "outcry",
+        "iceoryx2",
+        "disruptor",
+        "rtrb",
+        "Aeron",
+        "Chronicle Queue",
+    ]
+    .map(|name| format!("{name} {}", about(name)))
+    .into();
+    if results.has("Chronicle Queue") {
+        versions.push(about("java").to_string());
+    }
     write!(
         page,
         "# Benchmarks\n\n\
          Written by `{}`, {}. What the log costs beside its physical limits is in\n\
          [limits.txt](limits.txt), all figures of this page in [results.tsv](results.tsv).\n\n\
-         | | |\n|---|---|\n| processor | {} |\n| kernel | {} |\n| compiler | {}, link-time optimisation for all |\n\
+         | | |\n|---|---|\n| processor | {}: {} |\n| caches | {} |\n| kernel | {} |\n| compiler | {}, link-time optimisation for all |\n\
          | systems | {} |\n\n\
          Medians of turns in rotating order, in brackets the least and the most. A turn counts only if the\n\
          two cores are near before it and after it: a bare word there and back in less than 200 ns, for a\n\
@@ -323,13 +341,17 @@ fn page(results: &Results) -> Result<String> {
          checked, byte for byte; each turn begins with a lap that does not count. Threads are pinned\n\
          to two cores and never sleep. disruptor and rtrb work within one process; of the others each\n\
          end has a mapping of its own. The bare word and the bare slots are no systems but limits: a\n\
-         word, and a stamp with the words of an entry, in plain memory of one process.\n",
+         word, and a stamp with the words of an entry, in plain memory of one process.\n{}{}",
         about("command"),
         about("date"),
         about("processor"),
+        about("model"),
+        about("caches"),
         about("kernel"),
         about("rustc"),
         versions.join(", "),
+        if results.has("Aeron") { AERON } else { NO_AERON },
+        if results.has("Chronicle Queue") { CHRONICLE } else { NO_CHRONICLE },
     )?;
     for bytes in [56, 64] {
         write!(page, "\n## Entries of {bytes} bytes\n")?;
@@ -348,6 +370,37 @@ fn page(results: &Results) -> Result<String> {
     page.push_str(WHY);
     Ok(page)
 }
+
+/// How Aeron runs.
+const AERON: &str = "
+Aeron IPC runs as its users run it: an exclusive publication to a subscription, each with a client of its
+own, and the media driver a process of its own. A term is as long as half of it holds the slots: a
+publisher is let that far ahead of its subscriber, by the driver, which also clears what was read. Terms
+are written to before they are used, as in Aeron's `low-latency.properties`. The driver is set as in its
+`aeron-ipc.properties`, but for one thing: with threading mode `SHARED` its one thread would spin there, on
+a third core. Here it shares the two cores with the ends, so it backs off, and parks for at most 50 us. On
+a small ring, that is what bounds a stream. The ends spin, and a publisher that the driver holds up
+yields. A batch is one message of 64 entries, which the application puts together and takes apart.
+";
+
+/// Why it did not.
+const NO_AERON: &str = "
+Aeron IPC was not run: its C sources take CMake 3.30 and libclang, which were not there.
+";
+
+/// How Chronicle Queue runs.
+const CHRONICLE: &str = "
+Chronicle Queue runs in two processes, each a JVM of its own whose one thread is pinned as the others are.
+Its entries of 56 bytes are checked as all others. It is a journal: it keeps all entries, here in files in
+shared memory, so its writer waits for nobody and a number of slots means nothing. As many entries as are
+measured come before them, for the JVM to compile what they run through. Nobody touches its pages ahead
+of it, which would take a third core.
+";
+
+/// Why it did not.
+const NO_CHRONICLE: &str = "
+Chronicle Queue was not run: it takes a JDK of 17 or later and Maven, which were not there.
+";
 
 /// What was found where another is faster.
 const WHY: &str = "

@@ -1,6 +1,9 @@
 //! The systems, one a file, each as its own documentation says it is fastest.
 
+#[cfg(feature = "aeron")]
+pub mod aeron;
 pub mod bare;
+pub mod chronicle;
 pub mod disruptor;
 pub mod iceoryx2;
 pub mod kernel;
