@@ -421,7 +421,9 @@ figures are not kept, so take what follows as reasons and not as measurements.
   line its entry will arrive in, which is what makes the round trip short, and costs where the reader
   is as fast as the writer: as soon as it was 100 ns behind, a trace showed 15 to 20 ns an entry, and 2
   to 3 before. Who takes many at a time stops at the write pointer, and who takes one by one asks,
-  after sixteen in a row, a stamp farther on, which spares most of that.
+  after sixteen in a row, a stamp farther on, which spares most of that. A stream can keep that pace all the
+  same, on one host and not on another: so a reader that is at the heels in a stream lets go for as long as
+  some hundred entries take, and goes on doing so as long as they then come much faster.
 ";
 
 fn tables(page: &mut String, results: &Results, bytes: u64) -> Result<()> {
