@@ -133,11 +133,11 @@ fn losses_that_could_not_be_told_are_told_in_one_sum() {
 
 #[test]
 fn losses_that_could_not_be_told_are_told_at_the_end() {
-    let (_place, _feed, reporter, mut pipe) = unheard();
-    reporter.freeze();
+    let (_place, feed, reporter, mut pipe) = unheard();
     reporter.signal(Signal::SIGTERM);
+    // Nobody reads before it has nothing left to do but tell.
+    until("it has let go of its place", || feed.reader(0).closed.then_some(()));
     make_room(&mut pipe);
-    reporter.signal(Signal::SIGCONT);
     assert_eq!(reporter.end().code(), 0);
     let mut heard = String::new();
     pipe.read_to_string(&mut heard).unwrap();

@@ -111,7 +111,7 @@ fn a_log_that_is_gone_ends_who_waits_for_none() {
 fn a_log_deleted_under_a_silent_writer_is_followed_until_it_ends() {
     let (_place, mut old, reporter) = carried(&[], 10);
     // Longer than the silence that ends a log that was replaced: this one has no other behind it.
-    std::thread::sleep(Duration::from_millis(1_700));
+    std::thread::sleep(Duration::from_millis(2_500));
     old.append(10);
     drop(old);
     reporter.until_said("was deleted; it is carried out to its end, 20\n");
