@@ -413,10 +413,20 @@ impl Tail {
             horizon if horizon < POSITION_LIMIT => horizon + size,
             _ => size, // scribbled on: the slots alone tell
         };
+        let mut last = None;
         for position in segment.oldest(end)..end {
             match ring.place_of(position) {
                 Some(Placed::Arena { .. }) if position >= synced => ring.withdraw(position),
-                Some(Placed::Arena { place, length }) => head = head.max(place + length as u64),
+                Some(Placed::Arena { place, length }) => {
+                    let end = place + length as u64;
+                    // Bodies lie one behind the other: what is far from its neighbour is scribbled on, and
+                    // no single word moves the head away.
+                    let follows = |last: u64| last <= place && end - last <= 2 * size;
+                    if last.is_some_and(follows) || end <= head {
+                        head = head.max(end);
+                    }
+                    last = Some(place);
+                }
                 _ => {}
             }
         }

@@ -620,6 +620,28 @@ fn a_head_that_no_writer_stores_is_a_loss_of_that_entry_and_nothing_worse() {
 }
 
 #[test]
+fn no_single_place_that_somebody_scribbled_moves_the_arena_away() {
+    let place = Place::new();
+    let log = small().create::<Framed>(place.shm.as_str()).unwrap();
+    let file = std::fs::OpenOptions::new().write(true).open(place.shm_file()).unwrap();
+    use std::os::unix::fs::FileExt as _;
+    for far in [1 << 20, 1 << 40, (1 << 62) - 4096_u64] {
+        let mut writer = log.writer::<Framed>().unwrap();
+        for _ in 0..5 {
+            let id = writer.position();
+            writer.append(&head(id, 700), &body(id, 700)).unwrap();
+        }
+        let slot = 8192 + (writer.position() - 2) % 64 * 128 + 8 + 16 + 8;
+        drop(writer);
+        file.write_all_at(&far.to_le_bytes(), slot).unwrap();
+        drop(log.writer::<Framed>().unwrap());
+        let mut horizon = [0; 8];
+        std::fs::File::open(place.shm_file()).unwrap().read_exact_at(&mut horizon, 0x300).unwrap();
+        assert!(u64::from_le_bytes(horizon) < 100 * ARENA, "{far:#x}: {horizon:?}");
+    }
+}
+
+#[test]
 fn the_next_writer_begins_behind_every_body_that_a_slot_still_tells_of() {
     let place = Place::new();
     let log = small().create::<Framed>(place.shm.as_str()).unwrap();
