@@ -86,6 +86,8 @@ pub struct Reader<R> {
     is_gate: bool,
     /// Where in the arena the last body ended that it has committed.
     released: u64,
+    /// The furthest it has ever committed: below that the writer waits for it no more.
+    furthest: u64,
     news: News,
     claims: Claims,
     record: PhantomData<fn() -> R>,
@@ -123,6 +125,7 @@ impl<R> Reader<R> {
         let ring::Committed { checkpoint: committed, fresh, foreign } =
             ring::checkpoint(read_ptr, line);
         let start = if fresh && start == Start::Resume { Start::Oldest } else { start };
+        let furthest = ring::peak(&line.peak_position, committed.position);
         let holder = Holder::of(&segment);
         let is_gate = segment.gates() & (1 << id) != 0;
 
@@ -141,6 +144,7 @@ impl<R> Reader<R> {
             fresh,
             is_gate,
             released: 0,
+            furthest,
             news: News::default(),
             claims,
             record: PhantomData,
@@ -229,7 +233,8 @@ impl<R> Reader<R> {
         let (read_ptr, line) = (&header.read_ptrs[self.id], &header.readers[self.id]);
         ring::commit(read_ptr, line, &checkpoint);
         (self.committed, self.fresh) = (checkpoint, false);
-        self.released = self.cursor.arena;
+        (self.released, self.furthest) =
+            (self.cursor.arena, self.furthest.max(checkpoint.position));
         if self.is_gate {
             self.cursor.segment.make_room();
         }
@@ -460,10 +465,13 @@ impl<R: Record> Reader<R> {
 }
 
 impl<R> Reader<R> {
-    /// Whether a body is given out where it lies: nobody overwrites it before this reader's commit.
+    /// Whether a body is given out where it lies: nobody overwrites it before this reader's commit. One
+    /// that went back has had what comes next, and the writer does not wait for it again.
     #[inline]
     fn in_place(&self) -> bool {
-        self.is_gate && self.cursor.segment.absent == Absent::Wait
+        self.is_gate
+            && self.cursor.segment.absent == Absent::Wait
+            && self.cursor.position >= self.furthest
     }
 
     fn poll_with(&mut self) -> Polled<Held> {
