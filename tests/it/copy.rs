@@ -112,7 +112,8 @@ fn a_copy_that_is_lapped_begins_later_and_tells_how_many_that_cost() {
         until("a copy is lapped", || {
             number += 1;
             let path = place.file(&format!("{number}.log"));
-            let copied = log.copy_to(path.as_path()).unwrap();
+            // Of so few slots a writer at full speed can leave none, and the copy is refused.
+            let Ok(copied) = log.copy_to(path.as_path()) else { return None };
             let copy = Log::open(path.as_path()).unwrap();
             copy.verify(|finding| panic!("{finding}"));
             let mut observer = copy.observe::<Sample>(Start::Oldest).unwrap();

@@ -184,6 +184,7 @@ impl Cursor {
             }
         };
         (self.position, self.published) = (position.min(end), end);
+        self.lapped = (0, 0); // what comes next is no lap in a row with one before it
         if matches!(start, Start::Oldest | Start::Last(_)) {
             self.settle();
         }
