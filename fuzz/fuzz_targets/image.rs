@@ -9,9 +9,9 @@
 
 use libfuzzer_sys::fuzz_target;
 use ringlog::layout::{HEADER_SIZE, Header, READERS, ReaderLine};
-use ringlog::{Batch, 
-    Decimal, Log, Observer, Polled, Raw, Reader, Record, Report, Schema, Start, Timestamp, Turn,
-    Writer, Zeroable,
+use ringlog::{
+    Batch, Decimal, Log, Observer, Polled, Raw, Reader, Record, Report, Schema, Start, Timestamp,
+    Turn, Writer, Zeroable,
 };
 use ringlog_fuzz::{Bytes, Image, bounded, directory, reader_word, slot_size};
 use ringlog_rows::{RowOptions, Rows, TimeFormat};

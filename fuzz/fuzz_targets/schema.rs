@@ -48,11 +48,14 @@ fn declare(text: &str) -> Option<Schema> {
         assert_eq!(column.offset(), end.next_multiple_of(column.kind().align()), "{text:?}");
         end = column.offset() + column.kind().size();
     }
-    let align = schema.columns().iter().map(|column| column.kind().align()).max().unwrap();
+    // The head of a body is a word.
+    let body = schema.body().map(|body| format!("{}:{}", body.name(), body.kind()));
+    let aligns = schema.columns().iter().map(|column| column.kind().align());
+    let align = aligns.chain(body.iter().map(|_| 8)).max().unwrap();
     assert_eq!(schema.entry_size(), end.next_multiple_of(align));
     // The same, said in the plainest way.
     let said = schema.columns().iter().map(|column| format!("{}:{}", column.name(), column.kind()));
-    let said: Vec<String> = said.collect();
+    let said: Vec<String> = said.chain(body).collect();
     assert_eq!(Schema::declared(&said.join(",")).unwrap(), schema);
     Some(schema)
 }
