@@ -375,6 +375,33 @@ fn the_longest_body_fits_an_arena_that_is_free_wherever_the_last_one_ended() {
 }
 
 #[test]
+fn an_arena_that_was_begun_anew_has_room_for_one_lap_and_no_more() {
+    let place = Place::new();
+    let options = Log::options().capacity(256).inline(INLINE).arena(64 << 10).lossless([0]);
+    let log = options.create::<Framed>(place.shm.as_str()).unwrap();
+    let mut writer = log.lossless_writer::<Framed>().unwrap();
+    let mut reader = log.reader::<Framed>(0).unwrap();
+    for length in [900, 3000, 20_000] {
+        // Taken at once, so that what leaves the near part begins anew.
+        for _ in 0..40 {
+            let id = writer.position();
+            writer.try_append(&head(id, length), &body(id, length)).unwrap();
+            take(&mut reader, id..id + 1);
+            reader.release();
+        }
+        let begin = writer.position();
+        while writer
+            .try_append(&head(writer.position(), length), &body(writer.position(), length))
+            .is_ok()
+        {}
+        let end = writer.position();
+        assert!((end - begin) * length as u64 <= 64 << 10, "{} of {length}", end - begin);
+        take(&mut reader, begin..end);
+        reader.release();
+    }
+}
+
+#[test]
 fn neither_side_waits_for_ever_whatever_the_lengths_and_nothing_is_lost() {
     let place = Place::new();
     let mut random = fastrand::Rng::with_seed(11);
