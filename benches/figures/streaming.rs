@@ -31,11 +31,11 @@ use std::time::{Duration, Instant};
 const ENTRIES: u64 = 1 << 23;
 const TURNS: usize = 9;
 const BATCH: usize = 64;
-/// Streams whose delays are seen, entries of each, and of which one is timed of so many.
+/// The bench times this many streams at each pace, of `PACED` entries, and one entry in `EVERY`.
 const STREAMS: usize = 15;
 const PACED: u64 = 1 << 17;
 const EVERY: u64 = 13;
-/// Of these streams: million entries a second.
+/// Million entries a second.
 const PACES: [u32; 3] = [1, 10, 50];
 
 type Cores = (usize, usize);

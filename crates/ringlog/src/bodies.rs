@@ -1,7 +1,7 @@
-//! Entries with their bodies: where a body is, and whether it still is there. Readers and observers take
-//! them by this; what has no body never comes here.
+//! Entries as bytes, with their bodies: where a body is, and whether it still is there. Readers and
+//! observers take raw entries and those with a body by this, copies too; a record's type needs none of it.
 
-use crate::cursor::{Batch, Cursor, Polled};
+use crate::cursor::{Batch, Cursor, EachRaw, Polled};
 use crate::ring::{Placed, Seen};
 use crate::schema::{Entry, Message, Record};
 use crate::segment::Segment;
@@ -10,15 +10,15 @@ use std::marker::PhantomData;
 
 /// Where the body is of an entry that has been taken.
 pub(crate) enum Held {
-    /// Behind the columns, so many bytes.
+    /// The slot holds it, behind the columns: its length.
     Inline(usize),
-    /// Copied, so many bytes.
+    /// The holder has a copy of it: its length.
     Copied(usize),
-    /// In the arena, where nobody overwrites it.
+    /// The arena holds it, and the writer does not overwrite it: its place and length.
     InPlace(u64, usize),
 }
 
-/// Who takes entries with bodies, and what it has room for.
+/// The bytes of the last entry that a reader took.
 pub(crate) struct Holder {
     /// The bytes of a slot.
     pub record: Vec<u8>,
@@ -35,7 +35,8 @@ impl Holder {
 }
 
 impl Cursor {
-    /// The next entry with its body.
+    /// Takes the next entry, with its body if the log has bodies.
+    #[inline]
     pub fn poll_with(&mut self, holder: &mut Holder, in_place: bool) -> Polled<Held> {
         let size = self.segment.geometry.entry_size();
         match self.poll::<false>(&mut holder.record[..size]) {
@@ -50,12 +51,16 @@ impl Cursor {
 
     /// The body of the entry at `position`, whose slot is in `holder`. If it is not there any more: how
     /// many bytes to leave the writer, which may be at work just there.
+    #[inline]
     fn body_of(
         &mut self,
         position: u64,
         holder: &mut Holder,
         in_place: bool,
     ) -> Result<Held, u64> {
+        if self.segment.geometry.arena_size() == 0 {
+            return Ok(Held::Inline(0));
+        }
         match self.segment.geometry.placed_in(&holder.record) {
             Placed::Inline(length) => Ok(Held::Inline(length)),
             Placed::Arena { place, length } if !self.doubtful.contains(&position) => {
@@ -100,9 +105,6 @@ impl Cursor {
         if self.segment.ring().read(position, &mut holder.record[..size]) != Seen::Entry {
             return None;
         }
-        if self.segment.geometry.arena_size() == 0 {
-            return Some(Held::Inline(0));
-        }
         let arena = self.arena;
         let held = self.body_of(position, holder, false);
         self.arena = arena;
@@ -132,6 +134,24 @@ impl Cursor {
             }
         }
         if self.position == begin { Batch::Empty } else { Batch::Entries(begin..self.position) }
+    }
+
+    /// Takes the next entries as bytes, at most `limit`, each to `each`.
+    #[inline]
+    pub fn poll_each_raw(
+        &mut self,
+        holder: &mut Holder,
+        limit: usize,
+        in_place: bool,
+        mut each: impl FnMut(u64, Entry<'_>),
+    ) -> Batch {
+        if self.segment.geometry.arena_size() == 0 {
+            let size = self.segment.geometry.entry_size();
+            return self.poll_many::<false>(limit, &mut EachRaw(each, &mut holder.record[..size]));
+        }
+        self.poll_each_with(holder, limit, in_place, |cursor, holder, position, held| {
+            each(position, cursor.entry(holder, held));
+        })
     }
 
     /// The entry that is held, as its type.

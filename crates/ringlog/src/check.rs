@@ -225,10 +225,9 @@ impl Terms {
         } else {
             let fixed = columns + 16; // with the stamp and the head
             let slot = (fixed + LEAST_INLINE).next_power_of_two().max(DEFAULT_SLOT);
-            let inline = self.inline.map(|inline| inline.max(8).next_multiple_of(8));
-            let inline = inline.unwrap_or(slot - fixed);
+            let inline = self.inline.unwrap_or(slot - fixed);
             let arena = self.arena.unwrap_or(DEFAULT_ARENA);
-            Geometry::with_bodies(capacity, columns + 8 + inline, inline, arena)
+            Geometry::with_bodies(capacity, (columns + 8).saturating_add(inline), inline, arena)
         };
         geometry.map_err(|why| invalid!("{name}: capacity {capacity}: {why}"))
     }
@@ -239,7 +238,7 @@ impl Terms {
             (self.capacity, geometry.capacity(), "slots"),
             (self.arena, geometry.arena_size(), "bytes of arena"),
             (
-                self.inline.map(|inline| inline.max(8).next_multiple_of(8) as u64),
+                self.inline.map(|inline| inline as u64),
                 geometry.inline_size() as u64,
                 "bytes of a body in a slot",
             ),

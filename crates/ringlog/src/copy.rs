@@ -116,15 +116,12 @@ fn entries(
     let (mut holder, size) = (Holder::of(&cursor.segment), cursor.segment.geometry.entry_size());
     let (mut begin, mut is_empty) = (cursor.position.min(end), true);
     while cursor.position < end {
-        let polled = match cursor.segment.geometry.arena_size() {
-            0 => cursor.poll::<false>(&mut holder.record[..size]).with(|()| None),
-            _ => cursor.poll_with(&mut holder, false).with(Some),
-        };
-        match polled {
+        match cursor.poll_with(&mut holder, false) {
             Polled::Entry { position, record: held } => {
                 let ring = Ring::of(slots);
-                if let (Some(Held::Copied(length)), Placed::Arena { place, .. }) =
-                    (held, cursor.segment.geometry.placed_in(&holder.record))
+                if let Held::Copied(length) = held
+                    && let Placed::Arena { place, .. } =
+                        cursor.segment.geometry.placed_in(&holder.record)
                 {
                     // To the same place. What was there before is of no use to the copy any more.
                     let end = place + length as u64;

@@ -150,20 +150,23 @@ const FARTHEST: u64 = 256;
 impl Cursor {
     pub fn at(segment: Segment, start: Start, resume: u64) -> Result<Cursor> {
         segment.make_ready()?;
-        let doubtful = segment.synced()..segment.end();
         let mut cursor = Cursor {
             segment,
             position: 0,
             published: 0,
             written: 0,
             streak: 0,
-            doubtful,
+            doubtful: 0..0,
             arena: 0,
             heels: Heels::new(),
             lapped: (0, 0),
             is_short: false,
         };
         cursor.seek(start, resume)?;
+        if cursor.segment.geometry.arena_size() > 0 {
+            // Behind the end: what a writer appends that attaches in between is not in doubt.
+            cursor.doubtful = cursor.segment.synced()..cursor.published;
+        }
         Ok(cursor)
     }
 

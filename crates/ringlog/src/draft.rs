@@ -1,7 +1,7 @@
 //! Bodies that are made where they will be: written piece by piece, or in place.
 
 use crate::check::Absent;
-use crate::error::{Result, invalid};
+use crate::error::{Error, Result, invalid};
 use crate::lossless::LosslessWriter;
 use crate::schema::{BodyForm, Record, With};
 use crate::sys::bytes;
@@ -31,7 +31,7 @@ const FIRST: usize = 4096;
 /// let mut writer = log.writer::<With<(), Bytes>>()?;
 /// let mut draft = writer.draft();
 /// write!(draft, "{} bottles", 99)?;
-/// assert_eq!(draft.publish(&())?, 0);
+/// assert_eq!(draft.publish(&()), 0);
 ///
 /// let mut reader = log.reader::<With<(), Bytes>>(0)?;
 /// let Polled::Entry { record: message, .. } = reader.poll() else { panic!() };
@@ -44,6 +44,8 @@ pub struct Draft<'a, R, B> {
     /// Where it is in the arena, and how many bytes there are its.
     place: u64,
     cleared: usize,
+    /// Why the log had no room for it, if a write failed for that.
+    full: Option<Error>,
     /// Its bytes so far; the last of them, of a line that is not full, wait in `line`.
     length: usize,
     line: [u8; LINE],
@@ -63,10 +65,10 @@ impl<R, B> Owner<'_, R, B> {
         }
     }
 
-    fn has_room_for(&mut self, length: usize) -> bool {
+    fn look_for_room(&mut self, length: usize) -> Result<()> {
         match self {
-            Owner::Free(writer) => writer.has_place(length),
-            Owner::Lossless(writer) => writer.look_for_room(length).is_ok(),
+            Owner::Free(_) => Ok(()), // it waits for nobody
+            Owner::Lossless(writer) => writer.look_for_room(length),
         }
     }
 }
@@ -86,7 +88,7 @@ impl<R: Record, B: BodyForm> Writer<With<R, B>> {
 
 impl<'a, R: Record, B: BodyForm> Draft<'a, R, B> {
     fn of(writer: Owner<'a, R, B>) -> Draft<'a, R, B> {
-        Draft { writer, place: 0, cleared: 0, length: 0, line: [0; LINE] }
+        Draft { writer, place: 0, cleared: 0, full: None, length: 0, line: [0; LINE] }
     }
 
     /// Bytes so far.
@@ -99,20 +101,17 @@ impl<'a, R: Record, B: BodyForm> Draft<'a, R, B> {
         self.length == 0
     }
 
-    /// Appends an entry with what has been written as its body; returns its position.
-    ///
-    /// # Errors
-    /// None that an earlier write has not told of.
-    pub fn publish(self, record: &R) -> Result<u64> {
-        let all = ..;
-        self.publish_range(record, all)
+    /// Appends an entry with all that has been written as its body; returns its position.
+    pub fn publish(mut self, record: &R) -> u64 {
+        self.flush_line();
+        publish(self.writer.writer(), record, self.place, 0, self.length)
     }
 
-    /// The same with a part of what has been written: some formats are built from their end. The rest is
-    /// nothing that anybody sees.
+    /// Appends an entry with a part of what has been written as its body, for formats that are built from
+    /// their end; returns its position. No reader sees the rest.
     ///
     /// # Errors
-    /// [`Error::Invalid`](crate::Error::Invalid), if that is not within what has been written; nothing is appended.
+    /// [`Error::Invalid`], if that is not within what has been written; nothing is appended.
     pub fn publish_range(mut self, record: &R, range: impl RangeBounds<usize>) -> Result<u64> {
         let length = self.length;
         let (from, to) = within(&range, length).ok_or_else(|| {
@@ -126,6 +125,15 @@ impl<'a, R: Record, B: BodyForm> Draft<'a, R, B> {
         Ok(publish(self.writer.writer(), record, self.place, from, to))
     }
 
+    /// Why a value that was to be written was not.
+    #[cfg(any(feature = "json", feature = "msgpack"))]
+    fn refused(mut self, why: impl fmt::Display) -> Error {
+        self.full.take().unwrap_or_else(|| {
+            let name = self.writer.writer().segment.name();
+            invalid!("{name}: a value cannot be appended: {why}")
+        })
+    }
+
     /// Stores the line that is not full yet; what is written later stores it again.
     fn flush_line(&mut self) {
         let begun = self.length % LINE;
@@ -135,16 +143,27 @@ impl<'a, R: Record, B: BodyForm> Draft<'a, R, B> {
         }
     }
 
-    /// Makes room for so many bytes in all, and goes elsewhere if they do not fit where it is.
+    /// Makes room for `length` bytes in all, and moves the draft to where the arena begins anew if they do
+    /// not fit before its end.
     fn grow(&mut self, length: usize) -> io::Result<()> {
         let writer = self.writer.writer();
         writer.check_length(length).map_err(io::Error::other)?;
         let (most, least) = (writer.segment.geometry.body_max(), writer.inline() + 1);
         let ample = length.max(FIRST).max(2 * self.cleared).min(most);
         let room = [ample, length].into_iter().map(|room| room.max(least));
-        let room = room.into_iter().find(|&room| self.writer.has_room_for(room)).ok_or_else(|| {
-            io::Error::new(io::ErrorKind::WouldBlock, "the log has no room for so long a body now")
-        })?;
+        let mut full = None;
+        let fits = |&room: &usize| match self.writer.look_for_room(room) {
+            Ok(()) => true,
+            Err(e) => {
+                full = Some(e);
+                false
+            }
+        };
+        let Some(room) = room.into_iter().find(fits) else {
+            let why = full.as_ref().map(Error::to_string).unwrap_or_default();
+            self.full = full;
+            return Err(io::Error::new(io::ErrorKind::WouldBlock, why));
+        };
         let writer = self.writer.writer();
         let place = writer.place(room);
         if place != self.place {
@@ -215,7 +234,7 @@ impl<R: Record, B: BodyForm> LosslessWriter<With<R, B>> {
     /// [`io::ErrorKind::WouldBlock`].
     ///
     /// # Errors
-    /// [`Error::Full`](crate::Error::Full), if there is no room for an entry at all.
+    /// [`Error::Full`], if there is no room for an entry at all.
     pub fn draft(&mut self) -> Result<Draft<'_, R, B>> {
         self.look_for_room(0)?;
         Ok(Draft::of(Owner::Lossless(self)))
@@ -225,7 +244,7 @@ impl<R: Record, B: BodyForm> LosslessWriter<With<R, B>> {
     /// [`wait_for_room`](LosslessWriter::wait_for_room).
     ///
     /// # Errors
-    /// [`Error::Full`](crate::Error::Full), if there is none by then; [`Error::Invalid`](crate::Error::Invalid), if they are more than half of the
+    /// [`Error::Full`], if there is none by then; [`Error::Invalid`], if they are more than half of the
     /// arena, or the log goes on without readers that are gone.
     pub fn reserve(
         &mut self,
@@ -255,10 +274,10 @@ impl<R: Record, B: BodyForm> Reserved<'_, R, B> {
         publish(self.writer, record, self.place, 0, self.length)
     }
 
-    /// The same with a part of them.
+    /// Appends an entry with a part of these bytes as its body; returns its position.
     ///
     /// # Errors
-    /// [`Error::Invalid`](crate::Error::Invalid), if that is not within them; nothing is appended.
+    /// [`Error::Invalid`], if that is not within them; nothing is appended.
     pub fn publish_range(self, record: &R, range: impl RangeBounds<usize>) -> Result<u64> {
         match within(&range, self.length) {
             Some((from, to)) => Ok(publish(self.writer, record, self.place, from, to)),
@@ -299,16 +318,16 @@ fn publish<R: Record, B: BodyForm>(
 ) -> u64 {
     let (columns, length) = (bytemuck::bytes_of(record), to - from);
     let begin = place + (from / 8 * 8) as u64;
-    if !from.is_multiple_of(8) || length <= writer.inline() {
-        // A body begins at a word, and a short one is in its slot.
+    if !from.is_multiple_of(8) {
+        // A body begins at a word.
         let mut chunk = vec![0; from % 8 + length];
         writer.segment.ring().load_body(begin, &mut chunk);
-        if length <= writer.inline() {
-            return writer.put_with(columns, &chunk[from % 8..]);
-        }
         writer.segment.ring().fill_body(begin, &chunk[from % 8..]);
     }
-    writer.put_placed(columns, begin, length)
+    match length <= writer.inline() {
+        true => writer.put_inline(columns, length, |ring, slot| ring.load_body(begin, slot)),
+        false => writer.put_placed(columns, begin, length),
+    }
 }
 
 fn within(range: &impl RangeBounds<usize>, length: usize) -> Option<(usize, usize)> {
@@ -333,13 +352,13 @@ macro_rules! serialized {
                              returns its position.")]
             ///
             /// # Errors
-            /// [`Error::Invalid`](crate::Error::Invalid), if the value cannot be serialized, or is longer than half of the arena;
+            /// [`Error::Invalid`], if the value cannot be serialized, or is longer than half of the arena;
             /// nothing is appended.
             pub fn $append<T: serde::Serialize + ?Sized>(&mut self, record: &R, value: &T) -> Result<u64> {
                 let mut draft = self.draft();
                 match $to(&mut draft, value) {
-                    Ok(()) => draft.publish(record),
-                    Err(e) => Err(invalid!("{}: a value cannot be appended: {e}", self.segment.name())),
+                    Ok(()) => Ok(draft.publish(record)),
+                    Err(e) => Err(draft.refused(e)),
                 }
             }
         }
@@ -350,9 +369,8 @@ macro_rules! serialized {
                              if there is room for it; returns its position. Never waits.")]
             ///
             /// # Errors
-            /// [`Error::Full`](crate::Error::Full), if there is no room for an entry, and [`Error::Invalid`](crate::Error::Invalid), if the value cannot
-            /// be serialized, is longer than half of the arena, or than what there is room for; nothing is
-            /// appended.
+            /// [`Error::Full`], if there is no room for the entry, and [`Error::Invalid`], if the value cannot be
+            /// serialized, or is longer than half of the arena; nothing is appended.
             pub fn $try_append<T: serde::Serialize + ?Sized>(
                 &mut self,
                 record: &R,
@@ -360,8 +378,8 @@ macro_rules! serialized {
             ) -> Result<u64> {
                 let mut draft = self.draft()?;
                 match $to(&mut draft, value) {
-                    Ok(()) => draft.publish(record),
-                    Err(e) => Err(invalid!("{}: a value cannot be appended: {e}", self.segment.name())),
+                    Ok(()) => Ok(draft.publish(record)),
+                    Err(e) => Err(draft.refused(e)),
                 }
             }
         }

@@ -73,15 +73,15 @@ impl Options {
         self
     }
 
-    /// Bytes of a body that a slot holds itself, at least 8: the body of the usual message, which is then
-    /// handed over with its slot. As many as make a slot of 128 bytes unless asked otherwise, or of more
-    /// where that would be few.
+    /// Sets how many bytes of a body a slot holds itself, rounded up to a multiple of 8: the length of your
+    /// usual message, which is then handed over with its slot. By default as many as make a slot of 128
+    /// bytes, or a larger one where that leaves less than 40.
     pub fn inline(mut self, bytes: usize) -> Options {
-        self.terms.inline = Some(bytes);
+        self.terms.inline = Some(bytes.max(8).saturating_add(7) / 8 * 8);
         self
     }
 
-    /// Bytes of the arena, where longer bodies are: a power of two, from 4 KiB to 4 GiB; 8 MiB unless
+    /// Sets the bytes of the arena, which holds longer bodies: a power of two, from 4 KiB to 4 GiB; 8 MiB unless
     /// asked otherwise. A body is at most half of it. A log that is there already with another is refused.
     pub fn arena(mut self, bytes: u64) -> Options {
         self.terms.arena = Some(bytes);

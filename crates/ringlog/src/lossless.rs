@@ -116,10 +116,7 @@ impl<R> LosslessWriter<R> {
     /// [`Full`], if there is none by then: it says which gate the writer waits for, and what became of
     /// that reader.
     pub fn wait_for_room(&mut self, wait: Wait, at_most: Duration) -> Result<(), Full> {
-        if self.has_room().is_ok() {
-            return Ok(());
-        }
-        self.wait(0, wait, at_most)
+        self.wait_for(0, wait, at_most)
     }
 
     /// The same for an entry with a body of so many bytes.
@@ -172,10 +169,11 @@ impl<R> LosslessWriter<R> {
     #[inline]
     fn has_room_for(&mut self, length: usize) -> Result<(), Full> {
         self.has_room()?;
-        match self.writer.has_place(length) {
-            true => Ok(()),
-            false => self.look_for(length),
+        if !self.writer.has_place(length) {
+            self.look_for(length)?;
         }
+        self.begin_anew(length);
+        Ok(())
     }
 
     /// Learns how far there is room now.
@@ -352,7 +350,6 @@ impl LosslessWriter<Raw> {
         let entry = entry.into();
         self.writer.check(&entry)?;
         self.has_room_for(entry.body.len()).map_err(|full| self.full(full))?;
-        self.begin_anew(entry.body.len());
         Ok(self.writer.put_entry(&entry))
     }
 
@@ -371,7 +368,6 @@ impl LosslessWriter<Raw> {
         self.writer.check(&entry)?;
         let length = entry.body.len();
         self.wait_for(length, wait, at_most).map_err(|full| self.full(full))?;
-        self.begin_anew(length);
         Ok(self.writer.put_entry(&entry))
     }
 
@@ -407,7 +403,6 @@ impl<R: Record, B: BodyForm> LosslessWriter<With<R, B>> {
     pub fn try_append(&mut self, record: &R, body: &[u8]) -> Result<u64> {
         self.writer.check_length(body.len())?;
         self.has_room_for(body.len()).map_err(|full| self.full(full))?;
-        self.begin_anew(body.len());
         Ok(self.writer.put_with(bytemuck::bytes_of(record), body))
     }
 
@@ -425,7 +420,6 @@ impl<R: Record, B: BodyForm> LosslessWriter<With<R, B>> {
     ) -> Result<u64> {
         self.writer.check_length(body.len())?;
         self.wait_for(body.len(), wait, at_most).map_err(|full| self.full(full))?;
-        self.begin_anew(body.len());
         Ok(self.writer.put_with(bytemuck::bytes_of(record), body))
     }
 }

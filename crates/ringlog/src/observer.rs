@@ -1,7 +1,7 @@
 //! An observer: it looks without a claim, and stores nothing.
 
 use crate::bodies::Holder;
-use crate::cursor::{Batch, Cursor, Each, EachRaw, Front, Polled, Start};
+use crate::cursor::{Batch, Cursor, Each, Front, Polled, Start};
 use crate::error::Result;
 use crate::layout::WRITING;
 use crate::schema::{BodyForm, Entry, Message, Raw, Record, With};
@@ -129,25 +129,14 @@ impl Observer<Raw> {
     /// The next entry's columns and body, as [`Reader::poll`](crate::Reader::poll) for raw entries.
     #[inline]
     pub fn poll(&mut self) -> Polled<Entry<'_>> {
-        if self.cursor.segment.geometry.arena_size() > 0 {
-            let polled = self.cursor.poll_with(&mut self.holder, false);
-            return polled.with(|held| self.cursor.entry(&self.holder, &held));
-        }
-        let record = &mut self.holder.record[..self.cursor.segment.geometry.entry_size()];
-        self.cursor.poll::<false>(record).with(|()| Entry::from(&*record))
+        let polled = self.cursor.poll_with(&mut self.holder, false);
+        polled.with(|held| self.cursor.entry(&self.holder, &held))
     }
 
     /// Takes the next entries, each to `each`, as [`Reader::poll_each`](crate::Reader::poll_each).
     #[inline]
-    pub fn poll_each(&mut self, limit: usize, mut each: impl FnMut(u64, Entry<'_>)) -> Batch {
-        if self.cursor.segment.geometry.arena_size() > 0 {
-            let (cursor, holder) = (&mut self.cursor, &mut self.holder);
-            return cursor.poll_each_with(holder, limit, false, |cursor, holder, position, held| {
-                each(position, cursor.entry(holder, held));
-            });
-        }
-        let record = &mut self.holder.record[..self.cursor.segment.geometry.entry_size()];
-        self.cursor.poll_many::<false>(limit, &mut EachRaw(each, record))
+    pub fn poll_each(&mut self, limit: usize, each: impl FnMut(u64, Entry<'_>)) -> Batch {
+        self.cursor.poll_each_raw(&mut self.holder, limit, false, each)
     }
 
     /// The entry that is being written just now, or was when the writer was killed: its position,

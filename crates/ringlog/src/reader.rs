@@ -4,7 +4,7 @@
 use crate::claims::Claims;
 use crate::check::Absent;
 use crate::bodies::{Held, Holder};
-use crate::cursor::{Batch, Cursor, Each, EachRaw, Front, Polled, Start};
+use crate::cursor::{Batch, Cursor, Each, Front, Polled, Start};
 use crate::error::{Result, Role, invalid};
 use crate::layout::{Checkpoint, Output, READERS};
 use crate::ring;
@@ -474,6 +474,7 @@ impl<R> Reader<R> {
             && self.cursor.position >= self.furthest
     }
 
+    #[inline]
     fn poll_with(&mut self) -> Polled<Held> {
         let in_place = self.in_place();
         let polled = self.cursor.poll_with(&mut self.holder, in_place);
@@ -517,30 +518,16 @@ impl Reader<Raw> {
     /// the first behind many entries two.
     #[inline]
     pub fn poll(&mut self) -> Polled<Entry<'_>> {
-        if self.cursor.segment.geometry.arena_size() > 0 {
-            let polled = self.poll_with();
-            return polled.with(|held| self.cursor.entry(&self.holder, &held));
-        }
-        let size = self.cursor.segment.geometry.entry_size();
-        let polled = self.cursor.poll::<false>(&mut self.holder.record[..size]);
-        self.tally(&polled);
-        polled.with(|()| Entry::from(&self.holder.record[..size]))
+        let polled = self.poll_with();
+        polled.with(|held| self.cursor.entry(&self.holder, &held))
     }
 
     /// Takes the next entries, in order, but at most `limit`, each with its position to `each`, and
     /// returns their positions. An entry has been taken when `each` is called with it.
     #[inline]
-    pub fn poll_each(&mut self, limit: usize, mut each: impl FnMut(u64, Entry<'_>)) -> Batch {
+    pub fn poll_each(&mut self, limit: usize, each: impl FnMut(u64, Entry<'_>)) -> Batch {
         let in_place = self.in_place();
-        let (cursor, holder) = (&mut self.cursor, &mut self.holder);
-        let batch = if cursor.segment.geometry.arena_size() > 0 {
-            cursor.poll_each_with(holder, limit, in_place, |cursor, holder, position, held| {
-                each(position, cursor.entry(holder, held));
-            })
-        } else {
-            let size = cursor.segment.geometry.entry_size();
-            cursor.poll_many::<false>(limit, &mut EachRaw(each, &mut holder.record[..size]))
-        };
+        let batch = self.cursor.poll_each_raw(&mut self.holder, limit, in_place, each);
         self.tally_batch(&batch);
         batch
     }

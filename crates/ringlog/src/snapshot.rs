@@ -208,17 +208,15 @@ impl Snapshot {
         if self.arena == 0 {
             return 0;
         }
-        let places = (from.max(segment.oldest(self.end))..self.end).filter_map(|position| {
+        let mut places = (from.max(segment.oldest(self.end))..self.end).filter_map(|position| {
             match segment.ring().place_of(position) {
                 Some(Placed::Arena { place, length }) => Some((place, place + length as u64)),
                 _ => None,
             }
         });
-        let first_and_last = places.fold(None, |held, (place, end)| match held {
-            None => Some((place, end)),
-            Some((first, last)) => Some((first, end.max(last))),
-        });
-        first_and_last.map_or(0, |(first, last): (u64, u64)| last.saturating_sub(first))
+        // Bodies lie one behind the other.
+        let Some(first) = places.next() else { return 0 };
+        places.next_back().unwrap_or(first).1.saturating_sub(first.0)
     }
 
     /// The readers that have not had all entries, and how many each has to come. One that was let off

@@ -4,7 +4,7 @@ use crate::check::readers;
 use crate::claims::Claims;
 use crate::error::{Error, Result, Role, invalid};
 use crate::layout::{IN_ARENA, POSITION_LIMIT, STATE_OPEN};
-use crate::ring::{Placed, Seen};
+use crate::ring::{Placed, Ring, Seen};
 use crate::schema::{BodyForm, Entry, Raw, Record, With};
 use crate::segment::Segment;
 use crate::sync::Ordering::{Relaxed, Release};
@@ -123,8 +123,8 @@ impl<R> Writer<R> {
 
     /// Appends columns with a body behind them, for which there is room.
     pub(crate) fn put_with(&mut self, columns: &[u8], body: &[u8]) -> u64 {
-        if body.len() <= self.segment.geometry.inline_size() {
-            return self.put_at(columns, body.len() as u64, body);
+        if body.len() <= self.inline() {
+            return self.put_inline(columns, body.len(), |_, slot| slot.copy_from_slice(body));
         }
         let place = self.place(body.len());
         self.segment.ring().fill_body(place, body);
@@ -134,27 +134,42 @@ impl<R> Writer<R> {
     /// Appends columns with a body that is in the arena already.
     pub(crate) fn put_placed(&mut self, columns: &[u8], place: u64, length: usize) -> u64 {
         self.arena.head = self.arena.head.max(place + length as u64);
-        self.put_at(columns, IN_ARENA | length as u64, &place.to_le_bytes())
+        let head = IN_ARENA | length as u64;
+        self.put_behind(columns, head, 8, |_, slot| slot.copy_from_slice(&place.to_le_bytes()))
     }
 
-    fn put_at(&mut self, columns: &[u8], head: u64, behind: &[u8]) -> u64 {
-        let at = self.segment.geometry.head();
-        let record = &mut self.buffer;
+    /// Appends columns with a body that the slot holds, which `fill` puts there.
+    pub(crate) fn put_inline(
+        &mut self,
+        columns: &[u8],
+        length: usize,
+        fill: impl FnOnce(&Ring, &mut [u8]),
+    ) -> u64 {
+        self.put_behind(columns, length as u64, length, fill)
+    }
+
+    fn put_behind(
+        &mut self,
+        columns: &[u8],
+        head: u64,
+        behind: usize,
+        fill: impl FnOnce(&Ring, &mut [u8]),
+    ) -> u64 {
+        let (at, ring) = (self.segment.geometry.head(), self.segment.ring());
+        // What is behind that in the slot means nothing.
+        let record = &mut self.buffer[..at + 8 + behind];
         record[..columns.len()].copy_from_slice(columns);
         record[at..at + 8].copy_from_slice(&head.to_le_bytes());
-        record[at + 8..at + 8 + behind.len()].copy_from_slice(behind);
-        // What is behind it in the slot means nothing.
-        let end = at + 8 + behind.len();
+        fill(&ring, &mut record[at + 8..]);
         let position = self.next;
-        let write_ptr = &self.segment.header().write_ptr;
-        self.segment.ring().publish(write_ptr, position, &self.buffer[..end]);
+        ring.publish(&self.segment.header().write_ptr, position, record);
         self.next = position + 1;
         position
     }
 
     /// Whether there is room for a body of so many bytes.
     pub(crate) fn has_place(&self, length: usize) -> bool {
-        length <= self.segment.geometry.inline_size()
+        length <= self.inline()
             || self.segment.geometry.next_place(self.arena.head, length) + length as u64
                 <= self.arena.free
     }
@@ -172,20 +187,15 @@ impl<R> Writer<R> {
     /// A place in the arena for a body of so many bytes, of which there is room.
     pub(crate) fn place(&mut self, length: usize) -> u64 {
         let place = self.segment.geometry.next_place(self.arena.head, length);
-        self.clear(place + length as u64);
-        place
-    }
-
-    /// Makes the arena this writer's up to `end`.
-    #[inline]
-    pub(crate) fn clear(&mut self, end: u64) {
+        let end = place + length as u64;
         if end > self.arena.cleared {
             self.clear_on(end);
         }
+        place
     }
 
-    /// A sixteenth of the arena more than is asked for: so the horizon is stored, and another processor
-    /// has to fetch it, once in a while.
+    /// Makes the arena this writer's up to `end`, and a sixteenth of it more than that: so the horizon is
+    /// stored, and another processor has to fetch it, once in a while.
     #[cold]
     fn clear_on(&mut self, end: u64) {
         let header = self.segment.header();
@@ -371,7 +381,7 @@ impl<R> Writer<R> {
     /// Refuses a body that no free arena has room for.
     pub(crate) fn check_length(&self, length: usize) -> Result<()> {
         let (name, most) = (self.segment.name(), self.segment.geometry.body_max());
-        match length <= most.max(self.segment.geometry.inline_size()) {
+        match length <= most.max(self.inline()) {
             true => Ok(()),
             false => Err(invalid!(
                 "{name}: a body of {length} bytes is too long: half of the arena, {most} bytes, is the \
