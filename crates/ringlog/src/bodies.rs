@@ -39,7 +39,11 @@ impl Cursor {
     #[inline]
     pub fn poll_with(&mut self, holder: &mut Holder, in_place: bool) -> Polled<Held> {
         let size = self.segment.geometry.entry_size();
-        match self.poll::<false>(&mut holder.record[..size]) {
+        let polled = self.poll::<false>(&mut holder.record[..size]);
+        if self.segment.geometry.arena_size() == 0 {
+            return polled.with(|()| Held::Inline(0));
+        }
+        match polled {
             Polled::Entry { position, .. } => match self.body_of(position, holder, in_place) {
                 Ok(record) => Polled::Entry { position, record },
                 Err(head_start) => self.gone(position, head_start),
@@ -51,7 +55,6 @@ impl Cursor {
 
     /// The body of the entry at `position`, whose slot is in `holder`. If it is not there any more: how
     /// many bytes to leave the writer, which may be at work just there.
-    #[inline]
     fn body_of(
         &mut self,
         position: u64,
