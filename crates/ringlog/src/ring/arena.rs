@@ -9,9 +9,9 @@
 //! ```
 //!
 //! Places count bytes since the log was made, as positions count entries; the byte of a place is at
-//! `place mod arena_size`. The writer stores no byte of a place below `horizon + arena_size` that it had not
-//! stored before it moved the horizon. (H): whoever copied a single word of a newer body in the place of
-//! an older one sees a horizon above that older one's place.
+//! `place mod arena_size`. The writer stores bytes only at places below `horizon + arena_size`. (H): a reader
+//! that copied a single word of a newer body in the place of an older one sees a horizon above that older
+//! one's place.
 
 use super::Ring;
 use super::words::{load, store};
@@ -26,7 +26,7 @@ pub(crate) const ALIGNED: u64 = 64;
 /// Where a body is, by its head, which has been read whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Placed {
-    /// In the slot: so many bytes behind the head.
+    /// The slot holds it, behind the head: its length.
     Inline(usize),
     /// In the arena.
     Arena {

@@ -138,7 +138,7 @@ impl<R: Record, B: BodyForm> Form for With<R, B> {
 impl<R: Record, B: BodyForm> Described for With<R, B> {
     fn schema() -> Result<Schema> {
         let body = BodyColumn { name: Cow::Borrowed("body"), kind: B::BODY };
-        Schema::checked(R::COLUMNS.to_vec(), Some(body), size_of::<R>())
+        Schema::checked(R::COLUMNS.to_vec(), Some(body), size_of::<R>().next_multiple_of(8))
     }
 }
 

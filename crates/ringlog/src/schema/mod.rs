@@ -244,10 +244,13 @@ impl Schema {
             }
             let name = Cow::Owned(name.to_owned());
             match Body::named(kind) {
-                Some(kind) if offset == entry_size => body = Some(BodyColumn { name, kind }),
+                // The head of a body is a word.
+                Some(kind) if offset == entry_size && offset.is_multiple_of(8) => {
+                    body = Some(BodyColumn { name, kind })
+                }
                 Some(_) => {
                     return Err(invalid!(
-                        "the body `{name}` is at {offset}, and the columns end at {entry_size}"
+                        "the body `{name}` is at {offset}, and its head belongs at {entry_size}, a multiple of 8"
                     ));
                 }
                 None => columns.push(Column { name, kind: kind.parse()?, offset }),
@@ -261,8 +264,6 @@ impl Schema {
         body: Option<BodyColumn>,
         entry_size: usize,
     ) -> Result<Schema> {
-        // The head of a body is a word.
-        let entry_size = entry_size.next_multiple_of(if body.is_some() { 8 } else { 1 });
         let schema = Schema { columns, body, entry_size };
         let names: Vec<&str> = schema.names().collect();
         if names.is_empty() {

@@ -133,6 +133,12 @@ fn a_log_that_has_no_body_takes_none_and_one_that_has_says_which() {
         let why = Schema::declared(declared).unwrap_err().to_string();
         assert!(why.contains(says), "{declared}: {why}");
     }
+    for (text, size) in
+        [("a bytes 8\n", 16), ("a bytes 12\n", 12), ("a bytes 18446744073709551615\n", usize::MAX)]
+    {
+        let why = Schema::from_text(text, size).unwrap_err().to_string();
+        assert!(why.contains("a multiple of 8"), "{text}: {why}");
+    }
     let other = Place::new();
     for options in [Log::options().inline(8), Log::options().arena(1 << 20)] {
         let why = options.create::<Id>(other.shm.as_str()).unwrap_err().to_string();
