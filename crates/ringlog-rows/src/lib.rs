@@ -5,6 +5,7 @@
 //! last. [`RowFormat`] is the rows alone, and [`Value`] one column's bytes as text, and back.
 
 // The reading order is in CONTRIBUTING.md, and a test holds it.
+mod examine;
 mod file;
 mod format;
 mod hash;
