@@ -178,6 +178,9 @@ fn it_shows_who_dies_and_what_that_costs_and_leaves_the_terminal_as_it_was() {
     assert!(screen.lines().nth(29).unwrap().starts_with(" ? help"), "{screen}");
     tmux.press("p");
     until("it goes on", || (!tmux.screen().contains(" paused ")).then_some(()));
+    // As large as it was when it was taken: what tmux cuts off another one, it may show again.
+    tmux.run(&["resize-window", "-x", "80", "-y", "24"]);
+    until("it is as wide as it was", || (!tmux.screen().contains("position")).then_some(()));
     tmux.press("q");
     tmux.assert_restored("code 0");
     assert_eq!((carried.stop().code(), writer.stop().code()), (0, 0));
