@@ -9,6 +9,9 @@ use ringlog::{LeftOff, Lookback};
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 
+/// How much of a file is looked at for its last row, at first.
+const LAST: u64 = 64 << 10;
+
 /// What is under the name.
 pub(crate) enum Finding {
     /// Nothing, or an empty file.
@@ -108,6 +111,9 @@ fn read_back(
         Beginning::Header if cut || mark <= header => 0,
         _ => return foreign("it does not begin with the row that this reader wrote", true),
     };
+    if !format.format.has_positions() {
+        return by_the_mark(file, format, left, source, Found { head, ..nothing });
+    }
 
     // Behind the committed length there are few rows; without it, all have to be looked at.
     let (from, least) = if cut || mark < header { (header, output.begin) } else { (mark, since) };
@@ -156,9 +162,49 @@ fn read_back(
     if is_torn && !ends_a_row(file, format, from, |row| format.is_row(row))? {
         return foreign("it is not as this reader left it", true);
     }
+    Ok(ours(found, left))
+}
+
+fn ours(found: Found, left: &LeftOff) -> Finding {
     let other = (left.explicit && left.position < found.next)
         .then(|| format!("it has rows up to {}, and {} was asked for", found.next, left.position));
-    Ok(Finding::Ours { found, other })
+    Finding::Ours { found, other }
+}
+
+/// The same where rows bear no positions: all below the mark is what was committed, and how long its
+/// last rows are, the source knows that still holds them.
+fn by_the_mark(
+    file: &File,
+    format: &RowFormat,
+    left: &LeftOff,
+    source: &mut dyn Lookback,
+    found: Found,
+) -> io::Result<Finding> {
+    let Checkpoint { position: since, mark, .. } = left.committed;
+    let output = left.output.unwrap_or_default();
+    let (length, first) = (file.metadata()?.len(), output.begin.max(output.skipped_to));
+    let (mut next, mut end, mut row) = (since.max(output.begin), mark, Vec::new());
+    while next > first {
+        format.check_stop()?;
+        let Some(entry) = source.entry(next - 1) else { break };
+        row.clear();
+        format.row(next - 1, entry, &mut row);
+        let Some(begin) = end.checked_sub(row.len() as u64) else {
+            return foreign("it is shorter than what was committed", true);
+        };
+        if end <= length {
+            if read_at(file, begin, row.len())? != row {
+                return foreign("it is not as this reader left it", true);
+            }
+            break;
+        }
+        (next, end) = (next - 1, begin);
+    }
+    if end > length {
+        return foreign("it was cut, where the log does not hold its rows any more", true);
+    }
+    let head = if end == 0 { 0 } else { found.head };
+    Ok(ours(Found { next, length: end, head, ..found }, left))
 }
 
 /// Whether such a row ends at this place, which is behind the header.
@@ -169,10 +215,22 @@ fn ends_a_row(
     is_such: impl Fn(&[u8]) -> bool,
 ) -> io::Result<bool> {
     let room = (at - format.header().len() as u64).min(format.longest as u64);
-    let bytes = read_at(file, at - room, room as usize)?;
-    let is_begin = |&begin: &usize| begin == 0 || bytes[begin - 1] == b'\n';
-    let mut rows = (0..bytes.len()).rev().filter(is_begin).map(|begin| &bytes[begin..]);
-    Ok(rows.any(|row| format.is_one(row) && is_such(row)))
+    let mut looked = 0;
+    // Most rows are short; of one that is not, each byte is looked at a few times.
+    let wider = |it: &u64| (*it < room).then(|| (4 * it).min(room));
+    for width in std::iter::successors(Some(LAST.min(room)), wider) {
+        let bytes = read_at(file, at - width, width as usize)?;
+        let is_begin = |&begin: &usize| match begin {
+            0 => width == room,
+            _ => bytes[begin - 1] == b'\n',
+        };
+        let begins = (0..bytes.len() - looked).rev().filter(is_begin);
+        if begins.map(|begin| &bytes[begin..]).any(|row| format.is_one(row) && is_such(row)) {
+            return Ok(true);
+        }
+        looked = bytes.len().saturating_sub(1);
+    }
+    Ok(false)
 }
 
 /// How a file begins, to somebody who expects a format.
@@ -197,7 +255,9 @@ fn head_of(file: &File, format: &RowFormat) -> io::Result<Beginning> {
     }
     let mut rows = WholeRows::new(file, header.len() as u64, format)?;
     Ok(match rows.next()? {
-        Some(row) if format.position_of(row).is_some() => Beginning::Row(format.head(row)),
+        Some(row) if !format.format.has_positions() || format.position_of(row).is_some() => {
+            Beginning::Row(format.head(row))
+        }
         _ => Beginning::Header,
     })
 }

@@ -64,7 +64,7 @@ pub(crate) fn open(asked: &Asked, source: &mut dyn Lookback) -> Result<(File, Re
                     }
                     _ => ("", None),
                 };
-                if let Some(what) = untouchable(&file, path).map_err(cannot())? {
+                if let Some(what) = untouchable(&file, path, &old).map_err(cannot())? {
                     return Err(Error::Invalid(format!(
                         "{shown}: {what}, and is left alone; give another output"
                     )));
@@ -92,9 +92,11 @@ pub(crate) fn open(asked: &Asked, source: &mut dyn Lookback) -> Result<(File, Re
             if meta.len() > found.length {
                 file.set_len(found.length).map_err(cannot())?; // what is append-only may not be cut
                 let dropped = meta.len() - found.length;
-                notes.push(format!(
-                    "{shown}: an unfinished last line of {dropped} bytes is dropped"
-                ));
+                notes.push(if format.format.has_positions() {
+                    format!("{shown}: an unfinished last line of {dropped} bytes is dropped")
+                } else {
+                    format!("{shown}: {dropped} bytes behind the last commit are written again")
+                });
             }
             (output.begin, output.lost, output.head) = (old.begin, old.lost, found.head);
             let (mut position, lost) = (found.next, found.lost(&old, left));
@@ -191,14 +193,15 @@ fn is_torn(
 }
 
 /// Why a file must not even be renamed: it is nothing that a reporter has written.
-fn untouchable(file: &File, path: &Path) -> io::Result<Option<&'static str>> {
+fn untouchable(file: &File, path: &Path, ours: &Output) -> io::Result<Option<&'static str>> {
     let begins = |at, bytes: &[u8]| read_at(file, at, bytes.len()).map(|read| read == bytes);
     if begins(offset_of!(Header, magic) as u64, &MAGIC.to_le_bytes())? {
         return Ok(Some("is a log"));
     }
-    let named =
-        path.extension().is_some_and(|extension| extension == "csv" || extension == "jsonl");
-    let rows = named || begins(0, b"seq,")? || begins(0, SEQ)?;
+    const NAMES: [&str; 4] = ["csv", "jsonl", "raw", "frames"];
+    let named = path.extension().is_some_and(|it| NAMES.iter().any(|name| it == *name));
+    let rows =
+        named || ours.file == identity(&file.metadata()?) || begins(0, b"seq,")? || begins(0, SEQ)?;
     Ok((!rows).then_some("is neither CSV nor JSON Lines, by its name or by what it holds"))
 }
 

@@ -1,8 +1,9 @@
 //! Records to rows of text, and the rows of a file again.
 
+use crate::body::{BytesFormat, MOST_JSON, base64_string, escape, json_of};
 use crate::hash::{FNV_BASIS, fnv1a};
 use crate::value::{TimeFormat, Value};
-use ringlog::{Entry, Kind, Schema};
+use ringlog::{Body, BodyColumn, Entry, Kind, Schema};
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -13,7 +14,8 @@ pub(crate) const SEQ: &[u8] = b"{\"seq\":";
 /// What a row looks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Format {
-    /// CSV: a header `seq,<columns>`, then one row an entry, RFC 4180, line ends LF, no comments.
+    /// CSV: a header `seq,<columns>`, then one row an entry, RFC 4180, line ends LF, no comments. A body
+    /// of text or JSON is a text as any other; one of bytes or MessagePack is a [`BytesFormat`].
     #[default]
     Csv,
     /// JSON Lines: one object an entry, `seq` and the columns its members, in their order.
@@ -21,7 +23,23 @@ pub enum Format {
     /// Numbers have all their digits: a decimal as it is (`189.4500`), an integer also above
     /// 2<sup>53</sup>, which a parser that has only doubles rounds. NaN and the infinities, which
     /// JSON has no number for, are `null`. A text that is not UTF-8 has replacement characters.
+    ///
+    /// A body of JSON or MessagePack is a value as [`json_of`] writes it, or if it is none,
+    /// `"body":null,"body_raw":"<base64>"`; one of bytes is base64.
     Jsonl,
+    /// Each body as it is, and a line end behind it; no columns and no position.
+    Raw,
+    /// Each body as it is behind its length, 32 bits little-endian; no columns and no position.
+    Frames,
+}
+
+impl Format {
+    const ALL: [Format; 4] = [Format::Csv, Format::Jsonl, Format::Raw, Format::Frames];
+
+    /// Whether each row says the position of its entry.
+    pub(crate) fn has_positions(self) -> bool {
+        matches!(self, Format::Csv | Format::Jsonl)
+    }
 }
 
 /// Turns records into rows.
@@ -55,9 +73,15 @@ pub enum Format {
 #[derive(Debug, Clone)]
 pub struct RowFormat {
     columns: Vec<Column>,
+    body: Option<BodyKey>,
     pub(crate) format: Format,
     pub(crate) time: TimeFormat,
+    pub(crate) bytes: BytesFormat,
     header: Vec<u8>,
+    /// No row has more bytes without its body.
+    usual: usize,
+    /// No body has more bytes.
+    body_max: usize,
     /// No row has more bytes.
     pub(crate) longest: usize,
     pub(crate) stop: Stop,
@@ -81,29 +105,74 @@ struct Column {
     key: Vec<u8>,
 }
 
+#[derive(Debug, Clone)]
+pub(crate) struct BodyKey {
+    pub kind: Body,
+    /// As that of a column.
+    pub key: Vec<u8>,
+    /// What comes before a body that is not what the schema says: `,"body":null,"body_raw":`.
+    pub raw_key: Vec<u8>,
+}
+
 impl RowFormat {
     /// For records of these columns.
     pub fn new(schema: &Schema, format: Format, time: TimeFormat) -> RowFormat {
+        let key = |name: &str| format!(",\"{name}\":"); // letters, digits and underscores
         let columns = schema.columns().iter().map(|column| Column {
             kind: column.kind(),
             bytes: column.offset()..column.offset() + column.kind().size(),
-            key: format!(",\"{}\":", column.name()).into(), // letters, digits and underscores
+            key: key(column.name()).into(),
         });
-        RowFormat::of(columns.collect(), format, time)
+        let body = schema.body().map(|body: &BodyColumn| BodyKey {
+            kind: body.kind(),
+            key: key(body.name()).into(),
+            raw_key: format!("{}null,\"{}_raw\":", key(body.name()), body.name()).into(),
+        });
+        RowFormat::of(columns.collect(), body, format, time)
     }
 
-    fn of(columns: Vec<Column>, format: Format, time: TimeFormat) -> RowFormat {
+    fn of(
+        columns: Vec<Column>,
+        body: Option<BodyKey>,
+        format: Format,
+        time: TimeFormat,
+    ) -> RowFormat {
         // A text at worst: every byte of it a quote that is doubled, or a control byte of six.
         let longest = |column: &Column| match format {
             Format::Csv => column.kind.most_text() + 3,
             Format::Jsonl => column.key.len() + 2 * column.kind.most_text() + 2,
+            Format::Raw | Format::Frames => 0,
         };
-        let longest = columns.iter().map(longest).sum::<usize>() + SEQ.len() + 23;
-        let header = header(&columns, format);
-        RowFormat { columns, format, time, header, longest, stop: Stop(Arc::new(|| false)) }
+        let keys = body.as_ref().map_or(0, |body| body.key.len() + body.raw_key.len());
+        let usual = columns.iter().map(longest).sum::<usize>() + SEQ.len() + 23 + keys;
+        let header = header(&columns, body.as_ref(), format);
+        let (bytes, stop) = (BytesFormat::default(), Stop(Arc::new(|| false)));
+        let (body_max, longest) = (usize::MAX, if body.is_some() { usize::MAX } else { usual });
+        RowFormat { columns, body, format, time, bytes, header, usual, body_max, longest, stop }
     }
 
-    /// What comes before the first row: a line of CSV; nothing in JSON Lines.
+    /// The same, with bodies of bytes written in this way in CSV.
+    pub fn with_bytes_as(mut self, bytes: BytesFormat) -> RowFormat {
+        self.bytes = bytes;
+        self
+    }
+
+    /// From here on no body has more bytes: what is longer is no row.
+    pub(crate) fn expect_bodies_up_to(&mut self, most: usize) {
+        let Some(body) = &self.body else { return };
+        self.body_max = most;
+        // Each byte of a text may be one of UTF-8 that is none, or a control byte.
+        let times = match (self.format, body.kind) {
+            (Format::Raw | Format::Frames, _) => 1,
+            (Format::Csv, _) => 3,
+            (Format::Jsonl, Body::Text) => 6,
+            (Format::Jsonl, Body::MsgPack) => MOST_JSON,
+            (Format::Jsonl, _) => 2,
+        };
+        self.longest = most.saturating_mul(times).saturating_add(self.usual + 16);
+    }
+
+    /// What comes before the first row: a line of CSV; nothing in other formats.
     pub fn header(&self) -> &[u8] {
         &self.header
     }
@@ -114,29 +183,65 @@ impl RowFormat {
     /// If the columns are shorter than a record of the schema.
     #[inline]
     pub fn row(&self, position: u64, entry: Entry<'_>, out: &mut Vec<u8>) {
-        out.reserve(self.longest);
+        out.reserve(self.usual);
         match self.format {
-            Format::Csv => self.csv(position, entry.columns, out),
-            Format::Jsonl => self.object(position, entry.columns, out),
+            Format::Csv => self.csv(position, entry, out),
+            Format::Jsonl => self.object(position, entry, out),
+            Format::Raw => {
+                out.extend_from_slice(entry.body);
+                out.push(b'\n');
+            }
+            Format::Frames => {
+                // A log's bodies have fewer bytes than 32 bits can say.
+                out.extend_from_slice(&(entry.body.len() as u32).to_le_bytes());
+                out.extend_from_slice(entry.body);
+            }
         }
     }
 
     #[inline]
-    fn csv(&self, position: u64, record: &[u8], out: &mut Vec<u8>) {
+    fn csv(&self, position: u64, entry: Entry<'_>, out: &mut Vec<u8>) {
+        let record = entry.columns;
         out.extend_from_slice(itoa::Buffer::new().format(position).as_bytes());
         for Column { kind, bytes, .. } in &self.columns {
             out.push(b',');
             self.csv_field(*kind, out, |out| kind.format(&record[bytes.clone()], self.time, out));
         }
+        if let Some(body) = &self.body {
+            out.push(b',');
+            self.csv_body(body.kind, entry.body, out);
+        }
         out.push(b'\n');
     }
 
-    fn object(&self, position: u64, record: &[u8], out: &mut Vec<u8>) {
+    /// A body as it stands in a row.
+    pub(crate) fn csv_body(&self, kind: Body, body: &[u8], out: &mut Vec<u8>) {
+        match kind {
+            Body::Text | Body::Json => {
+                let from = out.len();
+                out.extend_from_slice(String::from_utf8_lossy(body).as_bytes());
+                quote_if_needed(from, out);
+            }
+            Body::Bytes | Body::MsgPack => self.bytes.put(body, out),
+        }
+    }
+
+    fn object(&self, position: u64, entry: Entry<'_>, out: &mut Vec<u8>) {
+        let record = entry.columns;
         out.extend_from_slice(SEQ);
         out.extend_from_slice(itoa::Buffer::new().format(position).as_bytes());
         for Column { kind, bytes, key } in &self.columns {
             out.extend_from_slice(key);
             self.member(*kind, out, |out| kind.format(&record[bytes.clone()], self.time, out));
+        }
+        if let Some(BodyKey { kind, key, raw_key }) = &self.body {
+            let from = out.len();
+            out.extend_from_slice(key);
+            if !json_of(*kind, entry.body, out) {
+                out.truncate(from);
+                out.extend_from_slice(raw_key);
+                base64_string(entry.body, out);
+            }
         }
         out.extend_from_slice(b"}\n");
     }
@@ -154,17 +259,17 @@ impl RowFormat {
     /// A value as it stands in an object, likewise.
     #[inline]
     pub(crate) fn member(&self, kind: Kind, out: &mut Vec<u8>, put: impl FnOnce(&mut Vec<u8>)) {
-        let text = match kind {
+        let is_text = match kind {
             Kind::Text(_) => true,
             Kind::Timestamp => self.time == TimeFormat::Rfc3339,
             _ => false,
         };
-        if text {
+        if is_text {
             out.push(b'"');
         }
         let from = out.len();
         put(out);
-        if text {
+        if is_text {
             escape_if_needed(from, out);
             out.push(b'"');
         } else if matches!(out.last(), Some(b'N' | b'f')) {
@@ -181,35 +286,81 @@ impl RowFormat {
         self.columns.iter().map(move |column| (&column.key[key(column)], column.kind))
     }
 
-    /// What tells a file's beginning from another's: the header, the way times are written, and
-    /// the first row. Never 0.
+    /// What comes behind them, if a body does.
+    pub(crate) fn body(&self) -> Option<&BodyKey> {
+        self.body.as_ref()
+    }
+
+    /// What tells a file's beginning from another's: the header, the way rows are written, and the
+    /// first row. Never 0.
     pub(crate) fn head(&self, first_row: &[u8]) -> u64 {
-        let hash = fnv1a(fnv1a(FNV_BASIS, &self.header), &[self.time as u8]);
-        fnv1a(hash, first_row).max(1)
+        let Way { format, time, bytes } = self.way();
+        // Which of CSV and JSON Lines it is, the row says.
+        let way = time as u8 + 2 * bytes as u8 + 4 * (format as u8).saturating_sub(1);
+        // Of a body that has line ends the first line, as it is read back.
+        let first = match format {
+            Format::Raw => first_row.split_inclusive(|&byte| byte == b'\n').next(),
+            _ => None,
+        };
+        let hash = fnv1a(fnv1a(FNV_BASIS, &self.header), &[way]);
+        fnv1a(hash, first.unwrap_or(first_row)).max(1)
+    }
+
+    /// In which way rows are written, as far as it shows in them.
+    fn way(&self) -> Way {
+        let kind = self.body.as_ref().map(|body| body.kind);
+        let has_bytes =
+            self.format == Format::Csv && matches!(kind, Some(Body::Bytes | Body::MsgPack));
+        Way {
+            format: self.format,
+            time: if self.format.has_positions() { self.time } else { TimeFormat::default() },
+            bytes: if has_bytes { self.bytes } else { BytesFormat::default() },
+        }
     }
 
     /// All others for the same columns, and how a file in them differs from one of ours.
-    pub(crate) fn others(&self) -> impl Iterator<Item = (RowFormat, &'static str)> {
-        let times = [TimeFormat::Nanos, TimeFormat::Rfc3339];
-        let all = [Format::Csv, Format::Jsonl].map(|format| times.map(|time| (format, time)));
-        all.into_iter().flatten().filter_map(|(format, time)| {
-            let what = match format == self.format {
-                true if time == self.time => return None,
-                true => "its times are written in another way",
-                false => "its rows are in another format",
-            };
-            let columns = self.columns.clone();
-            Some((RowFormat::of(columns, format, time), what))
-        })
+    pub(crate) fn others(&self) -> Vec<(RowFormat, &'static str)> {
+        let (ours, mut others) = (self.way(), Vec::new());
+        for format in Format::ALL {
+            for time in [TimeFormat::Nanos, TimeFormat::Rfc3339] {
+                for bytes in BytesFormat::ALL {
+                    let (columns, body) = (self.columns.clone(), self.body.clone());
+                    let mut other = RowFormat::of(columns, body, format, time).with_bytes_as(bytes);
+                    other.expect_bodies_up_to(self.body_max);
+                    let way = Way { format, time, bytes };
+                    let has_rows = format.has_positions() || self.body.is_some();
+                    if way == ours || way != other.way() || !has_rows {
+                        continue;
+                    }
+                    let what = if format != ours.format {
+                        "its rows are in another format"
+                    } else if time != ours.time {
+                        "its times are written in another way"
+                    } else {
+                        "its bytes are written in another way"
+                    };
+                    others.push((other, what));
+                }
+            }
+        }
+        others
     }
 }
 
-fn header(columns: &[Column], format: Format) -> Vec<u8> {
-    if format == Format::Jsonl {
+/// How rows are written.
+#[derive(PartialEq, Eq)]
+struct Way {
+    format: Format,
+    time: TimeFormat,
+    bytes: BytesFormat,
+}
+
+fn header(columns: &[Column], body: Option<&BodyKey>, format: Format) -> Vec<u8> {
+    if format != Format::Csv {
         return Vec::new();
     }
     let mut header = b"seq".to_vec();
-    for Column { key, .. } in columns {
+    for key in columns.iter().map(|column| &column.key).chain(body.map(|body| &body.key)) {
         header.push(b',');
         header.extend_from_slice(&key[2..key.len() - 2]);
     }
@@ -220,16 +371,8 @@ fn header(columns: &[Column], format: Format) -> Vec<u8> {
 /// Escapes what was appended since `from`, if it cannot stand in a string of JSON.
 fn escape_if_needed(from: usize, out: &mut Vec<u8>) {
     if out[from..].iter().any(|byte| matches!(byte, 0..0x20 | b'"' | b'\\')) {
-        for byte in out.split_off(from) {
-            match byte {
-                b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
-                b'\n' => out.extend_from_slice(b"\\n"),
-                b'\r' => out.extend_from_slice(b"\\r"),
-                b'\t' => out.extend_from_slice(b"\\t"),
-                0..0x20 => out.extend_from_slice(format!("\\u{byte:04x}").as_bytes()),
-                _ => out.push(byte),
-            }
-        }
+        let text = out.split_off(from);
+        escape(&text, out);
     }
 }
 

@@ -5,6 +5,7 @@
 //! last. [`RowFormat`] is the rows alone, and [`Value`] one column's bytes as text, and back.
 
 // The reading order is in CONTRIBUTING.md, and a test holds it.
+mod body;
 mod examine;
 mod file;
 mod format;
@@ -14,7 +15,9 @@ mod paths;
 mod reading;
 mod rows;
 mod value;
+mod writing;
 
+pub use body::{BytesFormat, json_of};
 pub use file::{had_another_output, is_output, is_output_of, is_path_of_output};
 pub use format::{Format, RowFormat};
 pub use parts::{begin_of, compressed, parts, uncompressed};

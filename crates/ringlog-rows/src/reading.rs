@@ -1,8 +1,9 @@
 //! Rows again: the whole rows of a file, one after the other, and the position of each.
 
-use crate::format::{Format, RowFormat, SEQ};
+use crate::body::{BytesFormat, is_compact_json, json_of, string};
+use crate::format::{BodyKey, Format, RowFormat, SEQ};
 use crate::value::Value as _;
-use ringlog::Kind;
+use ringlog::{Body, Kind};
 use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read as _, Seek as _, SeekFrom};
@@ -23,11 +24,28 @@ impl RowFormat {
 
     /// Where rows end in these bytes, which begin with one.
     fn ends(&self, bytes: &[u8]) -> impl Iterator<Item = usize> {
-        let mut is_quoted = false;
-        bytes.iter().enumerate().filter_map(move |(at, &byte)| {
-            is_quoted ^= byte == b'"' && self.format == Format::Csv;
-            (byte == b'\n' && !is_quoted).then_some(at + 1)
+        let (mut at, is_csv) = (0, self.format == Format::Csv);
+        std::iter::from_fn(move || {
+            if self.format == Format::Frames {
+                at += 4 + frame_length(bytes.get(at..)?)?;
+                return (at <= bytes.len()).then_some(at);
+            }
+            let mut is_quoted = false;
+            let ends = |&byte: &u8| {
+                is_quoted ^= byte == b'"' && is_csv;
+                byte == b'\n' && !is_quoted
+            };
+            at += bytes.get(at..)?.iter().position(ends)? + 1;
+            Some(at)
         })
+    }
+
+    /// Ends a look at rows that may take long, once there is a reason to stop.
+    pub(crate) fn check_stop(&self) -> io::Result<()> {
+        if (self.stop.0)() {
+            return Err(io::Error::new(ErrorKind::Interrupted, "its rows were not all read"));
+        }
+        Ok(())
     }
 
     /// The position of a row that [`row`](RowFormat::row) made.
@@ -35,13 +53,15 @@ impl RowFormat {
         let (begin, end) = match self.format {
             Format::Csv => (&b""[..], &b"\n"[..]),
             Format::Jsonl => (SEQ, &b"}\n"[..]),
+            Format::Raw | Format::Frames => return None,
         };
         let digits = row.strip_prefix(begin)?.strip_suffix(end)?.split(|&it| it == b',').next()?;
         str::from_utf8(digits).ok()?.parse().ok()
     }
 
     /// Returns true if [`row`](RowFormat::row) makes this row of some entry: all columns and nothing
-    /// else, each value spelled as it is there.
+    /// else, each value spelled as it is there. A body of MessagePack is any JSON. What has no positions
+    /// has no wrong rows.
     ///
     /// ```
     /// # use ringlog::Schema;
@@ -53,14 +73,18 @@ impl RowFormat {
     /// # Ok::<(), ringlog::Error>(())
     /// ```
     pub fn is_row(&self, row: &[u8]) -> bool {
-        str::from_utf8(row).is_ok_and(|row| self.spells(row).is_some())
+        match self.format {
+            Format::Raw => row.ends_with(b"\n"),
+            Format::Frames => self.is_one(row),
+            _ => str::from_utf8(row).is_ok_and(|row| self.spells(row).is_some()),
+        }
     }
 
     /// Each value is read, and must be written again as it stands there.
     fn spells(&self, row: &str) -> Option<()> {
         let row = match self.format {
             Format::Csv => row.strip_suffix('\n')?,
-            Format::Jsonl => row.strip_prefix(str::from_utf8(SEQ).ok()?)?.strip_suffix("}\n")?,
+            _ => row.strip_prefix(str::from_utf8(SEQ).ok()?)?.strip_suffix("}\n")?,
         };
         let (position, mut rest) = row.split_at(row.find(',').unwrap_or(row.len()));
         if position.parse::<u64>().ok()?.to_string() != position {
@@ -77,12 +101,57 @@ impl RowFormat {
                 return None;
             }
         }
-        rest.is_empty().then_some(())
+        match self.body() {
+            Some(body) => self.spells_body(body, rest),
+            None => rest.is_empty().then_some(()),
+        }
+    }
+
+    /// The same of a body, which is all that comes behind the columns.
+    fn spells_body(&self, body: &BodyKey, text: &str) -> Option<()> {
+        let BodyKey { kind, key, raw_key } = body;
+        let mut again = Vec::new();
+        let is_spelled = match (self.format, kind) {
+            (Format::Csv, Body::Text | Body::Json) => {
+                let field = text.strip_prefix(',')?;
+                let text = match field.strip_prefix('"') {
+                    None => Cow::Borrowed(field),
+                    Some(rest) => rest.strip_suffix('"')?.replace("\"\"", "\"").into(),
+                };
+                self.csv_body(Body::Text, text.as_bytes(), &mut again);
+                again == field.as_bytes()
+            }
+            (Format::Csv, _) => self.bytes.bytes(text.strip_prefix(',')?.as_bytes()).is_some(),
+            (_, kind) => match text.as_bytes().strip_prefix(raw_key.as_slice()) {
+                Some(field) if matches!(kind, Body::Json | Body::MsgPack) => {
+                    let text = str::from_utf8(field).ok()?;
+                    let text = text.strip_prefix('"')?.strip_suffix('"')?;
+                    let body = BytesFormat::Base64.bytes(text.as_bytes())?;
+                    !json_of(*kind, &body, &mut again)
+                }
+                _ => {
+                    let field = text.strip_prefix(str::from_utf8(key).ok()?)?;
+                    let text = || unescaped(field.strip_prefix('"')?.strip_suffix('"')?);
+                    match kind {
+                        Body::Json | Body::MsgPack => is_compact_json(field),
+                        Body::Text => {
+                            string(&text()?, &mut again);
+                            again == field.as_bytes()
+                        }
+                        Body::Bytes => BytesFormat::Base64.bytes(text()?.as_bytes()).is_some(),
+                    }
+                }
+            },
+        };
+        is_spelled.then_some(())
     }
 
     /// Returns true if a row can begin so that was cut off while it was written, as far as its last
     /// value, which may be half there, can tell.
     pub fn is_begin_of_row(&self, row: &[u8]) -> bool {
+        if !self.format.has_positions() {
+            return true;
+        }
         let row = match str::from_utf8(row) {
             Err(e) if e.error_len().is_none() => str::from_utf8(&row[..e.valid_up_to()]),
             row => row,
@@ -93,7 +162,7 @@ impl RowFormat {
     fn may_spell(&self, row: &str) -> Option<bool> {
         let (begin, end, most) = match self.format {
             Format::Csv => ("", "", 1),
-            Format::Jsonl => (str::from_utf8(SEQ).ok()?, "}", 2),
+            _ => (str::from_utf8(SEQ).ok()?, "}", 2),
         };
         if begin.starts_with(row) {
             return Some(true);
@@ -122,7 +191,16 @@ impl RowFormat {
                 return None;
             }
         }
-        Some(rest == end)
+        let Some(BodyKey { key, raw_key, .. }) = self.body() else { return Some(rest == end) };
+        let keys = match self.format {
+            Format::Csv => [&key[..1]; 2],
+            _ => [key.as_slice(), raw_key],
+        };
+        let may_be = |key: &[u8]| {
+            let length = key.len().min(rest.len());
+            key[..length] == rest.as_bytes()[..length]
+        };
+        Some(keys.into_iter().any(may_be))
     }
 
     /// How long the field is that this begins with.
@@ -148,7 +226,7 @@ impl RowFormat {
         let text = match (field.strip_prefix('"'), self.format) {
             (None, _) => Cow::Borrowed(field),
             (Some(rest), Format::Csv) => rest.strip_suffix('"')?.replace("\"\"", "\"").into(),
-            (Some(rest), Format::Jsonl) => unescaped(rest.strip_suffix('"')?)?.into(),
+            (Some(rest), _) => unescaped(rest.strip_suffix('"')?)?.into(),
         };
         let text = match (kind, &*text) {
             (Kind::F32 | Kind::F64, "null") if self.format == Format::Jsonl => b"NaN".into(),
@@ -164,7 +242,7 @@ impl RowFormat {
         let put = |out: &mut Vec<u8>| out.extend_from_slice(&text);
         match self.format {
             Format::Csv => self.csv_field(kind, out, put),
-            Format::Jsonl => self.member(kind, out, put),
+            _ => self.member(kind, out, put),
         }
         Some(())
     }
@@ -195,6 +273,12 @@ fn unescaped(string: &str) -> Option<String> {
     Some(text + rest)
 }
 
+/// How many bytes a frame says that it has.
+fn frame_length(bytes: &[u8]) -> Option<usize> {
+    let length = bytes.first_chunk().map(|length| u32::from_le_bytes(*length))?;
+    usize::try_from(length).ok()
+}
+
 /// The whole rows of a file, one after the other. In CSV a line end within quotes ends no row.
 pub(crate) struct WholeRows<'a> {
     file: BufReader<&'a File>,
@@ -214,14 +298,15 @@ impl<'a> WholeRows<'a> {
     }
 
     pub fn next(&mut self) -> io::Result<Option<&[u8]>> {
-        if (self.format.stop.0)() {
-            return Err(io::Error::new(ErrorKind::Interrupted, "its rows were not all read"));
-        }
+        self.format.check_stop()?;
         self.row.clear();
+        if self.format.format == Format::Frames {
+            return self.next_frame();
+        }
         let mut is_quoted = false;
         loop {
             let looked = self.row.len();
-            let room = (self.format.longest + 1).saturating_sub(self.row.len()) as u64;
+            let room = self.format.longest.saturating_add(1).saturating_sub(self.row.len()) as u64;
             let count = (&mut self.file).take(room).read_until(b'\n', &mut self.row)?;
             if self.row.len() > self.format.longest {
                 self.overlong = true;
@@ -232,11 +317,24 @@ impl<'a> WholeRows<'a> {
             }
             // Each byte once, however many line ends there are within quotes.
             is_quoted ^= self.row[looked..].iter().filter(|&&byte| byte == b'"').count() % 2 == 1;
-            if self.format.format == Format::Jsonl || !is_quoted {
+            if self.format.format != Format::Csv || !is_quoted {
                 self.end += self.row.len() as u64;
                 return Ok(Some(&self.row));
             }
         }
+    }
+
+    fn next_frame(&mut self) -> io::Result<Option<&[u8]>> {
+        (&mut self.file).take(4).read_to_end(&mut self.row)?;
+        let Some(length) = frame_length(&self.row) else { return Ok(None) };
+        if length > self.format.longest {
+            self.overlong = true;
+            return Ok(None);
+        }
+        (&mut self.file).take(length as u64).read_to_end(&mut self.row)?;
+        let is_whole = self.row.len() == 4 + length;
+        self.end += if is_whole { self.row.len() as u64 } else { 0 };
+        Ok(is_whole.then_some(&self.row))
     }
 }
 

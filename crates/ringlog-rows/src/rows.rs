@@ -1,12 +1,13 @@
 //! The sink that writes rows of text to a file, which it resumes, or to a stream.
 
+use crate::body::BytesFormat;
 use crate::file;
 use crate::format::{Format, RowFormat, Stop};
 use crate::parts;
 use crate::paths::{absolute, behind_links, identity, is_gone};
 use crate::value::TimeFormat;
+use crate::writing::{STREAM_BATCH, write_pieces, write_what_fits};
 use nix::libc;
-use nix::poll::{PollFd, PollFlags, poll};
 use ringlog::layout::Output;
 use ringlog::{
     Entry, Error, LeftOff, Lookback, Mark, Report, Result, Resume, Schema, Sink, Source,
@@ -14,7 +15,7 @@ use ringlog::{
 };
 use std::fmt;
 use std::fs::{File, OpenOptions};
-use std::io::{self, ErrorKind, Write as _};
+use std::io::{self, ErrorKind};
 use std::os::fd::AsFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -23,9 +24,6 @@ use std::time::{Duration, Instant};
 
 /// Bytes of rows before a file is written to: large enough that the system call does not count.
 const FILE_BATCH: usize = 128 << 10;
-/// The same for a pipe: one write of up to 4096 bytes arrives whole or not at all, so that what is
-/// committed and what was delivered do not part in the middle of a row.
-const STREAM_BATCH: usize = 4096;
 
 /// How rows are written.
 #[derive(Debug, Clone, Copy, Default)]
@@ -34,8 +32,16 @@ pub struct RowOptions {
     pub format: Format,
     /// How timestamps are written.
     pub time: TimeFormat,
+    /// How bodies of bytes are written in CSV.
+    pub bytes: BytesFormat,
     /// Sync the file before the read pointer moves.
     pub sync: bool,
+}
+
+impl RowOptions {
+    fn row_format(&self, schema: &Schema) -> RowFormat {
+        RowFormat::new(schema, self.format, self.time).with_bytes_as(self.bytes)
+    }
 }
 
 /// When a file is finished and the next one begun; whichever comes first.
@@ -147,7 +153,7 @@ impl Rows {
     /// # Ok::<(), ringlog::Error>(())
     /// ```
     pub fn file(path: &Path, schema: &Schema, options: RowOptions) -> Rows {
-        let format = RowFormat::new(schema, options.format, options.time);
+        let format = options.row_format(schema);
         let (to, batch, path) = (To::Unopened, FILE_BATCH, Some(path.to_owned()));
         let (buffer, torn, ahead, stale) = (Vec::new(), false, 0, false);
         Rows { to, format, options, buffer, batch, torn, ahead, stale, path }
@@ -162,7 +168,7 @@ impl Rows {
 
     /// Writes to a stream, from its header on. It is never synced.
     pub fn stream(file: File, schema: &Schema, options: RowOptions) -> Rows {
-        let format = RowFormat::new(schema, options.format, options.time);
+        let format = options.row_format(schema);
         let buffer = format.header().to_vec();
         let (to, batch) = (To::Stream(file), STREAM_BATCH);
         let (torn, ahead, stale, path) = (false, 0, false, None);
@@ -339,6 +345,7 @@ impl std::error::Error for Changed {}
 impl Sink for Rows {
     /// Opens the file, and goes on behind its last whole row; see `file::open`.
     fn resume(&mut self, left: &LeftOff, source: &mut dyn Lookback) -> Result<Option<Resume>> {
+        self.format.expect_bodies_up_to(left.body_max);
         let Some(path) = self.path.clone() else { return Ok(None) };
         // What is written behind the commit is written again, here or in the next file.
         let ahead = std::mem::take(&mut self.ahead);
@@ -426,17 +433,9 @@ impl Sink for Rows {
             To::Disk(disk) => disk,
             To::Unopened => return Err(ErrorKind::NotConnected.into()), // no report was made of it
             To::Stream(file) => {
-                while !self.buffer.is_empty() {
-                    let piece = &self.buffer[..self.buffer.len().min(STREAM_BATCH)];
-                    wait_for_room(file)?;
-                    match file.write(piece) {
-                        Ok(0) => return Err(ErrorKind::WriteZero.into()),
-                        Ok(count) => drop(self.buffer.drain(..count)),
-                        Err(e) if e.kind() == ErrorKind::Interrupted => {}
-                        Err(e) => return Err(e),
-                    }
-                }
-                return Ok(Mark::default());
+                let (sent, result) = write_pieces(file, &self.buffer);
+                self.buffer.drain(..sent); // once: a body can be of many pieces
+                return result.map(|()| Mark::default());
             }
         };
         // Behind what somebody else has left no row can be told from another.
@@ -472,28 +471,4 @@ pub fn is_for_want_of_room(error: &Error) -> bool {
     use ErrorKind::{NotFound, QuotaExceeded, StorageFull};
     let Error::Io { source, .. } = error else { return false };
     matches!(source.kind(), StorageFull | QuotaExceeded | NotFound)
-}
-
-/// Writes all of it, or as much as there is room for: how much that was.
-fn write_what_fits(file: &mut File, bytes: &[u8]) -> (usize, io::Result<()>) {
-    let mut written = 0;
-    while written < bytes.len() {
-        match file.write(&bytes[written..]) {
-            Ok(0) => return (written, Err(ErrorKind::WriteZero.into())),
-            Ok(count) => written += count,
-            Err(e) if e.kind() == ErrorKind::Interrupted => {}
-            Err(e) => return (written, Err(e)),
-        }
-    }
-    (written, Ok(()))
-}
-
-/// Waits a moment until a pipe has room for a piece, so that a write to it never blocks, whatever
-/// its reader does; a signal would not end that.
-fn wait_for_room(file: &File) -> io::Result<()> {
-    let mut output = [PollFd::new(file.as_fd(), PollFlags::POLLOUT)];
-    match poll(&mut output, 50u8) {
-        Ok(0) | Err(nix::Error::EINTR) => Err(ErrorKind::WouldBlock.into()),
-        _ => Ok(()), // what else there is to say, the write will say
-    }
 }

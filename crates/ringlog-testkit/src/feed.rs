@@ -83,9 +83,7 @@ impl Feed {
             let time = time.as_nanos();
             match format {
                 Format::Csv => format!("{position},{time},{value}\n"),
-                Format::Jsonl => {
-                    format!("{{\"seq\":{position},\"time\":{time},\"value\":{value}}}\n")
-                }
+                _ => format!("{{\"seq\":{position},\"time\":{time},\"value\":{value}}}\n"),
             }
         });
         let header = if format == Format::Csv { "seq,time,value\n" } else { "" };

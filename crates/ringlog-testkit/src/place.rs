@@ -59,6 +59,8 @@ impl Place {
         let format: &[_] = match self.format {
             Format::Csv => &[],
             Format::Jsonl => &["--format", "jsonl"],
+            Format::Raw => &["--format", "raw"],
+            Format::Frames => &["--format", "frames"],
         };
         self.program(program("reporter"), &[&[id.as_str()], format, args].concat())
     }
@@ -104,6 +106,8 @@ impl Place {
         match self.format {
             Format::Csv => format!("{name}.csv"),
             Format::Jsonl => format!("{name}.jsonl"),
+            Format::Raw => format!("{name}.raw"),
+            Format::Frames => format!("{name}.frames"),
         }
     }
 

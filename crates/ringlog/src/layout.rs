@@ -453,9 +453,10 @@ impl Geometry {
         self.arena_size
     }
 
-    /// Bytes of the longest body: one always fits an arena that is free.
+    /// Bytes of the longest body: that always fits an arena that is free, or a slot holds it.
     pub const fn body_max(&self) -> usize {
-        (self.arena_size / 2) as usize
+        let half = (self.arena_size / 2) as usize;
+        if half > self.inline_size { half } else { self.inline_size }
     }
 
     /// Bytes of the whole log.

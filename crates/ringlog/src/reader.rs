@@ -555,6 +555,7 @@ impl Source for Reader<Raw> {
             position: self.cursor.position,
             end: self.attached.end,
             explicit: self.attached.start != Start::Resume && !self.attached.fresh,
+            body_max: self.cursor.segment.geometry.body_max(),
         }
     }
 

@@ -144,6 +144,8 @@ pub struct LeftOff {
     pub end: u64,
     /// It was told to stand there, and not to resume.
     pub explicit: bool,
+    /// Bytes of the longest body that there can be; 0 where entries have none.
+    pub body_max: usize,
 }
 
 /// Where to go on, as a sink says.

@@ -327,8 +327,8 @@ impl Writer<Raw> {
     /// position. A slice of bytes is an entry without a body.
     ///
     /// # Errors
-    /// [`Error::Invalid`], if the columns have not exactly the bytes of a record, or there is a body,
-    /// for which no log has a column; nothing is appended.
+    /// [`Error::Invalid`], if the columns have not exactly the bytes of a record, if there is a body and
+    /// the log has none, or if it is longer than any can be; nothing is appended.
     pub fn append<'a>(&mut self, entry: impl Into<Entry<'a>>) -> Result<u64> {
         let entry = entry.into();
         self.check(&entry)?;
@@ -381,7 +381,7 @@ impl<R> Writer<R> {
     /// Refuses a body that no free arena has room for.
     pub(crate) fn check_length(&self, length: usize) -> Result<()> {
         let (name, most) = (self.segment.name(), self.segment.geometry.body_max());
-        match length <= most.max(self.inline()) {
+        match length <= most {
             true => Ok(()),
             false => Err(invalid!(
                 "{name}: a body of {length} bytes is too long: half of the arena, {most} bytes, is the \

@@ -3,8 +3,8 @@
 //! hits it.
 
 use ringlog::layout::Output;
-use ringlog::{Entry, LeftOff, Log, Polled, Raw, Reader, Report, Source, Turn};
-use ringlog_rows::{Rotated, RowOptions, Rows, TimeFormat};
+use ringlog::{Bytes, Entry, LeftOff, Log, Polled, Raw, Reader, Report, Source, Turn, With};
+use ringlog_rows::{Format, Rotated, RowOptions, Rows, TimeFormat, parts};
 use ringlog_testkit::{Feed, Place, assert_holds, positions};
 use std::cell::Cell;
 use std::fs::{self, File};
@@ -88,7 +88,7 @@ fn lives(
 ) -> bool {
     let life = || {
         let source = Mortal { reader: log.reader(0).unwrap(), stores, fate };
-        let options = RowOptions { time, ..RowOptions::default() };
+        let options = RowOptions { time, format: place.format, ..RowOptions::default() };
         let rows = Rows::file(&place.output(0), log.schema(), options);
         let (mut report, _) = Report::new(source, rows, Duration::ZERO).unwrap();
         then(&mut report);
@@ -279,4 +279,55 @@ fn a_file_that_begins_behind_the_logs_end_is_not_the_logs() {
     assert_holds(&place.file("output_0.1.csv"), &text);
     assert_holds(&place.output(0), &feed.csv(10..20));
     assert_eq!((feed.reader(0).position, feed.reader(0).lost), (20, 0));
+}
+
+/// A place of bodies alone, which have line ends, with so many carried out and as many to come.
+fn half_of_bodies(rows: u64) -> (Place, Log) {
+    let place = Place::of(Format::Raw);
+    let log = Log::options().capacity(64).create::<With<(), Bytes>>(place.shm.as_str()).unwrap();
+    append_bodies(&log, rows);
+    assert!(lives_until(&place, &log, TimeFormat::Nanos, NEVER));
+    append_bodies(&log, rows);
+    (place, log)
+}
+
+fn append_bodies(log: &Log, count: u64) {
+    let mut writer = log.writer::<With<(), Bytes>>().unwrap();
+    for position in writer.position()..writer.position() + count {
+        writer
+            .append(&(), format!("{position}\n{}", "x".repeat(position as usize)).as_bytes())
+            .unwrap();
+    }
+}
+
+/// Asserts that the files of a place have each body below `end` once, in order.
+#[track_caller]
+fn assert_bodies_once(place: &Place, end: u64, when: &str) {
+    let output = place.output(0);
+    let files = [parts(&output).unwrap(), vec![output]].concat();
+    let text: String = files.iter().map(|file| fs::read_to_string(file).unwrap()).collect();
+    let due: String = (0..end).map(|it| format!("{it}\n{}\n", "x".repeat(it as usize))).collect();
+    assert_eq!(text, due, "{when}");
+    assert_eq!(fs::read_dir(place.dir.path()).unwrap().count(), files.len(), "{when}");
+}
+
+#[test]
+fn killed_before_any_store_bodies_alone_are_in_their_files_once() {
+    for stores in 0.. {
+        let (place, log) = half_of_bodies(10);
+        let fate = (&Cell::new(stores), &killed as &dyn Fn());
+        let lived = lives((&place, &log), TimeFormat::Nanos, fate, |report| {
+            carry(report);
+            cut(&place.output(0));
+            Rows::mend(report).unwrap();
+            carry(report);
+            drop(Rows::rotate(report).unwrap());
+        });
+        append_bodies(&log, 5);
+        assert!(lives_until(&place, &log, TimeFormat::Nanos, NEVER));
+        assert_bodies_once(&place, 25, &format!("killed before store {stores}"));
+        if lived {
+            break;
+        }
+    }
 }

@@ -157,7 +157,7 @@ impl Source for Made {
     }
     fn left_off(&self) -> LeftOff {
         let (committed, position) = (self.committed, self.at);
-        LeftOff { output: None, committed, position, end: self.end, explicit: false }
+        LeftOff { output: None, committed, position, end: self.end, explicit: false, body_max: 0 }
     }
     fn look_back(&mut self, _position: u64) -> Option<Entry<'_>> {
         None
