@@ -199,9 +199,17 @@ impl Cursor {
         // Each time it gets a head start, so that a second time is rare.
         for _ in 0..8 {
             let ring = self.segment.ring();
-            let Seen::Passed(holder) = ring.look(self.position) else { return };
+            let Seen::Passed(holder) = ring.look(self.position) else { break };
             let end = || self.segment.end();
             (self.position, self.published) = ring.after_lap(end, self.position, holder, 0);
+        }
+        let arena = self.segment.geometry.arena_size();
+        if arena > 0 && self.position < self.published {
+            let whole = self.segment.whole_from(self.position, self.published, 0);
+            if whole > self.position {
+                // Likewise.
+                self.position = self.segment.whole_from(whole, self.published, arena / 16);
+            }
         }
     }
 

@@ -515,6 +515,13 @@ impl Log {
         self.segment.oldest(end)
     }
 
+    /// The oldest position from which on it holds each entry whole, if it ends at `end`: of entries
+    /// with bodies these may be gone sooner than the slots. Where few of them are too long for a slot, a
+    /// guess.
+    pub fn oldest_whole(&self, end: u64) -> u64 {
+        self.segment.whole_from(self.segment.oldest(end), end, 0)
+    }
+
     /// How many writers it has had: another number is another writer.
     pub fn epoch(&self) -> u64 {
         self.segment.header().writer.epoch.load(Relaxed)

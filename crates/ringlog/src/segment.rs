@@ -9,7 +9,7 @@ use crate::claims::Claims;
 use crate::error::{Error, Result, Role, invalid};
 use crate::layout::{Geometry, HEADER_SIZE, Header, MAGIC, POSITION_LIMIT, VERSION};
 use crate::name::{Name, open_file};
-use crate::ring::{self, Ring};
+use crate::ring::{self, Placed, Ring};
 use crate::schema::Schema;
 use crate::sync::{AtomicU64, Ordering};
 use crate::sys::clock::{boot_id, now_ns};
@@ -304,6 +304,30 @@ impl Segment {
     /// The oldest position that the log can still hold if it ends there.
     pub fn oldest(&self, end: u64) -> u64 {
         end.saturating_sub(self.geometry.capacity()).max(self.base)
+    }
+
+    /// The first position from `from` on behind which no body is gone that the arena held, if the log ends
+    /// at `end`, and the writer overwrites so many more bytes. A look that is bounded, and so a guess where
+    /// bodies in the arena are rare.
+    pub fn whole_from(&self, from: u64, end: u64, more: u64) -> u64 {
+        const LOOKS: u64 = 64;
+        let (ring, horizon) = (self.ring(), self.header().horizon.load(Relaxed)); // a guess
+        let (mut low, mut high) = (from, end);
+        while low < high && horizon > 0 {
+            let middle = low + (high - low) / 2;
+            let looked = middle..high.min(middle + LOOKS);
+            let place = |position| match ring.place_of(position) {
+                Some(Placed::Arena { place, .. }) => Some((position, place)),
+                _ => None,
+            };
+            match looked.filter_map(place).next() {
+                Some((position, place)) if place < horizon.saturating_add(more) => {
+                    low = position + 1;
+                }
+                _ => high = middle,
+            }
+        }
+        low
     }
 
     /// The first position that was ever here, by the creator.

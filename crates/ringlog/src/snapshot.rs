@@ -23,6 +23,8 @@ pub struct Snapshot {
     pub capacity: u64,
     /// Bytes of the arena that bodies lie in; 0: the log has none.
     pub arena: u64,
+    /// Bytes that a body has, on average of the newest ones.
+    pub body_mean: u64,
     /// Bytes of it that hold bodies which some gate of a lossless log has not committed: the writer waits
     /// where the next one does not fit beside them.
     pub arena_held: u64,
@@ -89,6 +91,8 @@ pub struct ReaderState {
     pub commit_ns: u64,
     /// The first position it has not committed.
     pub position: u64,
+    /// Bytes of the arena that hold bodies which it has not committed, from the first to the last.
+    pub arena_behind: u64,
     /// Entries lost, in all.
     pub lost: u64,
     /// How many times entries were lost.
@@ -168,6 +172,7 @@ impl Snapshot {
                 attached_ns: owner.attached_ns,
                 commit_ns: line.commit_ns.load(Relaxed),
                 position: checkpoint.position,
+                arena_behind: 0,
                 lost: checkpoint.lost,
                 laps: checkpoint.laps,
                 peak_position: ring::peak(&line.peak_position, checkpoint.position),
@@ -185,6 +190,7 @@ impl Snapshot {
             end: segment.end(), // after the readers: none of them is ahead of it
             capacity: segment.geometry.capacity(),
             arena: segment.geometry.arena_size(),
+            body_mean: 0,
             arena_held: 0,
             writer,
             absent: segment.absent,
@@ -194,29 +200,47 @@ impl Snapshot {
             },
         };
         // One that gave up, and has appended nothing since, has not learnt that there is room again.
-        snapshot.arena_held = snapshot.held_for_gates(segment);
+        snapshot.look_at_bodies(segment);
         if snapshot.room() != Some(0) && snapshot.arena_held == 0 {
             snapshot.writer.waiting_for = None;
         }
         Ok(snapshot)
     }
 
-    /// From where the first body begins that a gate has not had to where the last one ends.
-    fn held_for_gates(&self, segment: &Segment) -> u64 {
-        let gates = (0..self.readers.len()).filter(|&id| self.is_waited_for(id));
-        let Some(from) = gates.map(|id| self.readers[id].position).min() else { return 0 };
+    /// How much of the arena readers have not had, and how long bodies are.
+    fn look_at_bodies(&mut self, segment: &Segment) {
+        const NEWEST: u64 = 256;
         if self.arena == 0 {
-            return 0;
+            return;
         }
-        let mut places = (from.max(segment.oldest(self.end))..self.end).filter_map(|position| {
-            match segment.ring().place_of(position) {
-                Some(Placed::Arena { place, length }) => Some((place, place + length as u64)),
-                _ => None,
+        let (ring, end, oldest) = (segment.ring(), self.end, segment.oldest(self.end));
+        let lengths = (oldest.max(end.saturating_sub(NEWEST))..end).filter_map(|position| {
+            match ring.place_of(position)? {
+                Placed::Arena { length, .. } | Placed::Inline(length) => Some(length as u64),
+                Placed::Damaged => None,
             }
         });
+        let (count, sum) = lengths.fold((0, 0u64), |(count, sum), length| (count + 1, sum + length));
+        self.body_mean = sum.checked_div(count).unwrap_or_default();
+
+        let place = |position| match ring.place_of(position) {
+            Some(Placed::Arena { place, length }) => Some((place, place + length as u64)),
+            _ => None,
+        };
         // Bodies lie one behind the other.
-        let Some(first) = places.next() else { return 0 };
-        places.next_back().unwrap_or(first).1.saturating_sub(first.0)
+        let Some((_, last)) = (oldest..end).rev().find_map(place) else { return };
+        let behind = |from: u64| {
+            let first = (from.max(oldest)..end).find_map(place);
+            first.map_or(0, |(first, _)| last.saturating_sub(first))
+        };
+        for id in 0..self.readers.len() {
+            let reader = &self.readers[id];
+            if reader.gate || reader.known && reader.has_place() {
+                self.readers[id].arena_behind = behind(reader.position);
+            }
+        }
+        let gates = (0..self.readers.len()).filter(|&id| self.is_waited_for(id));
+        self.arena_held = gates.map(|id| self.readers[id].arena_behind).max().unwrap_or_default();
     }
 
     /// The readers that have not had all entries, and how many each has to come. One that was let off
@@ -242,16 +266,40 @@ impl Snapshot {
         self.readers.get(id).is_some_and(holds)
     }
 
-    /// Slots that a lossless log's writer has left before it waits: those that its hindmost gate leaves.
+    /// Entries that a lossless log's writer has room for before it waits: those that its hindmost gate
+    /// leaves.
     /// `None` where it waits for nobody.
     pub fn room(&self) -> Option<u64> {
         let gates = (0..self.readers.len()).filter(|&id| self.is_waited_for(id));
         gates.map(|id| self.headroom(id)).min()
     }
 
-    /// Entries the writer can still append before reader `id` loses one, or before it waits for it.
+    /// The same as a part of the slots, or of the arena if that is less: from 0 to 1.
+    pub fn room_ratio(&self) -> Option<f64> {
+        let gates = (0..self.readers.len()).filter(|&id| self.is_waited_for(id));
+        gates.map(|id| self.headroom_ratio(id)).reduce(f64::min)
+    }
+
+    /// Entries the writer can still append before reader `id` loses one, or before it waits for it: those
+    /// that slots are left for, or bodies of the [mean length](Snapshot::body_mean), if these are fewer.
     pub fn headroom(&self, id: usize) -> u64 {
-        self.capacity.saturating_sub(self.lag(id))
+        let slots = self.capacity.saturating_sub(self.lag(id));
+        self.bytes_left(id).checked_div(self.body_mean).map_or(slots, |bodies| slots.min(bodies))
+    }
+
+    /// The part of the slots, or of the arena if that is less, that is left before reader `id` loses an
+    /// entry, or the writer waits for it: from 0 to 1.
+    pub fn headroom_ratio(&self, id: usize) -> f64 {
+        let slots = self.capacity.saturating_sub(self.lag(id)) as f64 / self.capacity as f64;
+        match self.arena {
+            0 => slots,
+            arena => slots.min(self.bytes_left(id) as f64 / arena as f64),
+        }
+    }
+
+    fn bytes_left(&self, id: usize) -> u64 {
+        let behind = self.readers.get(id).map_or(0, |reader| reader.arena_behind);
+        self.arena.saturating_sub(behind)
     }
 }
 
