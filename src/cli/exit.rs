@@ -1,7 +1,7 @@
 //! How a program ends: with a code of the library's table, and what is said.
 
 use super::tell::{finish_telling, tell};
-use ringlog::{Code, Error, Log};
+use ringlog::{Code, Error};
 use std::fmt::Display;
 use std::process::ExitCode;
 
@@ -28,19 +28,6 @@ impl Display for Failed {
 }
 
 impl std::error::Error for Failed {}
-
-/// Refuses a log whose entries have bodies, for those that turn entries into rows: a row without the body
-/// would look whole.
-pub fn without_bodies(log: &Log) -> anyhow::Result<()> {
-    let Some(body) = log.schema().body() else { return Ok(()) };
-    let what = format!(
-        "{}: its entries have a body (`{}`, {}), which no row can hold yet; read them with the library",
-        log.name(),
-        body.name(),
-        body.kind()
-    );
-    Err(Failed(Code::Unusable, what).into())
-}
 
 /// Says what went wrong, in one line, and with which exit code. The last that a program does.
 pub fn end(program: &str, result: anyhow::Result<()>) -> ExitCode {

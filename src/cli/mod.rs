@@ -11,7 +11,7 @@ mod whole;
 mod words;
 
 pub use args::{LogArgs, believing};
-pub use exit::{EXIT_CODES, Failed, end, without_bodies};
+pub use exit::{EXIT_CODES, Failed, end};
 pub use parse::{Time, duration, interval, number, place, place_or_resume};
 pub use ringlog::Code;
 pub use signals::{Stop, put_up};

@@ -42,7 +42,6 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         return Err(Failed(Code::Invalid, format!("--from {from} is behind --to {to}")).into());
     }
     let log = args.log.open()?;
-    cli::without_bodies(&log)?;
     if let Some(why) = what_is_unknown(&log).filter(|_| !args.unsound) {
         let what = format!("{why}; dump the log itself, or take what there is with --unsound");
         return Err(Failed(Code::Unusable, what).into());

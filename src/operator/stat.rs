@@ -45,6 +45,13 @@ JSON:
   now_ns, created_ns               when this was seen, and when the log was made
   capacity                         slots
   record_bytes, slot_bytes, bytes  of a record, of its slot, and of the whole log
+  bodies.name, bodies.kind         the column that is a body, and what is in it; of a log without
+                                   bodies `bodies` is null
+  bodies.inline_bytes, bodies.arena_bytes
+                                   of a body that its slot holds, and of the arena for longer ones
+  bodies.held_bytes                of the arena: what a gate has not had, if the log is lossless
+  bodies.mean_bytes, bodies.rate_bytes
+                                   of a body, on average of the newest, and a second at this rate
   pages                            what its memory is made of
   oldest, end                      the first position it still holds, and the next one
   rate                             entries a second, just now
@@ -227,13 +234,13 @@ fn show(view: &View, colour: bool) -> String {
     }
     text += &line.end();
 
+    if let Some(bodies) = &view.bodies {
+        text += &clauses("  bodies   ", &bodies.words(), colour);
+    }
+
     if let Some(gates) = &view.gates {
         for (head, words) in [("  gates    ", gates.words()), ("  room     ", gates.room_words())] {
-            let mut line = Paragraph::new(head, colour);
-            for (i, word) in words.iter().enumerate() {
-                line.add(if i > 0 { ", " } else { "" }, &Cell::text(word));
-            }
-            text += &if words.is_empty() { String::new() } else { line.end() };
+            text += &clauses(head, &words, colour);
         }
     }
 
@@ -269,6 +276,15 @@ fn show(view: &View, colour: bool) -> String {
         }
     }
     text
+}
+
+/// A line of clauses behind a head; none without a clause.
+fn clauses(head: &str, words: &[String], colour: bool) -> String {
+    let mut line = Paragraph::new(head, colour);
+    for (i, word) in words.iter().enumerate() {
+        line.add(if i > 0 { ", " } else { "" }, &Cell::text(word));
+    }
+    if words.is_empty() { String::new() } else { line.end() }
 }
 
 /// A reader in numbers.

@@ -4,7 +4,7 @@ use crate::cli::{self, Stop, place, tell};
 use crate::operator::entries::{Printer, Shown, take};
 use crate::operator::which::OneLog;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use ringlog::{Log, Observer, Presence, Raw, Role, Start};
+use ringlog::{Entry, Log, Observer, Presence, Raw, Role, Start};
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::AsFd as _;
@@ -48,7 +48,6 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     cli::say_if_cut_short("ringlog", &args.log.name())?;
     let stop = Stop::on_signals()?;
     let log = args.log.open()?;
-    cli::without_bodies(&log)?;
     let mut printer = args.shown.printer(log.schema())?;
     let mut observer = log.observe::<Raw>(Start::Newest)?;
     let end = observer.position();
@@ -70,13 +69,14 @@ pub fn run(args: Args) -> anyhow::Result<()> {
                         if last.len() as u64 >= args.count {
                             last.pop_front();
                         }
-                        last.push_back((position, record.columns.to_vec()));
+                        last.push_back((position, record.columns.to_vec(), record.body.to_vec()));
                     }
                     Ok(())
                 },
             )?;
-            last.iter()
-                .try_for_each(|(position, record)| printer.entry(*position, record.into()))?;
+            last.iter().try_for_each(|(position, columns, body)| {
+                printer.entry(*position, Entry { columns, body })
+            })?;
         }
         None => {
             observer.seek(Start::Last(args.count))?;

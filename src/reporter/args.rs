@@ -5,7 +5,7 @@ use super::compress;
 use crate::cli::{Code, EXIT_CODES, Failed, LogArgs, Time, duration, number, place_or_resume};
 use clap::Parser;
 use ringlog::{Start, Wait};
-use ringlog_rows::Rotation;
+use ringlog_rows::{BytesFormat, Format, Rotation};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -19,6 +19,7 @@ Examples:
   reporter 4 --path /var/lib/engine.log --fsync --strict
   reporter 5 --format jsonl                 JSON Lines, into output_5.jsonl
   reporter 6 --rotate 1G,1h                 a new file at each gigabyte, and at least each hour
+  reporter 0 --format raw --output copy.txt  the bodies of a log, one a line
 ";
 const COMPRESSED: &str = if cfg!(feature = "compress") {
     "  reporter 7 --rotate 1d --compress zstd    a new file each day, the finished ones compressed\n"
@@ -26,7 +27,7 @@ const COMPRESSED: &str = if cfg!(feature = "compress") {
     ""
 };
 
-/// Carry a ring log out to CSV or JSON Lines, each entry exactly once, across any number of kills.
+/// Carry a ring log out to a file, each entry exactly once, across any number of kills.
 ///
 /// Reader N keeps its place in the log. What is in the output file is never written again, and
 /// what the writer overwrote first is reported as lost, with its range. A full disk is waited for.
@@ -38,12 +39,15 @@ pub struct Args {
     pub reader: u8,
     #[command(flatten)]
     pub log: LogArgs,
-    /// The file to write, `-` for stdout [default: output_N.csv or output_N.jsonl]
+    /// The file to write, `-` for stdout [default: output_N.csv, or .jsonl, .raw, .frames by --format]
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
     /// What a row looks like
     #[arg(long, value_name = "FORMAT", default_value = "csv")]
     pub format: RowsAs,
+    /// How CSV writes bodies of bytes and of MessagePack
+    #[arg(long, value_name = "FORM", default_value = "base64")]
+    pub bytes: BytesAs,
     /// Finish the file when it is so large (100M, 1G; a bare number is bytes) or so old (10m, 1h,
     /// 1d), and begin the next; both may be given. A finished one has its first position in its
     /// name: output_N.000000000012345.csv
@@ -178,4 +182,49 @@ pub enum RowsAs {
     Csv,
     /// JSON Lines: an object an entry, {"seq":12,"price":189.4500}
     Jsonl,
+    /// Each body as it is, and a line end: what `writer --format lines` reads
+    Raw,
+    /// Each body behind its length, 32 bits little-endian: what `writer --format frames` reads
+    Frames,
+}
+
+impl RowsAs {
+    /// What the default output ends with.
+    pub fn extension(self) -> &'static str {
+        match self {
+            RowsAs::Csv => "csv",
+            RowsAs::Jsonl => "jsonl",
+            RowsAs::Raw => "raw",
+            RowsAs::Frames => "frames",
+        }
+    }
+}
+
+impl From<RowsAs> for Format {
+    fn from(rows_as: RowsAs) -> Format {
+        match rows_as {
+            RowsAs::Csv => Format::Csv,
+            RowsAs::Jsonl => Format::Jsonl,
+            RowsAs::Raw => Format::Raw,
+            RowsAs::Frames => Format::Frames,
+        }
+    }
+}
+
+/// How bytes are written as text.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub enum BytesAs {
+    /// YWJj
+    Base64,
+    /// 616263
+    Hex,
+}
+
+impl From<BytesAs> for BytesFormat {
+    fn from(bytes: BytesAs) -> BytesFormat {
+        match bytes {
+            BytesAs::Base64 => BytesFormat::Base64,
+            BytesAs::Hex => BytesFormat::Hex,
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! `reporter N`: exports a log to rows of CSV or JSON Lines, as durable reader N.
+//! `reporter N`: exports a log to a file or a stream, as durable reader N.
 
 mod args;
 mod carry;
@@ -8,7 +8,7 @@ mod setup;
 mod watch;
 
 use crate::cli::{self, Code, Failed, grouped, per_second};
-use args::Args;
+use args::{Args, RowsAs};
 use carry::{Ending, RETRY, ROOM};
 use nix::libc;
 use ringlog::{Error, Log, ReaderState, Start};
@@ -51,7 +51,7 @@ impl Reporter {
             worker.finish();
         }
         cli::make_room_to_tell();
-        self.tell_losses(None);
+        self.tell_losses();
         let time = self.began.elapsed();
         let (rows, rate) = (grouped(self.rows), grouped(per_second(self.rows, time)));
         let lost = grouped(self.lost);
@@ -85,7 +85,15 @@ impl Reporter {
     }
 
     fn follow(&mut self, log: &Log, start: Start, waited: bool) -> anyhow::Result<Ending> {
-        cli::without_bodies(log)?;
+        if log.schema().body().is_none() && matches!(self.args.format, RowsAs::Raw | RowsAs::Frames)
+        {
+            let what = format!(
+                "{}: its entries have no bodies, and --format {} writes nothing else; use csv or jsonl",
+                log.name(),
+                self.args.format.extension()
+            );
+            return Err(Failed(Code::Invalid, what).into());
+        }
         let Some(mut report) = self.open(log, start, waited)? else { return Ok(Ending::Done) };
         let outcome = self.carry(log, &mut report);
         self.rows += report.committed_entries();

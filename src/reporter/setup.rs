@@ -1,11 +1,11 @@
 //! The arguments made ready, and what a run of the reporter has done so far.
 
-use super::args::{Args, RowsAs, rotation};
+use super::args::{Args, rotation};
 #[cfg(feature = "compress")]
 use super::compress;
 use crate::cli::{self, Code, Failed, Stop, grouped, put_up, tell, try_tell};
 use ringlog::{Error, Name, Options, Raw, Reader, Wait};
-use ringlog_rows::{Format, Rotation, RowOptions, Rows};
+use ringlog_rows::{Rotation, RowOptions, Rows};
 use std::cell::Cell;
 use std::ops::Range;
 use std::path::PathBuf;
@@ -72,10 +72,7 @@ impl Reporter {
         let output = match &args.output {
             Some(path) if path.as_os_str() == "-" => None,
             Some(path) => Some(path.clone()),
-            None => Some(PathBuf::from(match args.format {
-                RowsAs::Csv => format!("output_{}.csv", args.reader),
-                RowsAs::Jsonl => format!("output_{}.jsonl", args.reader),
-            })),
+            None => Some(format!("output_{}.{}", args.reader, args.format.extension()).into()),
         };
         let rotation = rotation(&args.rotate);
         let is_stream =
@@ -87,16 +84,12 @@ impl Reporter {
             )
             .into());
         }
-        let format = match args.format {
-            RowsAs::Csv => Format::Csv,
-            RowsAs::Jsonl => Format::Jsonl,
-        };
-        let time = args.time.into();
+        let (format, time, bytes) = (args.format.into(), args.time.into(), args.bytes.into());
         Ok(Reporter {
             name: args.log.name(),
             options: args.log.options()?,
             output,
-            rows_as: RowOptions { format, time, sync: args.fsync },
+            rows_as: RowOptions { format, time, bytes, sync: args.fsync },
             rotation,
             kept: Cell::default(),
             #[cfg(feature = "compress")]
@@ -127,15 +120,19 @@ impl Reporter {
         tell(format_args!("reporter {}: {what}", self.args.reader));
     }
 
-    /// Tells of a loss, or of all losses that could not be told one by one.
-    pub fn tell_losses(&self, new: Option<&Range<u64>>) {
+    /// Takes a loss that is still to be told.
+    pub fn count_loss(&self, range: &Range<u64>) {
         let mut untold = self.untold.take();
-        if let Some(range) = new {
-            untold.ranges += 1;
-            untold.entries += range.end - range.start;
-            let start = untold.within.map_or(range.start, |(start, _)| start.min(range.start));
-            untold.within = Some((start, range.end));
-        }
+        untold.ranges += 1;
+        untold.entries += range.end - range.start;
+        let start = untold.within.map_or(range.start, |(start, _)| start.min(range.start));
+        untold.within = Some((start, range.end));
+        self.untold.set(untold);
+    }
+
+    /// Tells of the losses that have not been told, in one line.
+    pub fn tell_losses(&self) {
+        let untold = self.untold.take();
         let Untold { within: Some((start, end)), ranges, entries } = untold else { return };
         let (count, s) = (grouped(entries), if entries == 1 { "y" } else { "ies" });
         let what = match ranges {

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)] // a panic is how a test fails
 
 mod admin;
+mod carried;
 mod claims;
 mod cli;
 mod commit;

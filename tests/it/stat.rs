@@ -8,7 +8,7 @@ use nix::pty::openpty;
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 use ringlog::layout::{Header, ReaderLine};
-use ringlog::{Log, Polled, Raw, Schema};
+use ringlog::{Bytes, Log, Polled, Raw, Schema, With};
 use ringlog_testkit::disk::on_a_small_disk;
 use ringlog_testkit::{
     Ended, Feed, Nobody, Patient, Place, Running, Sample, program, run, start, start_on, until,
@@ -367,7 +367,8 @@ fn a_copy_that_nobody_may_write_is_looked_at_as_the_log_was() {
 #[test]
 fn each_field_of_the_json_is_in_the_help_and_each_in_the_help_is_there() {
     let place = Place::new();
-    let _log = Log::options().lossless([0]).create::<Sample>(place.shm.as_str()).unwrap();
+    let options = Log::options().lossless([0]);
+    let _log = options.create::<With<Sample, Bytes>>(place.shm.as_str()).unwrap();
     let view = stat(&place.shm); // of a log that has all there is
     let mut fields = BTreeSet::new();
     for (name, value) in view.as_object().unwrap() {

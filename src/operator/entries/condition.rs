@@ -1,13 +1,14 @@
 //! `--where`: which entries are wanted.
 
-use ringlog::{Column, Entry, Kind, Schema, Timestamp, until_nul};
-use ringlog_rows::Value as _;
+use ringlog::{Body, Column, Entry, Kind, Schema, Timestamp, until_nul};
+use ringlog_rows::{Value as _, json_of};
+use serde_json::Value as Json;
 use std::cmp::Ordering;
 
 pub fn column<'a>(schema: &'a Schema, name: &str) -> Result<&'a Column, String> {
     let columns = schema.columns();
     columns.iter().find(|column| column.name() == name).ok_or_else(|| {
-        let names: Vec<_> = columns.iter().map(Column::name).collect();
+        let names: Vec<_> = schema.names().collect();
         format!("no column is named `{name}`; they are seq,{}", names.join(","))
     })
 }
@@ -15,10 +16,20 @@ pub fn column<'a>(schema: &'a Schema, name: &str) -> Result<&'a Column, String> 
 /// `symbol=AAPL`
 #[derive(Debug)]
 pub struct Condition {
-    /// `None` is the position.
-    column: Option<Column>,
+    what: What,
     operator: Operator,
     value: Comparable,
+}
+
+/// What is compared.
+#[derive(Debug)]
+enum What {
+    Position,
+    Column(Column),
+    /// The body as it is.
+    Body,
+    /// What is at a path in it: `body.bids.0.price`.
+    At(Body, Vec<String>),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +55,14 @@ impl Condition {
     pub fn parse(text: &str, schema: &Schema) -> Result<Condition, String> {
         let name_ends = |c: char| !c.is_ascii_alphanumeric() && c != '_';
         let (name, rest) = text.split_at(text.find(name_ends).unwrap_or(text.len()));
+        let (path, rest) = match rest.strip_prefix('.') {
+            Some(rest) => {
+                let (path, rest) =
+                    rest.split_at(rest.find(['=', '!', '<', '>', '~']).unwrap_or(rest.len()));
+                (Some(path.trim()), rest)
+            }
+            None => (None, rest),
+        };
         let operators = [
             ("!=", Operator::IsNot),
             ("<=", Operator::LessOrIs),
@@ -66,9 +85,25 @@ impl Condition {
         if name == "seq" && operator != Operator::Contains {
             let position: u64 = value.parse().map_err(|_| format!("`{value}` is no position"))?;
             let value = Comparable::Integer(position.into());
-            return Ok(Condition { column: None, operator, value });
+            return Ok(Condition { what: What::Position, operator, value });
+        }
+        if let Some(body) = schema.body().filter(|body| body.name() == name) {
+            let what = match (path, body.kind()) {
+                (None, _) => What::Body,
+                (Some(path), kind @ (Body::Json | Body::MsgPack)) => {
+                    What::At(kind, path.split('.').map(str::to_owned).collect())
+                }
+                (Some(path), kind) => {
+                    return Err(format!("`{text}`: {name} is {kind}, and has no `{path}` in it"));
+                }
+            };
+            return Ok(Condition { what, operator, value: Comparable::Text(value.into()) });
         }
         let column = column(schema, name)?;
+        if let Some(path) = path {
+            let kind = column.kind();
+            return Err(format!("`{text}`: {name} is a {kind}, and has no `{path}` in it"));
+        }
         let kind = column.kind();
         let value = match (operator, kind) {
             (Operator::Contains, Kind::Text(_)) => Comparable::Text(value.into()),
@@ -89,16 +124,49 @@ impl Condition {
                 Comparable::of(kind, &bytes)
             }
         };
-        Ok(Condition { column: Some(column.clone()), operator, value })
+        Ok(Condition { what: What::Column(column.clone()), operator, value })
     }
 
     pub fn holds(&self, position: u64, entry: Entry<'_>) -> bool {
-        let value = match &self.column {
-            None => Comparable::Integer(position.into()),
-            Some(column) => Comparable::of(column.kind(), column.bytes(entry.columns)),
+        let value = match &self.what {
+            What::Position => Comparable::Integer(position.into()),
+            What::Column(column) => Comparable::of(column.kind(), column.bytes(entry.columns)),
+            What::Body => Comparable::Text(entry.body.to_vec()),
+            What::At(kind, path) => return self.holds_of(at(*kind, entry.body, path).as_ref()),
         };
+        self.holds_as(&value, &self.value)
+    }
+
+    /// The same of a value in a body. What is not there is not the same as anything.
+    fn holds_of(&self, found: Option<&Json>) -> bool {
+        let Comparable::Text(text) = &self.value else { return false };
+        let wanted = str::from_utf8(text).ok().and_then(|text| serde_json::from_str(text).ok());
+        match (found, wanted) {
+            (None, _) => self.operator == Operator::IsNot,
+            (Some(Json::String(found)), _) => {
+                self.holds_as(&Comparable::Text(found.as_bytes().to_vec()), &self.value)
+            }
+            (Some(Json::Number(found)), Some(Json::Number(wanted)))
+                if self.operator != Operator::Contains =>
+            {
+                match (Comparable::whole(found), Comparable::whole(&wanted)) {
+                    (Some(found), Some(wanted)) => self.holds_as(&found, &wanted),
+                    _ => {
+                        let float = |it: &serde_json::Number| it.as_f64().map(Comparable::Float);
+                        let both = float(found).zip(float(&wanted));
+                        both.is_some_and(|(found, wanted)| self.holds_as(&found, &wanted))
+                    }
+                }
+            }
+            (Some(found), _) => {
+                self.holds_as(&Comparable::Text(found.to_string().into()), &self.value)
+            }
+        }
+    }
+
+    fn holds_as(&self, value: &Comparable, wanted: &Comparable) -> bool {
         // A NaN is neither less nor more nor the same.
-        let order = value.partial_cmp(&self.value);
+        let order = value.partial_cmp(wanted);
         match self.operator {
             Operator::Is => order == Some(Ordering::Equal),
             Operator::IsNot => order != Some(Ordering::Equal),
@@ -106,7 +174,7 @@ impl Condition {
             Operator::LessOrIs => order.is_some_and(Ordering::is_le),
             Operator::More => order == Some(Ordering::Greater),
             Operator::MoreOrIs => order.is_some_and(Ordering::is_ge),
-            Operator::Contains => match (&value, &self.value) {
+            Operator::Contains => match (value, wanted) {
                 (Comparable::Text(text), Comparable::Text(part)) => {
                     part.is_empty() || text.windows(part.len()).any(|window| window == part)
                 }
@@ -116,7 +184,27 @@ impl Condition {
     }
 }
 
+/// What is at a path in a body; the members of an array by their number.
+fn at(kind: Body, body: &[u8], path: &[String]) -> Option<Json> {
+    let mut json = Vec::new();
+    let body = match kind {
+        Body::Json => body,
+        _ => json_of(kind, body, &mut json).then_some(json.as_slice())?,
+    };
+    let whole: Json = serde_json::from_slice(body).ok()?;
+    let found = path.iter().try_fold(&whole, |value, key| match value {
+        Json::Object(members) => members.get(key),
+        Json::Array(values) => values.get(key.parse::<usize>().ok()?),
+        _ => None,
+    });
+    found.cloned()
+}
+
 impl Comparable {
+    fn whole(number: &serde_json::Number) -> Option<Comparable> {
+        number.as_i128().map(Comparable::Integer)
+    }
+
     pub fn of(kind: Kind, bytes: &[u8]) -> Comparable {
         let mut eight = [0; 8];
         let bits = match kind {

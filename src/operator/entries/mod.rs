@@ -8,7 +8,7 @@ use crate::cli::{Code, Failed, Time, entries, tell};
 use crate::operator::screen::print;
 use clap::ValueEnum;
 use condition::{Condition, column};
-use ringlog::{Entry, Log, Observer, Polled, Raw, Role, Schema};
+use ringlog::{BodyColumn, Column, Entry, Log, Observer, Polled, Raw, Role, Schema};
 use ringlog_rows::{Format, RowFormat, TimeFormat};
 use std::io::{self, IsTerminal as _};
 use std::ops::Range;
@@ -23,8 +23,9 @@ pub struct Shown {
     /// How to show them [default: table on a terminal, csv elsewhere]
     #[arg(long, short, value_name = "FORM")]
     output: Option<Shape>,
-    /// Only those with this: symbol=AAPL, size>=1000, time>-5m (in the last five minutes). = != < <=
-    /// > >=, and ~ for a text that contains; of more than one, all must hold
+    /// Only those with this: symbol=AAPL, size>=1000, time>-5m (in the last five minutes),
+    /// body.bids.0.price<189.4 (in JSON or MessagePack). = != < <= > >=, and ~ for a text that
+    /// contains; of more than one, all must hold
     #[arg(long = "where", value_name = "CONDITION")]
     conditions: Vec<String>,
     /// Only these columns, in this order; the position comes first in any case
@@ -48,7 +49,7 @@ enum Shape {
 /// Writes entries to stdout.
 pub struct Printer {
     conditions: Vec<Condition>,
-    body: Body,
+    form: Form,
     /// To say on stderr what is no data.
     aside: RowFormat,
     /// What has not been written yet.
@@ -56,7 +57,7 @@ pub struct Printer {
     begun: bool,
 }
 
-enum Body {
+enum Form {
     Table(Table),
     Text(RowFormat),
 }
@@ -76,25 +77,42 @@ impl Shown {
             Some(Time::Rfc3339) => TimeFormat::Rfc3339,
             _ => TimeFormat::Nanos,
         };
-        let body = match shape {
-            Shape::Csv => Body::Text(RowFormat::new(&picked, Format::Csv, time)),
-            Shape::Jsonl => Body::Text(RowFormat::new(&picked, Format::Jsonl, time)),
-            Shape::Table => Body::Table(Table::new(&picked, self.time)),
+        let form = match shape {
+            Shape::Csv => Form::Text(RowFormat::new(&picked, Format::Csv, time)),
+            Shape::Jsonl => Form::Text(RowFormat::new(&picked, Format::Jsonl, time)),
+            Shape::Table => Form::Table(Table::new(&picked, self.time)),
         };
-        let aside = RowFormat::new(&picked, Format::Jsonl, TimeFormat::Rfc3339);
-        Ok(Printer { conditions, body, aside, out: Vec::new(), begun: false })
+        // Of an entry that is being written it is not known where its body will be.
+        let columns =
+            of_columns(picked.columns(), None, &picked).unwrap_or_else(|_| picked.clone());
+        let aside = RowFormat::new(&columns, Format::Jsonl, TimeFormat::Rfc3339);
+        Ok(Printer { conditions, form, aside, out: Vec::new(), begun: false })
     }
 
     /// The columns that were asked for.
     fn picked(&self, schema: &Schema) -> Result<Schema, String> {
-        let names = self.columns.iter().filter(|name| *name != "seq");
-        let picked = names.map(|name| column(schema, name)).collect::<Result<Vec<_>, _>>()?;
-        if picked.is_empty() {
+        let names: Vec<_> = self.columns.iter().filter(|name| *name != "seq").collect();
+        if names.is_empty() {
             return Ok(schema.clone());
         }
-        let text: String = picked.iter().map(|column| format!("{column}\n")).collect();
-        Schema::from_text(&text, schema.entry_size()).map_err(|e| e.to_string())
+        let body = schema.body().filter(|body| names.iter().any(|name| *name == body.name()));
+        let fixed = names.iter().filter(|name| body.is_none_or(|body| body.name() != **name));
+        let fixed = fixed.map(|name| column(schema, name).cloned());
+        of_columns(&fixed.collect::<Result<Vec<_>, _>>()?, body, schema)
     }
+}
+
+/// A schema of some of the columns of another, where those are; its body comes last.
+fn of_columns(
+    columns: &[Column],
+    body: Option<&BodyColumn>,
+    schema: &Schema,
+) -> Result<Schema, String> {
+    let mut text: String = columns.iter().map(|column| format!("{column}\n")).collect();
+    if let Some(body) = body {
+        text += &format!("{} {} {}\n", body.name(), body.kind(), schema.entry_size());
+    }
+    Schema::from_text(&text, schema.entry_size()).map_err(|e| e.to_string())
 }
 
 fn usage(option: &str) -> impl Fn(String) -> Failed {
@@ -114,8 +132,8 @@ impl Printer {
 
     /// Shows an entry.
     pub fn entry(&mut self, position: u64, entry: Entry<'_>) -> anyhow::Result<()> {
-        match &mut self.body {
-            Body::Table(table) => {
+        match &mut self.form {
+            Form::Table(table) => {
                 let row = table.row(position, entry);
                 if self.begun {
                     table.show(row, &mut self.out)
@@ -126,7 +144,7 @@ impl Printer {
                     self.begin();
                 }
             }
-            Body::Text(format) => {
+            Form::Text(format) => {
                 if !self.begun {
                     self.out.extend_from_slice(format.header());
                     self.begun = true;
@@ -142,15 +160,15 @@ impl Printer {
         if std::mem::replace(&mut self.begun, true) {
             return;
         }
-        match &mut self.body {
-            Body::Table(table) => table.begin(&mut self.out),
-            Body::Text(format) => self.out.extend_from_slice(format.header()),
+        match &mut self.form {
+            Form::Table(table) => table.begin(&mut self.out),
+            Form::Text(format) => self.out.extend_from_slice(format.header()),
         }
     }
 
     /// Writes all that has been shown.
     pub fn flush(&mut self) -> anyhow::Result<()> {
-        let waits = matches!(&self.body, Body::Table(table) if !table.page.is_empty());
+        let waits = matches!(&self.form, Form::Table(table) if !table.page.is_empty());
         if waits {
             self.begin();
         }
@@ -170,7 +188,7 @@ impl Printer {
     /// Shows the entry that is being written, or was when the writer was killed, marked: as the last
     /// line of a table, or on stderr.
     pub fn unfinished(&mut self, log: &Log, position: u64, entry: Entry<'_>) -> anyhow::Result<()> {
-        if let Body::Table(table) = &mut self.body {
+        if let Form::Table(table) = &mut self.form {
             let row = table.row(position, entry);
             if self.begun {
                 table.unfinished(row, &mut self.out)

@@ -2,15 +2,18 @@
 
 use crate::cli::{Time, one_line};
 use crate::operator::screen::{Cell, Look, has_colour};
-use ringlog::{Column, Entry, Kind, Schema};
-use ringlog_rows::{TimeFormat, Value as _};
+use ringlog::{Body, BodyColumn, Column, Entry, Kind, Schema};
+use ringlog_rows::{TimeFormat, Value as _, json_of};
 
 /// Rows that a table's columns are made wide enough for before the first is shown.
 pub const PAGE: usize = 100;
+/// Characters of a body that are shown.
+const SHOWN: usize = 80;
 
 /// Entries for the eye.
 pub struct Table {
     pub columns: Vec<Column>,
+    pub body: Option<BodyColumn>,
     /// `None`: the time of day, and the date in the head of the column.
     pub time: Option<TimeFormat>,
     pub widths: Vec<usize>,
@@ -33,12 +36,14 @@ pub enum Undated {
 
 impl Table {
     pub fn new(schema: &Schema, time: Option<Time>) -> Table {
-        let columns = schema.columns().to_vec();
+        let (columns, body) = (schema.columns().to_vec(), schema.body().cloned());
+        let count = columns.len() + 1 + usize::from(body.is_some());
         let time = time.map(TimeFormat::from);
         Table {
-            widths: vec![0; columns.len() + 1],
-            dates: vec![None; columns.len() + 1],
+            widths: vec![0; count],
+            dates: vec![None; count],
             columns,
+            body,
             time,
             page: Vec::new(),
             mark: None,
@@ -68,7 +73,8 @@ impl Table {
                 _ => Undated::Text(Cell::number(text)),
             }
         });
-        std::iter::once(Undated::Text(Cell::number(position))).chain(cells).collect()
+        let body = self.body.iter().map(|body| Undated::Text(body_cell(body.kind(), entry.body)));
+        std::iter::once(Undated::Text(Cell::number(position))).chain(cells).chain(body).collect()
     }
 
     /// Shows the first page, under the head.
@@ -96,7 +102,8 @@ impl Table {
     pub fn head(&mut self, out: &mut Vec<u8>) {
         self.rows = 0;
         let names = self.columns.iter().map(|column| (column.name(), is_right(column.kind())));
-        let cells = std::iter::once(("seq", true)).chain(names).zip(&self.dates);
+        let body = self.body.iter().map(|body| (body.name(), false));
+        let cells = std::iter::once(("seq", true)).chain(names).chain(body).zip(&self.dates);
         let cells: Vec<Cell> = cells
             .map(|((name, right), date)| {
                 let date = date.as_ref().map(|date| format!(" {date}Z")).unwrap_or_default();
@@ -155,6 +162,30 @@ impl Table {
         out.extend_from_slice(line.trim_end().as_bytes());
         out.push(b'\n');
     }
+}
+
+/// A body in one line, and no longer than somebody wants to read; its bytes where it is no text.
+fn body_cell(kind: Body, body: &[u8]) -> Cell {
+    let mut json = Vec::new();
+    let text = match kind {
+        Body::Json | Body::MsgPack if !body.is_empty() && json_of(kind, body, &mut json) => &json,
+        _ => body,
+    };
+    // Of a character that is cut in two the rest of the line says that there is more.
+    let begin = &text[..text.len().min(4 * SHOWN)];
+    let begin = match (kind, str::from_utf8(begin)) {
+        (Body::Bytes, _) => begin.escape_ascii().to_string(),
+        (_, Ok(text)) => one_line(text),
+        (_, Err(e)) if e.error_len().is_none() && begin.len() < text.len() => {
+            one_line(&String::from_utf8_lossy(&begin[..e.valid_up_to()]))
+        }
+        (Body::Text, Err(_)) => one_line(&String::from_utf8_lossy(begin)),
+        (_, Err(_)) => begin.escape_ascii().to_string(),
+    };
+    let end = begin.char_indices().nth(SHOWN).map(|(at, _)| at);
+    let shown = &begin[..end.unwrap_or(begin.len())];
+    let more = if end.is_some() || text.len() > 4 * SHOWN { "..." } else { "" };
+    Cell { text: format!("{shown}{more}"), ..Cell::default() }
 }
 
 fn is_right(kind: Kind) -> bool {

@@ -63,7 +63,7 @@ impl Exporter {
 /// What a metric is called, what it means, and its value.
 type Metric<T> = (&'static str, &'static str, fn(&T) -> Option<f64>);
 
-const OF_LOG: [Metric<View>; 12] = [
+const OF_LOG: [Metric<View>; 15] = [
     ("log_created_timestamp_seconds", "When the log was made.", |v| time(v.created_ns)),
     ("log_capacity_entries", "Slots of the ring.", |v| number(v.capacity)),
     ("log_size_bytes", "Size of the whole log.", |v| number(v.bytes)),
@@ -92,7 +92,20 @@ const OF_LOG: [Metric<View>; 12] = [
         "Entries that the writer of a lossless log can append before it waits.",
         |v| number(v.gates.as_ref()?.room?),
     ),
-    ("room_ratio", "The same, of the capacity.", |v| v.gates.as_ref()?.room_ratio),
+    ("room_ratio", "The same, of the capacity, or of the arena if less of that is free.", |v| {
+        v.gates.as_ref()?.room_ratio
+    }),
+    ("body_bytes", "Bytes of a body, on average of the newest.", |v| {
+        number(v.bodies.as_ref()?.mean_bytes)
+    }),
+    ("arena_bytes", "Bytes of the arena that long bodies lie in.", |v| {
+        number(v.bodies.as_ref()?.arena_bytes)
+    }),
+    (
+        "arena_held_bytes",
+        "Bytes of the arena that a gate has not had, and the writer of a lossless log must not overwrite.",
+        |v| number(v.bodies.as_ref()?.held_bytes?),
+    ),
 ];
 
 const WRITER: [State; 6] =

@@ -417,7 +417,9 @@ fn places(scene: &Scene, recording: &Recording) -> String {
     let gates = view.gates.iter().flat_map(|gates| {
         [("gates", gates.words().join(", ")), ("room", gates.room_words().join(", "))]
     });
-    let facts = facts.into_iter().chain(gates.filter(|(_, fact)| !fact.is_empty()));
+    let bodies = view.bodies.iter().map(|bodies| ("bodies", bodies.words().join(", ")));
+    let facts = facts.into_iter().chain(bodies);
+    let facts = facts.chain(gates.filter(|(_, fact)| !fact.is_empty()));
     let fact =
         |(name, fact): &(&str, String)| format!("<dt>{name}</dt><dd>{}</dd>\n", escape(fact));
     let facts: String = facts.map(|it| fact(&it)).collect();

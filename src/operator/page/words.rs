@@ -361,6 +361,7 @@ mod tests {
                 slot_bytes: 16,
                 bytes: 0,
                 pages: String::new(),
+                bodies: None,
                 oldest,
                 end,
                 rate: None,

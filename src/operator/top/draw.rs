@@ -4,7 +4,7 @@
 
 use super::state::{Known, Sort, Top, Trend};
 use crate::cli::{grouped, several};
-use crate::operator::screen::{Look, brief, moment};
+use crate::operator::screen::{Look, brief, bytes, moment};
 use crate::operator::view::{ReaderView, State, View};
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -364,8 +364,10 @@ fn of_log<'a>() -> [Head<OfLog<'a>>; 8] { [
         }, Look::Plain)
     })),
     Head::new(7, "", 8, 28, Words(|log| {
-        let View { capacity, record_bytes, .. } = log.view;
-        (format!("{} x {record_bytes} B", count(*capacity)), Look::Dim)
+        let View { capacity, record_bytes, bodies, .. } = log.view;
+        let slots = format!("{} x {record_bytes} B", count(*capacity));
+        let rate = bodies.as_ref().and_then(|bodies| bodies.rate_bytes);
+        (rate.map_or(slots, |rate| format!("bodies {}/s", bytes(rate as u64))), Look::Dim)
     })),
     Head::new(5, "", 6, 40, Picture(|log, inks, width| {
         let highest = log.rates.iter().copied().max().unwrap_or(0);

@@ -67,6 +67,7 @@ fn log(name: &str, readers: Vec<ReaderView>) -> View {
         slot_bytes: 32,
         bytes: 4096 + 16_384 * 32,
         pages: "4 KiB pages".to_owned(),
+        bodies: None,
         oldest: 1_000_000 - 16_384,
         end: 1_000_000,
         rate: Some(20_000.0),

@@ -26,6 +26,17 @@ pub enum Outcome {
     Wrong,
 }
 
+impl Outcome {
+    /// What a line about it begins with.
+    pub fn name(self) -> &'static str {
+        match self {
+            Outcome::Good => "ok",
+            Outcome::Gaps => "gaps",
+            Outcome::Wrong => "wrong",
+        }
+    }
+}
+
 /// A log, and what of its files has been seen so far.
 pub struct Against<'a> {
     log: &'a Log,
@@ -260,12 +271,7 @@ impl<'a> Against<'a> {
             (0, _) => Outcome::Gaps,
             _ => Outcome::Wrong,
         };
-        let mut line = match outcome {
-            Outcome::Good => "ok",
-            Outcome::Gaps => "gaps",
-            Outcome::Wrong => "wrong",
-        }
-        .to_owned();
+        let mut line = outcome.name().to_owned();
         let left_out = several(given.left_out, "file");
         if outcome == Outcome::Good && given.left_out > 0 {
             line += &format!(" but for {left_out} left out");

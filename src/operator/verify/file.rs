@@ -10,7 +10,7 @@ const CHUNK: usize = 128 << 10;
 
 /// What a file holds, or what was compressed into it. Of one that grows, what is there by now: its
 /// reporter may be as fast as we are.
-fn input(mut file: File) -> anyhow::Result<Box<dyn BufRead>> {
+pub fn input(mut file: File) -> anyhow::Result<Box<dyn BufRead>> {
     // Of a file that stays open for longer, it may have been read before.
     match file.rewind() {
         Err(e) if e.kind() == ErrorKind::NotSeekable => {} // a pipe
@@ -72,7 +72,9 @@ impl RowFile {
         let columns = log.schema().columns().iter();
         let longest = columns.map(|it| it.name().len() + 48 + 6 * it.kind().size()).sum::<usize>();
         let csv = RowFormat::new(log.schema(), Format::Csv, TimeFormat::Nanos);
-        let (header, longest) = (csv.header().to_vec(), longest + 64);
+        // Each byte of a body likewise; of MessagePack, one may be a whole value of JSON.
+        let longest = longest + 64 + 16 * log.geometry().body_max();
+        let header = csv.header().to_vec();
         Ok(RowFile { input, format: Format::Csv, line: 1, longest, header })
     }
 

@@ -122,7 +122,7 @@ impl Given {
 /// The reader that writes one of these, and that file, open. While a reader rotates, its file has
 /// its name only now and then.
 #[allow(clippy::type_complexity)] // taken apart at once
-fn written(
+pub fn written(
     log: &Log,
     paths: &BTreeSet<PathBuf>,
 ) -> anyhow::Result<Option<((ReaderState, PathBuf), File)>> {
@@ -147,7 +147,7 @@ fn written(
 }
 
 /// The parts of an output that were finished since it was said which there are.
-fn finished_since(
+pub fn finished_since(
     output: &Path,
     reader: &ReaderState,
     given: &BTreeSet<PathBuf>,

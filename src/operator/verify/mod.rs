@@ -1,6 +1,7 @@
 //! `ringlog verify`: what is wrong with a log, and with files that its entries were carried out to.
 
 mod against;
+mod bodies;
 mod file;
 mod findings;
 mod given;
@@ -11,6 +12,7 @@ use crate::operator::screen::print;
 use crate::operator::which::{OneLog, what_is_unknown};
 use against::{Against, Outcome};
 use findings::Findings;
+use ringlog_rows::Format;
 use std::path::PathBuf;
 
 /// Look at every word of a log, and at files of its rows, and say what is wrong where
@@ -22,7 +24,8 @@ nobody is misled. There is no checksum: a value that a writer could have stored 
 Of files it is proved that each position from the first to the last is there once, in order and whole,
 and equal, byte for byte, where the log still holds it; if not, it is said what is missing, and whether
 a reader has counted it as lost. Parts of one output are given together, in any order, compressed or
-not. What cannot be one of them (half compressed, or set aside beside its output) is left out, and said.
+not. Files of bodies alone are compared, behind what the log does not hold any more, up to the
+reader's last commit. What cannot be one of them (half compressed, or set aside beside its output) is left out, and said.
 
 A log that goes on, with reporters at work, can be verified as well. Of a copy that was made while a
 writer was attached it cannot be known whether its entries are whole.
@@ -33,23 +36,47 @@ wrong or repeated, or a copy of which that cannot be known.
 Examples:
   ringlog verify /engine
   ringlog verify --against output_0.csv
-  ringlog verify /engine --against output_0.*")]
+  ringlog verify /engine --against output_0.*
+  ringlog verify /engine --against output_0.raw --format raw")]
 pub struct Args {
     #[command(flatten)]
     log: OneLog,
-    /// CSV or JSON Lines that a reporter has written
+    /// Files that a reporter has written
     #[arg(long, value_name = "FILE", num_args = 1..)]
     against: Vec<PathBuf>,
+    /// What these hold, if it is not CSV or JSON Lines, which is seen
+    #[arg(long, value_name = "FORMAT", requires = "against")]
+    format: Option<Bodies>,
     /// Tell so many findings, and count the others
     #[arg(long, value_name = "N", default_value_t = 100)]
     limit: u64,
 }
 
+/// A form of bodies alone.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Bodies {
+    /// Each with a line end behind it
+    Raw,
+    /// Each behind its length
+    Frames,
+}
+
+impl From<Bodies> for Format {
+    fn from(bodies: Bodies) -> Format {
+        match bodies {
+            Bodies::Raw => Format::Raw,
+            Bodies::Frames => Format::Frames,
+        }
+    }
+}
+
 pub fn run(args: Args) -> anyhow::Result<()> {
     cli::say_if_cut_short("ringlog", &args.log.name())?;
     let log = args.log.open()?;
-    if !args.against.is_empty() {
-        cli::without_bodies(&log)?;
+    if args.format.is_some() && log.schema().body().is_none() {
+        let what =
+            format!("{}: its entries have no bodies, and no file holds these alone", log.name());
+        return Err(Failed(Code::Invalid, what).into());
     }
     let mut findings = Findings::new(args.limit);
     let (mut failed, mut damage) = (Ok(()), 0);
@@ -87,7 +114,11 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let mut gaps = false;
     if !args.against.is_empty() {
         let mut findings = Findings::new(args.limit);
-        match Against::new(&log)?.read(args.against, &mut findings)? {
+        let outcome = match args.format {
+            None => Against::new(&log)?.read(args.against, &mut findings)?,
+            Some(format) => bodies::read(&log, format.into(), args.against, &mut findings)?,
+        };
+        match outcome {
             Outcome::Wrong => damage += 1,
             Outcome::Gaps => gaps = true,
             Outcome::Good => {}

@@ -2,7 +2,7 @@
 
 use crate::cli::one_line;
 use ringlog::{Entry, Schema};
-use ringlog_rows::{Format, RowFormat, TimeFormat};
+use ringlog_rows::{BytesFormat, Format, RowFormat, TimeFormat};
 
 /// How much of a row is shown.
 const SHOWN: usize = 160;
@@ -19,7 +19,10 @@ impl Spelling {
     /// Of the rows of this schema.
     pub fn new(schema: &Schema, format: Format) -> Spelling {
         let times = [TimeFormat::Nanos, TimeFormat::Rfc3339];
-        let forms = times.map(|time| RowFormat::new(schema, format, time)).into();
+        let all = times.map(|time| RowFormat::new(schema, format, time));
+        let has_bytes = schema.body().is_some() && format == Format::Csv;
+        let hex = all.clone().map(|form| form.with_bytes_as(BytesFormat::Hex));
+        let forms = hex.into_iter().filter(|_| has_bytes).chain(all).collect();
         Spelling { forms, known: false, expected: Vec::new() }
     }
 

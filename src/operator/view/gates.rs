@@ -37,7 +37,7 @@ impl GatesView {
                 Absent::Skip => "skip",
             },
             room,
-            room_ratio: room.map(|room| room as f64 / snapshot.capacity as f64),
+            room_ratio: snapshot.room_ratio(),
             room_seconds: room.and_then(at_rate),
         })
     }

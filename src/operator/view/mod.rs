@@ -2,11 +2,13 @@
 //! header and at a few of its entries, and what has changed since the look before. Looks only:
 //! no claim, no store.
 
+mod bodies;
 mod gates;
 mod process;
 mod state;
 mod who;
 
+pub use bodies::BodiesView;
 pub use gates::GatesView;
 pub use process::exit_on_fault;
 pub use state::{State, read_lockers};
@@ -114,6 +116,8 @@ pub struct View {
     pub slot_bytes: usize,
     /// Bytes of the whole log.
     pub bytes: u64,
+    /// What comes behind the columns; `None` if nothing does.
+    pub bodies: Option<BodiesView>,
     /// `4 KiB pages`, or huge ones.
     pub pages: String,
     /// The first position that it still holds, and the one after the last.
@@ -164,7 +168,7 @@ impl Watched {
         let snapshot = log.snapshot()?;
         let (when, now_ns) = (Instant::now(), Timestamp::now().as_nanos().cast_unsigned());
         let (geometry, end, capacity) = (log.geometry(), snapshot.end, snapshot.capacity);
-        let oldest = log.oldest(end);
+        let oldest = log.oldest_whole(end);
 
         let before = self.before.take().filter(|before| before.id == log.id());
         let passed = before.as_ref().map(|before| (when - before.when).as_secs_f64());
@@ -208,14 +212,21 @@ impl Watched {
         for reader in snapshot.readers.iter().filter(known) {
             let first = if reader.has_place() { reader.position } else { oldest };
             let lag = end.saturating_sub(first);
-            let headroom = capacity.saturating_sub(lag);
+            let is_there = reader.has_place() || reader.gate;
+            let (headroom, headroom_ratio) = if is_there {
+                (snapshot.headroom(reader.id), snapshot.headroom_ratio(reader.id))
+            } else {
+                let headroom = capacity.saturating_sub(lag);
+                (headroom, headroom as f64 / capacity as f64)
+            };
             let process = Process::of(reader.pid).filter(|_| reader.alive && reader.pid_is_ours);
             let (position_before, stuck) = stuck[reader.id];
             let age = match lag {
                 0 => Some(0.0),
                 _ => entries.age(first, now_ns),
             };
-            let overwritten = oldest.saturating_sub(first);
+            // Of bodies that are gone it is not known how many slots hold others in between.
+            let overwritten = log.oldest(end).saturating_sub(first);
             // Who kept up with a log that then was silent is less behind; who never commits again is
             // seen to be more and more so, and not as much as the ring is long. Who only ever makes
             // room has no time of its commits: it is at least so far behind as it has been seen to be.
@@ -269,7 +280,7 @@ impl Watched {
                 lag_seconds,
                 lag_mark,
                 headroom,
-                headroom_ratio: headroom as f64 / capacity as f64,
+                headroom_ratio,
                 headroom_seconds: at_rate(headroom),
                 lost: reader.lost,
                 laps: reader.laps,
@@ -298,12 +309,16 @@ impl Watched {
             record_bytes: geometry.entry_size(),
             slot_bytes: geometry.slot_size(),
             bytes: geometry.file_size(),
+            bodies: BodiesView::of(log, &snapshot, rate),
             pages,
             oldest,
             end,
             rate,
             silent,
-            lasts: at_rate(capacity),
+            lasts: at_rate(match geometry.arena_size().checked_div(snapshot.body_mean) {
+                Some(bodies) => capacity.min(bodies),
+                None => capacity,
+            }),
             writer: WriterView {
                 state: match &process {
                     _ if writer.epoch == 0 => State::Never,
