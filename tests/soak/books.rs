@@ -130,10 +130,22 @@ impl Reader<'_> {
         }
         let mut told = told.to_vec();
         told.sort_by_key(|gap| gap.start);
+        // What a gate lost it had had once: it had to write it again.
+        let spared = std::mem::take(&mut self.spared);
+        if state.gate {
+            let first = told.iter().find(|gap| spared || gap.end > state.peak_position);
+            if first.is_some() || known.is_some_and(|begin| begin > 0) || spared && state.lost > 0 {
+                self.wrong(format!("a gate began at {known:?}, and lost {first:?}: {state:?}"));
+            }
+            self.soak.count("entries that a gate has had", rows);
+        }
         let mut lost = 0;
         for Range { start, end } in missing {
             let start = start.max(begin);
             lost += end.saturating_sub(start);
+            if state.gate && start < end && (spared || end > state.peak_position) {
+                self.wrong(format!("{start}..{end} was lost to a gate: {state:?}"));
+            }
             let covered = told.iter().fold(start, |covered, gap| match gap.start <= covered {
                 true => covered.max(gap.end),
                 false => covered,
@@ -166,9 +178,7 @@ impl Reader<'_> {
         for line in ended.stderr[self.bytes..].lines() {
             self.take_in(line);
         }
-        if ended.code() != 0 {
-            self.wrong(format!("it was asked to stop: {ended:?}"));
-        }
+        self.has_stopped(&ended);
         self.clear_asides();
         self.adopt(&self.output.clone(), false);
         let told = std::mem::take(&mut self.heard.told);

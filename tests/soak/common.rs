@@ -105,6 +105,8 @@ pub struct Generation {
     pub is_in_doubt: bool,
     pub log: Log,
     pub capacity: u64,
+    /// Whom its writer waits for; nobody, if it is not lossless.
+    pub gates: Vec<usize>,
     pub until: Instant,
 }
 
@@ -115,5 +117,20 @@ impl Generation {
 
     pub fn is_over(&self) -> bool {
         Instant::now() >= self.until
+    }
+
+    pub fn is_lossless(&self) -> bool {
+        !self.gates.is_empty()
+    }
+
+    /// The first gate: nothing is done to its file that makes it write rows again, so it loses none.
+    pub fn spares(&self, reader: usize) -> bool {
+        self.gates.first() == Some(&reader)
+    }
+
+    /// The gate has all of the ring to come: the writer has no room.
+    pub fn is_held_by(&self, reader: usize) -> bool {
+        let now = self.snapshot();
+        self.gates.contains(&reader) && now.headroom(reader) == 0
     }
 }

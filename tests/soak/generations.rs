@@ -45,7 +45,8 @@ pub fn run_generations(
 ) -> Vec<Sample> {
     let mut random = Rng::with_seed(seed);
     let (salts, running) = (Salts::new(0), None);
-    let writer = Writer { soak, random: random.fork(), salts, capacity: 0, rate: 0, running };
+    let (capacity, rate, gates) = (0, 0, Vec::new());
+    let writer = Writer { soak, random: random.fork(), salts, capacity, rate, gates, running };
     let reader = |id| Reader::new(soak, id, disk.filter(|_| id == 7), random.fork());
     let readers = (0..8).map(reader).collect();
     let (aside, copy) = (Place::new(), Place::new());
@@ -77,6 +78,15 @@ impl Generations<'_> {
         self.salt += 1;
         (self.writer.salts, self.begin, self.is_in_doubt) = (Salts::new(self.salt), 0, false);
         self.writer.capacity = 1 << [10, 12, 14, 16, 16][self.random.usize(..5)];
+        self.writer.gates.clear();
+        if self.random.u8(..3) == 0 {
+            // One gate or two, and few slots, so that its writer often has no room.
+            self.writer.capacity = 1 << [8, 10, 12][self.random.usize(..3)];
+            let gates = [(); 2].map(|()| self.random.usize(..8));
+            self.writer.gates.extend(gates);
+            self.writer.gates.dedup();
+            self.soak.count("logs that lose nothing to a gate", 1);
+        }
         self.writer.rate = [20_000, 50_000, 100_000][self.random.usize(..3)];
         self.writer.start(0);
     }
@@ -87,12 +97,14 @@ impl Generations<'_> {
         let log = until("there is a log", || Log::open(shm).ok());
         let (salts, capacity) = (self.writer.salts.clone(), self.writer.capacity);
         let (begin, is_in_doubt, until) = (self.begin, self.is_in_doubt, Instant::now());
-        let mut generation = Generation { salts, begin, is_in_doubt, log, capacity, until };
+        let gates = self.writer.gates.clone();
+        let mut generation = Generation { salts, begin, is_in_doubt, log, capacity, gates, until };
         if self.readers[0].running.is_none() {
             self.readers[0].start();
         }
         let only = self.soak.only.is_some();
         let goes_back = self.soak.wants("restore") && (only || self.random.u8(..3) == 0);
+        let goes_back = goes_back && !generation.is_lossless();
         self.live(&mut generation, 2_000..6_000);
         if goes_back {
             self.copy_log();

@@ -30,6 +30,16 @@ pub fn observe(soak: &Soak, generation: &Generation, calm: u32, samples: &mut Ve
         if now.end < last.end || now.writer.epoch < last.writer.epoch {
             soak.wrong(format!("the log went back from {last:?} to {now:?}"));
         }
+        for &gate in &generation.gates {
+            let (reader, room) = (&now.readers[gate], generation.capacity);
+            // Where it was later, for it commits between two looks.
+            if last.end > reader.peak_position + room {
+                soak.wrong(format!("the writer went to {} without {reader:?}", last.end));
+            }
+            if generation.spares(gate) && reader.peak_lost > 0 {
+                soak.wrong(format!("entries were lost to a gate: {reader:?}"));
+            }
+        }
         for reader in &now.readers {
             if reader.position > now.end || reader.lost > reader.position {
                 soak.wrong(format!("{reader:?} in a log that ends at {}", now.end));

@@ -6,7 +6,7 @@ use crate::ledger::Ledger;
 use fastrand::Rng;
 use nix::sys::signal::Signal;
 use ringlog_testkit::disk::SmallDisk;
-use ringlog_testkit::{PATIENCE, Running, start, until};
+use ringlog_testkit::{Ended, PATIENCE, Running, start, until};
 use std::fs::{self, File};
 use std::io::Write;
 use std::ops::Range;
@@ -55,6 +55,10 @@ pub struct Reader<'a> {
     pub rotated: Instant,
     pub foreign: u64,
     pub journal: File,
+    /// It is a gate of this log, and nothing makes it write rows again: it loses none.
+    pub spared: bool,
+    /// Its process has been in a log that it may lose entries of.
+    pub may_lose: bool,
     /// The event before was one that changes the file.
     pub touched: bool,
     /// What its books and its ears had when the log was copied.
@@ -83,6 +87,8 @@ impl<'a> Reader<'a> {
             rotated: Instant::now(),
             foreign: 0,
             journal,
+            spared: false,
+            may_lose: true,
             touched: false,
             kept: None,
         }
@@ -187,6 +193,10 @@ impl<'a> Reader<'a> {
         if self.random.u8(..8) == 0 {
             args.push("--fsync");
         }
+        if self.spared {
+            args.push("--strict");
+        }
+        self.may_lose = !self.spared;
         self.note(&format!("-- start {args:?}"));
         self.soak.place.reporter(self.id, &args)
     }
@@ -240,6 +250,14 @@ impl<'a> Reader<'a> {
         self.event("kills of reporters");
     }
 
+    /// It was asked to stop.
+    pub fn has_stopped(&mut self, ended: &Ended) {
+        // With 3 if it was to be strict, and its log came to be one that it loses entries of.
+        if ended.code() != 0 && !(self.may_lose && ended.code() == 3) {
+            self.wrong(format!("it was asked to stop: {ended:?}"));
+        }
+    }
+
     /// Adds a part of its output that is complete to the ledger.
     pub fn adopt(&mut self, path: &Path, torn: bool) {
         self.adopt_below(u64::MAX, path, torn);
@@ -279,16 +297,20 @@ impl<'a> Reader<'a> {
 
     pub fn live(&mut self, generation: &Generation) {
         self.salts = generation.salts.clone();
+        self.spared = generation.spares(self.id);
+        self.may_lose |= !self.spared;
         if self.running.is_none() {
             self.start();
         }
         let may = |who: Who| match who {
             Who::Calm => true,
-            Who::Any | Who::Touched => !self.is_calm(),
+            Who::Any => !self.is_calm(),
+            Who::Again | Who::Touched => !self.is_calm() && !self.spared,
             Who::OnDisk => self.disk.is_some(),
         };
         let mut events = events();
         events.retain(|event| self.soak.wants(event.kind) && may(event.who));
+        events.retain(|event| !self.spared || event.kind != "inodes"); // some write rows again
         while !generation.is_over() {
             milliseconds(&mut self.random, 20..600);
             if self.rotated.elapsed() > AGE {

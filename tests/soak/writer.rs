@@ -7,7 +7,11 @@ use ringlog_testkit::{Running, run, start, until};
 use std::io::Write;
 use std::ops::Range;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+/// How long an event of the writer is put off, so that it comes while the writer waits.
+const WAIT: Duration = Duration::from_millis(400);
 
 /// The one writer.
 pub struct Writer<'a> {
@@ -16,6 +20,8 @@ pub struct Writer<'a> {
     pub salts: Salts,
     pub capacity: u64,
     pub rate: u64,
+    /// Whom it waits for.
+    pub gates: Vec<usize>,
     pub running: Option<Running>,
 }
 
@@ -38,7 +44,11 @@ impl Writer<'_> {
     fn begin(&self, log: &str, rate: &str, positions: Range<u64>) -> Running {
         let capacity = self.capacity.to_string();
         let args = ["--input", "-", "--schema", SCHEMA, "--capacity", &capacity, "--rate", rate];
-        let args = [&args[..], &["--time-unit", "ns", "--shm", log]].concat();
+        let mut args = [&args[..], &["--time-unit", "ns", "--shm", log]].concat();
+        let gates = self.gates.iter().map(usize::to_string).collect::<Vec<_>>().join(",");
+        if !gates.is_empty() {
+            args.extend(["--wait-for", &gates]);
+        }
         let (stdin, mut pipe) = std::io::pipe().unwrap();
         let mut command = self.soak.place.writer(&args);
         command.stdin(stdin);
@@ -72,8 +82,13 @@ impl Writer<'_> {
 
     pub fn stop(&mut self) {
         let ended = self.running.take().unwrap().stop();
-        if ended.code() != 0 {
-            self.soak.wrong(format!("a writer that was asked to stop: {ended:?}"));
+        let waited = ended.stderr.contains("writer: stopped while it waited for reader ");
+        match ended.code() {
+            0 => {}
+            1 if waited && !self.gates.is_empty() => {
+                self.soak.count("stops of a writer that waited", 1);
+            }
+            _ => self.soak.wrong(format!("a writer that was asked to stop: {ended:?}")),
         }
         self.soak.count("stops of the writer", 1);
     }
@@ -93,7 +108,12 @@ impl Writer<'_> {
             self.soak.wrong(format!("a writer that was started again ended: {ended:?}"));
             return self.again(generation, since);
         }
-        self.soak.longest("max ms until the log of a killed writer went on", since);
+        let what = match generation.is_lossless() {
+            // It has to wait for gates that are held meanwhile.
+            true => "max ms until the lossless log of a killed writer went on",
+            false => "max ms until the log of a killed writer went on",
+        };
+        self.soak.longest(what, since);
     }
 
     pub fn live(&mut self, generation: &Generation) {
@@ -102,11 +122,16 @@ impl Writer<'_> {
             if !self.soak.wants("writer") {
                 continue;
             }
+            if self.random.bool() {
+                self.until_it_waits(generation);
+            }
             let now = Instant::now();
             match self.random.u8(..6) {
                 0 => {
+                    let waits = generation.snapshot().writer.waiting_for.is_some();
                     self.kill();
                     self.again(generation, now);
+                    self.soak.count("kills of a writer that waited", waits.into());
                 }
                 1 => {
                     for _ in 0..self.random.u8(2..8) {
@@ -132,6 +157,15 @@ impl Writer<'_> {
                 4 => self.second(),
                 _ => {}
             }
+        }
+    }
+
+    /// Of a log that loses nothing: for a moment, until it has no room.
+    fn until_it_waits(&self, generation: &Generation) {
+        let began = Instant::now();
+        let waits = || generation.snapshot().writer.waiting_for.is_some();
+        while generation.is_lossless() && began.elapsed() < WAIT && !waits() {
+            sleep(Duration::from_millis(1));
         }
     }
 
