@@ -198,6 +198,14 @@ impl Options {
         self.open(name)
     }
 
+    /// Returns the sizes of the log that [`create_with`](Options::create_with) would make.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for sizes that no log can have.
+    pub fn geometry(&self, name: &Name, schema: &Schema) -> Result<Geometry> {
+        self.terms.geometry_to_make(name, schema)
+    }
+
     /// Opens a log after checking all of it that others rely on.
     ///
     /// # Errors
