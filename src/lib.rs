@@ -10,7 +10,7 @@ pub use operator::main as ringlog;
 pub use reporter::main as reporter;
 pub use writer::main as writer;
 #[doc(hidden)] // for the fuzzer, who feeds it anything
-pub use writer::rows as input;
+pub use writer::{incoming, rows as input};
 
 /// README's code compiles.
 #[cfg(doctest)]

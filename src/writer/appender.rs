@@ -1,7 +1,8 @@
 //! The log's writer, of whichever kind the log is: it never waits, or waits for the log's gates.
 
+use super::market::Tick;
 use crate::cli::{Stop, entries, reporter, tell};
-use ringlog::{Form, Full, Gate, Log, LosslessWriter, Name, Wait, Writer};
+use ringlog::{Entry, Error, Form, Full, Gate, Log, LosslessWriter, Name, Raw, Wait, Writer};
 use std::fmt;
 use std::ops::Deref;
 use std::time::{Duration, Instant};
@@ -10,6 +11,8 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(1);
 /// And how long until it looks for a signal.
 const LOOK: Duration = Duration::from_millis(50);
+/// How it waits until then.
+const BLOCK: Wait = Wait::Block(LOOK);
 
 /// A signal came while the writer waited.
 #[derive(Debug)]
@@ -65,11 +68,16 @@ impl<R: Form> Appender<R> {
 }
 
 impl<R> Appender<R> {
-    /// Waits until there is room for an entry. After a second it says for whom, and what helps.
-    pub fn wait_for_room(&mut self, stop: &Stop) -> anyhow::Result<()> {
+    /// Waits until `look`, which waits for a moment each time, finds room. After a second it says for
+    /// whom, and what helps.
+    fn wait(
+        &mut self,
+        stop: &Stop,
+        mut look: impl FnMut(&mut LosslessWriter<R>) -> ringlog::Result<Option<Full>>,
+    ) -> anyhow::Result<()> {
         let Kind::Lossless(writer) = &mut self.kind else { return Ok(()) };
-        let (mut began, wait) = (None, Wait::Block(LOOK));
-        while let Err(full) = writer.wait_for_room(wait, LOOK) {
+        let mut began = None;
+        while let Some(full) = look(writer)? {
             let began = *began.get_or_insert_with(Instant::now);
             writer.heartbeat();
             let Full { reader, behind, gate, .. } = full;
@@ -92,25 +100,29 @@ impl<R> Appender<R> {
     }
 }
 
-impl Appender<crate::writer::market::Tick> {
-    /// Appends an entry that there [is room](Appender::wait_for_room) for.
-    pub fn append(&mut self, tick: &crate::writer::market::Tick) -> anyhow::Result<()> {
+impl Appender<Tick> {
+    /// Appends a tick, which is made once there is room for it.
+    pub fn append(&mut self, tick: impl FnOnce() -> Tick, stop: &Stop) -> anyhow::Result<()> {
+        self.wait(stop, |writer| Ok(writer.wait_for_room(BLOCK, LOOK).err()))?;
         match &mut self.kind {
-            Kind::Free(writer) => _ = writer.append(tick),
-            Kind::Lossless(writer) => _ = writer.try_append(tick)?,
+            Kind::Free(writer) => _ = writer.append(&tick()),
+            Kind::Lossless(writer) => _ = writer.try_append(&tick())?,
         }
         Ok(())
     }
 }
 
-impl Appender<ringlog::Raw> {
-    /// Appends an entry that there [is room](Appender::wait_for_room) for.
-    pub fn append(&mut self, record: &[u8]) -> anyhow::Result<()> {
-        match &mut self.kind {
-            Kind::Free(writer) => _ = writer.append(record)?,
-            Kind::Lossless(writer) => _ = writer.try_append(record)?,
+impl Appender<Raw> {
+    /// Appends an entry, once there is room for it and its body.
+    pub fn append(&mut self, entry: Entry<'_>, stop: &Stop) -> anyhow::Result<()> {
+        if let Kind::Free(writer) = &mut self.kind {
+            writer.append(entry)?;
+            return Ok(());
         }
-        Ok(())
+        self.wait(stop, |writer| match writer.append_timeout(entry, BLOCK, LOOK) {
+            Err(Error::Full { full, .. }) => Ok(Some(full)),
+            appended => appended.map(|_| None),
+        })
     }
 }
 

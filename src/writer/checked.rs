@@ -33,13 +33,28 @@ pub struct Look {
     pub begins: u64,
     /// Which field of it this is, counted from 0.
     field: usize,
-    /// The column that each field is for, and the bytes of its values.
-    columns: Vec<Option<(String, usize)>>,
+    /// What each field is for.
+    columns: Vec<Option<Field>>,
     /// The most bytes of a row.
     room: usize,
     /// How many more the field may have, and the row.
     field_left: usize,
     row_left: usize,
+}
+
+/// A column that a field is for.
+#[derive(Clone)]
+pub struct Field {
+    name: String,
+    /// The most bytes of its values.
+    size: usize,
+    is_body: bool,
+}
+
+impl Field {
+    pub fn of(name: &str, size: usize, is_body: bool) -> Field {
+        Field { name: name.to_owned(), size, is_body }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -78,18 +93,18 @@ impl<R: Read> Checked<R> {
     }
 
     /// From the next row on, a field is bounded by the column that it is for.
-    pub fn expect(&mut self, columns: Vec<Option<(String, usize)>>) {
+    pub fn expect(&mut self, columns: Vec<Option<Field>>) {
         let look = &mut self.look;
         // Within quotes each byte of a text may be a quote, which is written twice.
-        look.room = ROOM + columns.iter().flatten().map(|(_, size)| 2 * size).sum::<usize>();
+        look.room = ROOM + columns.iter().flatten().map(|it| 2 * it.size).sum::<usize>();
         look.row_left = look.room;
         look.field_left = columns.first().map_or(usize::MAX, most);
         look.columns = columns;
     }
 }
 
-fn most(column: &Option<(String, usize)>) -> usize {
-    column.as_ref().map_or(usize::MAX, |(_, size)| size + SPARE)
+fn most(column: &Option<Field>) -> usize {
+    column.as_ref().map_or(usize::MAX, |it| it.size + SPARE)
 }
 
 impl<R: Read> Read for Checked<R> {
@@ -256,10 +271,9 @@ impl Look {
     fn refused(&self, fault: Fault) -> io::Error {
         let column = self.columns.get(self.field).and_then(Option::as_ref);
         let place = match column {
-            Some((column, _)) => format!(", column {column}"),
+            Some(Field { name, .. }) => format!(", column {name}"),
             None => format!(", field {}", self.field + 1),
         };
-        let size = column.map_or(0, |(_, size)| *size);
         let (place, why) = match fault {
             Fault::Open => (
                 place,
@@ -269,13 +283,13 @@ impl Look {
                 (place, "text behind its closing quote; double a quote that is text".to_owned())
             }
             Fault::Wide => {
+                let (size, is_body) = column.map_or((0, false), |it| (it.size, it.is_body));
+                let or = if is_body { " Else make a log with a larger --arena" } else { "" };
                 let most = size + SPARE;
-                (
-                    place,
-                    format!(
-                        "more than {most} bytes, and the column holds {size}; is a quote not closed?"
-                    ),
-                )
+                let why = format!(
+                    "more than {most} bytes, and the column holds {size}; is a quote not closed?{or}"
+                );
+                (place, why)
             }
             Fault::Endless => {
                 let cure = "is a quote not closed, or a line end missing?";

@@ -1,9 +1,11 @@
-//! `writer`: appends market ticks, made up or read from a CSV, to a log.
+//! `writer`: appends made-up market ticks to a log, or the rows, lines or frames of an input.
 
 mod appender;
 mod args;
+mod bodies;
 mod checked;
 mod display;
+pub mod incoming;
 mod input;
 mod market;
 mod pace;
@@ -13,7 +15,9 @@ use crate::cli::{self, Code, Failed, Stop, entries, grouped, per_second, tell};
 use anyhow::bail;
 use appender::{Appender, Stopped};
 use args::Args;
+use bodies::Bodies;
 use display::Display;
+use incoming::{Format, Incoming};
 use input::Input;
 use market::{Market, Tick};
 use pace::Pacer;
@@ -29,61 +33,56 @@ pub fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> anyhow::Result<()> {
+    args.check()?;
     let stop = Stop::on_signals()?;
     let name = args.log.name();
     cli::say_if_cut_short("writer", &name)?;
-    let mut options = args.log.options()?.mode(args.mode);
-    if let Some(capacity) = args.capacity {
-        options = options.capacity(capacity);
-    }
-    if !args.wait_for.is_empty() {
-        options = options.lossless(args.wait_for.iter().map(|&id| id.into()));
-    }
-    if let Some(absent) = args.absent {
-        options = options.absent(absent.into());
-    }
+    let options = args.options()?;
     let (log, result) = match &args.input {
         None => {
             let log = options.open_or_create::<Tick>(&name)?;
             let mut writer = Appender::<Tick>::of(&log)?;
             let mut market = Market::new(args.seed);
             let result = pump(args, &stop, &log, &mut writer, None, |writer, _| {
-                writer.wait_for_room(&stop)?;
-                writer.append(&market.tick())?;
+                writer.append(|| market.tick(), &stop)?;
                 Ok(true)
             });
             (log, result)
         }
         Some(input) => {
             let (name_of_input, input) = Input::open(input, &stop)?;
-            let form = args.form(input.is_whole());
-            let mut rows = Rows::new(name_of_input.clone(), input, form);
-            let log = match log_for(&mut rows, args, &options, &name) {
+            let (named, whole) = (name_of_input.clone(), input.is_whole());
+            let mut incoming: Box<dyn Incoming + '_> = match args.format {
+                Format::Csv => Box::new(Rows::new(named, input, args.form(whole))),
+                format => Box::new(Bodies::new(named, input, format, whole)),
+            };
+            let incoming = incoming.as_mut();
+            let log = match log_for(incoming, args, &options, &name) {
                 _ if stop.requested() => return Ok(()), // it may have cut the first rows short
                 log => log?,
             };
             let mut writer = Appender::<Raw>::of(&log)?;
             if args.r#continue {
-                match pass_known_rows(&mut rows, &log, writer.position()) {
+                match pass_known(args, incoming, &log, writer.position()) {
                     _ if stop.requested() => return Ok(()),
                     passed => passed?,
                 }
             }
-            let result =
-                pump(args, &stop, &log, &mut writer, Some(&name_of_input), |writer, read| {
-                    let more = rows.advance();
-                    (read.bytes, read.line) = (rows.bytes(), rows.line());
-                    if stop.requested() {
-                        return Ok(false); // the signal may have cut it short
-                    }
-                    if more? {
-                        writer.wait_for_room(&stop)?;
-                        writer.append(rows.take())?;
-                        read.line = rows.line();
-                        return Ok(true);
-                    }
-                    Ok(false)
-                });
+            let input = Some(name_of_input.as_str());
+            let result = pump(args, &stop, &log, &mut writer, input, |writer, read| {
+                let more = incoming.advance();
+                (read.bytes, read.line) = (incoming.bytes(), incoming.line());
+                if stop.requested() {
+                    return Ok(false); // the signal may have cut it short
+                }
+                if more? {
+                    writer.append(incoming.entry(), &stop)?;
+                    incoming.leave();
+                    read.line = incoming.line();
+                    return Ok(true);
+                }
+                Ok(false)
+            });
             (log, result)
         }
     };
@@ -95,10 +94,10 @@ fn run(args: &Args) -> anyhow::Result<()> {
     result
 }
 
-/// The log for the rows of a CSV: the one that is there, or a new one of the columns declared.
-/// What is wrong with either, or with the first row, is said before a log is made.
+/// The log for what comes in: the one that is there, or a new one of the columns declared. What is
+/// wrong with either, or with the first entry, is said before a log is made.
 fn log_for(
-    rows: &mut Rows<Input>,
+    incoming: &mut dyn Incoming,
     args: &Args,
     options: &Options,
     name: &Name,
@@ -107,50 +106,112 @@ fn log_for(
         Err(Error::NotFound { .. }) => None,
         opened => Some(opened?),
     };
-    let schema = match (&args.schema, &found) {
-        (Some(declared), _) => Schema::declared(declared)
-            .map_err(|e| Failed(Code::Invalid, format!("--schema: {e}")))?,
-        (None, Some(log)) => log.schema().clone(),
-        (None, None) => bail!(Failed(
-            Code::Invalid,
-            format!(
-                "{name}: no such log to take the columns from; declare them, as in --schema \
-                 'time:timestamp,price:decimal4'"
-            )
-        )),
+    let schema = match &found {
+        Some(log) if args.schema.is_none() => schema_of(log, args)?,
+        _ => declared(args, name)?,
     };
-    if let Some(body) = schema.body() {
-        let what = format!(
-            "{name}: `{}` is a body ({}), and no column of a CSV can be one yet; append with the library",
-            body.name(),
-            body.kind()
-        );
-        bail!(Failed(Code::Invalid, what));
-    }
-    rows.bind(&schema)?;
+    let make = || options.open_or_create_with(name, &schema);
+    let found = found.map(|_| make()).transpose()?; // of this schema
+    let geometry = match &found {
+        Some(log) => *log.geometry(),
+        None => options.geometry(name, &schema)?,
+    };
+    incoming.bind(&schema, geometry.body_max().max(geometry.inline_size()))?;
     if let Some(line) = args.from_line {
-        rows.go_to_line(line)?;
+        incoming.go_to_line(line)?;
     }
-    if found.is_none() {
-        rows.advance()?;
+    if let Some(log) = found {
+        return Ok(log);
     }
-    Ok(options.open_or_create_with(name, &schema)?)
+    incoming.advance()?;
+    Ok(make()?)
 }
 
-/// Goes on where the log ends that has been filled from these rows. Its last entry must be the row
-/// that it should be: if rows of others are in the log, or some were lost, the count is another.
-fn pass_known_rows(rows: &mut Rows<Input>, log: &Log, end: u64) -> anyhow::Result<()> {
-    let input = rows.name().to_owned();
-    let Some(row) = rows.pass(end)? else { return Ok(()) };
-    let mut entries = log.observe::<Raw>(Start::At(end - 1))?;
-    match entries.poll() {
-        Polled::Entry { record, .. } if record.columns == row => Ok(()),
-        _ => bail!(
-            "{input}: row {end} is not the last entry of {}, which has not been filled from it \
-             alone; say where to go on with --from-line",
-            log.name()
-        ),
+/// The schema of a log that is there, if it is as the arguments say.
+fn schema_of(log: &Log, args: &Args) -> ringlog::Result<Schema> {
+    let schema = log.schema();
+    let body = schema.body().map(|body| body.kind());
+    let is = body.map_or("no body".to_owned(), |kind| format!("a body of {kind}"));
+    let why = match (args.body.filter(|&asked| body != Some(asked)), schema.columns().first()) {
+        (Some(asked), _) => {
+            Some(format!("its entries have {is}, and one of {asked} was asked for"))
+        }
+        (None, Some(first)) if args.no_time => {
+            Some(format!("it has a column `{}`, and none was asked for", first.name()))
+        }
+        _ => args.format.refuses(schema),
+    };
+    match why {
+        Some(why) => Err(Error::Schema { log: log.name().to_string(), why }),
+        None => Ok(schema.clone()),
     }
+}
+
+/// The schema of a log that is made.
+fn declared(args: &Args, name: &Name) -> Result<Schema, Failed> {
+    let invalid = |what: String| Failed(Code::Invalid, what);
+    let (columns, usual) = match (&args.schema, args.format.body()) {
+        (Some(columns), _) => (columns.as_str(), None),
+        (None, usual @ Some(_)) => (if args.no_time { "" } else { "time:timestamp" }, usual),
+        (None, None) if args.body.is_some() => ("", None),
+        (None, None) => {
+            return Err(invalid(format!(
+                "{name}: no such log to take the columns from; declare them, as in --schema \
+                 'time:timestamp,price:decimal4'"
+            )));
+        }
+    };
+    let body = args.body.or(usual).map(|kind| format!("body:{kind}"));
+    let parts = [columns, body.as_deref().unwrap_or_default()];
+    let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+    let schema =
+        Schema::declared(&parts.join(",")).map_err(|e| invalid(format!("--schema: {e}")))?;
+    match args.format.refuses(&schema) {
+        Some(why) => Err(invalid(format!("--schema: {why}"))),
+        None => Ok(schema),
+    }
+}
+
+/// Goes on where the log ends that has been filled from this input: behind as many as it has. The
+/// newest that can be compared must be what it should be: if those of others are in the log, or some
+/// were lost, the count is another. The body of the last may be gone, for what was being appended
+/// when the writer was killed can lie over it, and so may those before it.
+fn pass_known(args: &Args, incoming: &mut dyn Incoming, log: &Log, end: u64) -> anyhow::Result<()> {
+    let mut entries = log.observe::<Raw>(Start::Oldest)?;
+    let newest = (entries.position()..end).rev().find(|&position| {
+        let sought = entries.seek(Start::At(position));
+        sought.is_ok() && matches!(entries.poll(), Polled::Entry { .. })
+    });
+    if newest.is_none() && end > 0 && !args.quiet {
+        tell(format_args!(
+            "writer: {}: none of its entries is there to be compared; going on by their count",
+            log.name()
+        ));
+    }
+    for position in 0..end {
+        if !incoming.read()? {
+            bail!("{}: {position} entries, and the log has {end}", incoming.name());
+        }
+        if newest == Some(position) {
+            incoming.fit()?;
+            entries.seek(Start::At(position))?;
+            let is_same = matches!(
+                entries.poll(),
+                Polled::Entry { record, .. } if incoming.is(&record)
+            );
+            if !is_same {
+                bail!(
+                    "{}: entry {} of it is not that of {}, which has not been filled from it alone; \
+                     say where to go on with --from-line",
+                    incoming.name(),
+                    position + 1,
+                    log.name()
+                );
+            }
+        }
+        incoming.leave();
+    }
+    Ok(())
 }
 
 /// Waits until all that a lossless log holds has been had by those it was held for.
@@ -180,7 +241,7 @@ fn wait_for_gates(log: &Log, stop: &Stop) -> anyhow::Result<()> {
 #[derive(Default)]
 struct Read {
     bytes: u64,
-    /// Where the next row begins.
+    /// Where the next begins that is not in the log: its line, or which frame it is.
     line: u64,
 }
 
@@ -194,7 +255,7 @@ fn pump<R>(
     input: Option<&str>,
     mut append: impl FnMut(&mut Appender<R>, &mut Read) -> anyhow::Result<bool>,
 ) -> anyhow::Result<()> {
-    let first = writer.position();
+    let (first, unit) = (writer.position(), args.format.unit());
     let mut display = Display::new(args, log, first);
     if let Some(Recovered { pointer, end }) = writer.recovered().filter(|_| !args.quiet) {
         tell(format_args!(
@@ -232,7 +293,7 @@ fn pump<R>(
         let gone =
             if log.presence() == Presence::Here { "" } else { ", and was deleted meanwhile" };
         let next = input.filter(|_| read.line > 0).map_or(String::new(), |input| {
-            format!("; {input} goes on at line {0}: --from-line {0}", read.line)
+            format!("; {input} goes on at {unit} {0}: --from-line {0}", read.line)
         });
         tell(format_args!(
             "writer: {} entries in {:.1} s, {} a second; {} has them as {first}..{}{gone}{next}",
@@ -245,12 +306,14 @@ fn pump<R>(
     }
     match more {
         Err(e) if e.is::<Stopped>() => {
-            let rest = match args.count {
-                Some(_) => format!("{} were not appended", self::entries(last - writer.position())),
-                None if read.line > 0 => {
-                    format!("the row of line {} and those behind it were not appended", read.line)
+            let rest = match (args.count, input) {
+                (Some(_), _) => {
+                    format!("{} were not appended", self::entries(last - writer.position()))
                 }
-                None => "nothing that was read is missing".to_owned(),
+                (None, Some(input)) if read.line > 0 => {
+                    format!("{input} was not appended from {unit} {} on", read.line)
+                }
+                _ => "nothing that was read is missing".to_owned(),
             };
             bail!("{e}; {rest}")
         }

@@ -1,9 +1,11 @@
 //! The rows of a CSV as records: what `writer --input` appends. It knows neither files nor signals,
 //! so that it can be fed anything.
 
-use super::checked::{CHUNK, Checked};
-use anyhow::{Context, bail};
-use ringlog::{Column, Error, Kind, Schema, parse_decimal, shown};
+use super::checked::{CHUNK, Checked, Field};
+use super::incoming::{Incoming, check, too_long};
+use anyhow::{Context, anyhow, bail};
+use data_encoding::BASE64;
+use ringlog::{Body, BodyColumn, Column, Entry, Error, Kind, Schema, parse_decimal, shown};
 use ringlog_rows::Value as _;
 use std::io::Read;
 
@@ -40,12 +42,23 @@ pub struct Rows<R> {
     width: usize,
     /// Each column of the schema, and which field of a row it is.
     columns: Vec<(Column, usize)>,
+    /// The body of the schema, likewise.
+    body: Option<(BodyColumn, usize)>,
+    /// The most bytes of a body.
+    longest: usize,
     row: csv::ByteRecord,
     /// The row has not been taken yet.
     held: bool,
     /// The line where it begins, or the next row if it has been taken.
     line: u64,
     record: Vec<u8>,
+    /// The body, where the field is its base64.
+    decoded: Vec<u8>,
+}
+
+/// Whether a field of a CSV holds bodies of this kind as base64: what is no text.
+fn is_base64(kind: Body) -> bool {
+    matches!(kind, Body::Bytes | Body::MsgPack)
 }
 
 impl<R: Read> Rows<R> {
@@ -54,34 +67,46 @@ impl<R: Read> Rows<R> {
         let mut csv = csv::ReaderBuilder::new();
         csv.flexible(true).buffer_capacity(CHUNK).delimiter(form.delimiter);
         let csv = csv.from_reader(Checked::new(input, form.delimiter, form.whole));
-        let (row, record) = (csv::ByteRecord::new(), Vec::new());
-        let (columns, unit) = (Vec::new(), form.unit);
-        Rows { csv, name, unit, width: 0, columns, row, held: false, line: 1, record }
+        Rows {
+            csv,
+            name,
+            unit: form.unit,
+            width: 0,
+            columns: Vec::new(),
+            body: None,
+            longest: 0,
+            row: csv::ByteRecord::new(),
+            held: false,
+            line: 1,
+            record: Vec::new(),
+            decoded: Vec::new(),
+        }
     }
+}
 
-    /// Finds the columns of `schema` in the header; other columns of the CSV are left out.
-    pub fn bind(&mut self, schema: &Schema) -> anyhow::Result<()> {
+impl<R: Read> Incoming for Rows<R> {
+    /// Finds the columns in the header; other columns of the CSV are left out.
+    fn bind(&mut self, schema: &Schema, longest: usize) -> anyhow::Result<()> {
         let name = &self.name;
         let header = self.csv.byte_headers().with_context(|| name.clone())?.clone();
         let line = self.csv.get_ref().look().begins;
         let names: Vec<_> =
             header.iter().map(|field| str::from_utf8(field).unwrap_or_default().trim()).collect();
-        for column in schema.columns() {
-            let wanted = column.name();
+        let mut taken: Vec<usize> = Vec::new();
+        for wanted in schema.names() {
             let all =
                 |is_it: &dyn Fn(usize) -> bool| (0..names.len()).filter(|&it| is_it(it)).collect();
             let mut fields: Vec<_> = all(&|field| names[field] == wanted);
             if fields.is_empty() {
                 let is_of_another = |field: usize| {
-                    schema.columns().iter().any(|other| other.name() == names[field])
-                        || self.columns.iter().any(|&(_, taken)| taken == field)
+                    schema.names().any(|other| other == names[field]) || taken.contains(&field)
                 };
                 fields = all(&|field| {
                     names[field].eq_ignore_ascii_case(wanted) && !is_of_another(field)
                 });
             }
             match fields[..] {
-                [field] => self.columns.push((column.clone(), field)),
+                [field] => taken.push(field),
                 [] => {
                     let header: Vec<_> = header.iter().map(String::from_utf8_lossy).collect();
                     let hint = if header.len() == 1 {
@@ -99,69 +124,27 @@ impl<R: Read> Rows<R> {
             }
         }
         self.width = header.len();
+        self.longest = longest;
         self.record = vec![0; schema.entry_size()];
+        self.columns = schema.columns().iter().cloned().zip(taken.iter().copied()).collect();
+        self.body = schema.body().cloned().zip(taken.last().copied());
         let mut expected = vec![None; self.width];
         for (column, field) in &self.columns {
-            expected[*field] = Some((column.name().to_owned(), column.kind().size()));
+            expected[*field] = Some(Field::of(column.name(), column.kind().size(), false));
+        }
+        if let Some((body, field)) = &self.body {
+            let text = if is_base64(body.kind()) { longest.div_ceil(3) * 4 } else { longest };
+            expected[*field] = Some(Field::of(body.name(), text, true));
         }
         self.csv.get_mut().expect(expected);
         self.line = self.csv.get_ref().look().line;
         Ok(())
     }
 
-    /// Goes to the next row, unless the one it is at has not been [taken](Rows::take), and makes a
-    /// record of it; false at the end.
-    pub fn advance(&mut self) -> anyhow::Result<bool> {
-        if !self.held && !self.read()? {
-            return Ok(false);
-        }
-        self.fit()?;
-        Ok(true)
-    }
-
-    /// The record of the row it is at, which is behind it then.
-    pub fn take(&mut self) -> &[u8] {
-        self.held = false;
-        self.line = self.csv.get_ref().look().line;
-        &self.record
-    }
-
-    /// Passes over the rows that begin before this line.
-    pub fn go_to_line(&mut self, line: u64) -> anyhow::Result<()> {
-        while self.read()? {
-            if self.line >= line {
-                return Ok(());
-            }
-            let begins = self.line;
-            self.take();
-            if self.line > line {
-                bail!("{}: line {line} is within the row that begins in line {begins}", self.name);
-            }
-        }
-        if self.line < line {
-            bail!("{}: no line {line}: it ends with line {}", self.name, self.line - 1);
-        }
-        Ok(())
-    }
-
-    /// Passes over so many rows; the record of the last.
-    pub fn pass(&mut self, rows: u64) -> anyhow::Result<Option<&[u8]>> {
-        for passed in 0..rows {
-            if !self.held && !self.read()? {
-                bail!("{}: {passed} rows, and the log has {rows} entries", self.name);
-            }
-            if passed + 1 < rows {
-                self.held = false;
-            }
-        }
-        if rows == 0 {
-            return Ok(None);
-        }
-        self.fit()?;
-        Ok(Some(self.take()))
-    }
-
     fn read(&mut self) -> anyhow::Result<bool> {
+        if self.held {
+            return Ok(true);
+        }
         let read = self.csv.read_byte_record(&mut self.row);
         let look = self.csv.get_ref().look();
         self.line = if matches!(read, Ok(false)) { look.line } else { look.begins };
@@ -169,17 +152,18 @@ impl<R: Read> Rows<R> {
         Ok(self.held)
     }
 
-    /// Makes a record of the row, whole.
     fn fit(&mut self) -> anyhow::Result<()> {
-        let Rows { name, unit, width, columns, row, line, record, .. } = self;
+        let Rows { name, unit, width, columns, body, longest, row, line, record, decoded, .. } =
+            self;
         if row.len() != *width {
             bail!("{name}: line {line}: {} fields, and the header has {width}", row.len());
         }
+        let wrong = |column: &str, why: &dyn std::fmt::Display| {
+            anyhow!("{name}: line {line}, column {column}: {why}")
+        };
         for (column, field) in columns {
+            let wrong = |why: &dyn std::fmt::Display| wrong(column.name(), why);
             let range = column.offset()..column.offset() + column.kind().size();
-            let wrong = |why: &dyn std::fmt::Display| {
-                anyhow::anyhow!("{name}: line {line}, column {}: {why}", column.name())
-            };
             let text = str::from_utf8(&row[*field]).map_err(|_| wrong(&"not UTF-8"))?;
             let value = &mut record[range];
             match (column.kind(), *unit) {
@@ -188,21 +172,51 @@ impl<R: Read> Rows<R> {
             }
             .map_err(|why| wrong(&why))?;
         }
-        Ok(())
+        let Some((column, field)) = body else { return Ok(()) };
+        let wrong = |why: &dyn std::fmt::Display| wrong(column.name(), why);
+        let mut bytes = &row[*field];
+        if is_base64(column.kind()) {
+            *decoded = BASE64.decode(bytes).map_err(|e| {
+                wrong(&format_args!(
+                    "not base64, as which a CSV has a body of {}: {e}",
+                    column.kind()
+                ))
+            })?;
+            bytes = decoded;
+        }
+        if bytes.len() > *longest {
+            return Err(wrong(&too_long(*longest)));
+        }
+        check(column.kind(), bytes).map_err(|misfit| wrong(&misfit))
     }
 
-    /// The line where the next row begins that has not been taken.
-    pub fn line(&self) -> u64 {
+    fn entry(&self) -> Entry<'_> {
+        let body: &[u8] = match &self.body {
+            Some((body, _)) if is_base64(body.kind()) => &self.decoded,
+            Some((_, field)) => self.row.get(*field).unwrap_or_default(),
+            None => &[],
+        };
+        Entry { columns: &self.record, body }
+    }
+
+    fn leave(&mut self) {
+        self.held = false;
+        self.line = self.csv.get_ref().look().line;
+    }
+
+    fn line(&self) -> u64 {
         self.line
     }
 
-    /// What the input is called.
-    pub fn name(&self) -> &str {
+    fn unit(&self) -> &'static str {
+        "line"
+    }
+
+    fn name(&self) -> &str {
         &self.name
     }
 
-    /// Bytes of it that have been read.
-    pub fn bytes(&self) -> u64 {
+    fn bytes(&self) -> u64 {
         self.csv.position().byte()
     }
 }

@@ -128,7 +128,7 @@ fn a_writer_that_is_stopped_while_it_waits_says_what_is_not_in_the_log() {
     let from_file = [&["--input", "input.csv"], &SCHEMA[..]].concat();
     for (args, rest) in [
         (&["--count", "100"][..], "84 entries were not appended"),
-        (&from_file, "the row of line 18 and those behind it were not appended"),
+        (&from_file, "input.csv was not appended from line 18 on"),
         (&[], "nothing that was read is missing"),
     ] {
         let place = Place::new();

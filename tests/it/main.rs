@@ -22,6 +22,7 @@ mod gates;
 mod help;
 mod hup;
 mod input;
+mod lines;
 mod limits;
 mod lossless;
 mod messages;

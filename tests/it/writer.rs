@@ -967,10 +967,10 @@ fn a_writer_that_was_killed_is_continued_where_the_log_ends() {
 
     // Not if the log has something else where the row should be, or more than there is.
     fs::write(place.file("in.csv"), csv.replace("19999.5", "19999.6")).unwrap();
-    let says = "in.csv: row 20000 is not the last entry of ";
+    let says = "in.csv: entry 20000 of it is not that of ";
     assert_ended(&run(place.writer(&rest)), 1, says);
     fs::write(place.file("in.csv"), "time,symbol,price,size\n0,\"S\n\",0.5,0\n").unwrap();
-    assert_ended(&run(place.writer(&rest)), 1, "in.csv: 1 rows, and the log has 20000 entries");
+    assert_ended(&run(place.writer(&rest)), 1, "in.csv: 1 entries, and the log has 20000");
     assert_eq!(end_of(&place), 20_000);
 }
 
