@@ -153,7 +153,7 @@ impl Trade {
     }
 }
 
-/// Somebody who types what they read, in a directory with a CSV, on logs of their own.
+/// Somebody who types what they read, in a directory with inputs, on logs of their own.
 struct User<'a> {
     all: &'a [Spoken],
     place: Place,
@@ -177,6 +177,8 @@ impl User<'_> {
         let place = Place::new();
         let row = "2026-01-31T09:30:00Z,AAPL,189.45,100";
         fs::write(place.file("quotes.csv"), format!("time,symbol,price,size\n{row}\n")).unwrap();
+        fs::write(place.file("events.jsonl"), "{\"level\": 3}\n").unwrap();
+        fs::write(place.file("app.log"), "a line\n").unwrap();
         let programs = program(PROGRAMS[0]);
         let programs = programs.parent().unwrap();
         let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());
