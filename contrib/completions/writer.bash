@@ -23,7 +23,7 @@ _writer() {
 
     case "${cmd}" in
         writer)
-            opts="-q -h -V --shm --path --owner --prefault --no-prefault --lock --capacity --wait-for --absent --mode --rate --count --seed --input --schema --delimiter --time-unit --from-line --continue --remove --quiet --help --version"
+            opts="-q -h -V --shm --path --owner --prefault --no-prefault --lock --capacity --wait-for --absent --mode --rate --count --seed --input --format --schema --body --no-time --inline --arena --delimiter --time-unit --from-line --continue --remove --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -73,7 +73,23 @@ _writer() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --format)
+                    COMPREPLY=($(compgen -W "csv lines jsonl frames" -- "${cur}"))
+                    return 0
+                    ;;
                 --schema)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --body)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --inline)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --arena)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
