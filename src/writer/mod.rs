@@ -177,8 +177,8 @@ fn declared(args: &Args, name: &Name) -> Result<Schema, Failed> {
 /// were lost, the count is another. The body of the last may be gone, for what was being appended
 /// when the writer was killed can lie over it, and so may those before it.
 fn pass_known(args: &Args, incoming: &mut dyn Incoming, log: &Log, end: u64) -> anyhow::Result<()> {
-    let mut entries = log.observe::<Raw>(Start::Oldest)?;
-    let newest = (entries.position()..end).rev().find(|&position| {
+    let mut entries = log.observe::<Raw>(Start::Newest)?;
+    let newest = (log.oldest(end)..end).rev().find(|&position| {
         let sought = entries.seek(Start::At(position));
         sought.is_ok() && matches!(entries.poll(), Polled::Entry { .. })
     });

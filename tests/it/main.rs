@@ -8,6 +8,7 @@ mod carried;
 mod claims;
 mod cli;
 mod commit;
+mod copied;
 mod copy;
 mod crash;
 mod docs;
@@ -22,8 +23,8 @@ mod gates;
 mod help;
 mod hup;
 mod input;
-mod lines;
 mod limits;
+mod lines;
 mod lossless;
 mod messages;
 #[cfg(feature = "serve")]

@@ -75,7 +75,7 @@ fn a_writer_refuses_what_its_input_has_no_body_for() {
     let input = place.file("in.csv");
     std::fs::write(&input, "id\n1\n").unwrap();
     let refused = run(place.writer(&["--input", input.to_str().unwrap()]));
-    refused.assert_refused(2, &["`body`"]);
+    refused.assert_refused(1, &["no column `body` in its header"]);
     run(place.writer(&["--count", "1"])).assert_refused(6, &[&place.shm]);
     assert_eq!(log.observe::<Raw>(Start::Newest).unwrap().position(), 2);
 }
