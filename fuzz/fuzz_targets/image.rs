@@ -251,8 +251,8 @@ fn report(log: &Fuzzed, reader: Reader<Raw>, time: TimeFormat) {
     bounded("report", log.most_polls(), || match report.turn(u64::MAX).unwrap() {
         Turn::Busy => true,
         Turn::Idle => false,
-        Turn::Lost(range) => {
-            lost += range.end - range.start;
+        Turn::Lost(losses) => {
+            lost += losses.entries;
             true
         }
     });

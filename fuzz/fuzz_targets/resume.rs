@@ -89,7 +89,7 @@ fn carry(
     limit: u64,
 ) -> ringlog::Result<Carried> {
     let reader = log.reader_from::<Raw>(0, start)?;
-    let rows = Rows::file(path, log.schema(), RowOptions { format, time, sync: false });
+    let rows = Rows::file(path, log.schema(), RowOptions { format, time, ..RowOptions::default() });
     let (mut report, _) = Report::new(reader, rows, Duration::MAX)?;
     let begun = report.source().position();
     let settles = matches!(report.source().attached().start, Start::Oldest | Start::Last(_));
@@ -97,8 +97,8 @@ fn carry(
     bounded("report", 200, || match report.turn(limit - report.entries()).unwrap() {
         Turn::Idle => false,
         Turn::Busy => report.entries() < limit,
-        Turn::Lost(range) => {
-            lost.push(range);
+        Turn::Lost(losses) => {
+            lost.push(losses.within); // of entries without bodies
             true
         }
     });

@@ -54,7 +54,6 @@ impl Reporter {
     /// Takes entries until there is a reason to stop.
     fn take(&self, log: &Log, report: &mut Export, watch: &mut Watch) -> anyhow::Result<Ending> {
         let end = report.source().attached().end;
-        let has_bodies = log.schema().body().is_some();
         let mut pause = Idle::new(self.wait);
         loop {
             let wanted = self.args.count.map_or(u64::MAX, |count| count.saturating_sub(self.rows));
@@ -69,12 +68,8 @@ impl Reporter {
             if watch.is_first_turn() && attached.fresh && attached.missed > 0 {
                 self.warn(format_args!("{}", began(attached.began, attached.missed)));
             }
-            if let Turn::Lost(range) = &turn {
-                self.count_loss(range);
-                // Large bodies that are gone between small ones that are not would be a line each.
-                if !has_bodies {
-                    self.tell_losses();
-                }
+            if let Turn::Lost(losses) = &turn {
+                self.tell_losses(Some(losses));
             }
             let idle = turn == Turn::Idle;
             if self.args.once && (idle || report.source().position() >= end) {
@@ -82,7 +77,7 @@ impl Reporter {
             }
             if watch.is_due() {
                 report.refresh();
-                self.tell_losses();
+                self.tell_losses(None);
                 let position = report.source().position();
                 self.look_after_output(report)?;
                 let idle = idle && report.source().position() == position;

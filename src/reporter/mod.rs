@@ -51,7 +51,7 @@ impl Reporter {
             worker.finish();
         }
         cli::make_room_to_tell();
-        self.tell_losses();
+        self.tell_losses(None);
         let time = self.began.elapsed();
         let (rows, rate) = (grouped(self.rows), grouped(per_second(self.rows, time)));
         let lost = grouped(self.lost);

@@ -4,7 +4,7 @@ use super::args::{Args, rotation};
 #[cfg(feature = "compress")]
 use super::compress;
 use crate::cli::{self, Code, Failed, Stop, grouped, put_up, tell, try_tell};
-use ringlog::{Error, Name, Options, Raw, Reader, Wait};
+use ringlog::{Error, Losses, Name, Options, Raw, Reader, Wait};
 use ringlog_rows::{Rotation, RowOptions, Rows};
 use std::cell::Cell;
 use std::ops::Range;
@@ -38,15 +38,7 @@ pub struct Reporter {
     pub rows: u64,
     pub lost: u64,
     /// Losses that stderr had no room for.
-    pub untold: Cell<Untold>,
-}
-
-/// Losses that are still to be told, in one line.
-#[derive(Debug, Default, Clone, Copy)]
-pub struct Untold {
-    within: Option<(u64, u64)>,
-    ranges: u64,
-    entries: u64,
+    pub untold: Cell<Option<Losses>>,
 }
 
 /// What signals ask for.
@@ -120,27 +112,27 @@ impl Reporter {
         tell(format_args!("reporter {}: {what}", self.args.reader));
     }
 
-    /// Takes a loss that is still to be told.
-    pub fn count_loss(&self, range: &Range<u64>) {
-        let mut untold = self.untold.take();
-        untold.ranges += 1;
-        untold.entries += range.end - range.start;
-        let start = untold.within.map_or(range.start, |(start, _)| start.min(range.start));
-        untold.within = Some((start, range.end));
-        self.untold.set(untold);
-    }
-
-    /// Tells of the losses that have not been told, in one line.
-    pub fn tell_losses(&self) {
-        let untold = self.untold.take();
-        let Untold { within: Some((start, end)), ranges, entries } = untold else { return };
+    /// Tells of what was lost now, and of all that could not be told before.
+    pub fn tell_losses(&self, new: Option<&Losses>) {
+        let losses = match (self.untold.take(), new) {
+            (Some(mut untold), Some(new)) => {
+                untold.add(new);
+                untold
+            }
+            (Some(losses), None) => losses,
+            (None, new) => match new {
+                Some(new) => new.clone(),
+                None => return,
+            },
+        };
+        let Losses { within: Range { start, end }, ranges, entries } = losses;
         let (count, s) = (grouped(entries), if entries == 1 { "y" } else { "ies" });
         let what = match ranges {
             1 => format!("lost {start}..{end}, {count} entr{s}"),
             _ => format!("lost {count} entr{s} of {start}..{end}, in {} ranges", grouped(ranges)),
         };
         if !try_tell(format_args!("reporter {}: {what}", self.args.reader)) {
-            self.untold.set(untold);
+            self.untold.set(Some(losses));
         }
     }
 

@@ -1,7 +1,7 @@
 //! Commits through the library: between two runs of the reporter, and by its loop.
 
 use ringlog::layout::HEADER_SIZE;
-use ringlog::{Log, Polled, Raw, Record, Report, Turn};
+use ringlog::{Log, Losses, Polled, Raw, Record, Report, Turn};
 use ringlog_rows::{RowOptions, Rows};
 use ringlog_testkit::{Place, positions};
 use std::fs::{self, File};
@@ -73,7 +73,7 @@ fn a_loss_that_no_row_follows_is_committed_in_time_too() {
         Report::new(reader, Rows::file(&path, log.schema(), RowOptions::default()), at_once)
             .unwrap();
     report.export().unwrap(); // the header, which would be a reason too
-    assert_eq!(report.turn(1).unwrap(), Turn::Lost(0..2));
+    assert_eq!(report.turn(1).unwrap(), Turn::Lost(Losses::of(0..2)));
     assert_eq!(report.source().committed().position, 0, "told first");
     let _ = report.turn(0).unwrap();
     assert_eq!((report.source().committed().position, report.entries()), (2, 0));

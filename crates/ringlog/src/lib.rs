@@ -156,7 +156,7 @@ mapped! {
     pub use name::Name;
     pub use observer::Observer;
     pub use reader::{Attached, Reader};
-    pub use report::{Report, Turn};
+    pub use report::{Losses, Report, Turn};
     pub use segment::Presence;
     pub use sink::{LeftOff, Lookback, Mark, Resume, Sink, Source};
     pub use snapshot::{ReaderState, Snapshot, WriterState};

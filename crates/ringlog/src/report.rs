@@ -9,6 +9,9 @@ use std::io;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
+/// Losses that are told as one at most.
+const SUM: u64 = 1024;
+
 /// A source, mostly a durable [`Reader`](crate::Reader), and the sink its entries are exported to.
 ///
 /// Entries are committed only after the sink's checkpoint, so that a kill at any moment repeats
@@ -28,6 +31,8 @@ pub struct Report<F, S> {
     committed_entries: u64,
     /// What the source had lost before this report.
     lost_before: u64,
+    /// Large bodies that are gone may lie between small ones that are not: their losses come as one.
+    sums: bool,
 }
 
 /// What one turn of the loop came to.
@@ -38,8 +43,35 @@ pub enum Turn {
     Busy,
     /// All that is there has been taken.
     Idle,
-    /// These positions were overwritten before this reader took them.
-    Lost(Range<u64>),
+    /// Some were overwritten before this reader took them. Of a log with bodies entries may have been
+    /// taken as well, between what was lost.
+    Lost(Losses),
+}
+
+/// Entries that were lost, in one range or in more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Losses {
+    /// From the first of them to the last; of one range, all of these.
+    pub within: Range<u64>,
+    /// In so many ranges.
+    pub ranges: u64,
+    /// Entries in all.
+    pub entries: u64,
+}
+
+impl Losses {
+    /// Those of one range.
+    pub fn of(range: Range<u64>) -> Losses {
+        Losses { entries: range.end - range.start, within: range, ranges: 1 }
+    }
+
+    /// Takes in those that come behind.
+    pub fn add(&mut self, more: &Losses) {
+        self.within.start = self.within.start.min(more.within.start);
+        self.within.end = more.within.end;
+        self.ranges += more.ranges;
+        self.entries += more.entries;
+    }
 }
 
 /// A source, as far as a sink may ask it.
@@ -65,7 +97,7 @@ impl<F: Source, S: Sink> Report<F, S> {
     /// # Errors
     /// As [`Sink::resume`].
     pub fn new(source: F, sink: S, flush: Duration) -> Result<(Report<F, S>, Vec<String>)> {
-        let lost_before = source.lost();
+        let (lost_before, sums) = (source.lost(), source.left_off().body_max > 0);
         let mut report = Report {
             source,
             sink,
@@ -75,6 +107,7 @@ impl<F: Source, S: Sink> Report<F, S> {
             entries: 0,
             committed_entries: 0,
             lost_before,
+            sums,
         };
         let notes = report.resume(&report.source.left_off())?;
         Ok((report, notes))
@@ -154,16 +187,25 @@ impl<F: Source, S: Sink> Report<F, S> {
         // A writer that waits for this source can go on meanwhile, if what it takes is committed in parts.
         let limit = limit.min(self.source.until_due());
         let (mut turn, last) = (Turn::Busy, self.entries.saturating_add(limit));
-        while turn == Turn::Busy && self.entries < last && !self.sink.is_full() {
+        let goes_on = |turn: &Turn| match turn {
+            Turn::Busy => true,
+            Turn::Idle => false,
+            Turn::Lost(losses) => self.sums && losses.ranges < SUM,
+        };
+        while goes_on(&turn) && self.entries < last && !self.sink.is_full() {
             match self.source.poll() {
                 Polled::Entry { position, record } => {
                     self.sink.entry(position, record);
                     self.entries += 1;
                 }
-                Polled::Empty => turn = Turn::Idle,
+                Polled::Empty if turn == Turn::Busy => turn = Turn::Idle,
+                Polled::Empty => break, // it is to be told first
                 Polled::Lost(range) => {
                     self.sink.lost(range.clone());
-                    turn = Turn::Lost(range);
+                    match &mut turn {
+                        Turn::Lost(losses) => losses.add(&Losses::of(range)),
+                        turn => *turn = Turn::Lost(Losses::of(range)),
+                    }
                 }
             }
         }

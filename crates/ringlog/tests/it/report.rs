@@ -95,7 +95,9 @@ fn an_outside_sink_resumes_at_its_far_end_and_hears_each_loss_once() {
     report.export().unwrap();
     // Lapped: 8 slots, and 20 entries more.
     feed.append(20);
-    assert!(matches!(report.turn(u64::MAX).unwrap(), Turn::Lost(range) if range == (5..17)));
+    assert!(
+        matches!(report.turn(u64::MAX).unwrap(), Turn::Lost(losses) if losses.within == (5..17))
+    );
     report.export().unwrap();
     assert_eq!((report.lost(), report.source().position()), (12, 17));
     drop(report);
