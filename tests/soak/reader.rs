@@ -167,6 +167,7 @@ impl<'a> Reader<'a> {
         } else if !says(" is not there yet, waiting for its writer")
             && !says(" has another writer, process ")
             && !says(" rows, ")
+            && !(self.may_lose && says(" entries were lost")) // it was to be strict
             && !says(": somebody else has changed the file; looking at it anew")
             && !says(": going on")
             && !says(" cannot be found just now; looking again")
