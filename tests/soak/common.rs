@@ -13,8 +13,9 @@ use std::sync::atomic::AtomicU32;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-pub const SCHEMA: &str = "time:timestamp,hash:u64,text:text8,price:decimal4,size:u32";
-pub const COLUMNS: &str = "time,hash,text,price,size\n";
+const SCHEMA: &str = "time:timestamp,hash:u64,text:text8,price:decimal4,size:u32";
+const WITH_BODIES: &str = "time:timestamp,hash:u64,text:text8,price:decimal4,size:u32,body:text";
+pub const COLUMNS: &str = "time,hash,text,price,size,body\n";
 /// What is put under an output's name that no reporter has written.
 pub const FOREIGN: &str = "seq,not,ours\n0,1,2\n";
 /// When an output is rotated, so that the disk does not fill up in an hour.
@@ -25,32 +26,53 @@ pub const ROOM: usize = 512 << 10;
 /// Which rows a log has: a salt, from a position on. One that came back from a copy goes on with
 /// other rows than it had.
 #[derive(Clone)]
-pub struct Salts(Vec<(u64, u64)>);
+pub struct Salts {
+    since: Vec<(u64, u64)>,
+    /// Whether a body comes behind the columns, of a few bytes or of some hundred.
+    pub bodies: bool,
+}
 
 impl Salts {
     pub fn new(salt: u64) -> Salts {
-        Salts(vec![(0, salt)])
+        Salts { since: vec![(0, salt)], bodies: salt.is_multiple_of(2) }
+    }
+
+    pub fn schema(&self) -> &'static str {
+        if self.bodies { WITH_BODIES } else { SCHEMA }
+    }
+
+    /// The header of its rows.
+    pub fn columns(&self) -> &'static str {
+        if self.bodies { COLUMNS } else { "time,hash,text,price,size\n" }
     }
 
     /// From here on it has others.
     pub fn change(&mut self, position: u64, salt: u64) {
-        self.0.push((position, salt));
+        self.since.push((position, salt));
     }
 
     /// The row of a position: no word of it is another row's.
     pub fn row(&self, position: u64, out: &mut Vec<u8>) {
-        let (_, salt) = self.0.iter().rfind(|(from, _)| *from <= position).unwrap();
-        row(*salt, position, out);
+        let (_, salt) = self.since.iter().rfind(|(from, _)| *from <= position).unwrap();
+        row(*salt, position, self.bodies, out);
     }
 }
 
-fn row(salt: u64, position: u64, out: &mut Vec<u8>) {
+fn row(salt: u64, position: u64, bodies: bool, out: &mut Vec<u8>) {
     let mut hash = (position ^ (salt << 48)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     hash = (hash ^ (hash >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93);
     hash ^= hash >> 32;
     let (time, size) = (position * 1000 + salt, position as u32);
     let (units, rest) = (hash >> 44, (hash >> 20) % 10_000);
-    writeln!(out, "{time},{hash},{:08x},{units}.{rest:04},{size}", hash as u32).unwrap();
+    write!(out, "{time},{hash},{:08x},{units}.{rest:04},{size}", hash as u32).unwrap();
+    if bodies {
+        let length =
+            if hash.is_multiple_of(64) { 200 + (hash >> 8) % 1000 } else { (hash >> 8) % 16 };
+        let text = b"0123456789abcdefghijklmnopqrstuvwxyz".iter().cycle();
+        out.push(b',');
+        out.extend(text.skip((hash >> 24) as usize % 36).take(length as usize));
+    }
+    out.push(b'\n');
 }
 
 pub fn milliseconds(random: &mut Rng, range: Range<u64>) {

@@ -77,6 +77,9 @@ impl Generations<'_> {
     fn make_log(&mut self) {
         self.salt += 1;
         (self.writer.salts, self.begin, self.is_in_doubt) = (Salts::new(self.salt), 0, false);
+        if self.writer.salts.bodies {
+            self.soak.count("logs with bodies", 1);
+        }
         self.writer.capacity = 1 << [10, 12, 14, 16, 16][self.random.usize(..5)];
         self.writer.gates.clear();
         if self.random.u8(..3) == 0 {

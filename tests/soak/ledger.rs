@@ -1,6 +1,6 @@
 //! What is in the files of a reader.
 
-use crate::common::{COLUMNS, Salts};
+use crate::common::Salts;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::ops::Range;
@@ -42,7 +42,7 @@ impl Ledger {
             }
             let text = || String::from_utf8_lossy(&line).into_owned();
             if std::mem::take(&mut header) {
-                if line != format!("seq,{COLUMNS}").as_bytes() {
+                if line != format!("seq,{}", salts.columns()).as_bytes() {
                     return Err(at(format!("its header is {:?}", text())));
                 }
                 continue;

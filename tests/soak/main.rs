@@ -52,7 +52,7 @@ fn soak(disk: Option<&SmallDisk>) {
     let mut place = Place::new();
     place.dir.disable_cleanup(true); // unless all is well
     eprintln!("soak: {seconds} s, seed {seed}, in {}", place.dir.path().display());
-    fs::write(place.file("one.csv"), format!("{COLUMNS}0,0,a,0,0\n")).unwrap();
+    fs::write(place.file("one.csv"), format!("{COLUMNS}0,0,a,0,0,x\n")).unwrap();
     let soak = Soak {
         place,
         began: Instant::now(),

@@ -1,6 +1,6 @@
 //! The one writer, killed, stopped, refused.
 
-use crate::common::{COLUMNS, Generation, SCHEMA, Salts, Soak, milliseconds};
+use crate::common::{Generation, Salts, Soak, milliseconds};
 use fastrand::Rng;
 use nix::sys::signal::Signal;
 use ringlog_testkit::{Running, run, start, until};
@@ -43,7 +43,8 @@ impl Writer<'_> {
 
     fn begin(&self, log: &str, rate: &str, positions: Range<u64>) -> Running {
         let capacity = self.capacity.to_string();
-        let args = ["--input", "-", "--schema", SCHEMA, "--capacity", &capacity, "--rate", rate];
+        let schema = self.salts.schema();
+        let args = ["--input", "-", "--schema", schema, "--capacity", &capacity, "--rate", rate];
         let mut args = [&args[..], &["--time-unit", "ns", "--shm", log]].concat();
         let gates = self.gates.iter().map(usize::to_string).collect::<Vec<_>>().join(",");
         if !gates.is_empty() {
@@ -56,7 +57,7 @@ impl Writer<'_> {
         let salts = self.salts.clone();
         // Ends with its reader.
         std::thread::spawn(move || {
-            let mut text = COLUMNS.as_bytes().to_vec();
+            let mut text = salts.columns().as_bytes().to_vec();
             for position in positions {
                 salts.row(position, &mut text);
                 if text.len() >= 32 << 10 {
