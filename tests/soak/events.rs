@@ -427,7 +427,9 @@ impl Reader<'_> {
             let end = generation.snapshot().end;
             until("it carries out, though nobody hears it", || {
                 let state = &generation.snapshot().readers[self.id];
-                (state.alive && state.position >= end).then_some(())
+                // A HUP before its `main` would end it.
+                let is_it = state.alive && state.pid == u64::from(reporter.pid());
+                (is_it && state.position >= end).then_some(())
             });
             reporter.signal(Signal::SIGHUP);
             reporter.freeze();

@@ -69,7 +69,8 @@ fn soak(disk: Option<&SmallDisk>) {
     for (who, [[was, fds, threads], [is, fds_now, threads_now]]) in
         [("reporter 0", reader), ("the writer", writer)]
     {
-        if is > was + 512 || fds_now > fds || threads_now > threads {
+        // A log that loses nothing takes a descriptor more, and need not have come in each quarter.
+        if is > was + 512 || fds_now > fds + 1 || threads_now > threads {
             soak.wrong(format!("{who} grows: {was} to {is} KiB, {fds} to {fds_now} descriptors"));
         }
         eprintln!(
