@@ -23,7 +23,7 @@ _reporter() {
 
     case "${cmd}" in
         reporter)
-            opts="-o -q -h -V --shm --path --owner --prefault --no-prefault --lock --output --format --rotate --compress --idle --poll --spin --once --to-end --count --from --time --flush --fsync --strict --no-wait --quiet --help --version"
+            opts="-o -q -h -V --shm --path --owner --prefault --no-prefault --lock --output --format --bytes --rotate --compress --idle --poll --spin --once --to-end --count --from --time --flush --fsync --strict --no-wait --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -50,7 +50,11 @@ _reporter() {
                     return 0
                     ;;
                 --format)
-                    COMPREPLY=($(compgen -W "csv jsonl" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "csv jsonl raw frames" -- "${cur}"))
+                    return 0
+                    ;;
+                --bytes)
+                    COMPREPLY=($(compgen -W "base64 hex" -- "${cur}"))
                     return 0
                     ;;
                 --rotate)

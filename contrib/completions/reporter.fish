@@ -1,9 +1,13 @@
 complete -c reporter -l shm -d 'The log is the POSIX shared memory of this name' -r
 complete -c reporter -l path -d 'The log is this file' -r -F
 complete -c reporter -l owner -d 'Believe a log that belongs to this user (name or id), not only yours and root\'s' -r
-complete -c reporter -s o -l output -d 'The file to write, `-` for stdout [default: output_N.csv or output_N.jsonl]' -r -F
+complete -c reporter -s o -l output -d 'The file to write, `-` for stdout [default: output_N.csv, or .jsonl, .raw, .frames by --format]' -r -F
 complete -c reporter -l format -d 'What a row looks like' -r -f -a "csv\t'A header `seq,<columns>`, then a line an entry'
-jsonl\t'JSON Lines: an object an entry, {"seq":12,"price":189.4500}'"
+jsonl\t'JSON Lines: an object an entry, {"seq":12,"price":189.4500}'
+raw\t'Each body as it is, and a line end: what `writer --format lines` reads'
+frames\t'Each body behind its length, 32 bits little-endian: what `writer --format frames` reads'"
+complete -c reporter -l bytes -d 'How CSV writes bodies of bytes and of MessagePack' -r -f -a "base64\t'YWJj'
+hex\t'616263'"
 complete -c reporter -l rotate -d 'Finish the file when it is so large (100M, 1G; a bare number is bytes) or so old (10m, 1h, 1d), and begin the next; both may be given. A finished one has its first position in its name: output_N.000000000012345.csv' -r
 complete -c reporter -l compress -d 'Compress the files that --rotate has finished, while it goes on' -r -f -a "zstd\t'To FILE.zst'
 gz\t'To FILE.gz'"

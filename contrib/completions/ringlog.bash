@@ -426,7 +426,7 @@ _ringlog() {
             return 0
             ;;
         ringlog__subcmd__verify)
-            opts="-h --owner --against --limit --help"
+            opts="-h --owner --against --format --limit --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -438,6 +438,10 @@ _ringlog() {
                     ;;
                 --against)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "raw frames" -- "${cur}"))
                     return 0
                     ;;
                 --limit)

@@ -60,7 +60,7 @@ complete -c ringlog -n "__fish_ringlog_using_subcommand tail" -l from -d 'Begin 
 complete -c ringlog -n "__fish_ringlog_using_subcommand tail" -s o -l output -d 'How to show them [default: table on a terminal, csv elsewhere]' -r -f -a "table\t'Aligned, for the eye'
 csv\t'As `reporter` writes it'
 jsonl\t'One JSON object a line'"
-complete -c ringlog -n "__fish_ringlog_using_subcommand tail" -l where -d 'Only those with this: symbol=AAPL, size>=1000, time>-5m (in the last five minutes). = != < <= > >=, and ~ for a text that contains; of more than one, all must hold' -r
+complete -c ringlog -n "__fish_ringlog_using_subcommand tail" -l where -d 'Only those with this: symbol=AAPL, size>=1000, time>-5m (in the last five minutes), body.bids.0.price<189.4 (in JSON or MessagePack). = != < <= > >=, and ~ for a text that contains; of more than one, all must hold' -r
 complete -c ringlog -n "__fish_ringlog_using_subcommand tail" -l columns -d 'Only these columns, in this order; the position comes first in any case' -r
 complete -c ringlog -n "__fish_ringlog_using_subcommand tail" -l time -d 'How timestamps are written [default: ns; in a table the time of day, UTC, under its date]' -r -f -a "ns\t'Nanoseconds since the Unix epoch'
 rfc3339\t'2026-01-31T09:30:00.123456789Z'"
@@ -72,7 +72,7 @@ complete -c ringlog -n "__fish_ringlog_using_subcommand dump" -l to -d 'End befo
 complete -c ringlog -n "__fish_ringlog_using_subcommand dump" -s o -l output -d 'How to show them [default: table on a terminal, csv elsewhere]' -r -f -a "table\t'Aligned, for the eye'
 csv\t'As `reporter` writes it'
 jsonl\t'One JSON object a line'"
-complete -c ringlog -n "__fish_ringlog_using_subcommand dump" -l where -d 'Only those with this: symbol=AAPL, size>=1000, time>-5m (in the last five minutes). = != < <= > >=, and ~ for a text that contains; of more than one, all must hold' -r
+complete -c ringlog -n "__fish_ringlog_using_subcommand dump" -l where -d 'Only those with this: symbol=AAPL, size>=1000, time>-5m (in the last five minutes), body.bids.0.price<189.4 (in JSON or MessagePack). = != < <= > >=, and ~ for a text that contains; of more than one, all must hold' -r
 complete -c ringlog -n "__fish_ringlog_using_subcommand dump" -l columns -d 'Only these columns, in this order; the position comes first in any case' -r
 complete -c ringlog -n "__fish_ringlog_using_subcommand dump" -l time -d 'How timestamps are written [default: ns; in a table the time of day, UTC, under its date]' -r -f -a "ns\t'Nanoseconds since the Unix epoch'
 rfc3339\t'2026-01-31T09:30:00.123456789Z'"
@@ -81,9 +81,11 @@ complete -c ringlog -n "__fish_ringlog_using_subcommand dump" -s h -l help -d 'P
 complete -c ringlog -n "__fish_ringlog_using_subcommand copy" -l owner -d 'Believe a log that belongs to this user (name or id), not only yours and root\'s' -r
 complete -c ringlog -n "__fish_ringlog_using_subcommand copy" -s h -l help -d 'Print help'
 complete -c ringlog -n "__fish_ringlog_using_subcommand verify" -l owner -d 'Believe a log that belongs to this user (name or id), not only yours and root\'s' -r
-complete -c ringlog -n "__fish_ringlog_using_subcommand verify" -l against -d 'CSV or JSON Lines that a reporter has written' -r -F
+complete -c ringlog -n "__fish_ringlog_using_subcommand verify" -l against -d 'Files that a reporter has written' -r -F
+complete -c ringlog -n "__fish_ringlog_using_subcommand verify" -l format -d 'What these hold, if it is not CSV or JSON Lines, which is seen' -r -f -a "raw\t'Each with a line end behind it'
+frames\t'Each behind its length'"
 complete -c ringlog -n "__fish_ringlog_using_subcommand verify" -l limit -d 'Tell so many findings, and count the others' -r
-complete -c ringlog -n "__fish_ringlog_using_subcommand verify" -s h -l help -d 'Print help'
+complete -c ringlog -n "__fish_ringlog_using_subcommand verify" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ringlog -n "__fish_ringlog_using_subcommand page" -l owner -d 'Believe a log that belongs to this user (name or id), not only yours and root\'s' -r
 complete -c ringlog -n "__fish_ringlog_using_subcommand page" -l for -d 'How long to watch: 60s, 1h' -r
 complete -c ringlog -n "__fish_ringlog_using_subcommand page" -l every -d 'How often to look' -r
