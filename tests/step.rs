@@ -26,14 +26,14 @@ use nix::sys::signal::{Signal, raise};
 use nix::unistd::{Pid, alarm, gettid};
 use ringlog::layout::{Checkpoint, HEADER_SIZE, Header, ReaderLine, WRITING, WriterLine};
 use ringlog::{
-    Absent, Batch, Error, Log, LosslessWriter, Observer, Options, Polled, Raw, Reader, Record,
-    Recovered, Report, Role, Start, Turn, Writer, Zeroable,
+    Absent, Batch, Bytes, Error, Log, LosslessWriter, Message, Observer, Options, Polled, Raw,
+    Reader, Record, Recovered, Report, Role, Start, Turn, Wait, With, Writer, Zeroable,
 };
 use ringlog_rows::{Format, RowOptions, Rows, TimeFormat};
 use ringlog_testkit::trace::{Stop, Traced};
 use ringlog_testkit::{
     Ended, FORMATS, Feed, PATIENCE, Place, assert_holds, assert_parts, figure, positions, start,
-    victim_process,
+    until, victim_process,
 };
 use std::collections::{BTreeSet, VecDeque};
 use std::ffi::OsString;
@@ -46,7 +46,8 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
-use std::time::Duration;
+use std::thread::scope;
+use std::time::{Duration, Instant};
 
 /// Slots of the ring: few, so that a lap is short.
 const D: u64 = 4;
@@ -229,6 +230,23 @@ fn obey(command: &[&str]) -> String {
             let entries = [Entry::at(next), Entry::at(next + 1)];
             let tried = act(|| entries.map(|entry| writer.try_append(&entry)));
             format!("{tried:?}")
+        }
+        ["wait", log] => {
+            let log = Log::open(log).unwrap();
+            let mut writer: LosslessWriter<Entry> = log.lossless_writer().unwrap();
+            let entry = Entry::at(writer.position());
+            act(|| wait_and_append(&mut writer, &entry)).to_string()
+        }
+        ["body", log] => {
+            let mut writer: Writer<Framed> = Log::open(log).unwrap().writer().unwrap();
+            let (entry, body) = (Entry::at(writer.position()), body(writer.position()));
+            act(|| writer.append(&entry, &body)).unwrap().to_string()
+        }
+        ["try_body", log] => {
+            let log = Log::open(log).unwrap();
+            let mut writer: LosslessWriter<Framed> = log.lossless_writer().unwrap();
+            let (entry, body) = (Entry::at(writer.position()), body(writer.position()));
+            format!("{:?}", act(|| writer.try_append(&entry, &body)))
         }
         ["release", log] => {
             let mut reader: Reader<Entry> = Log::open(log).unwrap().reader(0).unwrap();
@@ -419,8 +437,8 @@ impl<T: PartialEq + Debug> Case<'_, T> {
     /// Where its figures belong in `docs/reliability.md`.
     fn row(&self) -> u8 {
         match self.action.split(' ').next().unwrap() {
-            "append" | "batch" | "write" => 1,
-            "try" | "release" => 27,
+            "append" | "batch" | "body" | "write" => 1,
+            "try" | "wait" | "try_body" | "release" => 27,
             "create" => 13,
             _ => 10,
         }
@@ -1306,6 +1324,355 @@ fn a_gate_killed_at_any_instruction_of_a_release_has_made_room_or_not_and_loses_
         );
         let Some(answers) = answers else { return };
         assert_eq!(answers, [(committed, end), (end, end)]);
+    }
+}
+
+/// A writer that has no room, and waits for it. Its first looks are in a row; then it says that it waits, looks
+/// on, and sleeps.
+fn wait_and_append(writer: &mut LosslessWriter<Entry>, entry: &Entry) -> u64 {
+    writer.append_timeout(entry, Wait::Block(PATIENCE), PATIENCE).unwrap()
+}
+
+/// What is told of a case in which nobody makes room.
+const FULL: (u64, u64) = (3, D + 3);
+
+fn full(place: &Place) {
+    fill_lossless(place, &lossless(), FULL.0, FULL.1);
+}
+
+/// Where the word is that says whether the writer sleeps until there is room.
+const ROOM: usize = offset_of!(Header, room);
+
+/// Moments of a wait: about each store, each instruction between two sleeps, and some of the looks before
+/// the first. All that a kill at any instruction leaves is looked at on the way.
+fn moments_of_a_wait(case: &Case<'_, (u64, u64)>) -> Option<BTreeSet<Moment>> {
+    let (place, mut victim) = case.begin()?;
+    let (mut last, mut steps, mut stores) = (image(&place), 0, 0);
+    let mut moments = BTreeSet::new();
+    assert_eq!(case.look(&last), FULL);
+    // Until it is about to sleep.
+    while last.as_ref().unwrap()[ROOM] & 1 == 0 {
+        assert!(victim.step(), "it waits for nobody");
+        steps += 1;
+        let now = image(&place);
+        if now != last {
+            assert_eq!(case.look(&now), FULL, "behind {steps} instructions");
+            moments.extend([steps - 1, steps].map(|steps| Moment { calls: 0, steps }));
+            (last, stores) = (now, stores + 1);
+        }
+    }
+    drop((place, victim));
+    let mut random = Rng::with_seed(16);
+    moments.extend((0..16).map(|_| Moment { calls: 0, steps: random.u64(0..steps) }));
+    // From behind the first sleep to the next one.
+    let (place, mut victim) = case.begin()?;
+    let mut calls = 0;
+    while image(&place).unwrap()[ROOM] & 1 == 0 {
+        assert!(victim.calls(1));
+        calls += 1;
+    }
+    assert!(victim.calls(1));
+    calls += 1;
+    let slept = image(&place);
+    let (mut between, began) = (0, Instant::now());
+    // A sleep takes its time, and nothing else does.
+    while {
+        let stepped = Instant::now();
+        assert!(victim.step());
+        stepped.elapsed() < Duration::from_millis(4) && began.elapsed() < PATIENCE
+    } {
+        between += 1;
+        assert_eq!(image(&place), slept, "it has stored what it had stored");
+    }
+    assert_eq!(case.look(&slept), FULL);
+    moments.extend((0..=between).map(|steps| Moment { calls, steps }));
+    moments.extend((0..8).map(|more| Moment { calls: calls - 1 + more, steps: 0 }));
+    figure(
+        case.row(),
+        format_args!(
+            "{}: {steps} instructions and {stores} stores before it sleeps, {between} between two \
+             sleeps",
+            case.what
+        ),
+    );
+    Some(moments)
+}
+
+#[test]
+fn a_writer_killed_at_any_instruction_of_a_wait_is_followed_by_one_that_goes_on() {
+    let what = "wait for room".to_owned();
+    let case = Case { what, action: "wait", prepare: &full, check: &after_lossless };
+    let Some(moments) = moments_of_a_wait(&case) else { return };
+    for &moment in &moments {
+        let Some(left) = case.kill(moment) else { return };
+        assert_eq!(left, FULL, "killed at {moment:?}");
+    }
+    figure(case.row(), format_args!("{}: {} kills, 0 violations", case.what, moments.len()));
+}
+
+#[test]
+fn a_writer_to_whom_room_is_made_at_any_instruction_of_a_wait_takes_it() {
+    let what = "wait for room that is made".to_owned();
+    let case = Case { what, action: "wait", prepare: &full, check: &after_lossless };
+    let Some(moments) = moments_of_a_wait(&case) else { return };
+    let (committed, end) = FULL;
+    let mut longest = Duration::ZERO;
+    for &moment in &moments {
+        let Some((place, mut victim)) = case.begin() else { return };
+        let Moment { calls, steps } = moment;
+        assert!(victim.calls(calls) && victim.steps(steps));
+        {
+            let _claims = claims();
+            let mut reader = place.log().reader::<Entry>(0).unwrap();
+            let taken = Taken::from(|| reader.poll());
+            assert_eq!(taken.entries, (committed..end).collect::<Vec<_>>());
+            reader.release();
+        }
+        let made = Instant::now();
+        victim.finish();
+        longest = longest.max(made.elapsed());
+        assert_eq!(victim.answer(), end.to_string(), "room at {moment:?}");
+        drop(victim);
+        let _claims = claims();
+        assert_eq!(after_lossless(&place), (end, end + 1), "room at {moment:?}");
+    }
+    // As long as it sleeps at most, if it slept.
+    assert!(longest < Duration::from_secs(1), "it went on after {longest:?}");
+    figure(
+        case.row(),
+        format_args!(
+            "{}: {} moments, it went on after {} ms at most",
+            case.what,
+            moments.len(),
+            longest.as_millis()
+        ),
+    );
+}
+
+#[test]
+fn a_gate_killed_at_any_instruction_of_a_release_leaves_no_writer_asleep() {
+    let (committed, end) = FULL;
+    let (mut released, mut longest) = (0, Duration::ZERO);
+    for steps in 0.. {
+        let place = Place::new();
+        {
+            let _claims = claims();
+            full(&place);
+        }
+        let Some(mut victim) = Victim::before(&format!("release {}", place.shm)) else { return };
+        let is_under_way = scope(|scope| {
+            let writer = scope.spawn(|| {
+                let mut writer = {
+                    let _claims = claims();
+                    place.log().lossless_writer::<Entry>().unwrap()
+                };
+                let position = wait_and_append(&mut writer, &Entry::at(end));
+                let went_on = Instant::now();
+                let _claims = claims();
+                drop(writer);
+                (position, went_on)
+            });
+            until("the writer sleeps", || (image(&place).unwrap()[ROOM] & 1 == 1).then_some(()));
+            let is_under_way = victim.steps(steps);
+            victim.0.kill();
+            let killed = Instant::now();
+            let mut reader = {
+                let _claims = claims();
+                place.log().reader::<Entry>(0).unwrap()
+            };
+            if reader.position() == committed {
+                // It had made no room, and the next one has all that it had.
+                let mut taken = Vec::new();
+                while taken.len() < D as usize {
+                    match reader.poll() {
+                        Polled::Entry { position, record } if record == Entry::at(position) => {
+                            taken.push(position);
+                        }
+                        other => panic!("killed at {steps}: {other:?}"),
+                    }
+                }
+                assert!(taken.iter().copied().eq(committed..end), "killed at {steps}: {taken:?}");
+                reader.release();
+            } else {
+                assert_eq!(reader.position(), end, "killed at {steps}");
+                released += 1;
+            }
+            let (position, went_on) = writer.join().unwrap();
+            assert_eq!((position, reader.lost()), (end, 0), "killed at {steps}");
+            longest = longest.max(went_on.saturating_duration_since(killed));
+            let _claims = claims();
+            drop(reader);
+            is_under_way
+        });
+        let _claims = claims();
+        assert_eq!(after_lossless(&place), (end, end + 1), "killed at {steps}");
+        if !is_under_way {
+            assert!(longest < Duration::from_secs(1), "it went on after {longest:?}");
+            figure(
+                27,
+                format_args!(
+                    "release to a writer that sleeps: {steps} instructions and kills, {released} \
+                     behind its commit, the writer went on after {} ms at most",
+                    longest.as_millis()
+                ),
+            );
+            return;
+        }
+    }
+}
+
+// Bodies.
+
+type Framed = With<Entry, Bytes>;
+
+/// As long as leaves no room for a fifth in the arena: bodies are overwritten as slots are. Lines, words, and
+/// some bytes.
+const BODY: usize = 1003;
+
+/// Each byte is known from the position and its place.
+fn body(position: u64) -> Vec<u8> {
+    (0..BODY).map(|at| (at as u64 * 31 + position * 97 + at as u64 / 256) as u8).collect()
+}
+
+fn with_bodies() -> Options {
+    Log::options().capacity(D).inline(16).arena(4096)
+}
+
+fn fill_bodies(place: &Place, entries: u64) {
+    let log = with_bodies().create::<Framed>(place.shm.as_str()).unwrap();
+    append_bodies(&mut log.writer().unwrap(), entries);
+}
+
+fn append_bodies(writer: &mut Writer<Framed>, count: u64) {
+    for _ in 0..count {
+        let position = writer.position();
+        writer.append(&Entry::at(position), &body(position)).unwrap();
+    }
+}
+
+fn checked(polled: Polled<Message<'_, Entry, Bytes>>) -> Polled<Entry> {
+    match polled {
+        Polled::Entry { position, record } => {
+            let whole = record.body == body(position);
+            Polled::Entry { position, record: if whole { record.record } else { Entry::zeroed() } }
+        }
+        Polled::Lost(range) => Polled::Lost(range),
+        Polled::Empty => Polled::Empty,
+    }
+}
+
+/// From where a lap begins, entries with their bodies; those in front may be lost.
+fn bodies_observed(log: &Log, end: u64) -> u64 {
+    let from = end.saturating_sub(D);
+    let mut observer: Observer<Framed> = log.observe(Start::At(from)).unwrap();
+    let taken = Taken::from(|| checked(observer.poll()));
+    taken.assert_covers(from..end);
+    let first = end - taken.entries.len() as u64;
+    assert!(taken.entries.iter().copied().eq(first..end), "{taken:?}");
+    first
+}
+
+/// Looks at a log whose writer was killed when it had `before` entries and began another one: where it
+/// ends, and how many of a lap are lost.
+fn after_body(place: &Place, before: u64) -> (u64, u64) {
+    let log = place.log();
+    let end = log.snapshot().unwrap().end;
+    assert!(end == before || end == before + 1, "{before} entries became {end}");
+    let first = bodies_observed(&log, end);
+    let lost = first - end.saturating_sub(D);
+    let mut writer = log.writer::<Framed>().unwrap();
+    assert_eq!(writer.position(), end);
+    assert_eq!(bodies_observed(&log, end), first, "what a writer that comes takes");
+    for more in 1..2 * D {
+        append_bodies(&mut writer, 1);
+        let lost = bodies_observed(&log, end + more) - (end + more).saturating_sub(D);
+        // The slot of the next body, and what it is to be cleared with.
+        assert!(lost <= 2, "{lost} lost of {}", end + more);
+    }
+    let mut found = Vec::new();
+    log.verify(|finding| found.push(finding.to_string()));
+    assert_eq!(found, [""; 0]);
+    (end, lost)
+}
+
+#[test]
+fn a_writer_killed_at_any_instruction_of_a_body_leaves_each_whole_or_lost() {
+    for before in STATES {
+        let answers = kill_everywhere(
+            &format!("append of a body after {before}"),
+            "body",
+            |place| fill_bodies(place, before),
+            |place| after_body(place, before),
+        );
+        let Some(answers) = answers else { return };
+        let ends: BTreeSet<u64> = answers.iter().map(|(end, _)| *end).collect();
+        assert_eq!(ends, BTreeSet::from([before, before + 1]));
+        let most = answers.iter().map(|(_, lost)| *lost).max();
+        assert!(most <= Some(2), "{answers:?}");
+    }
+}
+
+/// A lossless log with bodies that ends at `end`, of which reader 0 has committed all below `committed`.
+fn fill_lossless_bodies(place: &Place, committed: u64, end: u64) {
+    let log = with_bodies().lossless([0]).create::<Framed>(place.shm.as_str()).unwrap();
+    let mut writer = log.lossless_writer::<Framed>().unwrap();
+    let mut reader = log.reader::<Framed>(0).unwrap();
+    while writer.position() < committed {
+        let next = writer.position() + 1;
+        try_bodies(&mut writer, next);
+        while let Polled::Entry { .. } = reader.poll() {}
+        reader.commit();
+    }
+    assert_eq!(try_bodies(&mut writer, end), end);
+}
+
+fn try_bodies(writer: &mut LosslessWriter<Framed>, end: u64) -> u64 {
+    while writer.position() < end {
+        let position = writer.position();
+        if writer.try_append(&Entry::at(position), &body(position)).is_err() {
+            break;
+        }
+    }
+    writer.position()
+}
+
+/// As [`after_lossless`], of a log with bodies: the arena has room for as many as the slots.
+fn after_lossless_bodies(place: &Place) -> (u64, u64) {
+    let log = place.log();
+    let end = log.snapshot().unwrap().end;
+    let mut reader = log.reader::<Framed>(0).unwrap();
+    let from = reader.position();
+    let mut writer = log.lossless_writer::<Framed>().unwrap();
+    assert_eq!(writer.position(), end);
+    let full = try_bodies(&mut writer, u64::MAX);
+    // What the one that was killed has cleared and not used is no body's until the arena comes round.
+    assert!((end..=from + D).contains(&full) && full + 1 >= from + D, "{full} behind {from}");
+    let taken = Taken::from(|| checked(reader.poll()));
+    assert_eq!(taken.entries, (from..full).collect::<Vec<_>>(), "{taken:?}");
+    assert_eq!((taken.torn.len(), reader.lost()), (0, 0));
+    reader.release();
+    let more = try_bodies(&mut writer, u64::MAX);
+    assert!(more >= full + D - 1, "{more} behind {full}");
+    let taken = Taken::from(|| checked(reader.poll()));
+    assert_eq!(taken.entries, (full..more).collect::<Vec<_>>(), "{taken:?}");
+    let mut found = Vec::new();
+    log.verify(|finding| found.push(finding.to_string()));
+    assert_eq!(found, [""; 0]);
+    (from, end)
+}
+
+#[test]
+fn a_writer_killed_at_any_instruction_of_a_body_takes_none_from_the_reader_it_waits_for() {
+    for (committed, end) in [(0, 0), (0, D - 1), (3, D + 2), (3, D + 3)] {
+        let answers = kill_everywhere(
+            &format!("try of a body at {end}, of which {committed} are committed"),
+            "try_body",
+            |place| fill_lossless_bodies(place, committed, end),
+            after_lossless_bodies,
+        );
+        let Some(answers) = answers else { return };
+        let due = (end..=(end + 1).min(committed + D)).map(|end| (committed, end));
+        assert_eq!(answers, due.collect::<Vec<_>>());
     }
 }
 
