@@ -4,7 +4,7 @@ use hdrhistogram::Histogram;
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
 use ringlog::layout::WRITING;
-use ringlog::{Log, Record};
+use ringlog::{Described, Log, Record};
 use std::fmt::Display;
 use std::hint::spin_loop;
 use std::process::{Child, Command, Stdio};
@@ -56,7 +56,7 @@ impl Scratch {
         Scratch::with::<R>(what, Log::options().capacity(capacity))
     }
 
-    pub fn with<R: Record>(what: &str, options: ringlog::Options) -> Result<Scratch> {
+    pub fn with<R: Described>(what: &str, options: ringlog::Options) -> Result<Scratch> {
         let name = format!("/ringlog-bench-{what}-{}", std::process::id());
         Ok(Scratch { log: options.create::<R>(name)? })
     }

@@ -24,6 +24,7 @@
 #![allow(missing_docs)]
 
 mod append;
+mod body;
 mod common;
 mod counted;
 mod report;
@@ -49,8 +50,9 @@ fn main() -> Result<()> {
         return Ok(());
     }
     type Part = (&'static str, fn() -> Result<()>);
-    let parts: [Part; 6] = [
+    let parts: [Part; 7] = [
         ("append", append::run),
+        ("body", body::run),
         ("round_trip", round_trip::run),
         ("streaming", streaming::run),
         ("report", report::run),

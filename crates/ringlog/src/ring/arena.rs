@@ -14,7 +14,7 @@
 //! one's place.
 
 use super::Ring;
-use super::words::{load, store};
+use super::words::{load_long, store_long};
 use crate::layout::{Geometry, IN_ARENA, POSITION_LIMIT};
 use crate::sync::{AtomicU64, Ordering, fence};
 
@@ -91,14 +91,14 @@ impl<'a> Ring<'a> {
     /// may have bytes to spare.
     pub fn fill_body(&self, place: u64, bytes: &[u8]) {
         if let Some(words) = self.words_of(place, bytes.len()) {
-            store(words, bytes);
+            store_long(words, bytes);
         }
     }
 
     /// Loads bytes of a place that nobody stores to.
     pub fn load_body(&self, place: u64, bytes: &mut [u8]) {
         if let Some(words) = self.words_of(place, bytes.len()) {
-            load(words, bytes);
+            load_long(words, bytes);
         }
     }
 
