@@ -93,7 +93,9 @@ pub trait Sender<E> {
     fn send(&mut self, entry: &E) -> bool;
 
     /// Sends all of these, or says that there is no room for them.
-    fn send_batch(&mut self, entries: &[E]) -> bool;
+    fn send_batch(&mut self, _: &[E]) -> bool {
+        unreachable!("it has none")
+    }
 }
 
 pub trait Receiver<E> {
@@ -102,5 +104,7 @@ pub trait Receiver<E> {
     fn poll(&mut self, each: impl FnMut(&E)) -> usize;
 
     /// The same by its calls for many entries at once.
-    fn poll_batch(&mut self, each: impl FnMut(&E)) -> usize;
+    fn poll_batch(&mut self, _: impl FnMut(&E)) -> usize {
+        unreachable!("it has none")
+    }
 }

@@ -65,10 +65,6 @@ impl<E: Entry> Sender<E> for End<E, Word> {
         self.next += 1;
         true
     }
-
-    fn send_batch(&mut self, _: &[E]) -> bool {
-        unreachable!("it has none")
-    }
 }
 
 impl<E: Entry> Receiver<E> for End<E, Word> {
@@ -81,10 +77,6 @@ impl<E: Entry> Receiver<E> for End<E, Word> {
         each(&E::of(self.next));
         self.next += 1;
         1
-    }
-
-    fn poll_batch(&mut self, _: impl FnMut(&E)) -> usize {
-        unreachable!("it has none")
     }
 }
 
@@ -117,10 +109,6 @@ impl<E: Entry> Sender<E> for End<E, Slots> {
         self.next += 1;
         true
     }
-
-    fn send_batch(&mut self, _: &[E]) -> bool {
-        unreachable!("it has none")
-    }
 }
 
 impl<E: Entry> Receiver<E> for End<E, Slots> {
@@ -142,9 +130,5 @@ impl<E: Entry> Receiver<E> for End<E, Slots> {
         each(&entry);
         self.next += 1;
         1
-    }
-
-    fn poll_batch(&mut self, _: impl FnMut(&E)) -> usize {
-        unreachable!("it has none")
     }
 }

@@ -87,10 +87,6 @@ impl<E: Entry> Sender<E> for From<E> {
         sample.write_payload(*entry).send().expect("delivered"); // waits inside, if it waits
         true
     }
-
-    fn send_batch(&mut self, _: &[E]) -> bool {
-        unreachable!("it has none")
-    }
 }
 
 pub struct To<E: Entry> {
@@ -108,9 +104,5 @@ impl<E: Entry> Receiver<E> for To<E> {
             }
             None => 0,
         }
-    }
-
-    fn poll_batch(&mut self, _: impl FnMut(&E)) -> usize {
-        unreachable!("it has none")
     }
 }

@@ -42,10 +42,6 @@ impl<E: Entry> Sender<E> for From {
         self.producer.write(bytemuck::bytes_of(entry)).expect("it fits");
         true
     }
-
-    fn send_batch(&mut self, _: &[E]) -> bool {
-        unreachable!("it has none")
-    }
 }
 
 pub struct To<E> {
@@ -71,9 +67,5 @@ impl<E: Entry> Receiver<E> for To<E> {
             }
             Err(e) => panic!("{e}"),
         }
-    }
-
-    fn poll_batch(&mut self, _: impl FnMut(&E)) -> usize {
-        unreachable!("it has none")
     }
 }
