@@ -1,5 +1,5 @@
-//! What the works ask of every system: an entry, a way to send it and a way to receive it.
-//! Stands on nothing.
+//! What the works ask of every system: an entry, or a message, a way to send it and a way to
+//! receive it. Stands on nothing.
 
 use iceoryx2::prelude::ZeroCopySend;
 use ringlog::Record;
@@ -51,6 +51,75 @@ macro_rules! entry {
 entry!(Bytes56, 6);
 entry!(Bytes64, 7);
 
+/// What is sent: an entry, or a message.
+pub trait Ball: Send {
+    type Of: ?Sized;
+
+    /// That of this position.
+    fn at(&mut self, position: u64) -> &Self::Of;
+
+    /// Whether this is what was sent last.
+    fn is(&self, got: &Self::Of) -> bool;
+}
+
+impl<E: Entry> Ball for E {
+    type Of = E;
+
+    #[inline]
+    fn at(&mut self, position: u64) -> &E {
+        *self = E::of(position);
+        self
+    }
+
+    #[inline]
+    fn is(&self, got: &E) -> bool {
+        self == got
+    }
+}
+
+/// A message. Up to a position all its words follow from which it is, and then the first and the
+/// last do: the others stay, and cross with them, for to make them up anew takes as long as to send
+/// them.
+#[derive(Clone)]
+pub struct Message {
+    pub words: Vec<u64>,
+    whole: u64,
+}
+
+impl Message {
+    pub fn of(bytes: usize, whole: u64) -> Message {
+        Message { words: vec![0; bytes / 8], whole }
+    }
+}
+
+impl Ball for Message {
+    type Of = [u8];
+
+    #[inline]
+    fn at(&mut self, position: u64) -> &[u8] {
+        let last = self.words.len() - 1;
+        if position < self.whole {
+            let words = self.words.iter_mut().zip(0..);
+            words.for_each(|(word, i): (_, u64)| *word = position + (i << 24));
+        }
+        self.words[0] = position;
+        self.words[last] = !position;
+        bytemuck::cast_slice(&self.words)
+    }
+
+    #[inline]
+    fn is(&self, got: &[u8]) -> bool {
+        let sent: &[u8] = bytemuck::cast_slice(&self.words);
+        if self.words[0] < self.whole {
+            return got == sent;
+        }
+        let word = |bytes: Option<&[u8; 8]>| bytes.map(|bytes| u64::from_le_bytes(*bytes));
+        got.len() == sent.len()
+            && word(got.first_chunk()) == word(sent.first_chunk())
+            && word(got.last_chunk()) == word(sent.last_chunk())
+    }
+}
+
 /// What a sender does when its ring is full of what nobody has taken yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Full {
@@ -65,13 +134,26 @@ pub enum Full {
 pub struct Terms {
     /// Entries that it holds, at least.
     pub slots: usize,
+    /// Of an entry, or of a message.
+    pub bytes: usize,
     pub full: Full,
     /// What is sent while nobody listens is kept for who comes later.
     pub kept: bool,
 }
 
-/// A system: how to make a channel from one sender to one receiver.
-pub trait Channel<E>: Send + 'static {
+impl Terms {
+    /// What a ring of bytes is to have for messages that go back and forth, with their lengths
+    /// before them: no more than a processor's first cache holds well, for what is warm is quicker,
+    /// but room for four of them.
+    pub fn room(&self) -> usize {
+        let framed = 8 + self.bytes;
+        (self.slots * framed).min(16 << 10).max(4 * framed).next_power_of_two()
+    }
+}
+
+/// A system: how to make a channel from one sender to one receiver, of entries `E`, or of messages:
+/// `[u8]`.
+pub trait Channel<E: ?Sized>: Send + 'static {
     const NAME: &'static str;
     /// What it can be told to do when it is full.
     const FULL: &'static [Full];
@@ -88,17 +170,20 @@ pub trait Channel<E>: Send + 'static {
     ) -> (impl FnOnce() -> Self::Sender + Send, impl FnOnce() -> Self::Receiver + Send);
 }
 
-pub trait Sender<E> {
+pub trait Sender<E: ?Sized> {
     /// Sends an entry, or says that there is no room for it.
     fn send(&mut self, entry: &E) -> bool;
 
     /// Sends all of these, or says that there is no room for them.
-    fn send_batch(&mut self, _: &[E]) -> bool {
+    fn send_batch(&mut self, _: &[E]) -> bool
+    where
+        E: Sized,
+    {
         unreachable!("it has none")
     }
 }
 
-pub trait Receiver<E> {
+pub trait Receiver<E: ?Sized> {
     /// Gives what is there to `each`, in order, as the system's plain way of receiving does: one
     /// entry, or all of them. Says how many they were.
     fn poll(&mut self, each: impl FnMut(&E)) -> usize;

@@ -1,7 +1,8 @@
 //! ringlog beside its peers, on equal work in one run.
 //!
 //! ```text
-//! peers --out results.tsv [--quick] [--only NAME] [--chronicle CLASSPATH] [--about 'key=value']...
+//! peers --out results.tsv [--quick] [--works entries|messages] [--only NAME] [--chronicle CLASSPATH]
+//!     [--about 'key=value']...
 //! ```
 //!
 //! 1. *round trip*: an entry there and back over two channels, between two threads pinned to two
@@ -12,6 +13,9 @@
 //!    used up: seven eighths of the ring beyond.
 //! 3. *streaming, never waiting*: the writer overwrites what the reader has not had.
 //! 4. *append alone*: nobody is attached, and who comes later finds the last lap.
+//! 5. *messages there and back*: the round trip of bytes of a length that the system is told of
+//!    each. Each end copies a message in and out, of 16 bytes to 1 MiB; ringlog is also used in
+//!    place.
 //!
 //! Each turn makes its channels anew and warms them up by a lap; each end opens a mapping of its
 //! own. Every entry is checked, byte for byte. Systems take turns in rotating order. Aeron has its
@@ -26,7 +30,7 @@ mod channel;
 mod peers;
 mod works;
 
-use channel::{Bytes56, Bytes64, Channel, Entry, Full};
+use channel::{Bytes56, Bytes64, Channel, Entry, Full, Message};
 use hdrhistogram::Histogram;
 use peers::chronicle::Chronicle;
 use std::cell::Cell;
@@ -46,9 +50,12 @@ const NEAR: f64 = 200.0;
 /// Before it is looked again whether they are near.
 const A_WHILE: Duration = Duration::from_millis(100);
 const PERCENTILES: [f64; 10] = [1.0, 10.0, 25.0, 50.0, 75.0, 90.0, 99.0, 99.9, 99.99, 100.0];
-/// Slots of a small ring, and of a large one.
+/// Slots of a small ring, of a large one, and of one of messages.
 const SMALL: usize = 1 << 10;
 const LARGE: usize = 1 << 17;
+const MESSAGES: usize = 1 << 6;
+/// Bytes of messages.
+const LENGTHS: [usize; 7] = [16, 48, 72, 200, 1 << 10, 32 << 10, 1 << 20];
 
 struct Sizes {
     turns: usize,
@@ -64,7 +71,7 @@ const QUICK_RUN: Sizes = Sizes { turns: 2, round_trips: 2_000, entries: 1 << 17,
 fn main() {
     let mut args = env::args().skip(1);
     let (mut out, mut sizes, mut only, mut about) = (None, FULL_RUN, String::new(), Vec::new());
-    let mut chronicle = None;
+    let (mut chronicle, mut works) = (None, String::new());
     while let Some(arg) = args.next() {
         match (arg.as_str(), args.len()) {
             ("--quick", _) => sizes = QUICK_RUN,
@@ -73,6 +80,7 @@ fn main() {
                 return peers::aeron::drive(&args.next().expect("counted"));
             }
             ("--out", 1..) => out = args.next(),
+            ("--works", 1..) => works = args.next().expect("counted"),
             ("--only", 1..) => only = args.next().expect("counted"),
             ("--chronicle", 1..) => {
                 chronicle = args.next().map(|classes| Chronicle { classes });
@@ -89,9 +97,17 @@ fn main() {
     let delays = Cell::new(sizes.delays);
     let mut of_56 = systems::<Bytes56>();
     of_56.extend(chronicle.map(|chronicle| Box::new(chronicle) as Box<dyn System>));
-    for (bytes, systems) in [(56, of_56), (64, systems::<Bytes64>())] {
-        let systems = systems.into_iter().filter(|system| system.name().contains(&only)).collect();
-        run(&Run { bytes, systems, sizes: &sizes, delays: &delays }, &mut results);
+    let turns = Turns { sizes: &sizes, delays: &delays };
+    if "entries".contains(&works) {
+        for (bytes, systems) in [(56, of_56), (64, systems::<Bytes64>())] {
+            let systems = systems.into_iter().filter(|system| system.name().contains(&only));
+            run(&turns, bytes, &systems.collect::<Vec<_>>(), &mut results);
+        }
+    }
+    if "messages".contains(&works) {
+        let carriers: Vec<Carrier> =
+            carriers().into_iter().filter(|(name, _)| name.contains(&only)).collect();
+        LENGTHS.iter().for_each(|&bytes| run_messages(&turns, bytes, &carriers, &mut results));
     }
     let left = delays.into_inner();
     if left == 0 && sizes.delays > 0 {
@@ -104,7 +120,7 @@ fn main() {
 
 fn usage(why: &str) -> ! {
     eprintln!(
-        "peers: {why}\nusage: peers --out FILE [--quick] [--only NAME] \
+        "peers: {why}\nusage: peers --out FILE [--quick] [--works entries|messages] [--only NAME] \
          [--chronicle CLASSPATH] [--about TEXT]..."
     );
     process::exit(2);
@@ -133,6 +149,30 @@ fn systems<E: Entry>() -> Vec<Box<dyn System>> {
     ]
 }
 
+/// A system that carries messages: its name, and its round trip of so many bytes, so many times.
+type Carrier = (&'static str, fn(&str, usize, u64) -> (f64, Histogram<u64>));
+
+fn carriers() -> Vec<Carrier> {
+    fn of<C: Channel<[u8]>>() -> Carrier {
+        (C::NAME, |name, bytes, count| {
+            let message = Message::of(bytes, MESSAGES as u64);
+            works::round_trip::<C, _>(name, message, MESSAGES, count)
+        })
+    }
+    vec![
+        of::<peers::bare::Bytes<false>>(),
+        of::<peers::bare::Bytes<true>>(),
+        of::<peers::lossless::Messages<true>>(),
+        of::<peers::lossless::Messages<false>>(),
+        of::<peers::ringfire::Blobs>(),
+        of::<peers::outcry::Outcry>(),
+        of::<peers::iceoryx2::Iceoryx2>(),
+        of::<peers::rtrb::Rtrb>(),
+        of::<peers::kernel::Stream<false>>(),
+        of::<peers::kernel::Stream<true>>(),
+    ]
+}
+
 /// A system with an entry of one size, whatever its types.
 trait System: Sync {
     fn name(&self) -> &'static str;
@@ -156,7 +196,7 @@ impl<C: Channel<E> + Sync, E: Entry> System for Of<C, E> {
         C::BATCH
     }
     fn round_trip(&self, name: &str, slots: usize, count: u64) -> (f64, Histogram<u64>) {
-        works::round_trip::<C, E>(name, slots, count)
+        works::round_trip::<C, E>(name, E::default(), slots, count)
     }
     fn stream(&self, name: &str, flow: Flow, count: u64) -> Stream {
         works::stream::<C, E>(name, flow, count)
@@ -188,28 +228,22 @@ impl System for Chronicle {
     }
 }
 
-struct Run<'a> {
-    bytes: usize,
-    systems: Vec<Box<dyn System>>,
+struct Turns<'a> {
     sizes: &'a Sizes,
     /// Those that are left.
     delays: &'a Cell<usize>,
 }
 
 /// All works with entries of one size.
-fn run(run: &Run, results: &mut Results) {
-    let Run { bytes, systems, sizes, .. } = run;
-
+fn run(turns: &Turns, bytes: usize, systems: &[Box<dyn System>], results: &mut Results) {
+    let sizes = turns.sizes;
     let all: Vec<&dyn System> = systems.iter().map(Box::as_ref).collect();
-    let trips = take_turns(run, 3, "round trip", &all, |system, name| {
+    let trips = take_turns(turns, 3, "round trip", &all, |system, name| {
         system.round_trip(name, SMALL, sizes.round_trips)
     });
     for (system, turns) in all.iter().zip(trips) {
-        let mut each = Histogram::<u64>::new(3).expect("three digits");
-        turns.iter().for_each(|(_, of_turn)| each += of_turn);
-        let line = Line::new("round trip", *bytes, SMALL, system.name(), "-", false, "ns");
-        let line = line.spread(turns.iter().map(|(mean, _)| *mean));
-        results.push(line.percentiles(&each));
+        let line = Line::new("round trip", bytes, SMALL, system.name(), "-", false, "ns");
+        results.push(line.trips(&turns));
     }
 
     for slots in [LARGE, SMALL] {
@@ -227,7 +261,7 @@ fn run(run: &Run, results: &mut Results) {
                 }
             }
         }
-        let streams = take_turns(run, 1, "streaming", &cases, |(system, flow), name| {
+        let streams = take_turns(turns, 1, "streaming", &cases, |(system, flow), name| {
             system.stream(name, *flow, sizes.entries)
         });
         for ((system, flow), turns) in cases.iter().zip(streams) {
@@ -236,8 +270,7 @@ fn run(run: &Run, results: &mut Results) {
                 (true, Full::Overwrites) => ("streaming, nothing lost", "a word"),
                 (false, _) => ("streaming, never waiting", "-"),
             };
-            let line =
-                Line::new(work, *bytes, slots, system.name(), waits, flow.batch, "entries/s");
+            let line = Line::new(work, bytes, slots, system.name(), waits, flow.batch, "entries/s");
             let lost = turns.iter().map(|turn| turn.lost as f64 / sizes.entries as f64);
             results.push(if flow.lossless {
                 line.spread(turns.iter().map(|turn| turn.reader))
@@ -256,32 +289,43 @@ fn run(run: &Run, results: &mut Results) {
             }
         }
     }
-    let appends = take_turns(run, 1, "append alone", &cases, |(system, batch), name| {
+    let appends = take_turns(turns, 1, "append alone", &cases, |(system, batch), name| {
         system.append(name, SMALL, *batch, sizes.entries)
     });
     for ((system, batch), turns) in cases.iter().zip(appends) {
-        let line = Line::new("append alone", *bytes, SMALL, system.name(), "-", *batch, "ns");
+        let line = Line::new("append alone", bytes, SMALL, system.name(), "-", *batch, "ns");
         results.push(line.spread(turns.iter().map(|rate| 1e9 / rate)));
+    }
+}
+
+/// The work with messages of one length.
+fn run_messages(turns: &Turns, bytes: usize, carriers: &[Carrier], results: &mut Results) {
+    // So many that the long ones take as long as the short ones do, about.
+    let count = (turns.sizes.round_trips / (10 + bytes as u64 / 512)).max(10);
+    let work = "messages there and back";
+    let trips = take_turns(turns, 1, work, carriers, |(_, trip), name| trip(name, bytes, count));
+    for ((name, _), turns) in carriers.iter().zip(trips) {
+        results.push(Line::new(work, bytes, MESSAGES, name, "-", false, "ns").trips(&turns));
     }
 }
 
 /// What each case gave in each of its turns, so many times as many as of others, which go round and
 /// begin with another each time.
 fn take_turns<C: Sync, T: Send>(
-    run: &Run,
+    of: &Turns,
     times: usize,
     work: &str,
     cases: &[C],
     turn: impl Fn(&C, &str) -> T + Sync,
 ) -> Vec<Vec<T>> {
     let mut given: Vec<Vec<T>> = cases.iter().map(|_| Vec::new()).collect();
-    let turns = times * run.sizes.turns;
+    let turns = times * of.sizes.turns;
     for round in 0..turns {
         eprintln!("{work}, {} of {turns}", round + 1);
         for case in (0..cases.len()).map(|i| (i + round) % cases.len()) {
             let name = format!("{}{work}-{case}", prefix()).replace([' ', ','], "-");
             let take = || bounded(&name, || turn(&cases[case], &name));
-            given[case].push(on_near_cores(run.delays, take));
+            given[case].push(on_near_cores(of.delays, take));
         }
     }
     given
@@ -438,6 +482,12 @@ impl Line {
         let most = values.clone().fold(f64::MIN, f64::max);
         self.cells.extend([median(values), least, most].map(|value| format!("{value:.2}")));
         self
+    }
+
+    fn trips(self, turns: &[(f64, Histogram<u64>)]) -> Line {
+        let mut each = Histogram::<u64>::new(3).expect("three digits");
+        turns.iter().for_each(|(_, of_turn)| each += of_turn);
+        self.spread(turns.iter().map(|(mean, _)| *mean)).percentiles(&each)
     }
 
     fn percentiles(mut self, each: &Histogram<u64>) -> Line {

@@ -1,7 +1,7 @@
 //! The works, the same for every system: each thread on a core of its own, every entry checked,
 //! a lap of warm-up, and no wait but a bare spin. Stands on `channel`.
 
-use crate::channel::{BATCH, Channel, Entry, Full, Receiver, Sender, Terms};
+use crate::channel::{BATCH, Ball, Channel, Entry, Full, Receiver, Sender, Terms};
 use hdrhistogram::Histogram;
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
@@ -61,15 +61,16 @@ pub fn distance() -> f64 {
     })
 }
 
-/// Entries there and back over two channels of `slots`: mean ns of `count` trips in a row, and then
-/// of as many each by itself; where a trip ends by the clock the next one begins.
-pub fn round_trip<C: Channel<E>, E: Entry>(
+/// There and back over two channels of `slots`: mean ns of `count` trips in a row, and then of as
+/// many each by itself; where a trip ends by the clock the next one begins.
+pub fn round_trip<C: Channel<B::Of>, B: Ball>(
     name: &str,
+    mut ball: B,
     slots: usize,
     count: u64,
 ) -> (f64, Histogram<u64>) {
     let full = if C::FULL == [Full::Waits] { Full::Waits } else { Full::Overwrites };
-    let terms = Terms { slots, full, kept: false };
+    let terms = Terms { slots, bytes: size_of_val(ball.at(0)), full, kept: false };
     let [ping, pong] = ["ping", "pong"].map(|way| format!("{name}-{way}"));
     let (ping_from, ping_to) = C::create(&ping, terms);
     let (pong_from, pong_to) = C::create(&pong, terms);
@@ -83,8 +84,9 @@ pub fn round_trip<C: Channel<E>, E: Entry>(
             let (mut from, mut to) = (pong_from(), ping_to());
             gate.pass();
             for _ in 0..all {
-                let entry = receive(&mut to);
-                assert!(from.send(&entry), "no room, with one entry under way");
+                receive(&mut to, |got| {
+                    assert!(from.send(got), "no room, with one entry under way");
+                });
             }
             gate.pass();
         });
@@ -93,9 +95,9 @@ pub fn round_trip<C: Channel<E>, E: Entry>(
             let (mut from, mut to) = (ping_from(), pong_to());
             let mut positions = 0..all;
             let mut trip = || {
-                let entry = E::of(positions.next().expect("one more"));
-                assert!(from.send(&entry), "no room, with one entry under way");
-                assert_eq!(receive(&mut to), entry);
+                let position = positions.next().expect("one more");
+                assert!(from.send(ball.at(position)), "no room, with one entry under way");
+                receive(&mut to, |got| assert!(ball.is(got), "{position} is not what was sent"));
             };
             gate.pass();
             (0..warm_up).for_each(|_| trip());
@@ -119,15 +121,13 @@ pub fn round_trip<C: Channel<E>, E: Entry>(
 }
 
 #[inline]
-fn receive<E: Entry>(to: &mut impl Receiver<E>) -> E {
-    let mut received = None;
-    while to.poll(|entry| received = Some(*entry)) == 0 {}
-    received.expect("what was counted")
+fn receive<E: ?Sized>(to: &mut impl Receiver<E>, mut each: impl FnMut(&E)) {
+    while to.poll(&mut each) == 0 {}
 }
 
 /// `count` entries from one writer to one reader, after a lap of warm-up.
 pub fn stream<C: Channel<E>, E: Entry>(name: &str, flow: Flow, count: u64) -> Stream {
-    let terms = Terms { slots: flow.slots, full: flow.full, kept: false };
+    let terms = Terms { slots: flow.slots, bytes: size_of::<E>(), full: flow.full, kept: false };
     let (from, to) = C::create(name, terms);
     let (gate, shared) = (Gate::default(), Shared::default());
     let warm_up = flow.slots as u64;
@@ -249,7 +249,8 @@ impl Flow {
 /// Entries a second with nobody attached; in batches, or one by one.
 pub fn append<C: Channel<E>, E: Entry>(name: &str, slots: usize, batch: bool, count: u64) -> f64 {
     let flow = Flow { slots, full: Full::Overwrites, batch, lossless: false };
-    let (from, _) = C::create(name, Terms { slots, full: Full::Overwrites, kept: true });
+    let terms = Terms { slots, bytes: size_of::<E>(), full: Full::Overwrites, kept: true };
+    let (from, _) = C::create(name, terms);
     let [here, _] = cores();
     thread::scope(|scope| {
         let writer = scope.spawn(|| {

@@ -1,6 +1,7 @@
-//! The limits: a word, and a slot of words, in memory of the process's own and with nothing else.
+//! The limits: a word, a slot of words, and a word with a message behind it, in memory of the
+//! process's own and with nothing else.
 
-use crate::channel::{Channel, Entry, Full, Receiver, Sender, Terms};
+use crate::channel::{Ball as _, Channel, Entry, Full, Message, Receiver, Sender, Terms};
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
@@ -128,6 +129,89 @@ impl<E: Entry> Receiver<E> for End<E, Slots> {
         fence(Acquire); // with the fence in `send`
         assert_eq!(stamp.load(Relaxed), self.next + 1, "bare slots have nobody to tell of a lap");
         each(&entry);
+        self.next += 1;
+        1
+    }
+}
+
+/// A word, and right behind it the words of a message; or it alone, and the message is made up over
+/// there.
+pub struct Bytes<const BEHIND: bool>;
+
+/// One end's view of a ring of them, which is as short as keeps it in a processor's first cache:
+/// but two, for where both ends wait is not where they store next.
+pub struct MessageEnd<const BEHIND: bool> {
+    words: Arc<[AtomicU64]>,
+    /// Words from one to the next, the first of which begins a line, and how many there are.
+    stride: usize,
+    slots: usize,
+    next: u64,
+    message: Message,
+}
+
+impl<const BEHIND: bool> Channel<[u8]> for Bytes<BEHIND> {
+    const NAME: &'static str = if BEHIND { "bare word and bytes" } else { "bare word" };
+    const FULL: &'static [Full] = &[];
+    type Sender = MessageEnd<BEHIND>;
+    type Receiver = MessageEnd<BEHIND>;
+
+    fn create(
+        _: &str,
+        terms: Terms,
+    ) -> (impl FnOnce() -> Self::Sender + Send, impl FnOnce() -> Self::Receiver + Send) {
+        let behind = if BEHIND { terms.bytes } else { 8 };
+        let stride = (8 + behind).next_multiple_of(64);
+        let slots = 1 << ((16 << 10) / stride).clamp(2, terms.slots).ilog2();
+        let words: Arc<[AtomicU64]> =
+            (0..slots * stride / 8 + 8).map(|_| AtomicU64::default()).collect();
+        let message = Message::of(terms.bytes, terms.slots as u64);
+        let end = move || MessageEnd { words, stride: stride / 8, slots, next: 0, message };
+        (end.clone(), end)
+    }
+}
+
+impl<const BEHIND: bool> MessageEnd<BEHIND> {
+    /// The word of the slot that is next, and what is behind it.
+    #[inline]
+    fn slot(&self) -> (&AtomicU64, &[AtomicU64]) {
+        let to_a_line = (self.words.as_ptr().addr() / 8).wrapping_neg() % 8;
+        let first = to_a_line + (self.next as usize & (self.slots - 1)) * self.stride;
+        (&self.words[first], &self.words[first + 1..])
+    }
+}
+
+impl<const BEHIND: bool> Sender<[u8]> for MessageEnd<BEHIND> {
+    #[inline]
+    fn send(&mut self, message: &[u8]) -> bool {
+        let (stamp, words) = self.slot();
+        if BEHIND {
+            for (word, bytes) in words.iter().zip(message.as_chunks().0) {
+                word.store(u64::from_le_bytes(*bytes), Relaxed);
+            }
+        }
+        stamp.store(self.next + 1, Release); // with the Acquire in `poll`
+        self.next += 1;
+        true
+    }
+}
+
+impl<const BEHIND: bool> Receiver<[u8]> for MessageEnd<BEHIND> {
+    #[inline]
+    fn poll(&mut self, mut each: impl FnMut(&[u8])) -> usize {
+        // With the Release in `send`.
+        if self.slot().0.load(Acquire) != self.next + 1 {
+            return 0;
+        }
+        if BEHIND {
+            let mut message = std::mem::take(&mut self.message.words);
+            for (value, word) in message.iter_mut().zip(self.slot().1) {
+                *value = word.load(Relaxed);
+            }
+            each(bytemuck::cast_slice(&message));
+            self.message.words = message;
+        } else {
+            each(self.message.at(self.next));
+        }
         self.next += 1;
         1
     }

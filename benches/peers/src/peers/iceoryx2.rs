@@ -5,7 +5,9 @@ use iceoryx2::config::Config;
 use iceoryx2::port::publisher::Publisher;
 use iceoryx2::port::subscriber::Subscriber;
 use iceoryx2::prelude::*;
+use iceoryx2::service::builder::publish_subscribe::Builder;
 use iceoryx2::service::port_factory::publish_subscribe::PortFactory;
+use std::fmt::Debug;
 
 pub struct Iceoryx2;
 
@@ -33,49 +35,79 @@ impl<E: Entry> Channel<E> for Iceoryx2 {
         name: &str,
         terms: Terms,
     ) -> (impl FnOnce() -> From<E> + Send, impl FnOnce() -> To<E> + Send) {
-        set_log_level(LogLevel::Error);
-        let name = name.to_string();
         // A node and its ports stay in the thread that made them.
+        let name = name.to_string();
         let service = move || {
-            let node = NodeBuilder::new().config(&config(&name)).create::<ipc::Service>();
-            let node = node.expect("a node");
-            let service = node
-                .service_builder(&name.as_str().try_into().expect("a service name"))
-                .publish_subscribe::<E>()
-                .enable_safe_overflow(terms.full == Full::Overwrites)
-                .subscriber_max_buffer_size(terms.slots)
-                .history_size(if terms.kept { terms.slots } else { 0 })
-                .max_publishers(1)
-                .max_subscribers(1)
-                .max_nodes(2)
-                .open_or_create()
-                .expect("a service");
-            (node, service)
+            let (node, service) = service::<E>(&name, terms);
+            (service.open_or_create().expect("a service"), node)
         };
         let there = service.clone();
         (
             move || {
-                let (node, service) = service();
-                let publisher = service
-                    .publisher_builder()
-                    .backpressure_strategy(BackpressureStrategy::RetryUntilDelivered)
-                    .create()
-                    .expect("a publisher");
-                From { publisher, _of: (service, node) }
+                let of = service();
+                let publisher = of.0.publisher_builder().backpressure_strategy(WAITS).create();
+                From { publisher: publisher.expect("a publisher"), _of: of }
             },
-            move || {
-                let (node, service) = there();
-                let subscriber = service.subscriber_builder().buffer_size(terms.slots).create();
-                To { subscriber: subscriber.expect("a subscriber"), _of: (service, node) }
-            },
+            move || To::of(there(), terms),
         )
     }
+}
+
+impl Channel<[u8]> for Iceoryx2 {
+    const NAME: &'static str = "iceoryx2";
+    const FULL: &'static [Full] = &[Full::Overwrites, Full::Waits];
+    type Sender = From<[u8]>;
+    type Receiver = Copies;
+
+    fn create(
+        name: &str,
+        terms: Terms,
+    ) -> (impl FnOnce() -> From<[u8]> + Send, impl FnOnce() -> Copies + Send) {
+        let name = name.to_string();
+        let service = move || {
+            let (node, service) = service::<[u8]>(&name, terms);
+            (service.open_or_create().expect("a service"), node)
+        };
+        let there = service.clone();
+        (
+            move || {
+                let of = service();
+                let publisher = of.0.publisher_builder().backpressure_strategy(WAITS);
+                let publisher = publisher.initial_max_slice_len(terms.bytes).create();
+                From { publisher: publisher.expect("a publisher"), _of: of }
+            },
+            move || Copies { to: To::of(there(), terms), copy: vec![0; terms.bytes] },
+        )
+    }
+}
+
+/// When it waits at all.
+const WAITS: BackpressureStrategy = BackpressureStrategy::RetryUntilDelivered;
+
+/// A node, and a service that is to be made.
+fn service<E: Debug + IceoryxSend + ZeroCopySend + ?Sized + 'static>(
+    name: &str,
+    terms: Terms,
+) -> (Node<ipc::Service>, Builder<E, (), ipc::Service>) {
+    set_log_level(LogLevel::Error);
+    let node = NodeBuilder::new().config(&config(name)).create::<ipc::Service>();
+    let node = node.expect("a node");
+    let service = node
+        .service_builder(&name.try_into().expect("a service name"))
+        .publish_subscribe::<E>()
+        .enable_safe_overflow(terms.full == Full::Overwrites)
+        .subscriber_max_buffer_size(terms.slots)
+        .history_size(if terms.kept { terms.slots } else { 0 })
+        .max_publishers(1)
+        .max_subscribers(1)
+        .max_nodes(2);
+    (node, service)
 }
 
 /// Dropped behind the ports.
 type Of<E> = (PortFactory<ipc::Service, E, ()>, Node<ipc::Service>);
 
-pub struct From<E: Entry> {
+pub struct From<E: Debug + IceoryxSend + ZeroCopySend + ?Sized + 'static> {
     publisher: Publisher<ipc::Service, E, ()>,
     _of: Of<E>,
 }
@@ -89,9 +121,42 @@ impl<E: Entry> Sender<E> for From<E> {
     }
 }
 
-pub struct To<E: Entry> {
+impl Sender<[u8]> for From<[u8]> {
+    #[inline]
+    fn send(&mut self, message: &[u8]) -> bool {
+        let sample = self.publisher.loan_slice_uninit(message.len()).expect("a sample");
+        sample.write_from_slice(message).send().expect("delivered");
+        true
+    }
+}
+
+pub struct To<E: Debug + IceoryxSend + ZeroCopySend + ?Sized + 'static> {
     subscriber: Subscriber<ipc::Service, E, ()>,
     _of: Of<E>,
+}
+
+impl<E: Debug + IceoryxSend + ZeroCopySend + ?Sized + 'static> To<E> {
+    fn of(of: Of<E>, terms: Terms) -> To<E> {
+        let subscriber = of.0.subscriber_builder().buffer_size(terms.slots).create();
+        To { subscriber: subscriber.expect("a subscriber"), _of: of }
+    }
+}
+
+pub struct Copies {
+    to: To<[u8]>,
+    copy: Vec<u8>,
+}
+
+impl Receiver<[u8]> for Copies {
+    #[inline]
+    fn poll(&mut self, mut each: impl FnMut(&[u8])) -> usize {
+        let Some(sample) = self.to.subscriber.receive().expect("a connection") else { return 0 };
+        let copy = &mut self.copy[..sample.len()];
+        copy.copy_from_slice(&sample);
+        drop(sample);
+        each(copy);
+        1
+    }
 }
 
 impl<E: Entry> Receiver<E> for To<E> {

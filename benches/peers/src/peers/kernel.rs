@@ -1,4 +1,5 @@
-//! The kernel's own: a pipe, and a Unix socket that keeps messages apart, between two threads.
+//! The kernel's own, between two threads: a pipe, a Unix socket that keeps messages apart, and for
+//! messages of any length a Unix socket that does not, and TCP.
 
 use crate::channel::{BATCH, Channel, Entry, Full, Receiver, Sender, Terms};
 use nix::errno::Errno;
@@ -6,7 +7,11 @@ use nix::fcntl::OFlag;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, setsockopt, socketpair, sockopt};
 use nix::sys::time::{TimeVal, TimeValLike as _};
 use nix::unistd::{pipe2, read, write};
+use std::fs::File;
+use std::io::{ErrorKind, IoSlice, Read as _, Write as _};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 
 /// Both ends ask again and again.
 pub struct Pipe;
@@ -94,5 +99,90 @@ impl<E: Entry> Receiver<E> for To {
 
     fn poll_batch(&mut self, each: impl FnMut(&E)) -> usize {
         self.take(self.bytes.len(), each)
+    }
+}
+
+/// Bytes one behind the other, each message behind its length: a Unix socket, or TCP on loopback.
+/// Both ends ask again and again.
+pub struct Stream<const TCP: bool>;
+
+impl<const TCP: bool> Channel<[u8]> for Stream<TCP> {
+    const NAME: &'static str = if TCP { "TCP on loopback" } else { "Unix socket" };
+    const FULL: &'static [Full] = &[Full::Waits];
+    type Sender = FromStream;
+    type Receiver = ToStream;
+
+    fn create(
+        _: &str,
+        terms: Terms,
+    ) -> (impl FnOnce() -> FromStream + Send, impl FnOnce() -> ToStream + Send) {
+        let (from, to) = if TCP { tcp() } else { unix() }.expect("a socket");
+        (
+            move || FromStream(from),
+            move || ToStream { end: to, filled: 0, buffer: vec![0; 8 + terms.bytes] },
+        )
+    }
+}
+
+fn unix() -> std::io::Result<(File, File)> {
+    let (from, to) = UnixStream::pair()?;
+    from.set_nonblocking(true)?;
+    to.set_nonblocking(true)?;
+    Ok((OwnedFd::from(from).into(), OwnedFd::from(to).into()))
+}
+
+fn tcp() -> std::io::Result<(File, File)> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let from = TcpStream::connect(listener.local_addr()?)?;
+    let (to, _) = listener.accept()?;
+    from.set_nodelay(true)?;
+    from.set_nonblocking(true)?;
+    to.set_nonblocking(true)?;
+    Ok((OwnedFd::from(from).into(), OwnedFd::from(to).into()))
+}
+
+pub struct FromStream(File);
+
+impl Sender<[u8]> for FromStream {
+    /// What the kernel took a part of it has to take all of.
+    fn send(&mut self, message: &[u8]) -> bool {
+        let length = (message.len() as u64).to_le_bytes();
+        let mut sent = 0;
+        while sent < 8 + message.len() {
+            let parts =
+                [&length[sent.min(8)..], &message[sent.saturating_sub(8)..]].map(IoSlice::new);
+            match self.0.write_vectored(&parts) {
+                Ok(bytes) => sent += bytes,
+                Err(e) if e.kind() != ErrorKind::WouldBlock => panic!("the kernel: {e}"),
+                Err(_) if sent == 0 => return false,
+                Err(_) => {}
+            }
+        }
+        true
+    }
+}
+
+pub struct ToStream {
+    end: File,
+    filled: usize,
+    buffer: Vec<u8>,
+}
+
+impl Receiver<[u8]> for ToStream {
+    fn poll(&mut self, mut each: impl FnMut(&[u8])) -> usize {
+        let ToStream { end, filled, buffer } = self;
+        match end.read(&mut buffer[*filled..]) {
+            Ok(bytes) => *filled += bytes,
+            Err(e) if e.kind() == ErrorKind::WouldBlock => return 0,
+            Err(e) => panic!("the kernel: {e}"),
+        }
+        let (length, message) = buffer.split_at(8);
+        if *filled < buffer.len() {
+            return 0;
+        }
+        assert_eq!(length, message.len().to_le_bytes(), "messages here are of one length");
+        *filled = 0;
+        each(message);
+        1
     }
 }

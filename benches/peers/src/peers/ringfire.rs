@@ -1,7 +1,9 @@
 //! ringfire: slots with a sequence; overwrites, or waits for the readers that are registered.
 
 use crate::channel::{BATCH, Channel, Entry, Full, Receiver, Sender, Terms};
-use ringfire::{FlowControl, RingConsumer, RingProducer, RingProducerBuilder};
+use ringfire::{
+    BlobConsumer, BlobProducer, FlowControl, RingConsumer, RingProducer, RingProducerBuilder,
+};
 
 pub struct Ringfire;
 
@@ -68,5 +70,57 @@ impl<E: Entry> Receiver<E> for To<E> {
         let count = self.consumer.recv_batch(&mut self.buffer);
         self.buffer[..count].iter().for_each(each);
         count
+    }
+}
+
+/// Messages, in an arena beside the slots: always overwrites.
+pub struct Blobs;
+
+impl Channel<[u8]> for Blobs {
+    const NAME: &'static str = "ringfire";
+    const FULL: &'static [Full] = &[Full::Overwrites];
+    type Sender = BlobProducer<()>;
+    type Receiver = ToBlobs;
+
+    fn create(
+        name: &str,
+        terms: Terms,
+    ) -> (impl FnOnce() -> BlobProducer<()> + Send, impl FnOnce() -> ToBlobs + Send) {
+        let path = format!("/dev/shm/{name}");
+        let producer = BlobProducer::create(&path, terms.slots as u64, terms.room());
+        let producer = producer.expect("a ring");
+        (
+            move || producer,
+            move || ToBlobs {
+                consumer: BlobConsumer::attach(path).expect("the ring"),
+                buffer: vec![0; terms.bytes],
+            },
+        )
+    }
+}
+
+impl Sender<[u8]> for BlobProducer<()> {
+    #[inline]
+    fn send(&mut self, message: &[u8]) -> bool {
+        self.push_payload(message).expect("it fits");
+        true
+    }
+}
+
+pub struct ToBlobs {
+    consumer: BlobConsumer<()>,
+    buffer: Vec<u8>,
+}
+
+impl Receiver<[u8]> for ToBlobs {
+    #[inline]
+    fn poll(&mut self, mut each: impl FnMut(&[u8])) -> usize {
+        match self.consumer.recv_payload(&mut self.buffer).expect("a ring") {
+            Some(length) => {
+                each(&self.buffer[..length]);
+                1
+            }
+            None => 0,
+        }
     }
 }
