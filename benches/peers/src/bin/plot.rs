@@ -20,6 +20,11 @@ const ROUND_TRIP: &str = "round trip";
 const LOSSLESS: &str = "streaming, nothing lost";
 const LOSSY: &str = "streaming, never waiting";
 const APPEND: &str = "append alone";
+const MESSAGES: &str = "messages there and back";
+/// The limit that messages stand beside, and that of those which stay where they are.
+const BEHIND: &str = "bare word and bytes";
+const ALONE: &str = "bare word";
+const IN_PLACE: &str = "ringlog, in place";
 const PERCENTILES: [&str; 10] =
     ["p1", "p10", "p25", "p50", "p75", "p90", "p99", "p99.9", "p99.99", "max"];
 
@@ -367,6 +372,7 @@ fn page(results: &Results) -> Result<String> {
         }
         tables(&mut page, results, bytes)?;
     }
+    messages(&mut page, results)?;
     page.push_str(WHY);
     Ok(page)
 }
@@ -512,6 +518,66 @@ fn tables(page: &mut String, results: &Results, bytes: u64) -> Result<()> {
     standing(page, &appends, false)
 }
 
+/// What messages are, and how they are sent.
+const ABOUT_MESSAGES: &str = "
+## Messages
+
+There and back over two channels, ns; in brackets the ratio to a bare word with the bytes right behind it,
+of the same run. Each end copies a message out of memory of its own and into memory of its own: four copies
+a trip. So readers of ringlog, of ringfire and of iceoryx2 copy what they could have looked at where it lies.
+*In place*, ringlog's bodies are made and looked at where they lie: a trip stores and loads their first word and
+their last, and its ratio is to the bare word alone. Behind that word nothing crosses; the other end
+makes the message up.
+
+The bytes behind the word are stored and loaded a word at a time, by atomic accesses: a system that moves
+more at once may be quicker than that limit with long messages. Limits, rings of bytes and others' arenas
+have 16 KiB, or as much as four messages take if that is more, for what stays in the first cache is quicker.
+ringlog's logs lose nothing, and have 64 slots of 64, 128 or 256 bytes, by the message, and an arena of 8 MiB.
+ringfire's blobs and outcry's frames overwrite. rtrb moves chunks of bytes within one process. The sockets are
+streams, with its length before each message; TCP sends at once (`TCP_NODELAY`). Both their ends ask the kernel again and
+again, as all others look again and again. disruptor, Aeron and Chronicle Queue are not here. The first word
+and the last of each message are checked, and all of it in the laps that do not count.
+
+";
+
+fn messages(page: &mut String, results: &Results) -> Result<()> {
+    let all: Vec<&Line> = results.lines.iter().filter(|line| line.work == MESSAGES).collect();
+    let mut lengths: Vec<u64> = all.iter().map(|line| line.bytes).collect();
+    lengths.sort_unstable();
+    lengths.dedup();
+    let Some(&shortest) = lengths.first() else { return Ok(()) };
+    let of = |system: &str, bytes: u64| {
+        all.iter().find(|line| line.system == system && line.bytes == bytes)
+    };
+    page.push_str(ABOUT_MESSAGES);
+    let heads: Vec<String> = lengths.iter().map(|&bytes| length(bytes)).collect();
+    writeln!(page, "| system | {} |", heads.join(" | "))?;
+    writeln!(page, "|---|{}", "--:|".repeat(lengths.len()))?;
+    let mut systems: Vec<&&Line> = all.iter().filter(|line| line.bytes == shortest).collect();
+    systems.sort_by(|a, b| a.median.total_cmp(&b.median));
+    for system in systems {
+        let limit = if system.system == IN_PLACE { ALONE } else { BEHIND };
+        let cell = |&bytes: &u64| {
+            let Some(line) = of(&system.system, bytes) else { return String::new() };
+            let ratio = of(limit, bytes).map(|limit| line.median / limit.median);
+            let ratio = ratio.map_or(String::new(), |ratio| format!(" ({ratio:.2})"));
+            thousands(line.median) + &ratio
+        };
+        let cells: Vec<String> = lengths.iter().map(cell).collect();
+        writeln!(page, "| {} | {} |", name(system), cells.join(" | "))?;
+    }
+    Ok(())
+}
+
+/// Bytes, in what people say.
+fn length(bytes: u64) -> String {
+    match bytes {
+        0..1025 => format!("{} bytes", thousands(bytes as f64)),
+        _ if bytes < 1 << 20 => format!("{} KiB", bytes >> 10),
+        _ => format!("{} MiB", bytes >> 20),
+    }
+}
+
 /// Where ringlog stands among its peers, whatever that is.
 fn standing(page: &mut String, lines: &[&Line], more_is_better: bool) -> Result<()> {
     let mut lines: Vec<&Line> = lines.iter().copied().filter(|line| !line.is_bare()).collect();
@@ -535,7 +601,7 @@ fn standing(page: &mut String, lines: &[&Line], more_is_better: bool) -> Result<
 
 fn name(line: &Line) -> String {
     match line.system.as_str() {
-        "ringlog" => "**ringlog**".to_string(),
+        "ringlog" | IN_PLACE => format!("**{}**", line.system),
         name if line.is_bare() => format!("*{name}*"),
         name => name.to_string(),
     }
