@@ -533,6 +533,7 @@ The bytes behind the word are stored and loaded a word at a time, by atomic acce
 more at once may be quicker than that limit with long messages. Limits, rings of bytes and others' arenas
 have 16 KiB, or as much as four messages take if that is more, for what stays in the first cache is quicker.
 ringlog's logs lose nothing, and have 64 slots of 64, 128 or 256 bytes, by the message, and an arena of 8 MiB.
+A reader releases a quarter of the slots at a time, or what it had of the arena as soon as there is no more.
 ringfire's blobs and outcry's frames overwrite. rtrb moves chunks of bytes within one process. The sockets are
 streams, with its length before each message; TCP sends at once (`TCP_NODELAY`). Both their ends ask the kernel again and
 again, as all others look again and again. disruptor, Aeron and Chronicle Queue are not here. The first word
