@@ -23,6 +23,8 @@
 //!
 //! A virtual machine's cores move about, and two that share no cache are several times as far from
 //! each other. So a turn counts only if a bare word was quick there and back before it and after it.
+//!
+//! It is long because turns, their bounds and the table of results stand in it.
 
 #![forbid(unsafe_code)]
 
