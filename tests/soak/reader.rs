@@ -130,6 +130,7 @@ impl<'a> Reader<'a> {
         self.note(line);
         let heard = &mut self.heard;
         let says = |what: &str| line.contains(what);
+        let was_strict = self.may_lose && says(" entries were lost");
         if let Some((_, sum)) = line.split_once(" entries of ") {
             let (range, _) = sum.split_once(',').unwrap(); // what it could not tell one by one
             let (start, end) = range.split_once("..").unwrap();
@@ -167,7 +168,7 @@ impl<'a> Reader<'a> {
         } else if !says(" is not there yet, waiting for its writer")
             && !says(" has another writer, process ")
             && !says(" rows, ")
-            && !(self.may_lose && says(" entries were lost")) // it was to be strict
+            && !was_strict
             && !says(": somebody else has changed the file; looking at it anew")
             && !says(": going on")
             && !says(" cannot be found just now; looking again")

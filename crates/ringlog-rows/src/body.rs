@@ -188,7 +188,7 @@ fn value(input: &mut &[u8], depth: usize, in_key: bool, out: &mut Vec<u8>) -> Op
             base64_string(bytes(input, length)?, out);
         }
         Marker::FixArray(_) | Marker::Array16 | Marker::Array32 => {
-            let (length, depth) = (length(marker, input)?, depth.checked_sub(1)?);
+            let (length, depth) = (length(marker, input)?, deeper(depth)?);
             out.push(b'[');
             for i in 0..length {
                 comma(i, out);
@@ -197,7 +197,7 @@ fn value(input: &mut &[u8], depth: usize, in_key: bool, out: &mut Vec<u8>) -> Op
             out.push(b']');
         }
         Marker::FixMap(_) | Marker::Map16 | Marker::Map32 => {
-            let (length, depth) = (length(marker, input)?, depth.checked_sub(1)?);
+            let (length, depth) = (length(marker, input)?, deeper(depth)?);
             out.push(b'{');
             for i in 0..length {
                 comma(i, out);
@@ -239,6 +239,11 @@ fn key(input: &mut &[u8], depth: usize, in_key: bool, out: &mut Vec<u8>) -> Opti
         string(str::from_utf8(&json).ok()?, out);
     }
     Some(())
+}
+
+/// What is left of the depth, one further down.
+fn deeper(depth: usize) -> Option<usize> {
+    depth.checked_sub(1)
 }
 
 fn comma(i: usize, out: &mut Vec<u8>) {

@@ -7,7 +7,7 @@ use crate::cursor::{Cursor, Polled, Start};
 use crate::error::{Error, Result, Role};
 use crate::layout::{Header, READERS, ReaderLine, ReaderNotes};
 use crate::name::Name;
-use crate::ring::{Placed, Ring};
+use crate::ring::{Placed, Ring, Seen};
 use crate::segment::{Access, Segment};
 use crate::sync::Ordering::{Acquire, Relaxed};
 use crate::sys::clock::doze;
@@ -140,6 +140,8 @@ fn entries(
                         slots.cut().slot(position).iter().for_each(|word| word.store(0, Relaxed));
                     }
                     (begin, is_empty) = (lost.end.min(end), true);
+                } else {
+                    lost.for_each(|position| without_body(cursor, position, &mut holder, header, slots));
                 }
             }
             Polled::Empty => break, // somebody scribbled meanwhile
@@ -148,6 +150,28 @@ fn entries(
     let source = &cursor.segment;
     let is_overwritten = is_empty && source.oldest(end) < end && source.end() > end;
     Ok((!is_overwritten).then_some(begin))
+}
+
+/// Copies an entry whose body alone is gone: the copy says so too, by a place that its writer has cleared.
+fn without_body(
+    cursor: &Cursor,
+    position: u64,
+    holder: &mut Holder,
+    header: &Header,
+    slots: &Slots,
+) {
+    const CLEARED: u64 = 8;
+    let (ring, geometry) = (Ring::of(slots), &cursor.segment.geometry);
+    let record = &mut holder.record[..geometry.entry_size()];
+    if geometry.arena_size() == 0 || cursor.segment.ring().read(position, record) != Seen::Entry {
+        return;
+    }
+    if let Placed::Arena { .. } = geometry.placed_in(record) {
+        let horizon = header.horizon.load(Relaxed).max(CLEARED);
+        ring.clear(&header.horizon, horizon + geometry.arena_size());
+        record[geometry.head() + 8..][..8].fill(0);
+        ring.publish(&header.write_ptr, position, record);
+    }
 }
 
 /// The words that reader `id` stores, each reader's as they were at one moment, and an end of the log

@@ -173,14 +173,13 @@ fn body_cell(kind: Body, body: &[u8]) -> Cell {
     };
     // Of a character that is cut in two the rest of the line says that there is more.
     let begin = &text[..text.len().min(4 * SHOWN)];
-    let begin = match (kind, str::from_utf8(begin)) {
-        (Body::Bytes, _) => begin.escape_ascii().to_string(),
-        (_, Ok(text)) => one_line(text),
-        (_, Err(e)) if e.error_len().is_none() && begin.len() < text.len() => {
+    let begin = match str::from_utf8(begin) {
+        Ok(text) if kind != Body::Bytes => one_line(text),
+        Err(e) if kind != Body::Bytes && e.error_len().is_none() && begin.len() < text.len() => {
             one_line(&String::from_utf8_lossy(&begin[..e.valid_up_to()]))
         }
-        (Body::Text, Err(_)) => one_line(&String::from_utf8_lossy(begin)),
-        (_, Err(_)) => begin.escape_ascii().to_string(),
+        Err(_) if kind == Body::Text => one_line(&String::from_utf8_lossy(begin)),
+        _ => begin.escape_ascii().to_string(),
     };
     let end = begin.char_indices().nth(SHOWN).map(|(at, _)| at);
     let shown = &begin[..end.unwrap_or(begin.len())];

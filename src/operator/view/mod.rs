@@ -169,6 +169,9 @@ impl Watched {
         let (when, now_ns) = (Instant::now(), Timestamp::now().as_nanos().cast_unsigned());
         let (geometry, end, capacity) = (log.geometry(), snapshot.end, snapshot.capacity);
         let oldest = log.oldest_whole(end);
+        // Entries that it can hold.
+        let bodies = geometry.arena_size().checked_div(snapshot.body_mean);
+        let held = bodies.map_or(capacity, |bodies| capacity.min(bodies));
 
         let before = self.before.take().filter(|before| before.id == log.id());
         let passed = before.as_ref().map(|before| (when - before.when).as_secs_f64());
@@ -315,10 +318,7 @@ impl Watched {
             end,
             rate,
             silent,
-            lasts: at_rate(match geometry.arena_size().checked_div(snapshot.body_mean) {
-                Some(bodies) => capacity.min(bodies),
-                None => capacity,
-            }),
+            lasts: at_rate(held),
             writer: WriterView {
                 state: match &process {
                     _ if writer.epoch == 0 => State::Never,

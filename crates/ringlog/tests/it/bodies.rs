@@ -777,7 +777,8 @@ impl Run {
 
 /// The positions that an observer is given, each of them whole.
 fn whole(log: &Log) -> Vec<u64> {
-    let mut observer = log.observe::<Framed>(Start::Oldest).unwrap();
+    let mut observer =
+        log.observe::<Framed>(Start::At(log.oldest(log.snapshot().unwrap().end))).unwrap();
     let mut whole = Vec::new();
     loop {
         match observer.poll() {
@@ -850,6 +851,12 @@ fn a_body_that_was_synced_is_there_after_another_boot_and_one_that_was_not_is_lo
     let kept: Vec<u64> = (0..10).chain([11, 13]).collect();
     let log = Log::open(path.as_path()).unwrap();
     assert_eq!(whole(&log), kept);
+    // A copy says of the same that they are gone, and is sound.
+    let other = place.file("copy.log");
+    log.copy_to(other.as_path()).unwrap();
+    let copy = Log::open(other.as_path()).unwrap();
+    assert_eq!(whole(&copy), kept);
+    assert_eq!(copy.verify(|finding| panic!("{finding:?}")).damage, 0);
     let mut reader = log.reader::<Framed>(0).unwrap();
     let mut taken = Vec::new();
     let writer = log.writer::<Framed>().unwrap();
@@ -863,4 +870,41 @@ fn a_body_that_was_synced_is_there_after_another_boot_and_one_that_was_not_is_lo
         }
     }
     assert_eq!((taken, reader.lost()), (kept, 2));
+}
+
+#[test]
+fn a_gibibyte_in_place_arrives_whole() {
+    const LENGTH: usize = 1 << 20;
+    const COUNT: u64 = 1024;
+    let place = Place::new();
+    let options = Log::options().capacity(16).lossless([0]).arena(8 << 20);
+    let log = options.create::<With<(), Bytes>>(place.shm.as_str()).unwrap();
+    // Each body is a part of this, from another byte on.
+    let bytes: Vec<u8> = (0..LENGTH + COUNT as usize).map(|at| (at * at >> 7) as u8).collect();
+    let due = |position: u64| &bytes[position as usize..][..LENGTH];
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut writer = log.lossless_writer::<With<(), Bytes>>().unwrap();
+            for position in 0..COUNT {
+                let mut body = writer
+                    .reserve(LENGTH, Wait::Adaptive(Duration::from_millis(1)), PATIENCE)
+                    .unwrap();
+                body.copy_from_slice(due(position));
+                assert_eq!(body.publish(&()), position);
+            }
+        });
+        let mut reader = log.reader::<With<(), Bytes>>(0).unwrap();
+        let began = Instant::now();
+        while reader.position() < COUNT {
+            match reader.poll() {
+                Polled::Entry { position, record: message } => {
+                    assert!(message.body == due(position), "body {position}");
+                    reader.release();
+                }
+                Polled::Empty => assert!(began.elapsed() < PATIENCE, "at {}", reader.position()),
+                Polled::Lost(range) => panic!("lost {range:?}"),
+            }
+        }
+        assert_eq!((reader.position(), reader.lost()), (COUNT, 0));
+    });
 }
