@@ -109,10 +109,11 @@ impl Writer<'_> {
             self.soak.wrong(format!("a writer that was started again ended: {ended:?}"));
             return self.again(generation, since);
         }
-        let what = match generation.is_lossless() {
+        let what = if generation.is_lossless() {
             // It has to wait for gates that are held meanwhile.
-            true => "max ms until the lossless log of a killed writer went on",
-            false => "max ms until the log of a killed writer went on",
+            "max ms until the lossless log of a killed writer went on"
+        } else {
+            "max ms until the log of a killed writer went on"
         };
         self.soak.longest(what, since);
     }
