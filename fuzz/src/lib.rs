@@ -73,11 +73,27 @@ pub struct Image {
 impl Image {
     /// An empty log of these columns.
     pub fn new(schema: &Schema, capacity: u64) -> Image {
+        Image::of(schema, capacity, schema.entry_size(), 0)
+    }
+
+    /// An empty log of these columns with a body behind them, of which slots hold so many bytes, and the
+    /// arena so many.
+    pub fn with_bodies(schema: &Schema, capacity: u64, inline: usize, arena: u64) -> Image {
+        let mut image =
+            Image::of(schema, capacity, schema.entry_size() + 8 + inline, arena as usize);
+        image.set(offset_of!(Header, arena_size), arena);
+        image.set(offset_of!(Header, inline_size), inline as u64);
+        image
+    }
+
+    fn of(schema: &Schema, capacity: u64, entry_size: usize, arena: usize) -> Image {
         let path = directory().join("log");
         let _ = fs::remove_file(&path);
         // Not by `Log`: what two runs see must be the same, its id and its time too.
-        let slot = slot_size(schema.entry_size());
-        let mut bytes = vec![0; HEADER_SIZE + capacity as usize * slot];
+        let slot = slot_size(entry_size);
+        let slots = capacity as usize * slot;
+        let behind = if arena > 0 { slots.next_multiple_of(4096) - slots + arena } else { 0 };
+        let mut bytes = vec![0; HEADER_SIZE + slots + behind];
         let text = schema.to_text();
         bytes[offset_of!(Header, schema)..][..text.len()].copy_from_slice(text.as_bytes());
         let file = File::options().read(true).write(true).create_new(true).open(&path).unwrap();
@@ -87,7 +103,7 @@ impl Image {
             (offset_of!(Header, version), VERSION),
             (offset_of!(Header, capacity), capacity),
             (offset_of!(Header, slot_size), slot as u64),
-            (offset_of!(Header, entry_size), schema.entry_size() as u64),
+            (offset_of!(Header, entry_size), entry_size as u64),
             (offset_of!(Header, log_id), 7),
             (offset_of!(Header, created_ns), 1_700_000_000_000_000_000),
             (offset_of!(Header, schema_len), text.len() as u64),
