@@ -19,7 +19,7 @@ Examples:
   reporter 4 --path /var/lib/engine.log --fsync --strict
   reporter 5 --format jsonl                 JSON Lines, into output_5.jsonl
   reporter 6 --rotate 1G,1h                 a new file at each gigabyte, and at least each hour
-  reporter 0 --format raw --output copy.txt  the bodies of a log, one a line
+  reporter 0 --format raw -o copy.txt       the bodies of a log, one a line
 ";
 const COMPRESSED: &str = if cfg!(feature = "compress") {
     "  reporter 7 --rotate 1d --compress zstd    a new file each day, the finished ones compressed\n"

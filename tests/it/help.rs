@@ -3,7 +3,7 @@
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use ringlog::{Decimal, Log, Record, Text, Timestamp, Writer};
+use ringlog::{Decimal, Log, Record, Text, Timestamp, Utf8, With};
 use ringlog_testkit::{PATIENCE, Patient, Place, program, run, skipped, start_on, until};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -153,12 +153,15 @@ impl Trade {
     }
 }
 
+/// Appends one more to a log that goes on.
+type Append = Box<dyn FnMut()>;
+
 /// Somebody who types what they read, in a directory with inputs, on logs of their own.
 struct User<'a> {
     all: &'a [Spoken],
     place: Place,
     path: String,
-    writers: RefCell<Vec<Writer<Trade>>>,
+    writers: RefCell<Vec<Append>>,
 }
 
 impl Drop for User<'_> {
@@ -295,14 +298,23 @@ impl User<'_> {
                 (0..10).for_each(|position| _ = writer.try_append(&Trade::at(position)).unwrap());
                 return;
             }
-            let log = options.create::<Trade>(file.as_path()).unwrap();
-            let mut writer = log.writer::<Trade>().unwrap();
-            for position in 0..10_000 {
-                writer.append(&Trade::at(position));
-            }
+            let mut append: Append = if words.iter().any(|word| word == "raw") {
+                let log = options.create::<With<Trade, Utf8>>(file.as_path()).unwrap();
+                let mut writer = log.writer::<With<Trade, Utf8>>().unwrap();
+                Box::new(move || {
+                    writer.append(&Trade::at(writer.position()), b"a line").unwrap();
+                })
+            } else {
+                let log = options.create::<Trade>(file.as_path()).unwrap();
+                let mut writer = log.writer::<Trade>().unwrap();
+                Box::new(move || {
+                    writer.append(&Trade::at(writer.position()));
+                })
+            };
+            (0..10_000).for_each(|_| append());
             // It goes on, but where nobody may have it.
             if !words.iter().any(|word| word == "rm") {
-                self.writers.borrow_mut().push(writer);
+                self.writers.borrow_mut().push(append);
             }
         }
         for word in words {
@@ -310,7 +322,9 @@ impl User<'_> {
             if let Some(id) = id
                 && !self.place.file(word).exists()
             {
-                make(self.place.reporter(id, &[option, log, "--once", "--rotate", "100k"]));
+                let format = if word.ends_with(".raw") { "raw" } else { "csv" };
+                let args = [option, log, "--once", "--rotate", "100k", "--format", format];
+                make(self.place.reporter(id, &args));
             }
         }
     }
@@ -365,9 +379,7 @@ impl User<'_> {
         let mut first = None;
         let mut stopped = false;
         until(&format!("{line} ends"), || {
-            for writer in self.writers.borrow_mut().iter_mut() {
-                writer.append(&Trade::at(writer.position()));
-            }
+            self.writers.borrow_mut().iter_mut().for_each(|append| append());
             if first.is_none() && !said.lock().unwrap().is_empty() {
                 first = Some(Instant::now());
             }
