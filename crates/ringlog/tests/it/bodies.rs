@@ -880,7 +880,7 @@ fn a_gibibyte_in_place_arrives_whole() {
     let options = Log::options().capacity(16).lossless([0]).arena(8 << 20);
     let log = options.create::<With<(), Bytes>>(place.shm.as_str()).unwrap();
     // Each body is a part of this, from another byte on.
-    let bytes: Vec<u8> = (0..LENGTH + COUNT as usize).map(|at| (at * at >> 7) as u8).collect();
+    let bytes: Vec<u8> = (0..LENGTH + COUNT as usize).map(|at| ((at * at) >> 7) as u8).collect();
     let due = |position: u64| &bytes[position as usize..][..LENGTH];
     std::thread::scope(|scope| {
         scope.spawn(|| {
