@@ -23,7 +23,7 @@ use std::time::Duration;
 fn header(format: Format) -> &'static str {
     match format {
         Format::Csv => "seq,time,t,n\n",
-        Format::Jsonl => "",
+        _ => "",
     }
 }
 
@@ -47,7 +47,7 @@ fn row(position: u64, time: TimeFormat, format: Format) -> String {
     let time = match (time, format) {
         (TimeFormat::Nanos, _) => (position * 1_000_000_000).to_string(),
         (TimeFormat::Rfc3339, Format::Csv) => rfc3339(),
-        (TimeFormat::Rfc3339, Format::Jsonl) => format!("\"{}\"", rfc3339()),
+        (TimeFormat::Rfc3339, _) => format!("\"{}\"", rfc3339()),
     };
     let n = position * position;
     match format {
@@ -58,7 +58,7 @@ fn row(position: u64, time: TimeFormat, format: Format) -> String {
             };
             format!("{position},{time},{text},{n}\n")
         }
-        Format::Jsonl => {
+        _ => {
             let text = text.replace('"', "\\\"").replace('\n', "\\n").replace('\r', "\\r");
             format!("{{\"seq\":{position},\"time\":{time},\"t\":\"{text}\",\"n\":{n}}}\n")
         }
