@@ -87,6 +87,8 @@ fn an_entry_is_found_by_a_path_into_its_body() {
     assert_eq!(found(&["body.symbol~AP"]), [4]);
     assert_eq!(found(&["body~\\u001b[31m"]), [9]);
     assert_eq!(found(&["body.nothing=1"]), Vec::<u64>::new());
+    ringlog(&place, &["dump", &place.shm, "--where", "seq.x=1"])
+        .assert_refused(2, &["seq is the position, and has no `x` in it"]);
     ringlog(&place, &["dump", &place.shm, "--where", "level.x=1"])
         .assert_refused(2, &["level is a text8, and has no `x` in it"]);
 

@@ -2,12 +2,15 @@
 //! is what went in, to the byte.
 
 use fastrand::Rng;
-use ringlog_testkit::{Ended, Place, Running, figure, start, until};
+use ringlog_testkit::{Place, figure, start, until};
 use serde_json::{Value, json};
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, BufWriter, Read as _, Write as _};
 use std::path::Path;
 use std::time::{Duration, Instant};
+
+/// How long a copy may take.
+const LONGEST: Duration = Duration::from_secs(900);
 
 /// What is asked for; `scripts/copies` asks for more.
 struct Asked {
@@ -62,22 +65,12 @@ fn copy(place: &Place, input: &[&str], output: &[&str], asked: &Asked) {
         }
     }
     for running in [writer, reporter] {
-        let ended = end_of(running);
+        let ended = running.end_within(LONGEST);
         assert_eq!(ended.code(), 0, "{ended:?}");
     }
     let state = place.log().snapshot().unwrap();
     let reader = &state.readers[0];
     assert_eq!((state.end, reader.position, reader.lost), (asked.bodies, asked.bodies, 0));
-}
-
-/// As `Running::end`, for what takes as long as it has work.
-fn end_of(mut running: Running) -> Ended {
-    let began = Instant::now();
-    while running.is_running() {
-        assert!(began.elapsed() < Duration::from_secs(900), "has not ended: {}", running.said());
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    running.end()
 }
 
 #[track_caller]

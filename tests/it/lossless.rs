@@ -17,6 +17,9 @@ fn input(rows: u64) -> String {
     text
 }
 
+/// How long a run may take.
+const LONGEST: Duration = Duration::from_secs(900);
+
 const SCHEMA: [&str; 2] = ["--schema", "n:u64,twice:u64"];
 
 #[test]
@@ -56,9 +59,9 @@ fn each_row_arrives_once_whoever_is_killed_and_a_free_reader_s_losses_add_up() {
             reporter = report();
         }
     }
-    let ended = end_of(writer);
+    let ended = writer.end_within(LONGEST);
     assert_eq!(ended.code(), 0, "{ended:?}");
-    let ended = end_of(reporter);
+    let ended = reporter.end_within(LONGEST);
     assert_eq!(ended.code(), 0, "{ended:?}");
 
     let due: String = input(rows).lines().skip(1).enumerate().fold(
@@ -71,7 +74,7 @@ fn each_row_arrives_once_whoever_is_killed_and_a_free_reader_s_losses_add_up() {
     assert!(fs::read_to_string(place.output(0)).unwrap() == due, "rows of the gate");
     let state = place.log().snapshot().unwrap();
     assert_eq!((state.end, state.readers[0].position, state.readers[0].lost), (rows, rows, 0));
-    let ended = end_of(free);
+    let ended = free.end_within(LONGEST);
     let (taken, lost) = ended.summary();
     assert_eq!((ended.code(), taken + lost), (0, rows), "{ended:?}");
     assert_complete(&place.output(1), 0..rows, &losses(&ended.stderr));
@@ -82,17 +85,6 @@ fn each_row_arrives_once_whoever_is_killed_and_a_free_reader_s_losses_add_up() {
              a free reader lost {lost}"
         ),
     );
-}
-
-/// As `Running::end`, for what takes as long as it has work.
-fn end_of(mut running: ringlog_testkit::Running) -> ringlog_testkit::Ended {
-    let longest = Duration::from_secs(900);
-    let began = std::time::Instant::now();
-    while running.is_running() {
-        assert!(began.elapsed() < longest, "has not ended: {}", running.said());
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    running.end()
 }
 
 fn until_longer_than(due: u64, mut end: impl FnMut() -> u64) {

@@ -13,7 +13,7 @@
 //!    used up: seven eighths of the ring beyond.
 //! 3. *streaming, never waiting*: the writer overwrites what the reader has not had.
 //! 4. *append alone*: nobody is attached, and who comes later finds the last lap.
-//! 5. *messages there and back*: the round trip of bytes of a length that the system is told of
+//! 5. *messages there and back*: the round trip of messages of seven lengths
 //!    each. Each end copies a message in and out, of 16 bytes to 1 MiB; ringlog is also used in
 //!    place.
 //!
@@ -151,7 +151,7 @@ fn systems<E: Entry>() -> Vec<Box<dyn System>> {
     ]
 }
 
-/// A system that carries messages: its name, and its round trip of so many bytes, so many times.
+/// Names a system, and takes the time of its round trips: the bytes of a message, and how many trips.
 type Carrier = (&'static str, fn(&str, usize, u64) -> (f64, Histogram<u64>));
 
 fn carriers() -> Vec<Carrier> {

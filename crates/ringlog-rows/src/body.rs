@@ -1,5 +1,6 @@
 //! Bodies as they stand in rows: as JSON, as text, or as base64 or hex.
 
+use crate::value::{float, integer};
 use data_encoding::{BASE64, Encoding, HEXLOWER};
 use ringlog::Body;
 use rmp::Marker;
@@ -177,8 +178,8 @@ fn value(input: &mut &[u8], depth: usize, in_key: bool, out: &mut Vec<u8>) -> Op
         Marker::I16 => integer(input.read_data_i16().ok()?, out),
         Marker::I32 => integer(input.read_data_i32().ok()?, out),
         Marker::I64 => integer(input.read_data_i64().ok()?, out),
-        Marker::F32 => float(input.read_data_f32().ok()?, out),
-        Marker::F64 => float(input.read_data_f64().ok()?, out),
+        Marker::F32 => finite(input.read_data_f32().ok()?, out),
+        Marker::F64 => finite(input.read_data_f64().ok()?, out),
         Marker::FixStr(_) | Marker::Str8 | Marker::Str16 | Marker::Str32 => {
             let length = length(marker, input)?;
             string(str::from_utf8(bytes(input, length)?).ok()?, out);
@@ -276,13 +277,10 @@ fn bytes<'a>(input: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {
     Some(bytes)
 }
 
-fn integer(number: impl itoa::Integer, out: &mut Vec<u8>) {
-    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
-}
-
-fn float(number: impl zmij::Float + Into<f64> + Copy, out: &mut Vec<u8>) {
+/// Appends a number, or `null` for what JSON has no number for.
+fn finite(number: impl zmij::Float + Into<f64> + Copy, out: &mut Vec<u8>) {
     if number.into().is_finite() {
-        out.extend_from_slice(zmij::Buffer::new().format_finite(number).as_bytes());
+        float(number, out);
     } else {
         out.extend_from_slice(b"null");
     }

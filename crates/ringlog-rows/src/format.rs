@@ -123,10 +123,16 @@ impl RowFormat {
             bytes: column.offset()..column.offset() + column.kind().size(),
             key: key(column.name()).into(),
         });
-        let body = schema.body().map(|body: &BodyColumn| BodyKey {
-            kind: body.kind(),
-            key: key(body.name()).into(),
-            raw_key: format!("{}null,\"{}_raw\":", key(body.name()), body.name()).into(),
+        let body = schema.body().map(|body: &BodyColumn| {
+            let mut raw = format!("{}_raw", body.name());
+            while schema.names().any(|name| name == raw) {
+                raw.push('_'); // no object has a member twice
+            }
+            BodyKey {
+                kind: body.kind(),
+                key: key(body.name()).into(),
+                raw_key: format!("{}null{}", key(body.name()), key(&raw)).into(),
+            }
         });
         RowFormat::of(columns.collect(), body, format, time)
     }

@@ -150,11 +150,11 @@ fn array<const N: usize>(bytes: &[u8]) -> [u8; N] {
     array
 }
 
-fn integer(number: impl itoa::Integer, out: &mut Vec<u8>) {
+pub(crate) fn integer(number: impl itoa::Integer, out: &mut Vec<u8>) {
     out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
-fn float(number: impl zmij::Float, out: &mut Vec<u8>) {
+pub(crate) fn float(number: impl zmij::Float, out: &mut Vec<u8>) {
     out.extend_from_slice(zmij::Buffer::new().format(number).as_bytes());
 }
 

@@ -5,8 +5,8 @@ use std::fs::File;
 use std::io::{self, ErrorKind, Write as _};
 use std::os::fd::AsFd;
 
-/// Bytes that are written to a stream at once, and are its batch: a write to a pipe of up to so many
-/// arrives whole or not at all, so that what is committed and what was delivered do not part in a row.
+/// The most bytes of one write to a stream, and of its batch. A pipe takes a write of at most 4096 bytes
+/// whole or not at all, so that what is committed and what was delivered do not part in a row.
 pub(crate) const STREAM_BATCH: usize = 4096;
 
 /// Writes all of it, or as much as there is room for: how much that was.

@@ -15,6 +15,7 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 /// The directory that Cargo builds this profile's programs in: beside the test's own, wherever
 /// the target directory is.
@@ -277,6 +278,16 @@ impl Running {
         until("the process is stopped", || {
             fs::read_to_string(&stat).unwrap().contains(") T ").then_some(())
         });
+    }
+
+    /// Waits for the end of what takes as long as it has work, and at most so long.
+    pub fn end_within(mut self, longest: Duration) -> Ended {
+        let began = Instant::now();
+        while self.is_running() {
+            assert!(began.elapsed() < longest, "has not ended: {}", self.said());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        self.end()
     }
 
     /// Waits for its end. Its output is read meanwhile, so that a full pipe does not stop it.

@@ -53,7 +53,7 @@ pub enum Turn {
 pub struct Losses {
     /// From the first of them to the last; of one range, all of these.
     pub within: Range<u64>,
-    /// In so many ranges.
+    /// How many ranges they lie in.
     pub ranges: u64,
     /// Entries in all.
     pub entries: u64,

@@ -2,7 +2,7 @@
 
 use ringlog::{Body, Column, Entry, Kind, Schema, Timestamp, until_nul};
 use ringlog_rows::{Value as _, json_of};
-use serde_json::Value as Json;
+use serde_json::{Number, Value as Json};
 use std::cmp::Ordering;
 
 pub fn column<'a>(schema: &'a Schema, name: &str) -> Result<&'a Column, String> {
@@ -29,7 +29,7 @@ enum What {
     /// The body as it is.
     Body,
     /// What is at a path in it: `body.bids.0.price`.
-    At(Body, Vec<String>),
+    At(Body, Vec<String>, Option<Number>),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,6 +82,9 @@ impl Condition {
                 "`{text}` is not a column, one of = != < <= > >= ~, and a value, as in symbol=AAPL"
             ));
         };
+        if let ("seq", Some(path)) = (name, path) {
+            return Err(format!("`{text}`: seq is the position, and has no `{path}` in it"));
+        }
         if name == "seq" && operator != Operator::Contains {
             let position: u64 = value.parse().map_err(|_| format!("`{value}` is no position"))?;
             let value = Comparable::Integer(position.into());
@@ -91,7 +94,8 @@ impl Condition {
             let what = match (path, body.kind()) {
                 (None, _) => What::Body,
                 (Some(path), kind @ (Body::Json | Body::MsgPack)) => {
-                    What::At(kind, path.split('.').map(str::to_owned).collect())
+                    let path = path.split('.').map(str::to_owned).collect();
+                    What::At(kind, path, serde_json::from_str(value).ok())
                 }
                 (Some(path), kind) => {
                     return Err(format!("`{text}`: {name} is {kind}, and has no `{path}` in it"));
@@ -132,28 +136,26 @@ impl Condition {
             What::Position => Comparable::Integer(position.into()),
             What::Column(column) => Comparable::of(column.kind(), column.bytes(entry.columns)),
             What::Body => Comparable::Text(entry.body.to_vec()),
-            What::At(kind, path) => return self.holds_of(at(*kind, entry.body, path).as_ref()),
+            What::At(kind, path, number) => {
+                return self.holds_of(at(*kind, entry.body, path).as_ref(), number.as_ref());
+            }
         };
         self.holds_as(&value, &self.value)
     }
 
     /// The same of a value in a body. What is not there is not the same as anything.
-    fn holds_of(&self, found: Option<&Json>) -> bool {
-        let Comparable::Text(text) = &self.value else { return false };
-        let wanted = str::from_utf8(text).ok().and_then(|text| serde_json::from_str(text).ok());
+    fn holds_of(&self, found: Option<&Json>, wanted: Option<&Number>) -> bool {
         match (found, wanted) {
             (None, _) => self.operator == Operator::IsNot,
             (Some(Json::String(found)), _) => {
                 self.holds_as(&Comparable::Text(found.as_bytes().to_vec()), &self.value)
             }
-            (Some(Json::Number(found)), Some(Json::Number(wanted)))
-                if self.operator != Operator::Contains =>
-            {
-                match (Comparable::whole(found), Comparable::whole(&wanted)) {
+            (Some(Json::Number(found)), Some(wanted)) if self.operator != Operator::Contains => {
+                match (Comparable::whole(found), Comparable::whole(wanted)) {
                     (Some(found), Some(wanted)) => self.holds_as(&found, &wanted),
                     _ => {
-                        let float = |it: &serde_json::Number| it.as_f64().map(Comparable::Float);
-                        let both = float(found).zip(float(&wanted));
+                        let float = |it: &Number| it.as_f64().map(Comparable::Float);
+                        let both = float(found).zip(float(wanted));
                         both.is_some_and(|(found, wanted)| self.holds_as(&found, &wanted))
                     }
                 }
@@ -201,7 +203,7 @@ fn at(kind: Body, body: &[u8], path: &[String]) -> Option<Json> {
 }
 
 impl Comparable {
-    fn whole(number: &serde_json::Number) -> Option<Comparable> {
+    fn whole(number: &Number) -> Option<Comparable> {
         number.as_i128().map(Comparable::Integer)
     }
 

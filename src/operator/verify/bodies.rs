@@ -81,10 +81,7 @@ pub fn read(
     let lost =
         if first == output.begin { reader.lost.saturating_sub(output.lost) } else { reader.lost };
     let end = log.observe::<Raw>(Start::Newest)?.position();
-    let gone = match reader.alive {
-        true => 0,
-        false => log.oldest(end).saturating_sub(reader.position),
-    };
+    let gone = if reader.alive { 0 } else { log.oldest(end).saturating_sub(reader.position) };
     let outcome = match (wrong, missing + lost + gone) {
         (0, 0) => Outcome::Good,
         (0, _) => Outcome::Gaps,

@@ -229,6 +229,12 @@ fn each_kind_of_body_has_its_place_in_a_row() {
         raw.row(5, Entry { columns: &[], body }, &mut out);
         assert_eq!(out, [body, b"\n"].concat());
     }
+    let schema = Schema::declared("body_raw:u8,body:json").unwrap();
+    let mut out = Vec::new();
+    let form = RowFormat::new(&schema, Format::Jsonl, TimeFormat::Nanos);
+    form.row(5, Entry { columns: &[7; 8], body: b"{" }, &mut out);
+    let row = br#"{"seq":5,"body_raw":7,"body":null,"body_raw_":"ew=="}"#;
+    assert_eq!(out, [&row[..], b"\n"].concat(), "no member twice");
     let hex =
         RowFormat::new(&Schema::declared("body:bytes").unwrap(), Format::Csv, TimeFormat::Nanos);
     let mut out = Vec::new();

@@ -281,7 +281,7 @@ fn a_file_that_begins_behind_the_logs_end_is_not_the_logs() {
     assert_eq!((feed.reader(0).position, feed.reader(0).lost), (20, 0));
 }
 
-/// A place of bodies alone, which have line ends, with so many carried out and as many to come.
+/// Exports `rows` bodies that have line ends, each alone, and appends as many more.
 fn half_of_bodies(rows: u64) -> (Place, Log) {
     let place = Place::of(Format::Raw);
     let log = Log::options().capacity(64).create::<With<(), Bytes>>(place.shm.as_str()).unwrap();
