@@ -29,7 +29,7 @@ pub fn run() -> Result<()> {
 }
 
 fn body(name: &str, length: usize) -> Result<()> {
-    let (arena, count) = (16 * length as u64, TURN / length as u64);
+    let (arena, count) = ((16 * length as u64).max(1 << 18), TURN / length as u64);
     let body: Vec<u8> = (0..length).map(|at| (at * 7 / 5) as u8).collect();
     let ours = Scratch::with::<Message>("body", Log::options().arena(arena))?;
     let mut writer = ours.log.writer::<Message>()?;

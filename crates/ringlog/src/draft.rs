@@ -325,7 +325,7 @@ fn publish<R: Record, B: BodyForm>(
         writer.segment.ring().fill_body(begin, &chunk[from % 8..]);
     }
     match length <= writer.inline() {
-        true => writer.put_inline(columns, length, |ring, slot| ring.load_body(begin, slot)),
+        true => writer.put_inline(columns, begin, length),
         false => writer.put_placed(columns, begin, length),
     }
 }

@@ -4,7 +4,7 @@ use crate::check::readers;
 use crate::claims::Claims;
 use crate::error::{Error, Result, Role, invalid};
 use crate::layout::{IN_ARENA, POSITION_LIMIT, STATE_OPEN};
-use crate::ring::{Placed, Ring, Seen};
+use crate::ring::{Placed, Seen};
 use crate::schema::{BodyForm, Entry, Raw, Record, With};
 use crate::segment::Segment;
 use crate::sync::Ordering::{Relaxed, Release};
@@ -37,7 +37,7 @@ pub struct Writer<R> {
     pub(crate) segment: Segment,
     pub(crate) next: u64,
     pub(crate) arena: Tail,
-    /// What goes into a slot, where a record has a body.
+    /// For bodies that a draft has in the arena, and a slot will hold.
     buffer: Vec<u8>,
     recovered: Option<Recovered>,
     pub(crate) claims: Claims,
@@ -109,8 +109,7 @@ impl<R> Writer<R> {
         }
         segment.wake_everybody(); // who slept because there was no writer
         let recovered = (pointer != end).then_some(Recovered { pointer, end });
-        let buffer = vec![0; segment.geometry.entry_size()];
-        Ok(Writer { segment, next: end, arena, buffer, recovered, claims, record: PhantomData })
+        Ok(Writer { segment, next: end, arena, buffer: Vec::new(), recovered, claims, record: PhantomData })
     }
 
     #[inline]
@@ -124,7 +123,7 @@ impl<R> Writer<R> {
     /// Appends columns with a body behind them, for which there is room.
     pub(crate) fn put_with(&mut self, columns: &[u8], body: &[u8]) -> u64 {
         if body.len() <= self.inline() {
-            return self.put_inline(columns, body.len(), |_, slot| slot.copy_from_slice(body));
+            return self.put_behind(columns, body.len() as u64, body);
         }
         let place = self.place(body.len());
         self.segment.ring().fill_body(place, body);
@@ -135,34 +134,24 @@ impl<R> Writer<R> {
     pub(crate) fn put_placed(&mut self, columns: &[u8], place: u64, length: usize) -> u64 {
         self.arena.head = self.arena.head.max(place + length as u64);
         let head = IN_ARENA | length as u64;
-        self.put_behind(columns, head, 8, |_, slot| slot.copy_from_slice(&place.to_le_bytes()))
+        self.put_behind(columns, head, &place.to_le_bytes())
     }
 
-    /// Appends columns with a body that the slot holds, which `fill` puts there.
-    pub(crate) fn put_inline(
-        &mut self,
-        columns: &[u8],
-        length: usize,
-        fill: impl FnOnce(&Ring, &mut [u8]),
-    ) -> u64 {
-        self.put_behind(columns, length as u64, length, fill)
+    /// Appends columns with a body that the slot will hold, and that is in the arena so far.
+    pub(crate) fn put_inline(&mut self, columns: &[u8], place: u64, length: usize) -> u64 {
+        let mut body = std::mem::take(&mut self.buffer);
+        body.resize(length, 0);
+        self.segment.ring().load_body(place, &mut body);
+        let position = self.put_behind(columns, length as u64, &body);
+        self.buffer = body;
+        position
     }
 
-    fn put_behind(
-        &mut self,
-        columns: &[u8],
-        head: u64,
-        behind: usize,
-        fill: impl FnOnce(&Ring, &mut [u8]),
-    ) -> u64 {
-        let (at, ring) = (self.segment.geometry.head(), self.segment.ring());
-        // What is behind that in the slot means nothing.
-        let record = &mut self.buffer[..at + 8 + behind];
-        record[..columns.len()].copy_from_slice(columns);
-        record[at..at + 8].copy_from_slice(&head.to_le_bytes());
-        fill(&ring, &mut record[at + 8..]);
-        let position = self.next;
-        ring.publish(&self.segment.header().write_ptr, position, record);
+    /// Appends columns with the head of a body, and what the slot has of that. What else is in the slot
+    /// means nothing.
+    fn put_behind(&mut self, columns: &[u8], head: u64, behind: &[u8]) -> u64 {
+        let (ring, position) = (self.segment.ring(), self.next);
+        ring.publish_with(&self.segment.header().write_ptr, position, columns, head, behind);
         self.next = position + 1;
         position
     }

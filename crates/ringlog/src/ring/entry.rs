@@ -16,6 +16,27 @@ impl<'a> Ring<'a> {
         self.advance(write_ptr, position + 1);
     }
 
+    /// As [`publish`](Ring::publish), of columns with the head of a body behind them, and behind that
+    /// what the slot has of the body: itself, or its place.
+    #[inline]
+    pub fn publish_with(
+        &self,
+        write_ptr: &AtomicU64,
+        position: u64,
+        columns: &[u8],
+        head: u64,
+        behind: &[u8],
+    ) {
+        let at = self.geometry().head();
+        self.fill_by(position, at + 8 + behind.len(), |words| {
+            store(words, columns);
+            let (head_word, rest) = (&words[at / 8], &words[at / 8 + 1..]);
+            head_word.store(head, Relaxed);
+            store(rest, behind);
+        });
+        self.advance(write_ptr, position + 1);
+    }
+
     /// Publishes records from `position` on, and moves the write pointer once for half a ring of
     /// them; returns the position behind them.
     #[inline]
@@ -42,17 +63,21 @@ impl<'a> Ring<'a> {
     /// below it is still there, and [`end`](Ring::end) goes on from there.
     #[inline(always)] // as `slot`
     pub(super) fn fill<const BATCH: bool>(&self, position: u64, record: &[u8]) {
+        self.fill_by(position, record.len(), |words| {
+            // A record that was just made is in registers, and would have to go to memory to be paired.
+            if BATCH { store_pairs(words, record) } else { store(words, record) }
+        });
+    }
+
+    /// [`fill`](Ring::fill), by who stores that many bytes to the words behind the stamp.
+    #[inline(always)] // as `slot`
+    fn fill_by(&self, position: u64, size: usize, store: impl FnOnce(&[AtomicU64])) {
         // Cut to a length that is known where the record's type is, so that the loop unrolls.
-        let slot = self.slot(position, record.len());
+        let slot = self.slot(position, size);
         // With the Acquires in `read` and `look`: all stamps below `position` come first.
         slot[0].store(WRITING | position, Release);
         fence(Release); // with the fence(Acquire) in `read`: no new word without the new stamp
-        // A record that was just made is in registers, and would have to go to memory to be paired.
-        if BATCH {
-            store_pairs(&slot[1..], record)
-        } else {
-            store(&slot[1..], record)
-        }
+        store(&slot[1..]);
         slot[0].store(position + 1, Release); // with the Acquire in `read`: the words come first
     }
 
