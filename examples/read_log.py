@@ -29,8 +29,8 @@ def value_text(kind, record, offset):
     return float_text(value, kind) if kind in ("f32", "f64") else str(value).lower()
 
 def rows(log):
-    if len(log) < 0x2000 or log[0x80:0x90] != b"RINGLOG1\2\0\0\0\0\0\0\0":
-        sys.exit("not a log of format 2")
+    if len(log) < 0x2000 or log[0x80:0x90] != b"RINGLOG1\3\0\0\0\0\0\0\0":
+        sys.exit("not a log of format 3")
     arena, inline, _, _, role, _, base = struct.unpack_from("<7Q", log, 0xC8)
     if arena or inline or role:
         sys.exit("it needs what this script does not know")

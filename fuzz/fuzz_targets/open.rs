@@ -57,7 +57,7 @@ fuzz_target!(|data: &[u8]| {
     whole.resize(2560, 0);
     let good = size >= header
         && magic == MAGIC
-        && version == 2
+        && version == 3
         && (later == 0 || !REFUSED.contains(&usize::from(later % 16)))
         && geometry
         && schema_len <= 2560

@@ -417,9 +417,9 @@ fn a_gate_beyond_the_room_is_damage_that_verify_tells_in_a_line() {
     let (_log, mut writer) = gated(&place, SLOTS);
     let file = std::fs::File::options().write(true).open(place.shm_file()).unwrap();
     let store = |at: u64, value: u64| file.write_all_at(&value.to_le_bytes(), at).unwrap();
-    [0x08, 0x18].into_iter().for_each(|pointer| store(pointer, 64));
+    [0x40, 0x50].into_iter().for_each(|pointer| store(pointer, 64));
     append(&mut writer, 6);
-    store(0x18, 3);
+    store(0x50, 3);
     let ended = ringlog(&place, &["verify", &place.shm]);
     assert_eq!(ended.code(), 6, "{ended:?}");
     let says = "the writer is at 70 and waits for reader 2, which has committed all below 3 and no more: \

@@ -138,8 +138,8 @@ fn each_word_that_is_wrong_is_found_where_it_is() {
 
     let words: Vec<(u64, u64, Dues)> = vec![
         // Words that are zero.
-        (0x048, 1, found(header(Oddity, 0x048), "0x1 in a word")),
-        (0x078, 1, found(header(Oddity, 0x078), "zero")),
+        (0x008, 1, found(header(Oddity, 0x008), "0x1 in a word")),
+        (0x038, 1, found(header(Oddity, 0x038), "zero")),
         (0x110, 1, found(header(Oddity, 0x110), "zero")),
         (0x178, 1, found(header(Oddity, 0x178), "zero")),
         (0x1d8, 1, found(header(Oddity, 0x1d8), "zero")),
@@ -182,16 +182,16 @@ fn each_word_that_is_wrong_is_found_where_it_is() {
         (0x1c0, 21, found(header(Damage, 0x1c0), "entries up to 20")),
         (0x1d0, NO_TIME, found(header(Oddity, 0x1d0), "waiting_since_ns")),
         // Readers.
-        (0x008, 19, found(header(Damage, 0x008), "reader 0 is 19, and its checkpoints are of")),
-        (0x008, 21, found(header(Damage, 0x008), "the log ends at 20")),
-        (0x008, none, found(header(Damage, 0x008), "no position")),
-        (0x020, 5, found(header(Damage, 0x020), "checkpoints are of 0 and 0")),
+        (0x040, 19, found(header(Damage, 0x040), "reader 0 is 19, and its checkpoints are of")),
+        (0x040, 21, found(header(Damage, 0x040), "the log ends at 20")),
+        (0x040, none, found(header(Damage, 0x040), "no position")),
+        (0x058, 5, found(header(Damage, 0x058), "checkpoints are of 0 and 0")),
         (line(0, 0x00), 1 << 31, found(header(Oddity, line(0, 0x00)), "no process id")),
         (line(0, 0x08), NO_TIME, found(header(Oddity, line(0, 0x08)), "attached_ns")),
         (line(0, 0x08), 0, found(header(Oddity, line(0, 0x10)), "nobody has been reader 0")),
         (line(0, 0x10), NO_TIME, found(header(Oddity, line(0, 0x10)), "commit_ns")),
         (line(0, 0x50), none, vec![]), // of no file
-        (line(0, 0x80), 19, found(header(Damage, 0x008), "are of 19 and none")),
+        (line(0, 0x80), 19, found(header(Damage, 0x040), "are of 19 and none")),
         (line(0, 0xa0), 3, vec![]), // does not count
         (line(0, 0x88), POSITION_LIMIT, found(header(Damage, line(0, 0x88)), "has lost")),
         (line(0, 0x88), 1000, vec![]), // who goes back loses again
@@ -234,7 +234,7 @@ fn each_word_that_is_wrong_is_found_where_it_is() {
             0,
             vec![
                 (header(Damage, 0x000), "the entries end at 19"),
-                (header(Damage, 0x008), "the log ends at 19"),
+                (header(Damage, 0x040), "the log ends at 19"),
                 (at(Damage, stamp_of(19), 11), "nothing was ever written here"),
             ],
         ),
@@ -480,11 +480,11 @@ fn a_log_is_said_to_be_good_in_a_line_and_damage_where_it_is_with_its_exit_code(
     };
     let good = "ok: 8 slots, 8 entries 12..20\n".to_owned();
     assert_eq!(said(&[]), (0, good, String::new()));
-    plant(&path, 0x048, &[1]);
+    plant(&path, 0x038, &[1]);
     let odd =
-        "oddity at 0x0048: 0x1 in a word that is zero\nok: 8 slots, 8 entries 12..20, 1 oddity\n";
+        "oddity at 0x0038: 0x1 in a word that is zero\nok: 8 slots, 8 entries 12..20, 1 oddity\n";
     assert_eq!(said(&[]), (0, odd.to_owned(), String::new()));
-    plant(&path, 0x048, &[0]);
+    plant(&path, 0x038, &[0]);
     plant(&path, stamp_of(12), &(WRITING | 20).to_le_bytes());
     let begun = "ok: 8 slots, 7 entries 13..20, 20 being written\n".to_owned();
     assert_eq!(said(&[]), (0, begun, String::new()));

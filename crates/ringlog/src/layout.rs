@@ -2,7 +2,7 @@
 //! is one picture.
 //!
 //! ```text
-//! 0x0000  write_ptr | read_ptr 0..7 | zero     the pointers: one cache line and a word
+//! 0x0000  write_ptr | zero | read_ptr 0..7     the pointers: a commit takes no line from the writer
 //! 0x0080  magic, version, sizes, log_id, ...   what the creator said
 //! 0x0180  writer line                          what the writer says of itself
 //! 0x0200  sleepers | room | horizon            three words with two cache lines each
@@ -29,7 +29,7 @@ compile_error!("the format is for 64-bit little-endian machines");
 /// The bytes `RINGLOG1` at 0x80, as the little-endian word they are.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"RINGLOG1");
 /// The format this crate reads and writes.
-pub const VERSION: u64 = 2;
+pub const VERSION: u64 = 3;
 /// How many durable readers a log has.
 pub const READERS: usize = 8;
 /// Slots of a log that nobody asked to be larger.
@@ -65,9 +65,9 @@ pub const PATH_MAX: usize = 248;
 pub struct Header {
     /// Writer: every position below it is published.
     pub write_ptr: AtomicU64,
+    _zero_008: [AtomicU64; 7],
     /// Reader `i`: the first position it has not committed.
     pub read_ptrs: [AtomicU64; READERS],
-    _zero_048: [AtomicU64; 7],
     /// Creator, last of all: [`MAGIC`].
     pub magic: AtomicU64,
     /// Creator: [`VERSION`].
@@ -308,7 +308,7 @@ const _: () = {
     use std::mem::{offset_of, size_of};
     assert!(size_of::<Header>() == HEADER_SIZE);
     assert!(offset_of!(Header, write_ptr) == 0x000);
-    assert!(offset_of!(Header, read_ptrs) == 0x008);
+    assert!(offset_of!(Header, read_ptrs) == 0x040);
     assert!(offset_of!(Header, magic) == 0x080);
     assert!(offset_of!(Header, version) == 0x088);
     assert!(offset_of!(Header, capacity) == 0x090);

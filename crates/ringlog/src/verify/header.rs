@@ -11,7 +11,7 @@ use std::ops::Range;
 
 /// Offsets that no field has.
 const RESERVED: [Range<usize>; 6] = [
-    offset_of!(Header, read_ptrs) + 8 * READERS..offset_of!(Header, magic),
+    offset_of!(Header, write_ptr) + 8..offset_of!(Header, read_ptrs),
     offset_of!(Header, source_id) + 16..offset_of!(Header, writer),
     offset_of!(Header, writer) + offset_of!(WriterLine, waiting_since_ns) + 8
         ..offset_of!(Header, sleepers),

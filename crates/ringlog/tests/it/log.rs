@@ -509,7 +509,7 @@ fn every_field_of_the_header_that_is_wrong_is_refused_by_name() {
     let others = |field: usize| [bytes.get(field) - 1, bytes.get(field) + 1, u64::MAX, 1 << 63];
     let magics = [0, 1, MAGIC.swap_bytes(), u64::from_le_bytes(*b"RINGLOG2")];
     check(offset_of!(Header, magic), &magics, "NotALog");
-    check(offset_of!(Header, version), &[0, 1, 3, u64::MAX], "Version");
+    check(offset_of!(Header, version), &[0, 1, 2, 4, u64::MAX], "Version");
     // Words of capabilities that are settled and not built.
     for (field, variant) in [
         (offset_of!(Header, arena_size), "Geometry"),
@@ -565,7 +565,7 @@ fn a_log_of_an_older_format_is_refused_by_its_version_with_the_cure() {
     old[offset_of!(Header, magic)..][..8].copy_from_slice(&MAGIC.to_le_bytes());
     old[offset_of!(Header, version)] = 1;
     fs::write(&path, &old).unwrap();
-    let says = "format version 1, and this program knows version 2; export what is in it with the \
+    let says = "format version 1, and this program knows version 3; export what is in it with the \
                 program that made it, then remove it";
     assert_refused!(Log::open(path.as_path()), Error::Version { found: 1, .. }, says);
     assert_refused!(Log::open_or_create::<Sample>(path.as_path()), Error::Version { .. }, says);

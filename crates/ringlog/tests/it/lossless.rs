@@ -463,7 +463,7 @@ fn a_gate_beyond_the_room_is_damage_and_the_writer_gives_what_is_left() {
     let pointer = |value: u64| {
         use std::os::unix::fs::FileExt;
         let file = std::fs::File::options().write(true).open(place.shm_file()).unwrap();
-        file.write_all_at(&value.to_le_bytes(), 8).unwrap();
+        file.write_all_at(&value.to_le_bytes(), 0x40).unwrap();
     };
     pointer(6);
     let passed: Range<u64> = 8..14;

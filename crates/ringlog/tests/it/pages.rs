@@ -89,7 +89,7 @@ impl Run {
         let path = self.place.file("image.log");
         fs::write(&path, image).unwrap();
         let word = |at: usize| u64::from_le_bytes(image[at..at + 8].try_into().unwrap());
-        let pointers = [0x000, 0x008].map(word).into_iter().filter(|&p| p < POSITION_LIMIT);
+        let pointers = [0x000, 0x040].map(word).into_iter().filter(|&p| p < POSITION_LIMIT);
         let seen = pointers.max().unwrap();
 
         let mut found = Found::default();
