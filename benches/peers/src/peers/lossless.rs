@@ -135,7 +135,7 @@ impl<const IN_PLACE: bool> Channel<[u8]> for Messages<IN_PLACE> {
             move || Makes(log().lossless_writer().expect("its writer"), terms.slots),
             move || {
                 let to = To(there().reader(0).expect("its reader"));
-                Takes { to, copy: vec![0; terms.bytes], at_once: inline.is_none(), empty: 0 }
+                Takes { to, copy: vec![0; terms.bytes] }
             },
         )
     }
@@ -170,14 +170,7 @@ impl<const IN_PLACE: bool> Sender<[u8]> for Makes<IN_PLACE> {
 pub struct Takes<const IN_PLACE: bool> {
     to: To<Body, false>,
     copy: Vec<u8>,
-    /// Releases as soon as nothing is there, so that the arena can begin anew; or only once nothing has
-    /// been there for long, for the read pointer lies in the line that the writer stores to as well.
-    at_once: bool,
-    empty: usize,
 }
-
-/// Polls that are a while.
-const LONG: usize = 1 << 10;
 
 impl<const IN_PLACE: bool> Receiver<[u8]> for Takes<IN_PLACE> {
     #[inline]
@@ -196,11 +189,6 @@ impl<const IN_PLACE: bool> Receiver<[u8]> for Takes<IN_PLACE> {
             Polled::Empty => 0,
             Polled::Lost(range) => panic!("lost {range:?}"),
         };
-        self.empty = if taken > 0 { 0 } else { self.empty + 1 };
-        if self.at_once || self.empty == 0 || self.empty == LONG {
-            self.to.settle(taken)
-        } else {
-            0
-        }
+        self.to.settle(taken)
     }
 }
