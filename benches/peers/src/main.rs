@@ -132,9 +132,9 @@ fn systems<E: Entry>() -> Vec<Box<dyn System>> {
     fn of<C: Channel<E> + Sync, E: Entry>() -> Box<dyn System> {
         Box::new(Of::<C, E>(PhantomData))
     }
-    vec![
+    let mut all = vec![
         of::<peers::bare::Word, E>(),
-        of::<peers::bare::Slots, E>(),
+        of::<peers::bare::Slots<false>, E>(),
         of::<peers::ringlog::Ringlog, E>(),
         of::<peers::lossless::Lossless<false>, E>(),
         of::<peers::ringfire::Ringfire, E>(),
@@ -148,7 +148,11 @@ fn systems<E: Entry>() -> Vec<Box<dyn System>> {
         of::<peers::kernel::Socket<false>, E>(),
         of::<peers::kernel::Socket<true>, E>(),
         of::<peers::lossless::Lossless<true>, E>(),
-    ]
+    ];
+    if !(8 + size_of::<E>()).is_power_of_two() {
+        all.push(of::<peers::bare::Slots<true>, E>());
+    }
+    all
 }
 
 /// Names a system, and takes the time of its round trips: the bytes of a message, and how many trips.
@@ -254,7 +258,7 @@ fn run(turns: &Turns, bytes: usize, systems: &[Box<dyn System>], results: &mut R
             for &full in system.full() {
                 for batch in [false, true] {
                     // Nobody tells bare slots that they were lapped.
-                    let lossy = full == Full::Overwrites && system.name() != "bare slots";
+                    let lossy = full == Full::Overwrites && !system.name().starts_with("bare");
                     for lossless in [true, false] {
                         if (!batch || system.batch()) && (lossless || lossy) {
                             cases.push((*system, Flow { slots, full, batch, lossless }));

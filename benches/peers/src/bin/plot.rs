@@ -277,7 +277,7 @@ fn curves(file: &Path, lines: &[&Line]) -> Result<()> {
     for line in lines {
         let (color, width) = match line.system.as_str() {
             "ringlog" => (OURS, 3),
-            "bare slots" => continue,
+            "bare slots" | "bare slots, close" => continue,
             _ if line.is_bare() => (PEER, 2),
             _ => (*colors.next().unwrap_or(&INK), 2),
         };
@@ -337,7 +337,8 @@ fn page(results: &Results) -> Result<String> {
         page,
         "# Benchmarks\n\n\
          Written by `{}`, {}. What the log costs beside its physical limits is in\n\
-         [limits.txt](limits.txt), all figures of this page in [results.tsv](results.tsv).\n\n\
+         [limits.txt](limits.txt), all figures of this page in [results.tsv](results.tsv), other processors and why\n\
+         another is faster on [the page above](../README.md).\n\n\
          | | |\n|---|---|\n| processor | {}: {} |\n| caches | {} |\n| kernel | {} |\n| compiler | {}, link-time optimisation for all |\n\
          | systems | {} |\n\n\
          Medians of turns in rotating order, in brackets the least and the most. A turn counts only if the\n\
@@ -346,7 +347,8 @@ fn page(results: &Results) -> Result<String> {
          checked, byte for byte; each turn begins with a lap that does not count. Threads are pinned\n\
          to two cores and never sleep. disruptor and rtrb work within one process; of the others each\n\
          end has a mapping of its own. The bare word and the bare slots are no systems but limits: a\n\
-         word, and a stamp with the words of an entry, in plain memory of one process.\n{}{}",
+         word, and a stamp with the words of an entry, in plain memory of one process. Close, slots are of 72\n\
+         bytes in place of 128, and lie across lines, though across no page.\n{}{}",
         about("command"),
         about("date"),
         about("processor"),
@@ -373,7 +375,6 @@ fn page(results: &Results) -> Result<String> {
         tables(&mut page, results, bytes)?;
     }
     messages(&mut page, results)?;
-    page.push_str(WHY);
     Ok(page)
 }
 
@@ -406,30 +407,6 @@ of it, which would take a third core.
 /// Why it did not.
 const NO_CHRONICLE: &str = "
 Chronicle Queue was not run: it takes a JDK of 17 or later and Maven, which were not there.
-";
-
-/// What was found where another is faster.
-const WHY: &str = "
-## Where another is faster, and why
-
-By experiments of 21 November 2026 on this machine, with one thing taken out at a time; their code and
-figures are not kept, so take what follows as reasons and not as measurements.
-
-- **Within one process** a reader may take entries where they lie, and a writer may wait for it: disruptor
-  and rtrb store no stamp, for they need not tell a reader in another process that an entry is whole.
-  ringlog stores a stamp twice beside the words of an entry, and a reader looks at it once more.
-- **With 64 bytes** an entry and its stamp are two cache lines here, so that none lies across a page, which
-  is what reaches a disk at once; others move one line an entry, or a line and an eighth. Slots of 72
-  bytes, in a model, reached disruptor and rtrb in batches on the large ring, and would give that up.
-- **With 56 bytes** there is not much left: lines of 64 bytes, stored and loaded with nothing to check, go
-  at 410 to 480 million a second between these cores. disruptor moves seven eighths of a line an entry.
-- **A reader on the writer's heels** takes back the lines that are just being written. It polls the very
-  line its entry will arrive in, which is what makes the round trip short, and costs where the reader
-  is as fast as the writer: as soon as it was 100 ns behind, a trace showed 15 to 20 ns an entry, and 2
-  to 3 before. Who takes many at a time stops at the write pointer, and who takes one by one asks,
-  after sixteen in a row, a stamp farther on, which spares most of that. A stream can keep that pace all the
-  same, on one host and not on another: so a reader that is at the heels in a stream lets go for as long as
-  some hundred entries take, and goes on doing so as long as they then come much faster.
 ";
 
 fn tables(page: &mut String, results: &Results, bytes: u64) -> Result<()> {

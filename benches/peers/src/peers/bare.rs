@@ -9,37 +9,62 @@ use std::sync::atomic::{AtomicU64, fence};
 
 /// A word alone crosses, over rings of a log's stride: the entry is made up from it over there.
 pub struct Word;
-/// A stamp and the entry's words cross, as in a log, and nobody keeps a write pointer.
-pub struct Slots;
+/// A stamp and the entry's words cross, as in a log, and nobody keeps a write pointer. Close together,
+/// slots lie across two lines, and across no page.
+pub struct Slots<const CLOSE: bool>;
 
-#[repr(align(64))]
-#[derive(Default)]
-struct Line([AtomicU64; 8]);
+/// Words of a page.
+const PAGE: usize = 4096 / 8;
 
-/// One end's view of a ring whose slots are whole lines.
+/// One end's view of a ring.
 pub struct End<E, C> {
-    lines: Arc<[Line]>,
+    words: Arc<[AtomicU64]>,
+    /// Of these words, the first of a page.
+    begin: usize,
+    slots: usize,
     next: u64,
     of: PhantomData<(E, C)>,
 }
 
-impl<E: Entry, C> End<E, C> {
-    const WORDS: usize = size_of::<E>() / 8;
-    const LINES: usize = (8 + size_of::<E>()).next_power_of_two() / 64;
+pub trait Cut {
+    /// The first word of a slot of so many.
+    fn first(slot: usize, words: usize) -> usize;
+}
+
+impl Cut for Word {
+    fn first(slot: usize, words: usize) -> usize {
+        slot * words.next_power_of_two()
+    }
+}
+
+impl<const CLOSE: bool> Cut for Slots<CLOSE> {
+    #[inline]
+    fn first(slot: usize, words: usize) -> usize {
+        match CLOSE {
+            true => slot / (PAGE / words) * PAGE + slot % (PAGE / words) * words,
+            false => slot * words.next_power_of_two(),
+        }
+    }
+}
+
+impl<E: Entry, C: Cut> End<E, C> {
+    /// Of a slot: the stamp's, and the entry's.
+    const WORDS: usize = 1 + size_of::<E>() / 8;
 
     fn pair(slots: usize) -> (Self, Self) {
-        let lines: Arc<[Line]> = (0..slots * Self::LINES).map(|_| Line::default()).collect();
-        let end = |lines| End { lines, next: 0, of: PhantomData };
-        (end(Arc::clone(&lines)), end(lines))
+        let all = C::first(slots, Self::WORDS) + 2 * PAGE;
+        let words: Arc<[AtomicU64]> = (0..all).map(|_| AtomicU64::default()).collect();
+        let begin = (words.as_ptr().addr() / 8).wrapping_neg() % PAGE;
+        let end = |words| End { words, begin, slots, next: 0, of: PhantomData };
+        (end(Arc::clone(&words)), end(words))
     }
 
     /// The stamp and the words of the slot that is next.
     #[inline]
-    fn slot(&self) -> (&AtomicU64, impl Iterator<Item = &AtomicU64>) {
-        let first = (self.next as usize * Self::LINES) & (self.lines.len() - 1);
-        let lines = &self.lines[first..first + Self::LINES];
-        let words = (1..=Self::WORDS).map(move |word| &lines[word / 8].0[word % 8]);
-        (&lines[0].0[0], words)
+    fn slot(&self) -> (&AtomicU64, &[AtomicU64]) {
+        let slot = self.next as usize & (self.slots - 1);
+        let words = &self.words[self.begin + C::first(slot, Self::WORDS)..][..Self::WORDS];
+        (&words[0], &words[1..])
     }
 }
 
@@ -81,12 +106,12 @@ impl<E: Entry> Receiver<E> for End<E, Word> {
     }
 }
 
-impl<E: Entry> Channel<E> for Slots {
-    const NAME: &'static str = "bare slots";
+impl<E: Entry, const CLOSE: bool> Channel<E> for Slots<CLOSE> {
+    const NAME: &'static str = if CLOSE { "bare slots, close" } else { "bare slots" };
     const FULL: &'static [Full] = &[Full::Overwrites];
     const BATCH: bool = false;
-    type Sender = End<E, Slots>;
-    type Receiver = End<E, Slots>;
+    type Sender = End<E, Slots<CLOSE>>;
+    type Receiver = End<E, Slots<CLOSE>>;
 
     fn create(
         _: &str,
@@ -97,13 +122,13 @@ impl<E: Entry> Channel<E> for Slots {
     }
 }
 
-impl<E: Entry> Sender<E> for End<E, Slots> {
+impl<E: Entry, const CLOSE: bool> Sender<E> for End<E, Slots<CLOSE>> {
     #[inline]
     fn send(&mut self, entry: &E) -> bool {
         let (stamp, words) = self.slot();
         stamp.store(u64::MAX, Relaxed);
         fence(Release); // with the fence in `poll`: no new word without the new stamp
-        for (word, value) in words.zip(bytemuck::cast_slice(std::slice::from_ref(entry))) {
+        for (word, value) in words.iter().zip(bytemuck::cast_slice(std::slice::from_ref(entry))) {
             word.store(*value, Relaxed);
         }
         stamp.store(self.next + 1, Release); // with the Acquire in `poll`
@@ -112,7 +137,7 @@ impl<E: Entry> Sender<E> for End<E, Slots> {
     }
 }
 
-impl<E: Entry> Receiver<E> for End<E, Slots> {
+impl<E: Entry, const CLOSE: bool> Receiver<E> for End<E, Slots<CLOSE>> {
     #[inline]
     fn poll(&mut self, mut each: impl FnMut(&E)) -> usize {
         let (stamp, words) = self.slot();
