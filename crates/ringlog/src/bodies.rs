@@ -1,7 +1,7 @@
 //! Entries as bytes, with their bodies: where a body is, and whether it still is there. Readers and
 //! observers take raw entries and those with a body by this, copies too; a record's type needs none of it.
 
-use crate::cursor::{Batch, Cursor, EachRaw, Polled};
+use crate::cursor::{Batch, Cursor, EachRaw, Polled, TRIES};
 use crate::ring::{Placed, Seen};
 use crate::schema::{Entry, Message, Record};
 use crate::segment::Segment;
@@ -51,6 +51,23 @@ impl Cursor {
             Polled::Empty => Polled::Empty,
             Polled::Lost(range) => Polled::Lost(range),
         }
+    }
+
+    /// Takes the newest entry, with its body if the log has bodies.
+    pub fn newest_with(&mut self, holder: &mut Holder) -> Polled<Held> {
+        let size = self.segment.geometry.entry_size();
+        let mut found = Polled::Empty;
+        for _ in 0..TRIES {
+            found = match self.newest(&mut holder.record[..size]) {
+                Polled::Entry { position, .. } => match self.body_of(position, holder, false) {
+                    Ok(record) => return Polled::Entry { position, record },
+                    Err(_) => Polled::Lost(position..position + 1),
+                },
+                Polled::Empty => return Polled::Empty,
+                Polled::Lost(range) => return Polled::Lost(range),
+            };
+        }
+        found
     }
 
     /// The body of the entry at `position`, whose slot is in `holder`. If it is not there any more: how

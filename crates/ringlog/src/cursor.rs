@@ -58,6 +58,9 @@ pub enum Start {
     Last(u64),
 }
 
+/// How often the newest entry is looked for that has been overwritten when it is found.
+pub(crate) const TRIES: u32 = 64;
+
 /// A place in a log that moves forward: what readers and observers have in common.
 pub(crate) struct Cursor {
     pub segment: Segment,
@@ -192,6 +195,26 @@ impl Cursor {
             self.settle();
         }
         Ok(())
+    }
+
+    /// Takes the newest entry, whatever lies before it, and goes behind it.
+    #[inline]
+    pub fn newest(&mut self, record: &mut [u8]) -> Polled<()> {
+        let mut found = Polled::Empty;
+        for _ in 0..TRIES {
+            let end = self.segment.end();
+            if end <= self.segment.base() {
+                return Polled::Empty;
+            }
+            (self.position, self.published) = (end, end);
+            (self.streak, self.lapped) = (0, (0, 0)); // it is not in a stream, nor lapped in a row
+            let position = end - 1;
+            if self.segment.ring().read(position, record) == Seen::Entry {
+                return Polled::Entry { position, record: () };
+            }
+            found = Polled::Lost(position..end);
+        }
+        found
     }
 
     /// Moves a beginning at the oldest entry to the one that is oldest by now.

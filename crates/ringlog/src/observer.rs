@@ -92,6 +92,36 @@ impl<R: Record> Observer<R> {
         self.cursor.poll::<true>(bytemuck::bytes_of_mut(&mut record)).with(|()| record)
     }
 
+    /// Returns the newest entry, whether this observer has had it or not: for whoever wants a state, and not
+    /// how it came about. The next poll goes on behind it.
+    ///
+    /// Costs about what a poll costs, and stores nothing. The entry is whole, as ever. It is
+    /// [`Empty`](Polled::Empty) if nothing has been appended, and [`Lost`](Polled::Lost) if the newest entry
+    /// has been overwritten each time it was looked at, for which a ring must have very few slots.
+    ///
+    /// ```
+    /// # use ringlog::{Log, Polled, Record, Start};
+    /// # #[derive(Debug, PartialEq, Clone, Copy, Record)]
+    /// # #[repr(C)]
+    /// # struct Quote { bid: f64, ask: f64 }
+    /// # let name = format!("/ringlog-doc-latest-{}", std::process::id());
+    /// let log = Log::create::<Quote>(name.as_str())?;
+    /// let mut quotes = log.observe::<Quote>(Start::Newest)?;
+    /// assert_eq!(quotes.latest(), Polled::Empty);
+    ///
+    /// let mut writer = log.writer::<Quote>()?;
+    /// writer.append_batch(&[Quote { bid: 1.0, ask: 1.1 }, Quote { bid: 1.2, ask: 1.3 }]);
+    /// let Polled::Entry { position: 1, record: quote } = quotes.latest() else { panic!() };
+    /// assert_eq!(quote.bid, 1.2);
+    /// # Log::unlink(name.as_str())?;
+    /// # Ok::<(), ringlog::Error>(())
+    /// ```
+    #[inline]
+    pub fn latest(&mut self) -> Polled<R> {
+        let mut record = R::zeroed();
+        self.cursor.newest(bytemuck::bytes_of_mut(&mut record)).with(|()| record)
+    }
+
     /// Takes the next entries into `records`, as [`Reader::poll_batch`](crate::Reader::poll_batch).
     #[inline]
     pub fn poll_batch(&mut self, records: &mut [R]) -> Batch {
@@ -113,6 +143,13 @@ impl<R: Record, B: BodyForm> Observer<With<R, B>> {
         polled.with(|held| self.cursor.message(&self.holder, &held))
     }
 
+    /// Returns the newest entry with its body, a copy, as [`latest`](Observer::latest) does for records.
+    #[inline]
+    pub fn latest(&mut self) -> Polled<Message<'_, R, B>> {
+        let polled = self.cursor.newest_with(&mut self.holder);
+        polled.with(|held| self.cursor.message(&self.holder, &held))
+    }
+
     /// Takes the next entries, each to `each`, as [`Reader::poll_each`](crate::Reader::poll_each).
     pub fn poll_each(
         &mut self,
@@ -130,6 +167,13 @@ impl Observer<Raw> {
     #[inline]
     pub fn poll(&mut self) -> Polled<Entry<'_>> {
         let polled = self.cursor.poll_with(&mut self.holder, false);
+        polled.with(|held| self.cursor.entry(&self.holder, &held))
+    }
+
+    /// Returns the newest entry's columns and body, as [`latest`](Observer::latest) does for records.
+    #[inline]
+    pub fn latest(&mut self) -> Polled<Entry<'_>> {
+        let polled = self.cursor.newest_with(&mut self.holder);
         polled.with(|held| self.cursor.entry(&self.holder, &held))
     }
 

@@ -5,6 +5,7 @@
 mod bodies;
 mod boot;
 mod hostile;
+mod latest;
 mod log;
 mod lossless;
 mod pages;
