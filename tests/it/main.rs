@@ -11,6 +11,7 @@ mod commit;
 mod copied;
 mod copy;
 mod crash;
+mod delivered;
 mod docs;
 mod doctor;
 mod ends;
@@ -25,7 +26,6 @@ mod hup;
 mod input;
 mod limits;
 mod lines;
-mod lossless;
 mod messages;
 #[cfg(feature = "serve")]
 mod metrics;

@@ -121,6 +121,7 @@ impl<R> Writer<R> {
     }
 
     /// Appends columns with a body behind them, for which there is room.
+    #[inline]
     pub(crate) fn put_with(&mut self, columns: &[u8], body: &[u8]) -> u64 {
         if body.len() <= self.inline() {
             return self.put_behind(columns, body.len() as u64, body);
@@ -131,6 +132,7 @@ impl<R> Writer<R> {
     }
 
     /// Appends columns with a body that is in the arena already.
+    #[inline]
     pub(crate) fn put_placed(&mut self, columns: &[u8], place: u64, length: usize) -> u64 {
         self.arena.head = self.arena.head.max(place + length as u64);
         let head = IN_ARENA | length as u64;
@@ -149,6 +151,7 @@ impl<R> Writer<R> {
 
     /// Appends columns with the head of a body, and what the slot has of that. What else is in the slot
     /// means nothing.
+    #[inline]
     fn put_behind(&mut self, columns: &[u8], head: u64, behind: &[u8]) -> u64 {
         let (ring, position) = (self.segment.ring(), self.next);
         ring.publish_with(&self.segment.header().write_ptr, position, columns, head, behind);
@@ -174,6 +177,7 @@ impl<R> Writer<R> {
     }
 
     /// A place in the arena for a body of so many bytes, of which there is room.
+    #[inline]
     pub(crate) fn place(&mut self, length: usize) -> u64 {
         let place = self.segment.geometry.next_place(self.arena.head, length);
         let end = place + length as u64;

@@ -27,7 +27,7 @@ impl<'a> Ring<'a> {
         head: u64,
         behind: &[u8],
     ) {
-        let at = self.geometry().head();
+        let at = columns.len().next_multiple_of(8); // known where the record's type is
         self.fill_by(position, at + 8 + behind.len(), |words| {
             store(words, columns);
             let (head_word, rest) = (&words[at / 8], &words[at / 8 + 1..]);
