@@ -16,16 +16,20 @@ use std::time::Duration;
 
 /// Lines that wait at most.
 const LINES: usize = 256;
+/// Lines more than that, of those that are told last.
+const LAST: usize = 8;
 /// How long an end waits for the last of them.
 const GRACE: Duration = Duration::from_millis(500);
 
 struct Queue {
     /// The first stays until it is written.
     lines: VecDeque<String>,
+    places: usize,
     left_out: u64,
 }
 
-static QUEUE: Mutex<Queue> = Mutex::new(Queue { lines: VecDeque::new(), left_out: 0 });
+static QUEUE: Mutex<Queue> =
+    Mutex::new(Queue { lines: VecDeque::new(), places: LINES, left_out: 0 });
 static CHANGED: Condvar = Condvar::new();
 /// Whether there is a thread that writes, if one was needed; where it cannot be had, whoever tells does.
 static HAS_THREAD: OnceLock<bool> = OnceLock::new();
@@ -50,7 +54,7 @@ pub fn try_tell(line: Arguments<'_>) -> bool {
         return true;
     }
     let mut queue = queue();
-    let fits = queue.lines.len() < LINES;
+    let fits = queue.lines.len() < queue.places;
     if fits {
         queue.lines.push_back(line);
         CHANGED.notify_all();
@@ -70,10 +74,9 @@ pub fn try_draw(picture: String) {
     }
 }
 
-/// Waits until one more line fits, but not for who does not read: before what is told last.
+/// Makes room for the lines that are told last: they wait behind all others, and none is left out.
 pub fn make_room_to_tell() {
-    let waited = CHANGED.wait_timeout_while(queue(), GRACE, |queue| queue.lines.len() >= LINES);
-    drop(waited);
+    queue().places = LINES + LAST;
 }
 
 /// Waits until all is written, but not for who does not read.
