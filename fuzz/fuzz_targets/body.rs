@@ -56,7 +56,7 @@ impl Fuzzed {
             2 | 3 => slot + 16 + COLUMNS,
             4 => HORIZON,
             5 => slot,
-            6 if which < 128 => 8 * (index as usize % 9),
+            6 if which < 128 => 8 * (index as usize % 16),
             6 if which < 192 => reader_word(usize::from(which) % READERS, index as usize),
             6 => WRITER + 8 * (index as usize % 11),
             _ => self.arena_at(8 * index),
@@ -332,7 +332,10 @@ fuzz_target!(|data: &[u8]| {
                 let Some(reader) = &mut readers[id] else { continue };
                 read(&log, reader, log.most_polls());
                 reader.commit();
-                assert_eq!(log.image.word(8 + 8 * id), reader.position());
+                assert_eq!(
+                    log.image.word(offset_of!(Header, read_ptrs) + 8 * id),
+                    reader.position()
+                );
             }
             4 => readers[id] = None,
             5 => match &mut owner {

@@ -70,7 +70,7 @@ impl Fuzzed {
     fn place(&self, data: &mut Bytes) -> usize {
         let (which, index) = (data.byte(), usize::from(data.byte()));
         match which % 4 {
-            0 => 8 * (index % 9),
+            0 => 8 * (index % 16),
             1 => offset_of!(Header, writer) + 8 * (index % 7),
             2 if index < 128 => reader_word(usize::from(which / 4), index),
             2 => {
@@ -305,7 +305,7 @@ fuzz_target!(|data: &[u8]| {
     for id in 0..usize::from(data.byte() % 9) {
         let line = offset_of!(Header, readers) + size_of::<ReaderLine>() * id;
         let position = end.saturating_sub(u64::from(data.byte() % 40));
-        log.image.set(8 + 8 * id, position);
+        log.image.set(offset_of!(Header, read_ptrs) + 8 * id, position);
         log.image.set(line + offset_of!(ReaderLine, commit_ns), 1);
         log.image.set(line + offset_of!(ReaderLine, checkpoints), position);
         log.image.set(line + offset_of!(ReaderLine, checkpoints) + 32, u64::MAX);
@@ -377,7 +377,7 @@ fuzz_target!(|data: &[u8]| {
                 let Some(held) = &mut readers[id] else { continue };
                 read(&log, held, u64::MAX >> 32);
                 held.reader.commit();
-                let at = 8 + 8 * id;
+                let at = offset_of!(Header, read_ptrs) + 8 * id;
                 assert_eq!(log.image.word(at), held.reader.position());
                 let state = door.snapshot().unwrap().readers.swap_remove(id);
                 assert_eq!((state.position, state.lost), (held.reader.position(), held.lost));
