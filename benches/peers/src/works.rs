@@ -83,10 +83,12 @@ pub fn round_trip<C: Channel<B::Of>, B: Ball>(
             pin(there);
             let (mut from, mut to) = (pong_from(), ping_to());
             gate.pass();
-            for _ in 0..all {
-                receive(&mut to, |got| {
+            // A poll may give more than one: the next is there before it ends.
+            let mut left = all;
+            while left > 0 {
+                left -= to.poll(|got| {
                     assert!(from.send(got), "no room, with one entry under way");
-                });
+                }) as u64;
             }
             gate.pass();
         });
