@@ -30,8 +30,14 @@ fn sources(folder: &str) -> BTreeMap<String, String> {
 
 /// The source of every crate that is published.
 fn published() -> BTreeMap<String, String> {
-    let folders =
-        ["src", "crates/ringlog/src", "crates/ringlog-derive/src", "crates/ringlog-rows/src"];
+    let folders = [
+        "src",
+        "crates/ringlog/src",
+        "crates/ringlog-call/src",
+        "crates/ringlog-derive/src",
+        "crates/ringlog-rows/src",
+        "crates/ringlog-topic/src",
+    ];
     folders.into_iter().flat_map(sources).collect()
 }
 
@@ -134,7 +140,7 @@ fn unsafe_code_is_in_its_one_folder() {
 }
 
 /// Where memory orderings are chosen: the protocol, what stands beside it, and the flags of signals.
-const ORDERINGS: [&str; 18] = [
+const ORDERINGS: [&str; 20] = [
     "crates/ringlog/src/check.rs",
     "crates/ringlog/src/copy.rs",
     "crates/ringlog/src/cursor.rs",
@@ -149,7 +155,9 @@ const ORDERINGS: [&str; 18] = [
     "crates/ringlog/src/sys/fault.rs",
     "crates/ringlog/src/sys/map.rs",
     "crates/ringlog/src/verify/mod.rs",
+    "crates/ringlog/src/wait.rs",
     "crates/ringlog/src/writer.rs",
+    "crates/ringlog-call/src/service.rs",
     "src/cli/",
     "src/operator/",
     "src/reporter/",
@@ -211,8 +219,13 @@ fn nobody_shares_code_by_a_path_or_silences_what_is_dead() {
 }
 
 /// Where a process is begun that is waited for in another way, as long as a test waits: the testkit,
-/// and what is traced.
-const BEGIN: [&str; 2] = ["crates/ringlog-testkit/src/process.rs", "tests/step.rs"];
+/// and what is traced; and what the programs begin themselves.
+const BEGIN: [&str; 4] = [
+    "crates/ringlog-testkit/src/process.rs",
+    "src/operator/service/serve.rs",
+    "src/reporter/topic.rs",
+    "tests/step.rs",
+];
 
 #[test]
 fn no_test_waits_for_a_process_without_end() {

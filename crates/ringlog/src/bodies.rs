@@ -9,6 +9,7 @@ use crate::sys::bytes;
 use std::marker::PhantomData;
 
 /// Where the body is of an entry that has been taken.
+#[derive(Clone, Copy)]
 pub(crate) enum Held {
     /// The slot holds it, behind the columns: its length.
     Inline(usize),

@@ -3,7 +3,7 @@
 
 use crate::error::{CHANGE, Error, Result, invalid};
 use crate::layout::{
-    DEFAULT_CAPACITY, Geometry, HEADER_SIZE, Header, MAGIC, POSITION_LIMIT, READERS, SCHEMA_MAX, VERSION,
+    DEFAULT_CAPACITY, Geometry, HEADER_SIZE, Header, MAGIC, MEMBERS_MAX, POSITION_LIMIT, READERS, SCHEMA_MAX, VERSION,
 };
 use crate::name::{Name, version_of};
 use crate::schema::Schema;
@@ -29,6 +29,51 @@ pub enum Absent {
     Skip,
 }
 
+/// What a log is for: one that is part of something larger says so, and what that is, since it was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub enum Purpose {
+    /// It stands for itself.
+    #[default]
+    Log,
+    /// Whoever holds its writer's claim serves calls.
+    Service {
+        /// How many lanes it can have.
+        lanes: u64,
+    },
+    /// It carries the requests, or the answers, of a service's clients.
+    Lane,
+    /// It is one of several, each with a writer of its own, whose readers read all of them.
+    Topic {
+        /// How many there can be.
+        logs: u64,
+    },
+}
+
+impl Purpose {
+    /// The words `role` and `members` of a header.
+    pub(crate) const fn words(self) -> [u64; 2] {
+        match self {
+            Purpose::Log => [0, 0],
+            Purpose::Service { lanes } => [1, lanes],
+            Purpose::Lane => [2, 0],
+            Purpose::Topic { logs } => [3, logs],
+        }
+    }
+
+    /// What these words say; `None` if that is nothing.
+    pub(crate) const fn of_words(words: [u64; 2]) -> Option<Purpose> {
+        match words {
+            [0, 0] => Some(Purpose::Log),
+            [1, lanes @ 1..=MEMBERS_MAX] => Some(Purpose::Service { lanes }),
+            [2, 0] => Some(Purpose::Lane),
+            [3, logs @ 1..=MEMBERS_MAX] => Some(Purpose::Topic { logs }),
+            _ => None,
+        }
+    }
+}
+
 /// How a log is made, whose logs are believed, and how the memory of who attaches is made ready.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Terms {
@@ -40,6 +85,8 @@ pub(crate) struct Terms {
     /// The readers that the writer waits for: bit `i`, reader `i`. `None`: nobody, or what is there.
     pub gates: Option<u64>,
     pub absent: Option<Absent>,
+    /// What a log that is made is for.
+    pub purpose: Purpose,
     pub mode: u32,
     pub owner: Option<u32>,
     /// `None`: as suits.
@@ -86,6 +133,7 @@ pub(crate) struct Checked {
     /// Bit `i`: the writer waits for reader `i`.
     pub gates: u8,
     pub absent: Absent,
+    pub purpose: Purpose,
     pub schema: Schema,
     pub log_id: u128,
     /// The log that this is a copy of; 0: of none.
@@ -107,11 +155,14 @@ pub(crate) fn check_header(name: &Name, header: &Header, file_size: u64) -> Resu
     if found != VERSION {
         return Err(Error::Version { log: log(), found }); // it changed since `check_file`
     }
-    if header.role.load(Relaxed) != 0 {
-        let why = "it is part of a service or a topic, which this version of ringlog does not know; \
-                   use the one that made it";
-        return Err(Error::NotALog { log: log(), why: why.to_owned() });
-    }
+    let [role, members] = [header.role.load(Relaxed), header.members.load(Relaxed)];
+    let Some(purpose) = Purpose::of_words([role, members]) else {
+        let why = format!(
+            "it is for something (role {role:#x}, of {members}) that this version of ringlog does not \
+             know; use the one that made it"
+        );
+        return Err(Error::NotALog { log: log(), why });
+    };
     let fits = |why: String| Error::Geometry { log: log(), why };
     let capacity = header.capacity.load(Relaxed);
     let slot_size = header.slot_size.load(Relaxed);
@@ -179,6 +230,7 @@ pub(crate) fn check_header(name: &Name, header: &Header, file_size: u64) -> Resu
         geometry,
         gates,
         absent,
+        purpose,
         schema,
         log_id: id(&header.log_id),
         source_id: id(&header.source_id),
@@ -252,6 +304,18 @@ impl Terms {
             }
         }
         Ok(())
+    }
+
+    /// The words that say what a log that is made is for.
+    pub fn purpose_to_make(&self, name: &Name) -> Result<[u64; 2]> {
+        let words = self.purpose.words();
+        match Purpose::of_words(words) {
+            Some(_) => Ok(words),
+            None => Err(invalid!(
+                "{name}: it cannot be one of {}: from 1 to {MEMBERS_MAX} lanes or logs belong together",
+                words[1]
+            )),
+        }
     }
 
     /// The readers that the writer of a log that is made waits for.

@@ -55,6 +55,7 @@ pub(crate) fn copy(source: &Segment, terms: &Terms, name: &Name) -> Result<Copie
         arena: Some(source.geometry.arena_size()).filter(|&size| size > 0),
         gates: Some(source.gates.into()),
         absent: (source.gates != 0).then_some(source.absent),
+        purpose: source.purpose,
         mode: 0o600,
         ..Terms::default()
     };

@@ -379,6 +379,13 @@ impl Cursor {
         Polled::Lost(position..self.position)
     }
 
+    /// The entry that was just polled is the next one again.
+    pub fn go_back_to<T>(&mut self, position: u64, polled: &Polled<T>) {
+        if matches!(polled, Polled::Entry { .. }) {
+            self.position = position;
+        }
+    }
+
     /// Whether a poll would find something: an entry, or a loss.
     pub fn is_ready(&self) -> bool {
         match self.segment.ring().look(self.position) {

@@ -238,6 +238,8 @@ pub enum Code {
     Unusable = 6,
     /// The output could not be written.
     Output = 7,
+    /// A call had no answer in time. No [`Error`] has it: it is one of calls.
+    NoAnswer = 8,
 }
 
 impl Error {

@@ -56,6 +56,8 @@ pub const POSITION_LIMIT: u64 = 1 << 62;
 /// `WriterLine::state` of a writer that is, or was killed while, attached; 0 is closed.
 pub const STATE_OPEN: u64 = 1;
 
+/// Lanes of a service, and logs of a topic, at most.
+pub const MEMBERS_MAX: u64 = 1024;
 /// Bytes of a path that a log remembers.
 pub const PATH_MAX: usize = 248;
 

@@ -128,12 +128,14 @@ mapped! {
     mod bodies;
     mod sink;
     mod reader;
+    mod take;
     mod observer;
     mod report;
     mod snapshot;
     mod verify;
     mod walk;
     mod wait;
+    mod next;
     mod lossless;
     mod draft;
     mod copy;
@@ -145,7 +147,7 @@ pub use bytemuck::{self, Pod, Zeroable};
 pub use error::shown;
 pub use error::{Code, Error, Full, Gate, Result, Role};
 mapped! {
-    pub use check::Absent;
+    pub use check::{Absent, Purpose};
     #[doc(hidden)] // of `ringlog-rows` and the programs
     pub use claims::{lock_finished, lock_output, unlock_output};
     pub use copy::Copied;
@@ -154,18 +156,22 @@ mapped! {
     pub use log::{DEFAULT_SHM, Log, Options};
     pub use lossless::LosslessWriter;
     pub use name::Name;
+    pub use next::PollNext;
     pub use observer::Observer;
     pub use reader::{Attached, Reader};
     pub use report::{Losses, Report, Turn};
     pub use segment::Presence;
     pub use sink::{LeftOff, Lookback, Mark, Resume, Sink, Source};
-    pub use snapshot::{ReaderState, Snapshot, WriterState};
+    pub use snapshot::{Calls, ReaderState, Snapshot, WriterState};
     #[doc(hidden)] // of `ringlog-rows` and the programs
     pub use sys::begin::{began_without_stdout, look_at_stdout};
     pub use sys::fault::{exit_on_fault, restore_on_fault};
     pub use sys::memory::Memory;
+    pub use take::{Finished, Taken};
     pub use verify::{Finding, Severity, Verified};
-    pub use wait::{Follower, Idle, Wait};
+    pub use wait::{Follower, Idle, Signal, Wait, can_wait_for_any};
+    #[doc(hidden)] // of a trait that is sealed
+    pub use wait::Word;
     pub use walk::{Entries, Lost};
     pub use writer::{Recovered, Writer};
 }

@@ -9,7 +9,7 @@ use crate::name::{self, Name};
 use crate::observer::Observer;
 use crate::reader::Reader;
 use crate::schema::{Described, Form, Schema};
-use crate::check::{Absent, Terms};
+use crate::check::{Absent, Purpose, Terms};
 use crate::lossless::LosslessWriter;
 use crate::segment::{Access, Presence, Segment};
 use crate::snapshot::Snapshot;
@@ -104,6 +104,13 @@ impl Options {
     /// unless asked otherwise it waits. A log that is there already and does otherwise is refused.
     pub fn absent(mut self, absent: Absent) -> Options {
         self.terms.absent = Some(absent);
+        self
+    }
+
+    /// What a log that is made is for, if it is part of a service or a topic. A log that is there already
+    /// stays what it is.
+    pub fn purpose(mut self, purpose: Purpose) -> Options {
+        self.terms.purpose = purpose;
         self
     }
 
@@ -379,6 +386,11 @@ impl Log {
     pub fn gates(&self) -> (Vec<usize>, Absent) {
         let gates = self.segment.gates();
         ((0..READERS).filter(|id| gates & (1 << id) != 0).collect(), self.segment.absent)
+    }
+
+    /// What it is for.
+    pub fn purpose(&self) -> Purpose {
+        self.segment.purpose
     }
 
     /// Becomes reader `id` (0 to 7), where that reader left off, or at the oldest entry if it has

@@ -10,7 +10,7 @@ use crate::segment::Segment;
 use crate::sync::Ordering::{Relaxed, Release};
 use crate::sys::clock::{now_ns, pid_namespace};
 use crate::sys::process::is_stopped;
-use crate::wait::{Follower, Idle, Wait, sealed};
+use crate::wait::{Follower, Idle, Wait, Word, sealed};
 use crate::writer::Writer;
 use std::fmt;
 use std::ops::{Deref, Range};
@@ -103,6 +103,12 @@ impl<R> LosslessWriter<R> {
     pub fn room(&mut self) -> u64 {
         let _ = self.look();
         self.limit - self.writer.next
+    }
+
+    /// Returns what is ready when there is room for an entry with a body of so many bytes, to wait for it
+    /// beside other things: [`Idle::wait_for_any`].
+    pub fn room_for(&self, body: usize) -> impl Follower {
+        Room(self, body)
     }
 
     /// Waits until there is room for an entry, as `wait` says, but at most `at_most`.
@@ -296,6 +302,10 @@ impl<R> Follower for Room<'_, R> {
     }
 
     fn sleep_until_writer(&self, _: Duration) {}
+
+    fn word(&self) -> Option<Word<'_>> {
+        Some(Word(&self.0.writer.segment.header().room))
+    }
 }
 
 impl<R: Record> LosslessWriter<R> {

@@ -1,11 +1,12 @@
 //! An observer: it looks without a claim, and stores nothing.
 
-use crate::bodies::Holder;
+use crate::bodies::{Held, Holder};
 use crate::cursor::{Batch, Cursor, Each, Front, Polled, Start};
 use crate::error::Result;
 use crate::layout::WRITING;
 use crate::schema::{BodyForm, Entry, Message, Raw, Record, With};
 use crate::segment::{Bell, Segment};
+use crate::sync::AtomicU64;
 use crate::sys::clock::doze;
 use crate::sys::memory::Memory;
 use std::fmt;
@@ -81,6 +82,31 @@ impl<R> Observer<R> {
             Some(bell) => bell.sleep(at_most, || self.is_ready()),
             None => doze(at_most),
         }
+    }
+
+    /// The entry that was just polled is the next one again.
+    pub(crate) fn go_back_to<T>(&mut self, position: u64, polled: &Polled<T>) {
+        self.cursor.go_back_to(position, polled);
+    }
+
+    pub(crate) fn peek_with(&mut self) -> Polled<Held> {
+        let position = self.cursor.position;
+        let polled = self.cursor.poll_with(&mut self.holder, false);
+        self.cursor.go_back_to(position, &polled);
+        polled
+    }
+
+    pub(crate) fn message<T: Record, B>(&self, held: &Held) -> Message<'_, T, B> {
+        self.cursor.message(&self.holder, held)
+    }
+
+    pub(crate) fn entry(&self, held: &Held) -> Entry<'_> {
+        self.cursor.entry(&self.holder, held)
+    }
+
+    /// What it sleeps on, if it may store there that it sleeps.
+    pub(crate) fn word(&self) -> Option<&AtomicU64> {
+        self.bell.get_or_init(|| self.cursor.segment.bell()).as_ref().map(Bell::word)
     }
 }
 

@@ -6,12 +6,13 @@ use crate::check::Absent;
 use crate::bodies::{Held, Holder};
 use crate::cursor::{Batch, Cursor, Each, Front, Polled, Start};
 use crate::error::{Result, Role, invalid};
-use crate::layout::{Checkpoint, Output, READERS};
+use crate::layout::{CallLine, Checkpoint, Output, READERS};
 use crate::ring;
 use crate::schema::{BodyForm, Entry, Message, Raw, Record, Schema, With};
 use crate::segment::Segment;
 use crate::sink::{LeftOff, Source};
-use crate::sync::Ordering::Relaxed;
+use crate::sync::AtomicU64;
+use crate::sync::Ordering::{Acquire, Relaxed};
 use crate::sys::clock::{now_ns, pid_namespace};
 use crate::sys::memory::Memory;
 use std::fmt;
@@ -75,6 +76,8 @@ pub struct Reader<R> {
     cursor: Cursor,
     /// Bytes of the current entry, where its type is not known, or it has a body.
     holder: Holder,
+    /// Where the body of the last polled entry is, until something of it is released.
+    held: Option<Held>,
     id: usize,
     committed: Checkpoint,
     lost: u64,
@@ -136,6 +139,7 @@ impl<R> Reader<R> {
         let mut reader = Reader {
             cursor,
             holder,
+            held: None,
             id,
             lost: committed.lost,
             laps: committed.laps,
@@ -173,8 +177,18 @@ impl<R> Reader<R> {
     /// Who waits for entries releases first what it has taken: the writer may be waiting for that.
     /// Until then [`release_when_due`](Reader::release_when_due) is enough.
     pub fn release(&mut self) {
+        self.release_to(self.position());
+    }
+
+    /// Makes room up to `position`, of what has been taken.
+    pub(crate) fn release_to(&mut self, position: u64) {
         ring::disown_output(&self.cursor.segment.header().readers[self.id].output);
-        self.store(0);
+        self.store(position, 0);
+    }
+
+    /// What it has begun and finished.
+    pub(crate) fn calls(&self) -> &CallLine {
+        &self.cursor.segment.header().readers[self.id].calls
     }
 
     /// [Releases](Reader::release) what has been taken, if that is a quarter of the room that the writer
@@ -216,14 +230,14 @@ impl<R> Reader<R> {
 
     /// [`commit`](Reader::commit), with where the sink stands.
     fn commit_with(&mut self, mark: u64) {
-        self.store(mark);
+        self.store(self.position(), mark);
         ring::committed_at(&self.cursor.segment.header().readers[self.id], now_ns());
     }
 
     /// Stores the place, and all that belongs to it but the time.
-    fn store(&mut self, mark: u64) {
-        let checkpoint =
-            Checkpoint { position: self.position(), lost: self.lost, laps: self.laps, mark };
+    fn store(&mut self, position: u64, mark: u64) {
+        self.held = None; // the writer may overwrite it
+        let checkpoint = Checkpoint { position, lost: self.lost, laps: self.laps, mark };
         let Checkpoint { position, lost, .. } = self.committed;
         let goes_back = checkpoint.position < position || checkpoint.lost < lost;
         if goes_back || self.news.begins || self.news.lost.is_some() {
@@ -290,6 +304,7 @@ impl<R> Reader<R> {
     /// [`Error::Invalid`](crate::Error::Invalid) for a position that is not there yet; it then stays
     /// where it is.
     pub fn seek(&mut self, start: Start) -> Result<()> {
+        self.held = None;
         self.cursor.seek(start, self.committed.position)?;
         if start == Start::Resume {
             (self.lost, self.laps) = (self.committed.lost, self.committed.laps);
@@ -335,6 +350,11 @@ impl<R> Reader<R> {
         // In this order: what the last writer appended is there when it is gone.
         let stay_awake = || self.has_writer() || self.cursor.is_ready();
         self.cursor.segment.sleep(at_most, stay_awake);
+    }
+
+    /// What it sleeps on.
+    pub(crate) fn word(&self) -> &AtomicU64 {
+        &self.cursor.segment.header().sleepers
     }
 
     /// Which reader this is.
@@ -479,7 +499,44 @@ impl<R> Reader<R> {
         let in_place = self.in_place();
         let polled = self.cursor.poll_with(&mut self.holder, in_place);
         self.tally(&polled);
+        self.held = match &polled {
+            Polled::Entry { record, .. } => Some(*record),
+            _ => None,
+        };
         polled
+    }
+
+    /// The entry that was just polled is the next one again.
+    pub(crate) fn go_back_to<T>(&mut self, position: u64, polled: &Polled<T>) {
+        self.cursor.go_back_to(position, polled);
+    }
+
+    pub(crate) fn peek_with(&mut self) -> Polled<Held> {
+        let (position, arena) = (self.cursor.position, self.cursor.arena);
+        let polled = self.poll_with();
+        self.cursor.go_back_to(position, &polled);
+        (self.held, self.cursor.arena) = (None, arena); // it is not taken
+        polled
+    }
+
+    pub(crate) fn message<T: Record, B>(&self, held: &Held) -> Message<'_, T, B> {
+        self.cursor.message(&self.holder, held)
+    }
+
+    pub(crate) fn entry(&self, held: &Held) -> Entry<'_> {
+        self.cursor.entry(&self.holder, held)
+    }
+
+    pub(crate) fn held_message<T: Record, B>(&self) -> Option<Message<'_, T, B>> {
+        self.held.as_ref().map(|held| self.cursor.message(&self.holder, held))
+    }
+
+    /// How many writers the log has had: another number is another writer.
+    #[inline]
+    pub fn epoch(&self) -> u64 {
+        // With the Release in `Writer::attach_to`: whoever polled an entry of a writer finds its number, or
+        // a later one.
+        self.cursor.segment.header().writer.epoch.load(Acquire)
     }
 }
 
@@ -504,6 +561,7 @@ impl<R: Record, B: BodyForm> Reader<With<R, B>> {
         mut each: impl FnMut(u64, Message<'_, R, B>),
     ) -> Batch {
         let in_place = self.in_place();
+        self.held = None;
         let (cursor, holder) = (&mut self.cursor, &mut self.holder);
         let batch = cursor.poll_each_with(holder, limit, in_place, |cursor, holder, position, held| {
             each(position, cursor.message(holder, held));
@@ -527,6 +585,7 @@ impl Reader<Raw> {
     #[inline]
     pub fn poll_each(&mut self, limit: usize, each: impl FnMut(u64, Entry<'_>)) -> Batch {
         let in_place = self.in_place();
+        self.held = None;
         let batch = self.cursor.poll_each_raw(&mut self.holder, limit, in_place, each);
         self.tally_batch(&batch);
         batch
@@ -571,6 +630,7 @@ impl Source for Reader<Raw> {
     }
 
     fn look_back(&mut self, position: u64) -> Option<Entry<'_>> {
+        self.held = None;
         let Reader { cursor, holder, .. } = self;
         cursor.look_back(position, holder).map(|held| cursor.entry(holder, &held))
     }

@@ -4,7 +4,7 @@
 //! Nothing of a log is trusted: whoever opens one checks the file's type, owner and length, and each
 //! word of the header, before believing any of it, reads each word once, and keeps its own copy.
 
-use crate::check::{Absent, ON_HUGETLBFS, Terms, check_file, check_header, check_size};
+use crate::check::{Absent, ON_HUGETLBFS, Purpose, Terms, check_file, check_header, check_size};
 use crate::claims::Claims;
 use crate::error::{Error, Result, Role, invalid};
 use crate::layout::{Geometry, HEADER_SIZE, Header, MAGIC, POSITION_LIMIT, VERSION};
@@ -52,6 +52,7 @@ pub(crate) struct Segment {
     /// Bit `i`: the writer waits for reader `i`.
     pub gates: u8,
     pub absent: Absent,
+    pub purpose: Purpose,
     pub schema: Schema,
     pub log_id: u128,
     /// The log that this is a copy of; 0: of none.
@@ -87,6 +88,7 @@ impl Segment {
         let log = || name.to_string();
         let geometry = terms.geometry_to_make(name, schema)?;
         let (gates, absent) = terms.gates_to_make(name)?;
+        let [role, members] = terms.purpose_to_make(name)?;
         let cannot = || Error::io(format!("{name}: cannot be made"));
 
         let unnamed = Unnamed::beside(&path, terms.mode).map_err(cannot())?;
@@ -126,6 +128,8 @@ impl Segment {
             word.store(u64::from_le_bytes(bytes.try_into().unwrap_or_default()), Relaxed);
         }
         header.created_ns.store(now_ns(), Relaxed);
+        header.role.store(role, Relaxed);
+        header.members.store(members, Relaxed);
         header.gates.store(gates.into(), Relaxed);
         header.absent.store((absent == Absent::Skip).into(), Relaxed);
         for (word, id) in header.writer.boot_id.iter().zip(boot_id()) {
@@ -187,6 +191,7 @@ impl Segment {
             geometry: checked.geometry,
             gates: checked.gates,
             absent: checked.absent,
+            purpose: checked.purpose,
             schema: checked.schema,
             log_id: checked.log_id,
             source_id: checked.source_id,
@@ -488,19 +493,49 @@ pub(crate) struct Bell {
 impl Bell {
     /// As [`Segment::sleep`].
     pub fn sleep(&self, at_most: Duration, stay_awake: impl Fn() -> bool) {
-        sleep_on(&self.header.sleepers, at_most, stay_awake);
+        sleep_on(self.word(), at_most, stay_awake);
+    }
+
+    /// What it sleeps on.
+    pub fn word(&self) -> &AtomicU64 {
+        &self.header.sleepers
     }
 }
 
 fn sleep_on(sleepers: &AtomicU64, at_most: Duration, stay_awake: impl Fn() -> bool) {
     let word = ring::fall_asleep(sleepers);
-    for _ in 0..64 {
-        // About a microsecond: a writer that did not see the word yet has then stored its
-        // entry where we see it, unless it is stopped in between.
-        std::hint::spin_loop();
-    }
+    pause();
     if !stay_awake() {
         futex::sleep_while(sleepers, word, at_most);
+    }
+}
+
+/// About a microsecond: a writer that did not see the word yet has then stored its entry where we see it,
+/// unless it is stopped in between.
+fn pause() {
+    for _ in 0..64 {
+        std::hint::spin_loop();
+    }
+}
+
+/// Sleeps on all of these words at once, as [`Segment::sleep`] on one; false, at once, if that cannot be.
+pub(crate) fn sleep_on_any(
+    words: &[&AtomicU64],
+    at_most: Duration,
+    stay_awake: impl Fn() -> bool,
+) -> bool {
+    if words.len() > futex::WORDS_MAX {
+        return false;
+    }
+    let asleep: Vec<_> = words.iter().map(|word| (*word, ring::fall_asleep(word))).collect();
+    pause();
+    stay_awake() || futex::sleep_while_all(&asleep, at_most)
+}
+
+/// Wakes who sleeps on a word of this process.
+pub(crate) fn wake_on(word: &AtomicU64) {
+    if ring::has_any_sleepers(word) {
+        futex::wake_all(word);
     }
 }
 
@@ -526,6 +561,7 @@ mod tests {
         arena: None,
         gates: None,
         absent: None,
+        purpose: Purpose::Log,
         mode: 0o600,
         owner: None,
         prefault: None,

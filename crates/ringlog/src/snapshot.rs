@@ -2,7 +2,7 @@
 
 use crate::check::Absent;
 use crate::error::{Result, Role};
-use crate::layout::{Output, READERS, STATE_OPEN};
+use crate::layout::{CallLine, Output, READERS, STATE_OPEN};
 use crate::ring::{self, Placed};
 use crate::segment::Segment;
 use crate::sync::Ordering::{Acquire, Relaxed};
@@ -116,6 +116,29 @@ pub struct ReaderState {
     pub output_path: Option<PathBuf>,
     /// Bytes of that file that are committed.
     pub output_length: u64,
+    /// What it did for each entry, where it [takes](crate::Reader::take) them one by one.
+    pub calls: Calls,
+}
+
+/// What a reader did that [takes](crate::Reader::take) entries one by one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct Calls {
+    /// All entries below it are begun.
+    pub begun: u64,
+    /// Entries that are begun and not finished.
+    pub open: u64,
+    /// Which they are: bit `i`, the one `i` behind the reader's position.
+    pub open_bits: u64,
+    /// The first of these.
+    pub oldest_open: Option<u64>,
+    /// Entries that were served, in all.
+    pub served: u64,
+    /// Entries that came too late, in all.
+    pub expired: u64,
+    /// Entries that a process died over, in all.
+    pub interrupted: u64,
 }
 
 impl ReaderState {
@@ -183,6 +206,7 @@ impl Snapshot {
                 output,
                 output_path,
                 output_length: checkpoint.mark,
+                calls: calls(&line.calls, checkpoint.position),
             }
         };
         let mut snapshot = Snapshot {
@@ -302,6 +326,21 @@ impl Snapshot {
     fn bytes_left(&self, id: usize) -> u64 {
         let behind = self.readers.get(id).map_or(0, |reader| reader.arena_behind);
         self.arena.saturating_sub(behind)
+    }
+}
+
+/// What these words say of a reader that stands there.
+fn calls(line: &CallLine, position: u64) -> Calls {
+    let is_open = |&i: &u64| ring::begun(line, position.saturating_add(i)) == Some(false);
+    let open_bits = (0..ring::OPEN_MAX).filter(is_open).fold(0, |bits, i| bits | 1 << i);
+    Calls {
+        begun: line.taken.load(Relaxed),
+        open: u64::from(u64::count_ones(open_bits)),
+        open_bits,
+        oldest_open: (open_bits != 0).then(|| position + u64::from(open_bits.trailing_zeros())),
+        served: line.served.load(Relaxed),
+        expired: line.expired.load(Relaxed),
+        interrupted: line.interrupted.load(Relaxed),
     }
 }
 

@@ -4,7 +4,11 @@ use crate::cursor::Polled;
 use crate::observer::Observer;
 use crate::reader::Reader;
 use crate::schema::{Entry, Raw, Record};
+use crate::segment;
+use crate::sync::AtomicU64;
+use crate::sync::Ordering::{Acquire, Relaxed, Release};
 use crate::sys::clock::doze;
+use crate::sys::futex;
 use std::time::{Duration, Instant};
 
 /// How a reader waits between two empty polls.
@@ -135,6 +139,21 @@ impl Idle {
         }
     }
 
+    /// A poll of each of these was empty: waits once as [`wait_at_most`](Idle::wait_at_most) for one, until
+    /// any of them would find something. Where it sleeps, it does so for up to 128 of them at once; see
+    /// [`can_wait_for_any`]. Returns whether it was more than a moment: a sleep, or a yield.
+    pub fn wait_for_any(&mut self, followers: &[&dyn Follower], at_most: Duration) -> bool {
+        match self.step(at_most) {
+            Step::Spin => {
+                Step::Spin.take();
+                return false;
+            }
+            Step::Block(time) => sleep_for_any(followers, time),
+            step => step.take(),
+        }
+        true
+    }
+
     /// Whether it is time to ask for the writer: seldom, for that is a system call.
     fn asks(&self) -> bool {
         self.empty % PATIENCE == PATIENCE - 1 // so that the highest count asks, too
@@ -206,6 +225,98 @@ pub trait Follower: sealed::Sealed {
     /// Sleeps until a writer attaches, but at most so long, and not if there is one, or has been.
     #[doc(hidden)]
     fn sleep_until_writer(&self, at_most: Duration);
+
+    /// The word it sleeps on; `None` if nobody would wake it.
+    #[doc(hidden)]
+    fn word(&self) -> Option<Word<'_>>;
+}
+
+/// A word that is slept on.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Word<'a>(pub(crate) &'a AtomicU64);
+
+/// Something that a thread of this process tells another which waits for it beside logs:
+/// [`Idle::wait_for_any`].
+///
+/// ```
+/// # use ringlog::{Follower, Idle, Signal, Wait};
+/// # use std::time::Duration;
+/// let signal = Signal::new();
+/// std::thread::scope(|scope| {
+///     scope.spawn(|| signal.raise());
+///     let mut idle = Idle::new(Wait::Block(Duration::from_millis(10)));
+///     while !signal.take() {
+///         idle.wait_for_any(&[&signal], Duration::from_secs(1));
+///     }
+/// });
+/// assert!(!signal.take());
+/// ```
+#[derive(Debug, Default)]
+pub struct Signal {
+    raised: AtomicU64,
+    sleepers: AtomicU64,
+}
+
+impl Signal {
+    /// Makes one that is not raised.
+    pub fn new() -> Signal {
+        Signal::default()
+    }
+
+    /// Raises it, and wakes who waits for it. What this thread did before is seen by who takes it.
+    pub fn raise(&self) {
+        self.raised.store(1, Release); // with the Acquire in `take`
+        segment::wake_on(&self.sleepers);
+    }
+
+    /// Takes it down; returns whether it was raised.
+    pub fn take(&self) -> bool {
+        // With the Release in `raise`. At once, so that one that is raised meanwhile is not lost.
+        self.raised.load(Relaxed) != 0 && self.raised.compare_exchange(1, 0, Acquire, Relaxed).is_ok()
+    }
+}
+
+impl sealed::Sealed for Signal {}
+
+impl Follower for Signal {
+    fn is_ready(&self) -> bool {
+        self.raised.load(Relaxed) != 0
+    }
+
+    fn sleep(&self, at_most: Duration) {
+        sleep_for_any(&[self], at_most);
+    }
+
+    fn is_deserted(&self) -> bool {
+        false
+    }
+
+    fn sleep_until_writer(&self, at_most: Duration) {
+        self.sleep(at_most);
+    }
+
+    fn word(&self) -> Option<Word<'_>> {
+        Some(Word(&self.sleepers))
+    }
+}
+
+/// Sleeps until one of these is woken, but at most so long, and not if a poll of one would find something.
+fn sleep_for_any(followers: &[&dyn Follower], at_most: Duration) {
+    let words: Option<Vec<_>> =
+        followers.iter().map(|follower| follower.word().map(|Word(word)| word)).collect();
+    let is_ready = || followers.iter().any(|follower| follower.is_ready());
+    let has_slept = words.is_some_and(|words| segment::sleep_on_any(&words, at_most, is_ready));
+    if !has_slept && !is_ready() {
+        doze(at_most);
+    }
+}
+
+/// Whether a thread can sleep until one of several logs is woken: on Linux, from 5.16 on, where no sandbox
+/// forbids it. Elsewhere [`Idle::wait_for_any`] looks every millisecond.
+pub fn can_wait_for_any() -> bool {
+    let word = AtomicU64::new(0);
+    futex::sleep_while_all(&[(&word, 1)], Duration::ZERO)
 }
 
 impl<R> Follower for Reader<R> {
@@ -223,6 +334,10 @@ impl<R> Follower for Reader<R> {
 
     fn sleep_until_writer(&self, at_most: Duration) {
         Reader::sleep_until_writer(self, at_most);
+    }
+
+    fn word(&self) -> Option<Word<'_>> {
+        Some(Word(Reader::word(self)))
     }
 }
 
@@ -242,6 +357,10 @@ impl<R> Follower for Observer<R> {
 
     fn sleep_until_writer(&self, at_most: Duration) {
         doze(at_most);
+    }
+
+    fn word(&self) -> Option<Word<'_>> {
+        Observer::word(self).map(Word)
     }
 }
 

@@ -36,6 +36,7 @@ mod entry;
 mod notes;
 mod room;
 mod sleep;
+mod take;
 
 #[cfg(all(test, loom))]
 mod model;
@@ -55,6 +56,8 @@ pub(crate) use notes::{
 };
 pub(crate) use room::{hindmost, is_awaited, limit};
 pub(crate) use sleep::{fall_asleep, has_any_sleepers, has_sleepers};
+#[cfg(not(loom))]
+pub(crate) use take::{OPEN_MAX, begin, begun, count_one, finish, unfinished};
 
 use crate::layout::{Geometry, POSITION_LIMIT, WRITING, slot_words};
 use crate::sync::{AtomicU64, Ordering};

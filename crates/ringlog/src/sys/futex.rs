@@ -28,6 +28,62 @@ pub fn sleep_while(word: &AtomicU64, value: u64, at_most: Duration) {
     }
 }
 
+/// Words of which one can be waited for at once.
+pub const WORDS_MAX: usize = 128;
+
+/// What the kernel compares and sleeps on, one of several: `struct futex_waitv`.
+#[cfg(target_os = "linux")]
+#[repr(C)]
+struct Waiter {
+    value: u64,
+    address: u64,
+    flags: u32,
+    zero: u32,
+}
+
+/// A value of four bytes, in memory that processes share.
+#[cfg(target_os = "linux")]
+const FOUR_BYTES: u32 = 2;
+
+/// Sleeps until `wake_all` of one of these words, but at most so long, and not at all if one has another
+/// value; false, at once, where the system knows no such call, or there are too many.
+#[cfg(target_os = "linux")]
+pub fn sleep_while_all(words: &[(&AtomicU64, u64)], at_most: Duration) -> bool {
+    let waiters: Vec<_> = words
+        .iter()
+        .map(|&(word, value)| Waiter {
+            value: u64::from(value as u32),
+            address: std::ptr::from_ref(word) as u64,
+            flags: FOUR_BYTES,
+            zero: 0,
+        })
+        .collect();
+    let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC);
+    let now = now.map_or(Duration::ZERO, Duration::from);
+    let end = now.saturating_add(at_most);
+    let end = libc::timespec {
+        tv_sec: end.as_secs().min(i64::MAX as u64) as libc::time_t,
+        tv_nsec: end.subsec_nanos().into(),
+    };
+    // SAFETY: the kernel loads the list, which is as long as is said, the time, and the first four bytes
+    // of each word, as in `sleep_while`.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_futex_waitv,
+            waiters.as_ptr(),
+            waiters.len() as u32,
+            0,
+            &end,
+            libc::CLOCK_MONOTONIC,
+        )
+    };
+    result >= 0
+        || matches!(
+            nix::Error::last(),
+            nix::Error::EAGAIN | nix::Error::EINTR | nix::Error::ETIMEDOUT
+        )
+}
+
 #[cfg(target_os = "linux")]
 #[cold]
 pub fn wake_all(word: &AtomicU64) {
@@ -40,6 +96,11 @@ pub fn wake_all(word: &AtomicU64) {
 #[cfg(not(target_os = "linux"))]
 pub fn sleep_while(_: &AtomicU64, _: u64, at_most: Duration) {
     doze(at_most);
+}
+
+#[cfg(not(target_os = "linux"))]
+pub fn sleep_while_all(_: &[(&AtomicU64, u64)], _: Duration) -> bool {
+    false
 }
 
 #[cfg(not(target_os = "linux"))]

@@ -28,6 +28,7 @@ impl Verifier<'_> {
         let halves = |id: u128| [(id >> 64) as u64, id as u64];
         let ([high, low], [source_high, source_low]) =
             (halves(self.segment.log_id), halves(self.segment.source_id));
+        let [role, members] = self.segment.purpose.words();
         for (offset, name, opened) in [
             (offset_of!(Header, magic), "magic", MAGIC),
             (offset_of!(Header, version), "version", VERSION),
@@ -42,7 +43,8 @@ impl Verifier<'_> {
             (offset_of!(Header, inline_size), "inline_size", geometry.inline_size() as u64),
             (offset_of!(Header, gates), "gates", self.segment.gates.into()),
             (offset_of!(Header, absent), "absent", (self.segment.absent == Absent::Skip).into()),
-            (offset_of!(Header, role), "role", 0),
+            (offset_of!(Header, role), "role", role),
+            (offset_of!(Header, members), "members", members),
             (offset_of!(Header, base), "base", self.segment.base()),
             (offset_of!(Header, source_id), "source_id", source_high),
             (offset_of!(Header, source_id) + 8, "source_id", source_low),
@@ -58,7 +60,6 @@ impl Verifier<'_> {
         if self.segment.gates == 0 {
             self.zero(offset_of!(Header, absent), "absent", "its writer waits for nobody");
         }
-        self.zero(offset_of!(Header, members), "members", "it has no lanes");
         if geometry.arena_size() == 0 {
             self.zero(offset_of!(Header, horizon), "horizon", "it has no arena");
         }
@@ -288,10 +289,9 @@ impl Verifier<'_> {
             let what = format!("reader {id} began at {}, and missed {} before", at(began), at(missed));
             odd(missed, what);
         }
-        let calls = offset_of!(ReaderLine, calls);
-        let used = offset_of!(CallLine, interrupted) + 8;
-        for offset in (calls..calls + used).step_by(8).filter(|&offset| at(offset) != 0) {
-            odd(offset, format!("{:#x} of calls, and this log is no lane", at(offset)));
+        let taken = offset_of!(ReaderLine, calls) + offset_of!(CallLine, taken);
+        if let Some(why) = beyond(at(taken)) {
+            odd(taken, format!("reader {id} has begun all below {}, {why}", at(taken)));
         }
         let peak = offset_of!(ReaderLine, peak_position);
         if let Some(why) = beyond(at(peak)) {
