@@ -25,6 +25,7 @@
 
 mod append;
 mod body;
+mod calls;
 mod common;
 mod counted;
 mod report;
@@ -50,11 +51,12 @@ fn main() -> Result<()> {
         return Ok(());
     }
     type Part = (&'static str, fn() -> Result<()>);
-    let parts: [Part; 7] = [
+    let parts: [Part; 8] = [
         ("append", append::run),
         ("body", body::run),
         ("round_trip", round_trip::run),
         ("streaming", streaming::run),
+        ("calls", calls::run),
         ("report", report::run),
         ("wait", wait::run),
         ("start", start::run),

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)] // a panic is how a test fails
 
 mod admin;
+mod calculator;
 mod carried;
 mod claims;
 mod cli;
@@ -37,6 +38,7 @@ mod reporter;
 mod resume;
 #[cfg(feature = "compress")]
 mod rotate;
+mod services;
 mod start;
 mod stat;
 mod tidy;

@@ -126,5 +126,12 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         let _ = fs::remove_file(self.shm_file());
+        // And what is of it: lanes, logs of a topic.
+        let member = format!("{}.", &self.shm[1..]);
+        for entry in fs::read_dir("/dev/shm").into_iter().flatten().flatten() {
+            if entry.file_name().to_str().is_some_and(|name| name.starts_with(&member)) {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
     }
 }

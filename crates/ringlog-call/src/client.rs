@@ -1,0 +1,621 @@
+//! The caller's end: send a request, wait for its answer, or do other things meanwhile. Long for its
+//! documentation.
+
+use crate::clock;
+use crate::error::CallError;
+use crate::lane::{self, Answered, Asked, BEHIND, MORE, Status};
+use ringlog::{Body, BodyForm, Bytes, Error, Idle, LosslessWriter, Polled, Reader, Wait, With};
+use std::collections::VecDeque;
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::Deref;
+use std::time::Duration;
+
+/// A client that sleeps asks at least this often whether its server lives.
+const LOOK: Duration = Duration::from_millis(10);
+/// Polls before it looks at the clock.
+const PATIENCE: u32 = 64;
+/// Polls before it first asks for the server: it is about to sleep.
+const ASKS: u32 = PATIENCE + 120;
+/// Between two looks for a server, ns.
+const ASKS_AGAIN: u64 = 1_000_000;
+
+/// How to become a client: what [`Client::options`] gives.
+#[derive(Debug, Clone)]
+pub struct ClientOptions {
+    pub(crate) wait: Wait,
+    pub(crate) owner: Option<u32>,
+    outlast: bool,
+    timed: bool,
+    answer_max: usize,
+}
+
+impl ClientOptions {
+    /// How it waits: [`Wait::Block`] unless asked otherwise, some microseconds of spinning and then sleep.
+    /// [`Wait::Spin`] for the lowest latency.
+    pub fn wait(mut self, wait: Wait) -> ClientOptions {
+        self.wait = wait;
+        self
+    }
+
+    /// Believes a service that belongs to this user id too; without it, only to the caller or to root.
+    pub fn owner(mut self, uid: u32) -> ClientOptions {
+        self.owner = Some(uid);
+        self
+    }
+
+    /// Whether a call whose server is gone waits for the next one, as long as it has time. Unless asked, it
+    /// is [`CallError::Gone`].
+    pub fn outlast(mut self, outlast: bool) -> ClientOptions {
+        self.outlast = outlast;
+        self
+    }
+
+    /// Whether each request says exactly when it was sent, for tools to tell how long calls take: a look at
+    /// the clock on both sides.
+    pub fn timed(mut self, timed: bool) -> ClientOptions {
+        self.timed = timed;
+        self
+    }
+
+    /// The longest answer in bytes, of those in parts; 64 MiB unless asked otherwise.
+    pub fn answer_max(mut self, bytes: usize) -> ClientOptions {
+        self.answer_max = bytes;
+        self
+    }
+}
+
+/// A request that was sent, and whose answer can be waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Ticket(pub(crate) u64);
+
+/// A request that is being written piece by piece.
+#[derive(Debug)]
+pub struct Upload {
+    stream: Option<u64>,
+    method: u32,
+    sent_ns: u64,
+    pub(crate) deadline_ns: u64,
+    /// What has been written and not sent.
+    pub(crate) buffer: Vec<u8>,
+}
+
+/// A client of a service: it has a lane of its own until it is dropped or its process dies.
+///
+/// Requests are bytes behind the number of a method; the type says whether these are more than that:
+/// `Client<MsgPack>`. See the [crate's page](crate) for an example.
+pub struct Client<B = Bytes> {
+    to: LosslessWriter<With<Asked, B>>,
+    from: Reader<With<Answered, B>>,
+    lane: usize,
+    client: u32,
+    /// Bytes of the longest message that goes in one piece.
+    whole_max: usize,
+    pub(crate) options: ClientOptions,
+    /// Sent, and not answered.
+    pub(crate) pending: Vec<Pending>,
+    /// Answered, and not asked for yet.
+    pub(crate) done: VecDeque<Done>,
+    /// The last answer, if it came in parts or was set aside.
+    assembled: Vec<u8>,
+}
+
+pub(crate) struct Pending {
+    pub ticket: u64,
+    /// By the clock of the machine, ns; 0: never.
+    pub deadline_ns: u64,
+    /// What has come of an answer in parts.
+    pub parts: Vec<u8>,
+    is_too_large: bool,
+}
+
+pub(crate) struct Done {
+    pub ticket: u64,
+    status: Option<Status>,
+    body: Vec<u8>,
+}
+
+/// What became of the next answer.
+pub(crate) enum Filed {
+    /// There is none yet.
+    Nothing,
+    /// It is whole, where it lies, and that of the pending call of this index.
+    Held(usize),
+    /// It belongs to `done` now.
+    Done,
+    /// It was a part, or nobody's.
+    Other,
+}
+
+impl<B> fmt::Debug for Client<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("lane", &self.lane)
+            .field("pending", &self.pending.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// An answer: derefs to its bytes, which are the lane's own where they came in one piece.
+pub struct Answer<'a, B = Bytes> {
+    body: &'a [u8],
+    form: PhantomData<fn() -> B>,
+}
+
+impl<B> fmt::Debug for Answer<'_, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Answer").field(&self.body).finish()
+    }
+}
+
+impl<B> Deref for Answer<'_, B> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.body
+    }
+}
+
+/// What is left of a call's time, and how it is waited.
+pub(crate) struct Patience {
+    idle: Idle,
+    polls: u32,
+    timeout: Option<Duration>,
+    deadline_ns: u64,
+    asked_ns: u64,
+}
+
+impl Patience {
+    pub fn new(wait: Wait, deadline_ns: u64, timeout: Option<Duration>) -> Patience {
+        let deadline_ns = if deadline_ns == 0 { u64::MAX } else { deadline_ns };
+        Patience { idle: Idle::new(wait), polls: 0, timeout, deadline_ns, asked_ns: 0 }
+    }
+
+    /// Whether a poll was empty so often that it is time to look at the clock; if not, it has paused.
+    #[inline]
+    fn is_over(&mut self) -> bool {
+        self.polls = self.polls.saturating_add(1);
+        let over = self.polls > PATIENCE;
+        if !over {
+            std::hint::spin_loop();
+        }
+        over
+    }
+}
+
+impl Client {
+    /// Options with their defaults, to change and then [connect](ClientOptions::connect) with.
+    pub fn options() -> ClientOptions {
+        ClientOptions {
+            wait: Wait::Block(LOOK),
+            owner: None,
+            outlast: false,
+            timed: false,
+            answer_max: 64 << 20,
+        }
+    }
+}
+
+impl<B: BodyForm> Client<B> {
+    pub(crate) fn of(
+        to: LosslessWriter<With<Asked, B>>,
+        from: Reader<With<Answered, B>>,
+        lane: usize,
+        client: u32,
+        whole_max: usize,
+        options: ClientOptions,
+    ) -> Client<B> {
+        Client {
+            to,
+            from,
+            lane,
+            client,
+            whole_max,
+            options,
+            pending: Vec::new(),
+            done: VecDeque::new(),
+            assembled: Vec::new(),
+        }
+    }
+
+    /// A request of which nothing is sent yet.
+    pub(crate) fn begin(&self, method: u32, timeout: Duration) -> Upload {
+        let (sent_ns, deadline_ns) = lane::deadline(timeout, self.options.timed);
+        Upload { stream: None, method, sent_ns, deadline_ns, buffer: Vec::new() }
+    }
+
+    /// Sends a request, and waits for its answer, but at most so long; `Duration::MAX` is forever.
+    ///
+    /// The server runs a request at most once, unless it was told otherwise, and not when its time is over.
+    /// Bytes that are longer than half of the lane's arena go in parts, and so do answers; then this answer
+    /// is a copy.
+    ///
+    /// # Errors
+    /// [`CallError`] says what became of it.
+    pub fn call(
+        &mut self,
+        method: u32,
+        body: &[u8],
+        timeout: Duration,
+    ) -> Result<Answer<'_, B>, CallError> {
+        let ticket = self.send(method, body, timeout)?;
+        let is_held = self.find(ticket, Some(timeout), &mut |_| {})?;
+        Ok(self.answer(is_held))
+    }
+
+    /// As [`call`](Client::call), and does something else meanwhile, again and again: above all, it serves
+    /// what this process is called for. `work` returns soon; this thread does not sleep.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn call_while(
+        &mut self,
+        method: u32,
+        body: &[u8],
+        timeout: Duration,
+        mut work: impl FnMut(),
+    ) -> Result<Answer<'_, B>, CallError> {
+        let ticket = self.send(method, body, timeout)?;
+        let is_held = self.find(ticket, Some(timeout), &mut |idle| {
+            *idle = Idle::new(Wait::Spin);
+            work();
+        })?;
+        Ok(self.answer(is_held))
+    }
+
+    /// Sends a request, without waiting for its answer. It waits for room, where 64 requests are under way,
+    /// or their bytes fill the arena.
+    ///
+    /// # Errors
+    /// As [`call`](Client::call). Nobody runs it then.
+    pub fn send(
+        &mut self,
+        method: u32,
+        body: &[u8],
+        timeout: Duration,
+    ) -> Result<Ticket, CallError> {
+        let mut upload = self.begin(method, timeout);
+        let mut rest = body;
+        while rest.len() > self.whole_max {
+            let (part, behind) = rest.split_at(self.part_max());
+            self.append(&mut upload, part, true)?;
+            rest = behind;
+        }
+        self.append(&mut upload, rest, false).map(Ticket)
+    }
+
+    /// Waits for the answer of a request that was sent.
+    ///
+    /// # Errors
+    /// As [`call`](Client::call).
+    pub fn wait_for(&mut self, ticket: Ticket) -> Result<Answer<'_, B>, CallError> {
+        let is_held = self.find(ticket, None, &mut |_| {})?;
+        Ok(self.answer(is_held))
+    }
+
+    /// Returns the next answer of any request that was sent, in the order in which they come, and waits for
+    /// it, but at most so long. `None` if there is none by then, or nothing was sent.
+    pub fn receive(
+        &mut self,
+        at_most: Duration,
+    ) -> Option<(Ticket, Result<Answer<'_, B>, CallError>)> {
+        let end =
+            clock::now_ns().saturating_add(at_most.as_nanos().min(u128::from(u64::MAX)) as u64);
+        let ticket = loop {
+            let next = self.done.front().map(|done| done.ticket);
+            if let Some(ticket) = next {
+                break ticket;
+            }
+            if self.pending.is_empty() {
+                return None;
+            }
+            match self.file_one() {
+                Filed::Held(at) => self.set_aside(at),
+                Filed::Nothing => {
+                    let deadlines = self.pending.iter().map(|pending| pending.deadline_ns);
+                    let first =
+                        deadlines.filter(|&deadline| deadline > 0).min().unwrap_or(u64::MAX);
+                    let mut patience = Patience::new(self.options.wait, end.min(first), None);
+                    if let Err(e) = self.wait_once(&mut patience, 0, true) {
+                        let now = clock::now_ns();
+                        let is_gone = !matches!(e, CallError::TimedOut);
+                        let is_over = |pending: &Pending| {
+                            is_gone || pending.deadline_ns > 0 && pending.deadline_ns <= now
+                        };
+                        let at = self.pending.iter().position(is_over)?;
+                        let ticket = self.pending.swap_remove(at).ticket;
+                        return Some((Ticket(ticket), Err(e)));
+                    }
+                }
+                Filed::Done | Filed::Other => {}
+            }
+        };
+        Some((Ticket(ticket), self.wait_for(Ticket(ticket))))
+    }
+
+    /// Gives up a request: its answer finds nobody. The server runs it all the same, unless its time is
+    /// over.
+    pub fn forget(&mut self, ticket: Ticket) {
+        self.pending.retain(|pending| pending.ticket != ticket.0);
+        self.done.retain(|done| done.ticket != ticket.0);
+    }
+
+    /// Requests that were sent and are not answered.
+    pub fn pending(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// Which lane of the service it has.
+    pub fn lane(&self) -> usize {
+        self.lane
+    }
+
+    /// What is in requests and answers.
+    pub fn form(&self) -> Body {
+        B::BODY
+    }
+
+    /// Whether its server lives.
+    pub fn has_server(&self) -> bool {
+        self.from.has_writer()
+    }
+
+    /// Bytes of a part.
+    pub(crate) fn part_max(&self) -> usize {
+        self.whole_max / 2
+    }
+
+    /// Appends a request, or a part of one, and waits for room; takes answers meanwhile, for the server may
+    /// be waiting for that.
+    pub(crate) fn append(
+        &mut self,
+        upload: &mut Upload,
+        body: &[u8],
+        more: bool,
+    ) -> Result<u64, CallError> {
+        let mut asked = Asked {
+            sent_ns: upload.sent_ns,
+            deadline_ns: upload.deadline_ns,
+            stream: upload.stream.unwrap_or(self.to.position()),
+            method: upload.method,
+            client: self.client,
+            part: if more { MORE } else { 0 },
+            _pad: [0; 7],
+        };
+        if upload.stream.is_some() {
+            asked.part |= BEHIND;
+        }
+        let mut patience = None;
+        let position = loop {
+            match self.to.try_append(&asked, body) {
+                Ok(position) => break position,
+                Err(Error::Full { .. }) => {}
+                Err(e) => return Err(e.into()),
+            }
+            let patience = patience
+                .get_or_insert_with(|| Patience::new(self.options.wait, upload.deadline_ns, None));
+            match self.file_one() {
+                Filed::Held(at) => self.set_aside(at),
+                Filed::Nothing => self.wait_once(patience, body.len(), false)?,
+                Filed::Done | Filed::Other => {}
+            }
+        };
+        self.to.wake();
+        upload.stream = Some(asked.stream);
+        if !more {
+            self.pending.push(Pending {
+                ticket: position,
+                deadline_ns: upload.deadline_ns,
+                parts: Vec::new(),
+                is_too_large: false,
+            });
+        }
+        Ok(position)
+    }
+
+    /// Takes the next answer, if there is one.
+    #[inline]
+    pub(crate) fn file_one(&mut self) -> Filed {
+        self.from.release_when_due();
+        let message = match self.from.poll() {
+            Polled::Entry { record, .. } => record,
+            Polled::Empty => return Filed::Nothing,
+            Polled::Lost(_) => return Filed::Other, // nothing is, but where somebody has scribbled
+        };
+        let Answered { request, status, part, .. } = message.record;
+        let Some(at) = self.pending.iter().position(|pending| pending.ticket == request) else {
+            return Filed::Other; // too late, or to the client before this one
+        };
+        let pending = &mut self.pending[at];
+        if part == 0 && pending.parts.is_empty() && !pending.is_too_large {
+            return Filed::Held(at);
+        }
+        let is_last = part & MORE == 0;
+        if is_last && status != Status::Ok {
+            pending.parts.clear(); // what came before is no answer
+        }
+        match pending.parts.len() + message.body.len() > self.options.answer_max {
+            true => (pending.is_too_large, pending.parts) = (true, Vec::new()),
+            false => pending.parts.extend_from_slice(message.body),
+        }
+        if !is_last {
+            return Filed::Other;
+        }
+        let Pending { ticket, parts, is_too_large, .. } = self.pending.swap_remove(at);
+        let status = if is_too_large { Some(Status::TooLarge) } else { status.get() };
+        self.done.push_back(Done { ticket, status, body: parts });
+        Filed::Done
+    }
+
+    /// Keeps a copy of the answer that lies in the lane, for whoever asks for it later.
+    pub(crate) fn set_aside(&mut self, at: usize) {
+        let ticket = self.pending.swap_remove(at).ticket;
+        if let Some(message) = self.from.held() {
+            let (status, body) = (message.status.get(), message.body.to_vec());
+            self.done.push_back(Done { ticket, status, body });
+        }
+    }
+
+    /// Waits until the answer is there: true where it lies in the lane, false where it is `assembled`.
+    pub(crate) fn find(
+        &mut self,
+        Ticket(ticket): Ticket,
+        timeout: Option<Duration>,
+        work: &mut dyn FnMut(&mut Idle),
+    ) -> Result<bool, CallError> {
+        let mut patience = None;
+        loop {
+            if !self.done.is_empty()
+                && let Some(at) = self.done.iter().position(|done| done.ticket == ticket)
+                && let Some(Done { status, body, .. }) = self.done.remove(at)
+            {
+                return match status {
+                    Some(Status::Ok) => {
+                        self.assembled = body;
+                        Ok(false)
+                    }
+                    status => Err(CallError::of(status, &body)),
+                };
+            }
+            match self.file_one() {
+                Filed::Held(at) if self.pending[at].ticket == ticket => {
+                    self.pending.swap_remove(at);
+                    let held = self.from.held();
+                    return match held.map(|message| (message.status.get(), message.body)) {
+                        Some((Some(Status::Ok), _)) => Ok(true),
+                        Some((status, body)) => Err(CallError::of(status, body)),
+                        None => Err(CallError::of(None, &[])),
+                    };
+                }
+                Filed::Held(at) => self.set_aside(at),
+                Filed::Nothing => {
+                    let patience = match &mut patience {
+                        Some(patience) => patience,
+                        none => {
+                            let pending =
+                                self.pending.iter().find(|pending| pending.ticket == ticket);
+                            // Nobody waits for what was never sent, or forgotten.
+                            let Some(pending) = pending else { return Err(CallError::TimedOut) };
+                            none.insert(Patience::new(
+                                self.options.wait,
+                                pending.deadline_ns,
+                                timeout,
+                            ))
+                        }
+                    };
+                    work(&mut patience.idle);
+                    if let Err(e) = self.wait_once(patience, 0, true) {
+                        self.forget(Ticket(ticket));
+                        return Err(e);
+                    }
+                }
+                Filed::Done | Filed::Other => {}
+            }
+        }
+    }
+
+    /// Waits once: for an answer, or also for room for a request of so many bytes.
+    #[inline]
+    pub(crate) fn wait_once(
+        &mut self,
+        patience: &mut Patience,
+        length: usize,
+        has_room: bool,
+    ) -> Result<(), CallError> {
+        if !patience.is_over() {
+            return Ok(());
+        }
+        self.wait_longer(patience, length, has_room)
+    }
+
+    #[cold]
+    fn wait_longer(
+        &mut self,
+        patience: &mut Patience,
+        length: usize,
+        has_room: bool,
+    ) -> Result<(), CallError> {
+        let now = clock::now_ns();
+        if let Some(timeout) = patience.timeout.take() {
+            // The coarse clock told when it begins; from here on it is exact.
+            let end = now.saturating_add(timeout.as_nanos().min(u128::from(u64::MAX)) as u64);
+            patience.deadline_ns = patience.deadline_ns.min(end);
+        }
+        if patience.asked_ns == 0 {
+            patience.asked_ns = now;
+        }
+        if now >= patience.deadline_ns {
+            return Err(CallError::TimedOut);
+        }
+        if patience.polls == ASKS || now - patience.asked_ns >= ASKS_AGAIN {
+            patience.asked_ns = now;
+            if !self.options.outlast && !self.from.has_writer() {
+                return Err(CallError::Gone);
+            }
+        }
+        if self.from.position() > self.from.committed().position {
+            self.from.release(); // the server may be waiting for it
+        }
+        let left = Duration::from_nanos(patience.deadline_ns - now).min(LOOK);
+        match has_room {
+            true => patience.idle.wait_at_most(&self.from, left),
+            false => _ = patience.idle.wait_for_any(&[&self.from, &self.to.room_for(length)], left),
+        }
+        Ok(())
+    }
+
+    pub(crate) fn answer(&self, is_held: bool) -> Answer<'_, B> {
+        let held = if is_held { self.from.held() } else { None };
+        let body = held.map_or(&self.assembled[..], |message| message.body);
+        Answer { body, form: PhantomData }
+    }
+}
+
+impl<B> Drop for Client<B> {
+    fn drop(&mut self) {
+        self.from.release(); // what it has taken keeps nobody waiting
+    }
+}
+
+macro_rules! values {
+    ($feature:literal, $form:ident, $call:ident, $value:ident, $to:expr, $from:expr, $what:literal) => {
+        #[cfg(feature = $feature)]
+        impl Client<ringlog::$form> {
+            #[doc = concat!("Sends a value as ", $what, ", and returns the value that is its answer, as \
+                             [`call`](Client::call).")]
+            ///
+            /// # Errors
+            /// As there, and [`CallError::Value`] if one of both cannot be written or is another type.
+            pub fn $call<Q: serde::Serialize + ?Sized, A: serde::de::DeserializeOwned>(
+                &mut self,
+                method: u32,
+                value: &Q,
+                timeout: Duration,
+            ) -> Result<A, CallError> {
+                let body = $to(value).map_err(|e| CallError::Value(e.to_string()))?;
+                self.call(method, &body, timeout)?.$value()
+            }
+        }
+
+        #[cfg(feature = $feature)]
+        impl Answer<'_, ringlog::$form> {
+            #[doc = concat!("Returns what it says, which is ", $what, ".")]
+            ///
+            /// # Errors
+            /// [`CallError::Value`] if it is of another type.
+            pub fn $value<T: serde::de::DeserializeOwned>(&self) -> Result<T, CallError> {
+                $from(self.body).map_err(|e| CallError::Value(e.to_string()))
+            }
+        }
+    };
+}
+values!("json", Json, call_json, json, serde_json::to_vec, serde_json::from_slice, "JSON");
+values!(
+    "msgpack",
+    MsgPack,
+    call_msgpack,
+    msgpack,
+    rmp_serde::to_vec_named,
+    rmp_serde::from_slice,
+    "MessagePack"
+);

@@ -1,0 +1,117 @@
+//! What can become of a call but its answer.
+
+use crate::lane::Status;
+use std::fmt;
+
+/// Why a call has no answer.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum CallError {
+    /// There was none in time. The server does not run a request whose time is over; it may have begun
+    /// this one before.
+    TimedOut,
+    /// The server is gone. The request may have been run, or be run by the next server until its time is
+    /// over; its answer finds nobody.
+    Gone,
+    /// The handler says that it failed, and why, in bytes of its own.
+    Failed(Vec<u8>),
+    /// The server died when it had begun the request, and another came. It may have been run, and is not
+    /// run again.
+    Interrupted,
+    /// The request came too late, and was not run.
+    Expired,
+    /// The handler panicked: what it said.
+    Panicked(String),
+    /// The server knows no such method.
+    NoMethod,
+    /// The request, or the answer, is longer than the other side takes.
+    TooLarge,
+    /// A value is not what its bytes were to be.
+    Value(String),
+    /// The lane cannot be used.
+    Log(ringlog::Error),
+}
+
+impl CallError {
+    /// What an answer that is none stands for.
+    pub(crate) fn of(status: Option<Status>, body: &[u8]) -> CallError {
+        match status {
+            Some(Status::Failed) => CallError::Failed(body.to_vec()),
+            Some(Status::Interrupted) => CallError::Interrupted,
+            Some(Status::Expired) => CallError::Expired,
+            Some(Status::Panicked) => {
+                CallError::Panicked(String::from_utf8_lossy(body).into_owned())
+            }
+            Some(Status::NoMethod) => CallError::NoMethod,
+            Some(Status::TooLarge) => CallError::TooLarge,
+            Some(Status::Ok) | None => {
+                CallError::Value("the answer says nothing that this version knows".to_owned())
+            }
+        }
+    }
+}
+
+impl fmt::Display for CallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CallError::TimedOut => f.write_str("no answer in time; call again, or wait for longer"),
+            CallError::Gone => f.write_str("the server is gone; start it again"),
+            CallError::Failed(why) => write!(f, "the server failed: {}", String::from_utf8_lossy(why)),
+            CallError::Interrupted => f.write_str(
+                "the server died over the request, which may have been run; find out, and call again",
+            ),
+            CallError::Expired => {
+                f.write_str("the request came too late and was not run; call again, or wait for longer")
+            }
+            CallError::Panicked(what) => write!(f, "the server's handler panicked: {what}"),
+            CallError::NoMethod => f.write_str("the server knows no such method"),
+            CallError::TooLarge => f.write_str(
+                "request or answer is longer than the other side takes; raise its limit, or send less",
+            ),
+            CallError::Value(why) => write!(f, "the value is not as agreed: {why}"),
+            CallError::Log(e) => e.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for CallError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            CallError::Log(e) => e.source(),
+            _ => None,
+        }
+    }
+}
+
+impl From<ringlog::Error> for CallError {
+    fn from(e: ringlog::Error) -> CallError {
+        CallError::Log(e)
+    }
+}
+
+/// What a handler returns if it fails: the caller gets the bytes, as [`CallError::Failed`].
+///
+/// Any error becomes one by `?`, with its message as the bytes.
+#[derive(Debug)]
+pub struct Failure {
+    pub(crate) status: Status,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Failure {
+    /// Makes one of bytes that the caller understands.
+    pub fn new(body: impl Into<Vec<u8>>) -> Failure {
+        Failure { status: Status::Failed, body: body.into() }
+    }
+
+    /// Makes the one that says that there is no such method: [`CallError::NoMethod`].
+    pub fn no_method() -> Failure {
+        Failure { status: Status::NoMethod, body: Vec::new() }
+    }
+}
+
+impl<E: std::error::Error> From<E> for Failure {
+    fn from(e: E) -> Failure {
+        Failure::new(e.to_string())
+    }
+}

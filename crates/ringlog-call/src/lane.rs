@@ -1,0 +1,114 @@
+//! A lane: two lossless logs, of one client's requests and of the answers to them; what stands in their
+//! entries, and what they are called.
+
+use crate::clock;
+use ringlog::{Enum, Log, Name, Options, Purpose, Record, Variants};
+use std::ffi::OsString;
+use std::time::Duration;
+
+/// Requests of one client that can be under way: as many as a reader can have begun.
+pub(crate) const SLOTS: u64 = 64;
+/// The server is this reader of requests, and the client of answers.
+pub(crate) const READER: usize = 0;
+
+/// More of this message comes.
+pub(crate) const MORE: u8 = 1;
+/// Some of this message has come.
+pub(crate) const BEHIND: u8 = 2;
+
+/// The columns of a request, or of a part of one.
+#[derive(Debug, Clone, Copy, Record)]
+#[repr(C)]
+pub(crate) struct Asked {
+    /// When it was sent, by the monotonic clock of the machine; 0 where nobody asked for the time.
+    pub sent_ns: u64,
+    /// When it is too late to be run, by the same clock; 0: never.
+    pub deadline_ns: u64,
+    /// The position of its first part.
+    pub stream: u64,
+    /// What is asked for.
+    pub method: u32,
+    /// Which client it is of: how many writers the log had had, with it.
+    pub client: u32,
+    /// [`MORE`] and [`BEHIND`].
+    pub part: u8,
+    #[record(skip)]
+    pub _pad: [u8; 7],
+}
+
+/// The columns of an answer, or of a part of one.
+#[derive(Debug, Clone, Copy, Record)]
+#[repr(C)]
+pub(crate) struct Answered {
+    /// The position of the request; of one in parts, of its last.
+    pub request: u64,
+    /// When it was answered, as `sent_ns`; 0 where the request says no time.
+    pub sent_ns: u64,
+    /// What became of the request; of what is not the last part, `Ok`.
+    pub status: Enum<Status>,
+    /// [`MORE`] and [`BEHIND`].
+    pub part: u8,
+    #[record(skip)]
+    pub _pad: [u8; 6],
+}
+
+/// What became of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Variants)]
+#[repr(u8)]
+pub(crate) enum Status {
+    /// The body is its answer.
+    Ok,
+    /// The handler says that it failed: the body says why.
+    Failed,
+    /// The server died over it.
+    Interrupted,
+    /// It came too late.
+    Expired,
+    /// The handler panicked.
+    Panicked,
+    /// There is no such method.
+    NoMethod,
+    /// It, or its answer, is longer than the server takes.
+    TooLarge,
+}
+
+/// Which way a log of a lane goes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Way {
+    Requests,
+    Answers,
+}
+
+/// What a log of lane `number` of a service is called: `/calc.0.req`, `/calc.0.rep`.
+pub(crate) fn name(service: &Name, number: usize, way: Way) -> Name {
+    let ending = match way {
+        Way::Requests => format!(".{number}.req"),
+        Way::Answers => format!(".{number}.rep"),
+    };
+    match service {
+        Name::Shm(name) => Name::Shm(format!("{name}{ending}")),
+        Name::File(path) => {
+            let mut whole = OsString::from(path);
+            whole.push(ending);
+            Name::File(whole.into())
+        }
+    }
+}
+
+/// How a log of a lane is made.
+pub(crate) fn options(arena: u64, mode: u32) -> Options {
+    Log::options().capacity(SLOTS).arena(arena).lossless([READER]).purpose(Purpose::Lane).mode(mode)
+}
+
+/// The time at which so much time is over, and the time now; 0 and 0 if it never is, and nobody asks.
+pub(crate) fn deadline(timeout: Duration, timed: bool) -> (u64, u64) {
+    let forever = timeout >= Duration::from_secs(u64::from(u32::MAX));
+    let now = match (timed, forever) {
+        (true, _) => clock::now_ns(),
+        (false, false) => clock::coarse_ns(),
+        (false, true) => 0,
+    };
+    let end = now.saturating_add(timeout.as_nanos().min(u128::from(u64::MAX)) as u64);
+    // The server's look at the clock may be a tick later by it than by a finer one.
+    (now, if forever { 0 } else { end.saturating_add(clock::tick_ns()) })
+}

@@ -1,0 +1,95 @@
+//! Calls with time-outs between processes of one machine, over logs of [`ringlog`] in shared memory.
+//!
+//! A process [serves](Service) a name; others [connect](Client) to it, and call methods of it by a number
+//! and bytes. Either side may die at any instruction: a call is run at most once, or its caller is told
+//! that it may have been. There is no daemon, no registry, and nothing to clean up.
+//!
+//! ```
+//! use ringlog::Wait;
+//! use ringlog_call::{Client, Failure, Service};
+//! use std::sync::atomic::{AtomicBool, Ordering};
+//! use std::time::Duration;
+//!
+//! const ADD: u32 = 1;
+//!
+//! # let name = format!("/ringlog-doc-call-{}", std::process::id());
+//! # let name = name.as_str();
+//! # let stop = AtomicBool::new(false);
+//! # std::thread::scope(|scope| -> Result<(), Box<dyn std::error::Error>> {
+//! // In one process:
+//! let service = Service::serve(name)?;
+//! # let (stop, answered) = (&stop, std::sync::mpsc::channel());
+//! # let name = name.to_owned();
+//! # let caller = scope.spawn(move || -> Result<(), ringlog_call::CallError> {
+//! # let name = name.as_str();
+//!
+//! // In another:
+//! let mut client = Client::connect(name, Duration::from_secs(1))?;
+//! let answer = client.call(ADD, &[1, 2, 3], Duration::from_millis(100))?;
+//! assert_eq!(*answer, [6]);
+//! # stop.store(true, Ordering::Relaxed);
+//! # answered.0.send(()).unwrap();
+//! # Ok(())
+//! # });
+//!
+//! // In the first, until a signal says so:
+//! service.run(Wait::Block(Duration::from_millis(10)), stop, |request, reply| match request.method() {
+//!     ADD => Ok(reply.send(&[request.body().iter().sum()])?),
+//!     _ => Err(Failure::no_method()),
+//! });
+//! # caller.join().unwrap()?;
+//! # for log in ["", ".0.req", ".0.rep", ".1.req", ".1.rep"] {
+//! #     let _ = ringlog::Log::unlink(format!("{}{log}", service.name()));
+//! # }
+//! # Ok(())
+//! # }).unwrap();
+//! ```
+//!
+//! # How it works
+//!
+//! A client has a lane: two lossless logs, of its requests and of the answers to them. It is the client for
+//! as long as it holds the claim of the first, which the kernel frees when it dies; then the lane is the
+//! next client's. The server makes lanes as they are needed, so that one is free.
+//!
+//! # Guarantees
+//!
+//! - A request is run at most once: before it is run, the server notes in the lane that it is begun, and when
+//!   its answer is sent, that it is finished. The next server tells the caller of what was begun and not
+//!   finished ([`CallError::Interrupted`]), or runs it again if it is told to
+//!   ([`ServiceOptions::repeat`]): then it is run at least once. What was not begun it runs.
+//! - Each call ends: in an answer, an error, or when its time is over. A request whose time is over is not
+//!   run.
+//! - An answer reaches the client that asked, and nobody else: it names the position of its request, and a
+//!   position is never given twice.
+//! - A client that takes no answers, is stopped or dead, holds nobody up but itself.
+//!
+//! # Time
+//!
+//! Time-outs go by the monotonic clock of the machine. A server takes a request for late up to two ticks of
+//! the coarse clock (some milliseconds) behind its time, never before it.
+
+#![warn(missing_debug_implementations)]
+
+// The reading order is in CONTRIBUTING.md, and a test holds it.
+mod client;
+mod clock;
+mod connect;
+mod error;
+mod lane;
+mod look;
+mod outbox;
+mod reply;
+mod service;
+mod serving;
+mod streams;
+
+pub use client::{Answer, Client, ClientOptions, Ticket, Upload};
+pub use error::{CallError, Failure};
+pub use look::{CallState, LaneState, Progress, ServiceState};
+pub use reply::{Deferred, Reply, Request};
+pub use service::{Service, ServiceOptions};
+
+/// README's code compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

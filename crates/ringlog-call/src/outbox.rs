@@ -1,0 +1,184 @@
+//! The answers of a lane, on their way: what its client does not take is kept for it, and holds up nobody.
+
+use crate::clock;
+use crate::lane::{Answered, BEHIND, MORE, Status};
+use ringlog::{BodyForm, Enum, Error, Idle, LosslessWriter, Wait, With};
+use std::collections::VecDeque;
+use std::io;
+
+/// Polls for room before an answer is kept until its client takes some: a microsecond or two.
+const PATIENCE: u32 = 64;
+/// Bytes of a part of an answer that is written piece by piece.
+const PART: usize = 256 << 10;
+
+fn answered(request: u64, status: Status, part: u8, timed: bool) -> Answered {
+    let sent_ns = if timed { clock::now_ns() } else { 0 };
+    Answered { request, sent_ns, status: Enum::new(status), part, _pad: [0; 6] }
+}
+
+/// The answers of a lane, and those for which it has no room yet.
+pub(crate) struct Outbox<B> {
+    to: LosslessWriter<With<Answered, B>>,
+    waiting: VecDeque<(Answered, Vec<u8>)>,
+    /// Bytes of these.
+    kept: usize,
+    limit: usize,
+    pub part_max: usize,
+    whole_max: usize,
+    /// Its client was not quick lately: no use to wait for it.
+    slow: bool,
+    /// Its client may be, and has not been woken for what was sent.
+    is_asleep: bool,
+    /// For the next answer.
+    pub spare: Vec<u8>,
+}
+
+impl<B: BodyForm> Outbox<B> {
+    pub fn of(to: LosslessWriter<With<Answered, B>>, whole_max: usize, limit: usize) -> Outbox<B> {
+        Outbox {
+            to,
+            waiting: VecDeque::new(),
+            kept: 0,
+            limit,
+            part_max: PART.min(whole_max / 2),
+            whole_max,
+            slow: false,
+            is_asleep: false,
+            spare: Vec::new(),
+        }
+    }
+
+    /// What wakes it when its client makes room.
+    pub fn to(&self) -> &LosslessWriter<With<Answered, B>> {
+        &self.to
+    }
+
+    /// Sends what waits, as far as there is room; whether nothing waits any more.
+    pub fn flush(&mut self) -> bool {
+        while let Some((line, body)) = self.waiting.front() {
+            if self.to.try_append(line, body).is_err() {
+                self.wake();
+                return false;
+            }
+            self.is_asleep = true;
+            self.kept -= body.len();
+            self.waiting.pop_front();
+        }
+        self.slow = false;
+        true
+    }
+
+    /// Wakes the client for what was sent: last of all, for whom it wakes may be let run in our place.
+    pub fn wake(&mut self) {
+        if std::mem::take(&mut self.is_asleep) {
+            self.to.wake();
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// Bytes of the message for which there is to be room next.
+    pub fn next_length(&self) -> usize {
+        self.waiting.front().map_or(0, |(_, body)| body.len())
+    }
+
+    /// Nobody takes what waits.
+    pub fn clear(&mut self) {
+        (self.kept, self.slow) = (0, false);
+        self.waiting.clear();
+    }
+
+    /// Sends a part of an answer, behind which more comes.
+    pub fn send_part(
+        &mut self,
+        request: u64,
+        begun: bool,
+        timed: bool,
+        body: &[u8],
+    ) -> io::Result<()> {
+        let part = if begun { MORE | BEHIND } else { MORE };
+        self.send(answered(request, Status::Ok, part, timed), body)
+    }
+
+    fn send(&mut self, line: Answered, body: &[u8]) -> io::Result<()> {
+        let is_sent = self.flush() && self.try_send(&line, body);
+        if is_sent {
+            return Ok(());
+        }
+        if self.kept + body.len() > self.limit {
+            return Err(too_much());
+        }
+        self.keep(line, body);
+        Ok(())
+    }
+
+    fn keep(&mut self, line: Answered, body: &[u8]) {
+        self.kept += body.len();
+        self.waiting.push_back((line, body.to_vec()));
+    }
+
+    /// Appends it, and waits for a moment where there is no room: no longer than to keep it would take.
+    fn try_send(&mut self, line: &Answered, body: &[u8]) -> bool {
+        let mut idle = Idle::new(Wait::Spin);
+        for _ in 0..if self.slow { 1 } else { PATIENCE } {
+            match self.to.try_append(line, body) {
+                Ok(_) => {
+                    self.is_asleep = true;
+                    return true;
+                }
+                Err(Error::Full { .. }) => {
+                    self.wake();
+                    idle.wait(&self.to.room_for(body.len()));
+                }
+                Err(_) => return false,
+            }
+        }
+        self.slow = true;
+        false
+    }
+
+    /// Sends a whole answer, in parts if need be.
+    pub fn send_whole(
+        &mut self,
+        request: u64,
+        status: Status,
+        timed: bool,
+        body: &[u8],
+    ) -> io::Result<()> {
+        let (mut rest, mut part) = (body, 0);
+        while rest.len() > self.whole_max {
+            let (front, behind) = rest.split_at(self.part_max);
+            self.send(answered(request, Status::Ok, part | MORE, timed), front)?;
+            (rest, part) = (behind, BEHIND);
+        }
+        self.send(answered(request, status, part, timed), rest)
+    }
+
+    /// Sends the last of an answer; there always is an answer.
+    pub fn send_last(
+        &mut self,
+        request: u64,
+        status: Status,
+        timed: bool,
+        begun: bool,
+        body: &[u8],
+    ) {
+        let behind = if begun { BEHIND } else { 0 };
+        let sent = match begun {
+            true => self.send(answered(request, status, behind, timed), body),
+            false => self.send_whole(request, status, timed, body),
+        };
+        if sent.is_err() {
+            // What it was to be is too much; that it is costs nothing.
+            let line = answered(request, Status::TooLarge, BEHIND, timed);
+            self.keep(line, &[]);
+        }
+    }
+}
+
+/// Why no more of an answer is taken.
+pub(crate) fn too_much() -> io::Error {
+    io::Error::new(io::ErrorKind::StorageFull, "the client has not taken what it was sent before")
+}

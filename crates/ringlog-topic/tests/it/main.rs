@@ -1,0 +1,5 @@
+//! Topics: many writers, one stream.
+
+#![allow(clippy::unwrap_used)] // a panic is how a test fails
+
+mod topics;
