@@ -23,7 +23,7 @@ _reporter() {
 
     case "${cmd}" in
         reporter)
-            opts="-o -q -h -V --shm --path --owner --prefault --no-prefault --lock --output --format --bytes --rotate --compress --idle --poll --spin --once --to-end --count --from --time --flush --fsync --strict --no-wait --quiet --help --version"
+            opts="-o -q -h -V --shm --path --owner --prefault --no-prefault --lock --topic --output --format --bytes --rotate --compress --idle --poll --spin --once --to-end --count --from --time --flush --fsync --strict --no-wait --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -38,6 +38,10 @@ _reporter() {
                     return 0
                     ;;
                 --owner)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --topic)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

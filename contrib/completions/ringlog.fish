@@ -38,6 +38,9 @@ complete -c ringlog -n "__fish_ringlog_needs_command" -f -a "page" -d 'A page of
 complete -c ringlog -n "__fish_ringlog_needs_command" -f -a "schema" -d 'What the entries of a log are made of'
 complete -c ringlog -n "__fish_ringlog_needs_command" -f -a "reader" -d 'Put a reader elsewhere in its log, or let the writer go on without it'
 complete -c ringlog -n "__fish_ringlog_needs_command" -f -a "rm" -d 'Remove logs, unless a living process holds a claim on them, or a reader has entries to come'
+complete -c ringlog -n "__fish_ringlog_needs_command" -f -a "call" -d 'Call a service once, and print its answer'
+complete -c ringlog -n "__fish_ringlog_needs_command" -f -a "serve" -d 'Serve calls: echo each, or have a command answer it'
+complete -c ringlog -n "__fish_ringlog_needs_command" -f -a "sequence" -d 'Append the entries of a topic to one log, by time, each once'
 complete -c ringlog -n "__fish_ringlog_needs_command" -f -a "doctor" -d 'What of this machine, its limits and its logs would hurt, each with a cure'
 complete -c ringlog -n "__fish_ringlog_using_subcommand list" -l owner -d 'Believe a log that belongs to this user (name or id), not only yours and root\'s' -r
 complete -c ringlog -n "__fish_ringlog_using_subcommand list" -l json -d 'One JSON object a log'
@@ -106,6 +109,30 @@ complete -c ringlog -n "__fish_ringlog_using_subcommand reader; and __fish_seen_
 complete -c ringlog -n "__fish_ringlog_using_subcommand rm" -l owner -d 'Believe a log that belongs to this user (name or id), not only yours and root\'s' -r
 complete -c ringlog -n "__fish_ringlog_using_subcommand rm" -l force -d 'Also if a reader has entries to come, which are gone then; if somebody holds a claim, or it is too damaged to tell. Those attached go on with what they have, and nobody else finds it: new readers and writers begin with another log'
 complete -c ringlog -n "__fish_ringlog_using_subcommand rm" -s h -l help -d 'Print help'
+complete -c ringlog -n "__fish_ringlog_using_subcommand call" -l method -d 'The number of what is asked for' -r
+complete -c ringlog -n "__fish_ringlog_using_subcommand call" -l body -d 'What is sent' -r
+complete -c ringlog -n "__fish_ringlog_using_subcommand call" -l file -d 'What is sent is in this file, `-` is stdin' -r -F
+complete -c ringlog -n "__fish_ringlog_using_subcommand call" -l timeout -d 'How long to wait for the service and for its answer' -r
+complete -c ringlog -n "__fish_ringlog_using_subcommand call" -l owner -d 'Believe a log that belongs to this user (name or id), not only yours and root\'s' -r
+complete -c ringlog -n "__fish_ringlog_using_subcommand call" -s h -l help -d 'Print help'
+complete -c ringlog -n "__fish_ringlog_using_subcommand serve" -l exec -d 'Have the shell run this for each call' -r
+complete -c ringlog -n "__fish_ringlog_using_subcommand serve" -l lanes -d 'How many clients there can be at a time [default: 16]' -r
+complete -c ringlog -n "__fish_ringlog_using_subcommand serve" -l workers -d 'How many commands run at a time' -r
+complete -c ringlog -n "__fish_ringlog_using_subcommand serve" -l body -d 'What is in requests and answers: bytes, text, json, msgpack' -r -f -a "bytes\t''
+text\t''
+json\t''
+msgpack\t''"
+complete -c ringlog -n "__fish_ringlog_using_subcommand serve" -l echo -d 'Answer with what was sent'
+complete -c ringlog -n "__fish_ringlog_using_subcommand serve" -l repeat -d 'Run again what a server died over; without it, its caller is told'
+complete -c ringlog -n "__fish_ringlog_using_subcommand serve" -s h -l help -d 'Print help'
+complete -c ringlog -n "__fish_ringlog_using_subcommand sequence" -l into -d 'The log to append to' -r
+complete -c ringlog -n "__fish_ringlog_using_subcommand sequence" -l reader -d 'Which of the eight readers of the topic\'s logs to be' -r
+complete -c ringlog -n "__fish_ringlog_using_subcommand sequence" -l hold -d 'How long an entry waits for older ones of other writers, at most' -r
+complete -c ringlog -n "__fish_ringlog_using_subcommand sequence" -l capacity -d 'Slots of the log, if it is made: a power of two' -r
+complete -c ringlog -n "__fish_ringlog_using_subcommand sequence" -l wait-for -d 'Make a log whose writer waits for this reader' -r
+complete -c ringlog -n "__fish_ringlog_using_subcommand sequence" -l owner -d 'Believe a log that belongs to this user (name or id), not only yours and root\'s' -r
+complete -c ringlog -n "__fish_ringlog_using_subcommand sequence" -l once -d 'Append what is there, then stop'
+complete -c ringlog -n "__fish_ringlog_using_subcommand sequence" -s h -l help -d 'Print help'
 complete -c ringlog -n "__fish_ringlog_using_subcommand doctor" -l owner -d 'Believe a log that belongs to this user (name or id), not only yours and root\'s' -r
 complete -c ringlog -n "__fish_ringlog_using_subcommand doctor" -l json -d 'One JSON object a finding'
 complete -c ringlog -n "__fish_ringlog_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'

@@ -50,13 +50,18 @@ impl LogArgs {
 
 /// The options, which believe a log that belongs to `owner` too.
 pub fn believing(options: Options, owner: Option<&str>) -> anyhow::Result<Options> {
-    let Some(owner) = owner else { return Ok(options) };
-    let uid = match owner.parse() {
-        Ok(uid) => uid,
-        Err(_) => nix::unistd::User::from_name(owner)?
-            .ok_or_else(|| Failed(Code::Invalid, format!("--owner {owner}: no such user")))?
-            .uid
-            .as_raw(),
-    };
-    Ok(options.owner(uid))
+    match owner {
+        Some(owner) => Ok(options.owner(user_id(owner)?)),
+        None => Ok(options),
+    }
+}
+
+/// The id of a user by name or id.
+pub fn user_id(owner: &str) -> anyhow::Result<u32> {
+    if let Ok(uid) = owner.parse() {
+        return Ok(uid);
+    }
+    let user = nix::unistd::User::from_name(owner)?
+        .ok_or_else(|| Failed(Code::Invalid, format!("--owner {owner}: no such user")))?;
+    Ok(user.uid.as_raw())
 }

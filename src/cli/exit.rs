@@ -15,7 +15,8 @@ Exit codes:
   4  claimed by another process
   5  no such log
   6  not a log that can be used: not ours, version, schema, geometry, damage
-  7  the output could not be written";
+  7  the output could not be written
+  8  a call had no answer in time (ringlog call)";
 
 /// A failure that is not the library's: why it ends, and what to say.
 #[derive(Debug)]

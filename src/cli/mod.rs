@@ -10,7 +10,7 @@ mod tell;
 mod whole;
 mod words;
 
-pub use args::{LogArgs, believing};
+pub use args::{LogArgs, believing, user_id};
 pub use exit::{EXIT_CODES, Failed, end};
 pub use parse::{Time, duration, interval, number, place, place_or_resume};
 pub use ringlog::Code;

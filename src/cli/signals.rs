@@ -34,6 +34,11 @@ impl Stop {
         self.0.load(Ordering::Relaxed)
     }
 
+    /// What it puts up.
+    pub fn flag(&self) -> &AtomicBool {
+        &self.0
+    }
+
     /// Waits so long, or until there has been one.
     pub fn wait(&self, time: Duration) {
         let began = Instant::now();

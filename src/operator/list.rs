@@ -4,7 +4,7 @@ use crate::cli::grouped;
 use crate::operator::screen::{COLUMNS, Cell, Look, bytes, has_colour, print, seconds, table};
 use crate::operator::view::{ReaderView, State, View, Watched, exit_on_fault};
 use crate::operator::which::Owner;
-use ringlog::{Log, Name};
+use ringlog::{Log, Name, Purpose};
 use std::path::PathBuf;
 
 /// The logs on this machine: those in shared memory, and those in directories given
@@ -37,6 +37,10 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     }
     let look = |name: &Name| (name.clone(), Watched::new(name.clone(), options.clone()).look());
     let all: Vec<_> = names.iter().map(look).collect();
+    // Lanes are their service's.
+    let is_lane = |view: &View| view.purpose == Purpose::Lane;
+    let all: Vec<_> =
+        all.into_iter().filter(|(_, outcome)| !outcome.as_ref().is_ok_and(is_lane)).collect();
     if args.json {
         for (name, outcome) in all {
             let line = match outcome {
@@ -147,6 +151,9 @@ fn in_lines(parts: &[String], room: usize) -> Vec<String> {
 
 /// `#0 #2 alive, #1 gone, 4,000 lost`, as bad as the worst of them.
 fn readers(view: &View) -> (Vec<String>, Look) {
+    if let Some(service) = &view.service {
+        return (service.brief().split(", ").map(str::to_owned).collect(), Look::Plain);
+    }
     let mut parts = Vec::new();
     let states =
         [State::Alive, State::Stopped, State::Stalled, State::Gone, State::Ended, State::Awaited];

@@ -12,6 +12,8 @@ mod reader;
 mod rm;
 mod schema;
 mod screen;
+mod sequence;
+mod service;
 mod stat;
 mod tail;
 #[cfg(feature = "top")]
@@ -65,14 +67,17 @@ enum Command {
     Schema(schema::Args),
     Reader(reader::Args),
     Rm(rm::Args),
+    Call(service::call::Args),
+    Serve(service::serve::Args),
+    Sequence(sequence::Args),
     Doctor(doctor::Args),
 }
 
 impl Command {
     /// Whether what it says is all that it does.
     fn tells(&self) -> bool {
-        use Command::{Copy, Metrics, Page, Reader, Rm};
-        !matches!(self, Copy(_) | Metrics(_) | Page(_) | Reader(_) | Rm(_))
+        use Command::{Copy, Metrics, Page, Reader, Rm, Sequence, Serve};
+        !matches!(self, Copy(_) | Metrics(_) | Page(_) | Reader(_) | Rm(_) | Sequence(_) | Serve(_))
     }
 }
 
@@ -97,6 +102,9 @@ pub fn main() -> ExitCode {
         Command::Schema(args) => schema::run(args),
         Command::Reader(args) => reader::run(args),
         Command::Rm(args) => rm::run(args),
+        Command::Call(args) => service::call::run(args),
+        Command::Serve(args) => service::serve::run(args),
+        Command::Sequence(args) => sequence::run(args),
         Command::Doctor(args) => doctor::run(args),
     };
     match result {

@@ -4,7 +4,9 @@
 use crate::cli::{Code, Failed, entries, tell};
 use crate::operator::screen::print_line;
 use crate::operator::which::{Owner, explain, name};
-use ringlog::{Error, Log, Name, Presence, Snapshot};
+use ringlog::{Error, Log, Name, Presence, Purpose, Snapshot};
+use ringlog_call::ServiceState;
+use ringlog_topic::Topic;
 use std::ffi::OsString;
 
 /// Remove logs, unless a living process holds a claim on them, or a reader has entries to come
@@ -35,8 +37,12 @@ pub struct Args {
 
 pub fn run(args: Args) -> anyhow::Result<()> {
     let mut failed = None;
+    let mut names = Vec::new();
     for log in &args.logs {
-        let Err(error) = remove(&name(log), &args) else { continue };
+        names.extend(with_members(&name(log), &args)?);
+    }
+    for log in &names {
+        let Err(error) = remove(log, &args) else { continue };
         // Each is told of; the first one's exit code counts, and its line comes last.
         match &failed {
             None => failed = Some(error),
@@ -44,6 +50,31 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         }
     }
     failed.map_or(Ok(()), Err)
+}
+
+/// A log, or all logs of a service or a topic, the service's own last: while it is there, so are its lanes.
+fn with_members(name: &Name, args: &Args) -> anyhow::Result<Vec<Name>> {
+    let options = args.owner.options()?;
+    match options.open(name).map(|log| log.purpose()) {
+        Ok(Purpose::Service { .. }) => {
+            let mut logs = ServiceState::logs(name, &options);
+            logs.rotate_left(1);
+            let refused = |log: &&Name| {
+                let snapshot = options.open(*log).and_then(|log| log.snapshot());
+                snapshot.is_ok_and(|snapshot| !holders(&snapshot).is_empty())
+            };
+            // All of it or nothing.
+            match logs.iter().find(refused) {
+                Some(log) if !args.force => Ok(vec![log.clone()]),
+                _ => Ok(logs),
+            }
+        }
+        Err(Error::NotFound { .. }) => Ok(match Topic::find(name.clone(), &options)? {
+            Some(topic) => topic.members(),
+            None => vec![name.clone()],
+        }),
+        _ => Ok(vec![name.clone()]),
+    }
 }
 
 fn remove(name: &Name, args: &Args) -> anyhow::Result<()> {
@@ -74,6 +105,7 @@ fn remove(name: &Name, args: &Args) -> anyhow::Result<()> {
         }
         let waiting: Vec<_> = snapshot
             .undelivered()
+            .filter(|_| log.purpose() != Purpose::Lane) // without a client it is nobody's
             .map(|(it, lag)| format!("reader {it} has {} to come", entries(lag)))
             .collect();
         if !waiting.is_empty() && !args.force {

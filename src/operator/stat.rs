@@ -55,6 +55,18 @@ JSON:
   pages                            what its memory is made of
   oldest, end                      the first position it still holds, and the next one
   rate                             entries a second, just now
+  service.lanes_max                how many lanes it can have; of a log that is no service `service`
+                                   is null
+  service.in_flight, service.oldest_seconds
+                                   calls that are not answered, and how long ago the oldest was sent
+  service.answered, service.expired, service.interrupted
+                                   calls that were answered, came too late, or a server died over
+  service.p50_seconds, service.p99_seconds
+                                   of the newest calls whose client asked for the time
+  service.lanes                    each with its number (lane), the process that has it (client), how
+                                   many had it (clients), calls that are begun (running) and that are
+                                   not (waiting), and what the service has
+  service.skipped                  why lanes cannot be looked at
   silent                           seconds since the newest entry
   lasts                            seconds until all of the ring is new, at this rate
   writer.state                     alive, waits (for a gate, for a second or more), stopped, dead,
@@ -234,6 +246,9 @@ fn show(view: &View, colour: bool) -> String {
     }
     text += &line.end();
 
+    if let Some(service) = &view.service {
+        return text + &service.show(colour);
+    }
     if let Some(bodies) = &view.bodies {
         text += &clauses("  bodies   ", &bodies.words(), colour);
     }

@@ -2,11 +2,13 @@
 
 use crate::cli::{self, Stop, place, tell};
 use crate::operator::entries::{Printer, Shown, take};
+use crate::operator::screen::{has_colour, print};
+use crate::operator::service::show::calls;
 use crate::operator::which::OneLog;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use ringlog::{Entry, Log, Observer, Presence, Raw, Role, Start};
+use ringlog::{Entry, Log, Observer, Presence, Purpose, Raw, Role, Start};
 use std::collections::VecDeque;
-use std::io;
+use std::io::{self, IsTerminal as _};
 use std::os::fd::AsFd as _;
 use std::time::{Duration, Instant};
 
@@ -22,8 +24,12 @@ After the engine was killed this is the flight recorder: it shows the last entri
 and the one that was being written, marked. Each 8 bytes of that are of it, or of the entry that was
 in its slot a lap before.
 
+Of a service it shows the newest calls of each lane, request and answer side by side, and those that
+are under way, or were when a side was killed.
+
 Examples:
   ringlog tail                         the last ten
+  ringlog tail /calc                   the last ten calls of each lane of a service
   ringlog tail /engine -f              and all that come, until Ctrl-C or until the log is deleted
   ringlog tail -n 100 --where symbol=AAPL --columns time,bid,ask
   ringlog tail -f -n 0 -o jsonl | jq .price")]
@@ -48,6 +54,9 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     cli::say_if_cut_short("ringlog", &args.log.name())?;
     let stop = Stop::on_signals()?;
     let log = args.log.open()?;
+    if let Purpose::Service { .. } = log.purpose() {
+        return show_calls(&args, &stop);
+    }
     let mut printer = args.shown.printer(log.schema())?;
     let mut observer = log.observe::<Raw>(Start::Newest)?;
     let end = observer.position();
@@ -88,6 +97,23 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     } else {
         printer.finish()?;
         show_unfinished(&log, &mut observer, &mut printer).map(drop)
+    }
+}
+
+/// The newest calls of a service, once or again and again.
+fn show_calls(args: &Args, stop: &Stop) -> anyhow::Result<()> {
+    let (name, options, colour) = (args.log.name(), args.log.owner.options()?, has_colour());
+    loop {
+        let clears = args.follow && io::stdout().is_terminal();
+        let calls = calls(&name, &options, args.count as usize, colour)?;
+        print(if clears { format!("\x1b[H\x1b[2J{calls}") } else { calls })?;
+        if !args.follow {
+            return Ok(());
+        }
+        stop.wait(Duration::from_secs(1));
+        if stop.requested() {
+            return Ok(());
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Which log a command is about.
 
-use crate::cli::{Code, Failed, believing};
+use crate::cli::{Code, Failed, believing, user_id};
 use clap::Args;
 use ringlog::{DEFAULT_SHM, Error, Log, Name, Options};
 use std::ffi::{OsStr, OsString};
@@ -40,6 +40,11 @@ impl Owner {
     /// What a log is opened with.
     pub fn options(&self) -> anyhow::Result<Options> {
         believing(Log::options(), self.owner.as_deref())
+    }
+
+    /// That user's id.
+    pub fn uid(&self) -> anyhow::Result<Option<u32>> {
+        self.owner.as_deref().map(user_id).transpose()
     }
 }
 

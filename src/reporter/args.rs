@@ -20,6 +20,7 @@ Examples:
   reporter 5 --format jsonl                 JSON Lines, into output_5.jsonl
   reporter 6 --rotate 1G,1h                 a new file at each gigabyte, and at least each hour
   reporter 0 --format raw -o copy.txt       the bodies of a log, one a line
+  reporter 0 --topic /ticks                 each log of a topic, into output_0-0.csv and on
 ";
 const COMPRESSED: &str = if cfg!(feature = "compress") {
     "  reporter 7 --rotate 1d --compress zstd    a new file each day, the finished ones compressed\n"
@@ -39,6 +40,10 @@ pub struct Args {
     pub reader: u8,
     #[command(flatten)]
     pub log: LogArgs,
+    /// Carry out each log of this topic, and those that come, each to a file of its own: output_N-0.csv for
+    /// the first
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["shm", "path", "count"])]
+    pub topic: Option<String>,
     /// The file to write, `-` for stdout [default: output_N.csv, or .jsonl, .raw, .frames by --format]
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,

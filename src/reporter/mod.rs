@@ -5,6 +5,7 @@ mod carry;
 #[cfg(feature = "compress")]
 mod compress;
 mod setup;
+mod topic;
 mod watch;
 
 use crate::cli::{self, Code, Failed, grouped, per_second};
@@ -26,8 +27,11 @@ pub fn main() -> ExitCode {
     let signals = Signals::catch(); // before all that takes time: a HUP would end us till then
     let args: Args = cli::parse();
     let program = format!("reporter {}", args.reader);
-    let reporter = signals.and_then(|signals| Reporter::new(args, signals));
-    cli::end(&program, reporter.and_then(Reporter::run))
+    let done = signals.and_then(|signals| match args.topic.clone() {
+        Some(topic) => topic::run(&args, &topic, signals),
+        None => Reporter::new(args, signals)?.run(),
+    });
+    cli::end(&program, done)
 }
 
 impl Reporter {

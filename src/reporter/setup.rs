@@ -43,8 +43,8 @@ pub struct Reporter {
 
 /// What signals ask for.
 pub struct Signals {
-    stop: Stop,
-    hangup: Arc<AtomicBool>,
+    pub stop: Stop,
+    pub hangup: Arc<AtomicBool>,
 }
 
 impl Signals {

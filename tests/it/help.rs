@@ -4,7 +4,10 @@
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use ringlog::{Decimal, Log, Record, Text, Timestamp, Utf8, With};
-use ringlog_testkit::{PATIENCE, Patient, Place, program, run, skipped, start_on, until};
+use ringlog_testkit::{
+    PATIENCE, Patient, Place, Running, program, run, skipped, start, start_on, until,
+};
+use ringlog_topic::Topic;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fs;
@@ -162,6 +165,8 @@ struct User<'a> {
     place: Place,
     path: String,
     writers: RefCell<Vec<Append>>,
+    /// Of services, as long as it goes on.
+    servers: RefCell<Vec<Running>>,
 }
 
 impl Drop for User<'_> {
@@ -185,7 +190,7 @@ impl User<'_> {
         let programs = program(PROGRAMS[0]);
         let programs = programs.parent().unwrap();
         let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());
-        User { all, place, path, writers: RefCell::default() }
+        User { all, place, path, writers: RefCell::default(), servers: RefCell::default() }
     }
 
     /// The line with names that are ours alone, and with what it is about there.
@@ -288,6 +293,24 @@ impl User<'_> {
             let ended = run(command);
             assert_eq!(ended.code(), 0, "{ended:?}");
         };
+        let has = |it: &str| words.iter().any(|word| word == it);
+        if has("serve") || log.ends_with("-all") && has("sequence") {
+            return; // it is made by that
+        }
+        if has("call") {
+            let server = start(self.place.ringlog(&["serve", log, "--echo"]));
+            server.until_said("serves");
+            self.servers.borrow_mut().push(server);
+            return;
+        }
+        if has("sequence") || has("--topic") {
+            let topic = Topic::new(log, 2);
+            if topic.members().is_empty() {
+                let mut writer = topic.publisher::<Trade>().unwrap();
+                (0..10).for_each(|position| _ = writer.append(&Trade::at(position)));
+            }
+            return;
+        }
         if !file.exists() {
             let options = Log::options().capacity(16 << 10);
             // What lets a gate off is for a log that has it.

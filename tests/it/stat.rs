@@ -380,6 +380,11 @@ fn each_field_of_the_json_is_in_the_help_and_each_in_the_help_is_there() {
             }
         }
     }
+    let service = format!("{}.service", place.shm);
+    let _service = ringlog_call::Service::serve(service.as_str()).unwrap();
+    let keys = stat(&service)["service"].as_object().unwrap().clone();
+    fields.remove("service");
+    fields.extend(keys.keys().map(|key| format!("service.{key}")));
     let help = says(&["stat", "--help"]);
     let (_, section) = help.split_once("\nJSON:\n").unwrap();
     let lines = section.lines().take_while(|line| !line.is_empty());

@@ -367,6 +367,8 @@ mod tests {
                 rate: None,
                 silent: None,
                 lasts: None,
+                purpose: ringlog::Purpose::Log,
+                service: None,
                 writer: WriterView {
                     state: State::Alive,
                     epoch: 1,

@@ -73,6 +73,8 @@ fn log(name: &str, readers: Vec<ReaderView>) -> View {
         rate: Some(20_000.0),
         silent: Some(0.00005),
         lasts: Some(16_384.0 / 20_000.0),
+        purpose: ringlog::Purpose::Log,
+        service: None,
         writer: WriterView {
             state: State::Alive,
             epoch: 1,

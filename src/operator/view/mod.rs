@@ -14,10 +14,11 @@ pub use process::exit_on_fault;
 pub use state::{State, read_lockers};
 pub use who::{ReaderView, WriterView};
 
+use crate::operator::service::show::ServiceView;
 use crate::operator::which::Logs;
 use process::{Process, find_output};
 use ringlog::{
-    Column, Error, Kind, Log, Name, Options, Polled, Raw, ReaderState, Start, Timestamp,
+    Column, Error, Kind, Log, Name, Options, Polled, Purpose, Raw, ReaderState, Start, Timestamp,
 };
 use ringlog_rows::is_output_of;
 use serde::Serialize;
@@ -54,8 +55,12 @@ impl Watchlist {
         }
         self.watched.sort_by_key(|log| log.name().to_string());
         let looked = self.watched.iter_mut().map(|log| (log.name().clone(), log.look()));
-        // One that went since it was listed is no longer among all there are.
-        let gone = |outcome: &Result<View, Error>| matches!(outcome, Err(Error::NotFound { .. }));
+        // One that went since it was listed is no longer among all there are, and lanes are their
+        // service's.
+        let gone = |outcome: &Result<View, Error>| match outcome {
+            Ok(view) => view.purpose == Purpose::Lane,
+            Err(e) => matches!(e, Error::NotFound { .. }),
+        };
         Ok(looked.filter(|(_, outcome)| !(self.logs.are_all() && gone(outcome))).collect())
     }
 
@@ -129,6 +134,11 @@ pub struct View {
     pub silent: Option<f64>,
     /// How long the ring lasts at this rate: so long may a reader be away.
     pub lasts: Option<f64>,
+    /// What it is for.
+    #[serde(skip)]
+    pub purpose: Purpose,
+    /// The calls in it; `None` of a log that is no service.
+    pub service: Option<ServiceView>,
     pub writer: WriterView,
     /// Whom the writer waits for; `None` of a log that is not lossless.
     pub gates: Option<GatesView>,
@@ -319,6 +329,11 @@ impl Watched {
             rate,
             silent,
             lasts: at_rate(held),
+            purpose: log.purpose(),
+            service: match log.purpose() {
+                Purpose::Service { .. } => ServiceView::of(&self.name, &self.options).ok(),
+                _ => None,
+            },
             writer: WriterView {
                 state: match &process {
                     _ if writer.epoch == 0 => State::Never,

@@ -1,0 +1,174 @@
+//! `reporter N --topic /name`: a reporter for each log of a topic, and for those that come, each a process of
+//! its own with a file of its own. Two logs' marks cannot be committed together, so they share nothing.
+
+use super::args::Args;
+use super::setup::Signals;
+use crate::cli::{Code, Failed, tell};
+use anyhow::Context as _;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use ringlog::Name;
+use ringlog_topic::{Topic, member_of};
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
+use std::time::{Duration, Instant};
+
+/// Between two looks for new logs.
+const LOOK: Duration = Duration::from_millis(200);
+/// Between two looks at the processes.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Those of the arguments that each is started with, whose value follows or is behind `=`.
+const NOT_PASSED: [&str; 4] = ["--topic", "--shm", "--output", "-o"];
+
+/// Runs them until they end, or a signal does.
+pub fn run(args: &Args, topic: &str, signals: Signals) -> anyhow::Result<()> {
+    let Signals { stop, hangup } = signals;
+    if args.output.as_ref().is_some_and(|path| path.as_os_str() == "-") {
+        let why = "--topic writes a file for each log, and stdout is one; give a file's name";
+        return Err(Failed(Code::Invalid, why.to_owned()).into());
+    }
+    let (options, ends) = (args.log.options()?, args.once || args.to_end || args.no_wait);
+    let (mut running, mut failed) = (BTreeMap::<u64, Child>::new(), None);
+    let mut looked: Option<Instant> = None;
+    let mut found = BTreeMap::<u64, Name>::new();
+    loop {
+        if looked.is_none_or(|at| at.elapsed() >= LOOK) && (looked.is_none() || !args.once) {
+            looked = Some(Instant::now());
+            let members =
+                Topic::find(topic, &options)?.map_or_else(Vec::new, |topic| topic.members());
+            if members.is_empty() && args.no_wait | args.once {
+                return Err(ringlog::Error::NotFound { log: format!("{topic}.0") }.into());
+            }
+            for name in members {
+                let number = options.open(&name).ok().as_ref().and_then(member_of);
+                let Some((_, number)) = number else { continue };
+                if found.insert(number, name.clone()).is_none() {
+                    running.insert(number, start(args, &name, number)?);
+                }
+            }
+        }
+        running.retain(|number, child| match child.try_wait() {
+            Ok(None) => true,
+            Ok(Some(status)) if status.success() => false,
+            Ok(Some(status)) => {
+                failed.get_or_insert((*number, status.code().unwrap_or(1)));
+                false
+            }
+            Err(_) => false,
+        });
+        if failed.is_some() || stop.requested() {
+            forward(&running, Signal::SIGTERM);
+            break;
+        }
+        if hangup.swap(false, std::sync::atomic::Ordering::Relaxed) {
+            forward(&running, Signal::SIGHUP);
+        }
+        if running.is_empty() && !found.is_empty() && ends {
+            break;
+        }
+        stop.wait(PAUSE);
+    }
+    for (number, mut child) in running {
+        let ended =
+            child.wait().with_context(|| format!("reporter of log {number}: cannot be awaited"))?;
+        if !ended.success() {
+            failed.get_or_insert((number, ended.code().unwrap_or(1)));
+        }
+    }
+    match failed {
+        None => Ok(()),
+        Some((number, code)) => {
+            tell(format_args!(
+                "reporter {}: the one of {topic}.{number} ended with {code}",
+                args.reader
+            ));
+            Err(Failed(of(code), format!("{topic}: not all logs are carried out; see above"))
+                .into())
+        }
+    }
+}
+
+/// The code that a program ended with.
+fn of(code: i32) -> Code {
+    let all =
+        [Code::Invalid, Code::Lost, Code::Claimed, Code::NotFound, Code::Unusable, Code::Output];
+    all.into_iter().find(|known| *known as i32 == code).unwrap_or(Code::Other)
+}
+
+fn forward(running: &BTreeMap<u64, Child>, signal: Signal) {
+    for child in running.values() {
+        let _ = kill(Pid::from_raw(child.id() as i32), signal); // it may have ended
+    }
+}
+
+/// This program once more, for one log.
+fn start(args: &Args, log: &Name, number: u64) -> anyhow::Result<Child> {
+    let program = std::env::current_exe().context("the path of this program")?;
+    let mut command = Command::new(program);
+    command.args(passed_on(std::env::args_os().skip(1)));
+    match log {
+        Name::Shm(name) => command.arg("--shm").arg(name),
+        Name::File(path) => command.arg("--path").arg(path),
+    };
+    let whole = args
+        .output
+        .clone()
+        .unwrap_or_else(|| format!("output_{}.{}", args.reader, args.format.extension()).into());
+    command.arg("--output").arg(of_log(&whole, number));
+    command.spawn().with_context(|| format!("{log}: its reporter cannot be started"))
+}
+
+/// `quotes.csv` of log 3 is `quotes-3.csv`.
+fn of_log(output: &Path, number: u64) -> PathBuf {
+    let mut name = output.file_stem().unwrap_or_default().to_owned();
+    name.push(format!("-{number}"));
+    if let Some(extension) = output.extension() {
+        name.push(".");
+        name.push(extension);
+    }
+    output.with_file_name(name)
+}
+
+/// The arguments without those that each process has its own of.
+fn passed_on(args: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let mut args = args.peekable();
+    let mut passed = Vec::new();
+    while let Some(arg) = args.next() {
+        let bytes = arg.as_bytes();
+        let is = |name: &&&str| {
+            let rest = bytes.strip_prefix(name.as_bytes());
+            rest.is_some_and(|rest| {
+                rest.is_empty() || rest.starts_with(b"=") || (!name.starts_with("--"))
+            })
+        };
+        match NOT_PASSED.iter().find(is) {
+            Some(name) if bytes == name.as_bytes() => drop(args.next()),
+            Some(_) => {}
+            None => passed.push(arg),
+        }
+    }
+    passed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_each_process_has_its_own_of_is_not_passed_on() {
+        let args = ["0", "--topic", "/t", "--rotate=1G", "-o", "x.csv", "-q", "--output=y", "-oz"];
+        let passed = passed_on(args.into_iter().map(OsString::from));
+        assert_eq!(passed, ["0", "--rotate=1G", "-q"]);
+    }
+
+    #[test]
+    fn each_log_has_a_file_of_its_own() {
+        for (output, of_3) in [("a/b.csv", "a/b-3.csv"), ("b", "b-3"), (".x", ".x-3")] {
+            assert_eq!(of_log(Path::new(output), 3), Path::new(of_3));
+        }
+    }
+}
