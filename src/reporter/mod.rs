@@ -27,6 +27,7 @@ pub fn main() -> ExitCode {
     let signals = Signals::catch(); // before all that takes time: a HUP would end us till then
     let args: Args = cli::parse();
     let program = format!("reporter {}", args.reader);
+    let signals = signals.and_then(|signals| topic::end_with_parent().map(|()| signals));
     let done = signals.and_then(|signals| match args.topic.clone() {
         Some(topic) => topic::run(&args, &topic, signals),
         None => Reporter::new(args, signals)?.run(),

@@ -24,6 +24,24 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// Those of the arguments that each is started with, whose value follows or is behind `=`.
 const NOT_PASSED: [&str; 4] = ["--topic", "--shm", "--output", "-o"];
 
+/// Tells a process which one has begun it: when that is killed, it ends as by a TERM.
+const UNDER: &str = "RINGLOG_REPORTER_OF";
+
+/// Ends with the process that began this one, if one did.
+pub fn end_with_parent() -> anyhow::Result<()> {
+    let Some(parent) = std::env::var_os(UNDER) else { return Ok(()) };
+    #[cfg(target_os = "linux")]
+    nix::sys::prctl::set_pdeathsig(Signal::SIGTERM)?;
+    // It may have been killed before that.
+    let is_there = parent
+        .to_str()
+        .is_some_and(|parent| parent == std::os::unix::process::parent_id().to_string());
+    match is_there {
+        true => Ok(()),
+        false => Err(Failed(Code::Other, "what began this reporter is gone".to_owned()).into()),
+    }
+}
+
 /// Runs them until they end, or a signal does.
 pub fn run(args: &Args, topic: &str, signals: Signals) -> anyhow::Result<()> {
     let Signals { stop, hangup } = signals;
@@ -119,6 +137,7 @@ fn start(args: &Args, log: &Name, number: u64) -> anyhow::Result<Child> {
         .clone()
         .unwrap_or_else(|| format!("output_{}.{}", args.reader, args.format.extension()).into());
     command.arg("--output").arg(of_log(&whole, number));
+    command.env(UNDER, std::process::id().to_string());
     command.spawn().with_context(|| format!("{log}: its reporter cannot be started"))
 }
 

@@ -45,6 +45,7 @@ mod tidy;
 mod told;
 #[cfg(feature = "top")]
 mod top;
+mod topics;
 mod verify;
 mod wait;
 mod writer;

@@ -2,4 +2,4 @@
 
 #![allow(clippy::unwrap_used)] // a panic is how a test fails
 
-mod topics;
+mod publish;
