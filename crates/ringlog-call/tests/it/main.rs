@@ -7,3 +7,4 @@ mod deaths;
 mod lanes;
 mod parts;
 mod server;
+mod steps;
