@@ -29,7 +29,7 @@ pub fn main() -> ExitCode {
     let program = format!("reporter {}", args.reader);
     let signals = signals.and_then(|signals| topic::end_with_parent().map(|()| signals));
     let done = signals.and_then(|signals| match args.topic.clone() {
-        Some(topic) => topic::run(&args, &topic, signals),
+        Some(topic) => topic::run_each(&args, &topic, signals),
         None => Reporter::new(args, signals)?.run(),
     });
     cli::end(&program, done)

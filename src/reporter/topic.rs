@@ -43,7 +43,7 @@ pub fn end_with_parent() -> anyhow::Result<()> {
 }
 
 /// Runs them until they end, or a signal does.
-pub fn run(args: &Args, topic: &str, signals: Signals) -> anyhow::Result<()> {
+pub fn run_each(args: &Args, topic: &str, signals: Signals) -> anyhow::Result<()> {
     let Signals { stop, hangup } = signals;
     if args.output.as_ref().is_some_and(|path| path.as_os_str() == "-") {
         let why = "--topic writes a file for each log, and stdout is one; give a file's name";

@@ -72,7 +72,7 @@ impl<R> Reader<R> {
             Some(false) => Taken::Again,
             Some(true) => return Some(Taken::Finished),
         };
-        ring::begin(calls, position);
+        ring::begin_entry(calls, position);
         Some(taken)
     }
 
@@ -80,7 +80,7 @@ impl<R> Reader<R> {
     /// appended for it, to another log, comes before.
     pub fn finish(&mut self, position: u64, how: Finished) {
         let calls = self.calls();
-        ring::finish(calls, position);
+        ring::finish_entry(calls, position);
         let count = match how {
             Finished::Served => &calls.served,
             Finished::Expired => &calls.expired,

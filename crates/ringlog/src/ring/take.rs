@@ -23,7 +23,7 @@ pub(crate) fn begun(calls: &CallLine, position: u64) -> Option<bool> {
 }
 
 /// Says that the entry at `position` is begun, before anything is done for it.
-pub(crate) fn begin(calls: &CallLine, position: u64) {
+pub(crate) fn begin_entry(calls: &CallLine, position: u64) {
     if position < calls.taken.load(Relaxed) {
         return; // begun by one that died, and its bit is its own
     }
@@ -39,7 +39,7 @@ pub(crate) fn begin(calls: &CallLine, position: u64) {
 }
 
 /// Says that the entry at `position` is finished, behind all that was done for it.
-pub(crate) fn finish(calls: &CallLine, position: u64) {
+pub(crate) fn finish_entry(calls: &CallLine, position: u64) {
     let answered = calls.answered.load(Relaxed);
     // Behind the stamp of an answer; with the claim of the next reader, in `begun`.
     calls.answered.store(answered | bit(position), Release);
@@ -72,10 +72,10 @@ mod tests {
                 calls.taken.store(position, Relaxed);
                 let [ran, answered] = [AtomicU64::new(0), AtomicU64::new(0)];
                 let lived = killed_after(stores, || {
-                    begin(&calls, position);
+                    begin_entry(&calls, position);
                     ran.store(1, Relaxed);
                     answered.store(1, Relaxed);
-                    finish(&calls, position);
+                    finish_entry(&calls, position);
                 });
                 let [ran, answered] = [ran, answered].map(|word| word.load(Relaxed) == 1);
                 let found = begun(&calls, position);
@@ -92,9 +92,9 @@ mod tests {
     #[test]
     fn one_that_is_begun_again_stays_what_it_was() {
         let calls = CallLine::default();
-        (0..3).for_each(|position| begin(&calls, position));
-        finish(&calls, 1);
-        (0..3).for_each(|position| begin(&calls, position));
+        (0..3).for_each(|position| begin_entry(&calls, position));
+        finish_entry(&calls, 1);
+        (0..3).for_each(|position| begin_entry(&calls, position));
         assert_eq!(
             [0, 1, 2, 3].map(|position| begun(&calls, position)),
             [Some(false), Some(true), Some(false), None]
@@ -109,11 +109,11 @@ mod tests {
             let (mut first, mut next, mut done) = (0, 0, std::collections::BTreeSet::new());
             for deed in deeds {
                 if deed < 100 && next < first + OPEN_MAX {
-                    begin(&calls, next);
+                    begin_entry(&calls, next);
                     next += 1;
                 } else if deed < 200 && first < next {
                     let position = first + u64::from(deed) % (next - first);
-                    finish(&calls, position);
+                    finish_entry(&calls, position);
                     done.insert(position);
                 } else {
                     let end = unfinished(&calls, first, next);
