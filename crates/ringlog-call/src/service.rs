@@ -245,9 +245,9 @@ impl<B: BodyForm> Service<B> {
                 _ => idle.reset(),
             }
         }
-        let end = Instant::now() + self.drain;
+        let end = Instant::now().checked_add(self.drain);
         let mut idle = Idle::new(wait);
-        while !self.lanes().all(Lane::is_idle) && Instant::now() < end {
+        while !self.lanes().all(Lane::is_idle) && end.is_none_or(|end| Instant::now() < end) {
             match self.answer_late() {
                 0 => {
                     self.rest();

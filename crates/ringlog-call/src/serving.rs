@@ -92,7 +92,10 @@ impl<B: BodyForm> Lane<B> {
         }
         let whole_max = answers.geometry().body_max();
         let outbox = Outbox::of(answers.lossless_writer()?, whole_max, rules.backlog);
-        let reader: Reader<With<Asked, B>> = log.reader(READER)?;
+        let mut reader: Reader<With<Asked, B>> = log.reader(READER)?;
+        if reader.committed().position > reader.position() {
+            reader.release(); // somebody has scribbled: it goes on where the log ends
+        }
         let requests = Requests {
             client: reader.epoch() as u32,
             is_gone: !reader.has_writer(),
@@ -183,6 +186,7 @@ impl<B: BodyForm> Lane<B> {
                 let request = request(body);
                 let mut reply = Reply::of(&self.outbox, &request, late);
                 let (status, failure) = handled(|| handler(&request, &mut reply));
+                *now = None; // it may have taken long
                 reply.end(status, &failure).then_some(Finished::Served)
             }
             Deed::Refuse(status, how) => {

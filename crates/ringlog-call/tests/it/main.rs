@@ -6,5 +6,6 @@ mod calls;
 mod deaths;
 mod lanes;
 mod parts;
+mod review;
 mod server;
 mod steps;

@@ -53,7 +53,8 @@ pub(crate) fn count_one(count: &AtomicU64) {
 /// The first position from `from` on, and below `to`, that is not finished; or `to`.
 pub(crate) fn unfinished(calls: &CallLine, from: u64, to: u64) -> u64 {
     let is_open = |&position: &u64| begun(calls, position) != Some(true);
-    (from..to.min(from + OPEN_MAX)).find(is_open).unwrap_or(to.min(from + OPEN_MAX))
+    let to = to.min(from.saturating_add(OPEN_MAX)); // whatever the log says that it is
+    (from..to).find(is_open).unwrap_or(to)
 }
 
 #[cfg(all(test, not(loom)))]
