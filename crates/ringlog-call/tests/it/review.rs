@@ -873,3 +873,49 @@ fn a_server_of_many_lanes_begins_again_in_an_ordinary_thread() {
     assert!(served.unwrap().join().unwrap() >= 200);
     eprintln!("{:?} for 200 lanes", begun.elapsed());
 }
+
+#[test]
+fn a_service_whose_lanes_cannot_have_their_names_is_refused() {
+    let name = format!("/ringlog-test-{}-{}", std::process::id(), "x".repeat(240));
+    let name = &name[..253.min(name.len())];
+    let service = Service::serve(name);
+    let said = service.as_ref().map(|service| service.notices().len()).unwrap_or_default();
+    let connected = Client::connect(name, 50 * MS).map(drop);
+    let served = service.is_ok();
+    drop(service);
+    if served {
+        Log::unlink(name).unwrap();
+        let logs = std::fs::read_dir("/dev/shm").unwrap().flatten();
+        let its = logs.filter(|log| log.file_name().to_string_lossy().starts_with(&name[1..]));
+        its.for_each(|log| _ = std::fs::remove_file(log.path()));
+    }
+    assert!(!served || connected.is_ok(), "{said} notices, {connected:?}");
+}
+
+/// What an `Upload` could not write is not left out of it.
+#[test]
+fn an_upload_whose_write_failed_is_not_sent_with_a_hole() {
+    let place = Place::new();
+    let options = || Service::options().arena(1 << 12);
+    let server = Server::start(&place, options(), echo);
+    let mut client = connect(&place);
+    client.call(ECHO, b"x", LONG).unwrap();
+    server.stop();
+    while client.send(ECHO, &[], MS).is_ok() {} // until its lane is full
+    let mut upload = client.upload(ECHO, LONG);
+    let failed = {
+        let mut to = client.write(&mut upload);
+        to.write_all(b"front").unwrap();
+        to.flush()
+    };
+    assert!(failed.is_err(), "the server is gone");
+    let _server = Server::start(&place, options(), echo);
+    until("there is room", || client.send(ECHO, b"", MS).is_ok().then_some(()));
+    client.write(&mut upload).write_all(b" back").unwrap();
+    let ticket = client.finish(upload);
+    let answer = ticket.and_then(|ticket| client.wait_for(ticket).map(|answer| answer.to_vec()));
+    match answer {
+        Ok(body) => assert_eq!(String::from_utf8_lossy(&body), "front back"),
+        Err(_) => {}
+    }
+}
