@@ -10,8 +10,8 @@ use std::time::Duration;
 /// Append the entries of a topic to one log, by time, each once
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
-The log has the columns of the topic, and before them `log` and `at`: which log of the topic an entry is
-of, and its position there. Killed and started again, it goes on where it was. It is a reader of each log
+The log has the columns of the topic, and before them `log`, `id` and `at`: which log of the topic an
+entry is of, a part of that log's id, and its position there. Killed and started again, it goes on where it was. It is a reader of each log
 of the topic, and the one writer of the log that it makes.
 
 Examples:

@@ -78,6 +78,8 @@ pub struct Upload {
     pub(crate) deadline_ns: u64,
     /// What has been written and not sent.
     pub(crate) buffer: Vec<u8>,
+    /// Some of it could not be sent.
+    is_broken: bool,
 }
 
 /// A client of a service: it has a lane of its own until it is dropped or its process dies.
@@ -85,8 +87,9 @@ pub struct Upload {
 /// Requests are bytes behind the number of a method; the type says whether these are more than that:
 /// `Client<MsgPack>`. See the [crate's page](crate) for an example.
 pub struct Client<B = Bytes> {
-    to: LosslessWriter<With<Asked, B>>,
+    /// Dropped before the claim of the lane, so that who has that finds this free.
     from: Reader<With<Answered, B>>,
+    to: LosslessWriter<With<Asked, B>>,
     lane: usize,
     client: u32,
     /// Bytes of the longest message that goes in one piece.
@@ -107,6 +110,12 @@ pub(crate) struct Pending {
     /// What has come of an answer in parts.
     pub parts: Vec<u8>,
     is_too_large: bool,
+    /// Some of its answer has come.
+    is_begun: bool,
+    /// Some of it has been read, and then it was begun anew.
+    is_broken: bool,
+    /// Some of it has been read.
+    pub is_read: bool,
 }
 
 pub(crate) struct Done {
@@ -221,7 +230,7 @@ impl<B: BodyForm> Client<B> {
     /// A request of which nothing is sent yet.
     pub(crate) fn begin(&self, method: u32, timeout: Duration) -> Upload {
         let (sent_ns, deadline_ns) = lane::deadline(timeout, self.options.timed);
-        Upload { stream: None, method, sent_ns, deadline_ns, buffer: Vec::new() }
+        Upload { stream: None, method, sent_ns, deadline_ns, buffer: Vec::new(), is_broken: false }
     }
 
     /// Sends a request, and waits for its answer, but at most so long; `Duration::MAX` is forever.
@@ -255,11 +264,12 @@ impl<B: BodyForm> Client<B> {
         timeout: Duration,
         mut work: impl FnMut(),
     ) -> Result<Answer<'_, B>, CallError> {
-        let ticket = self.send(method, body, timeout)?;
-        let is_held = self.find(ticket, Some(timeout), &mut |idle| {
+        let mut work = |idle: &mut Idle| {
             *idle = Idle::new(Wait::Spin);
             work();
-        })?;
+        };
+        let ticket = self.send_while(method, body, timeout, &mut work)?;
+        let is_held = self.find(ticket, Some(timeout), &mut work)?;
         Ok(self.answer(is_held))
     }
 
@@ -274,14 +284,24 @@ impl<B: BodyForm> Client<B> {
         body: &[u8],
         timeout: Duration,
     ) -> Result<Ticket, CallError> {
+        self.send_while(method, body, timeout, &mut |_| {})
+    }
+
+    fn send_while(
+        &mut self,
+        method: u32,
+        body: &[u8],
+        timeout: Duration,
+        work: &mut dyn FnMut(&mut Idle),
+    ) -> Result<Ticket, CallError> {
         let mut upload = self.begin(method, timeout);
         let mut rest = body;
         while rest.len() > self.whole_max {
             let (part, behind) = rest.split_at(self.part_max());
-            self.append(&mut upload, part, true)?;
+            self.append(&mut upload, part, true, work)?;
             rest = behind;
         }
-        self.append(&mut upload, rest, false).map(Ticket)
+        self.append(&mut upload, rest, false, work).map(Ticket)
     }
 
     /// Waits for the answer of a request that was sent.
@@ -301,6 +321,7 @@ impl<B: BodyForm> Client<B> {
     ) -> Option<(Ticket, Result<Answer<'_, B>, CallError>)> {
         let end =
             clock::now_ns().saturating_add(at_most.as_nanos().min(u128::from(u64::MAX)) as u64);
+        let mut patience: Option<Patience> = None;
         let ticket = loop {
             let next = self.done.front().map(|done| done.ticket);
             if let Some(ticket) = next {
@@ -315,8 +336,10 @@ impl<B: BodyForm> Client<B> {
                     let deadlines = self.pending.iter().map(|pending| pending.deadline_ns);
                     let first =
                         deadlines.filter(|&deadline| deadline > 0).min().unwrap_or(u64::MAX);
-                    let mut patience = Patience::new(self.options.wait, end.min(first), None);
-                    if let Err(e) = self.wait_once(&mut patience, 0, true) {
+                    let wait = self.options.wait;
+                    let patience = patience.get_or_insert_with(|| Patience::new(wait, end, None));
+                    patience.deadline_ns = end.min(first);
+                    if let Err(e) = self.wait_once(patience, 0, true) {
                         let now = clock::now_ns();
                         let is_gone = !matches!(e, CallError::TimedOut);
                         let is_over = |pending: &Pending| {
@@ -372,7 +395,12 @@ impl<B: BodyForm> Client<B> {
         upload: &mut Upload,
         body: &[u8],
         more: bool,
+        work: &mut dyn FnMut(&mut Idle),
     ) -> Result<u64, CallError> {
+        // Without what is not sent it would be another request.
+        if std::mem::replace(&mut upload.is_broken, true) {
+            return Err(CallError::Value("some of the request was not sent".to_owned()));
+        }
         let mut asked = Asked {
             sent_ns: upload.sent_ns,
             deadline_ns: upload.deadline_ns,
@@ -394,6 +422,7 @@ impl<B: BodyForm> Client<B> {
             }
             let patience = patience
                 .get_or_insert_with(|| Patience::new(self.options.wait, upload.deadline_ns, None));
+            work(&mut patience.idle);
             match self.file_one() {
                 Filed::Held(at) => self.set_aside(at),
                 Filed::Nothing => self.wait_once(patience, body.len(), false)?,
@@ -401,13 +430,16 @@ impl<B: BodyForm> Client<B> {
             }
         };
         self.to.wake();
-        upload.stream = Some(asked.stream);
+        (upload.stream, upload.is_broken) = (Some(asked.stream), false);
         if !more {
             self.pending.push(Pending {
                 ticket: position,
                 deadline_ns: upload.deadline_ns,
                 parts: Vec::new(),
                 is_too_large: false,
+                is_begun: false,
+                is_broken: false,
+                is_read: false,
             });
         }
         Ok(position)
@@ -427,12 +459,19 @@ impl<B: BodyForm> Client<B> {
             return Filed::Other; // too late, or to the client before this one
         };
         let pending = &mut self.pending[at];
-        if part == 0 && pending.parts.is_empty() && !pending.is_too_large {
+        if part == 0 && !pending.is_begun {
             return Filed::Held(at);
         }
         let is_last = part & MORE == 0;
+        if part & BEHIND == 0 {
+            // It begins anew, by another server: what came before is no answer.
+            pending.parts.clear();
+            pending.is_too_large = false;
+            pending.is_broken |= pending.is_read;
+        }
+        pending.is_begun = true;
         if is_last && status != Status::Ok {
-            pending.parts.clear(); // what came before is no answer
+            pending.parts.clear(); // likewise
         }
         match pending.parts.len() + message.body.len() > self.options.answer_max {
             true => (pending.is_too_large, pending.parts) = (true, Vec::new()),
@@ -441,8 +480,12 @@ impl<B: BodyForm> Client<B> {
         if !is_last {
             return Filed::Other;
         }
-        let Pending { ticket, parts, is_too_large, .. } = self.pending.swap_remove(at);
-        let status = if is_too_large { Some(Status::TooLarge) } else { status.get() };
+        let Pending { ticket, parts, is_too_large, is_broken, .. } = self.pending.swap_remove(at);
+        let status = match status.get() {
+            _ if is_broken => Some(Status::Interrupted),
+            _ if is_too_large => Some(Status::TooLarge),
+            status => status,
+        };
         self.done.push_back(Done { ticket, status, body: parts });
         Filed::Done
     }

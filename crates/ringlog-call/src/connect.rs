@@ -84,6 +84,11 @@ impl ClientOptions {
             }
         });
         let (requests, answers) = (requests?, answers?);
+        if !answers.is_claimed(Role::Writer)? {
+            // One that its server skips, or has not got to yet.
+            let (log, role) = (answers.name().to_string(), Role::Writer);
+            return Err(Error::Claimed { log, role, pid: 0 });
+        }
         let to = requests.lossless_writer()?; // the claim of the lane
         // What was answered to the client before this one is nobody's.
         let mut from = answers.reader_from(READER, Start::Newest)?;

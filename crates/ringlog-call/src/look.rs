@@ -159,14 +159,18 @@ impl ServiceState {
 
     /// What its logs are called: of the service itself, and of the lanes that there are.
     pub fn logs(name: &Name, options: &Options) -> Vec<Name> {
-        let lanes = (0..)
+        let most = match options.open(name).map(|log| log.purpose()) {
+            Ok(Purpose::Service { lanes }) => lanes as usize,
+            _ => 0,
+        };
+        let lanes = (0..most)
             .map(|number| [Way::Requests, Way::Answers].map(|way| lane::name(name, number, way)));
         let is_there = |logs: &[Name; 2]| {
             let is_lane =
                 |log: &Name| options.open(log).is_ok_and(|log| log.purpose() == Purpose::Lane);
             logs.iter().any(is_lane)
         };
-        std::iter::once(name.clone()).chain(lanes.take_while(is_there).flatten()).collect()
+        std::iter::once(name.clone()).chain(lanes.filter(is_there).flatten()).collect()
     }
 }
 

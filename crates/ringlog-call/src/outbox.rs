@@ -2,7 +2,7 @@
 
 use crate::clock;
 use crate::lane::{Answered, BEHIND, MORE, Status};
-use ringlog::{BodyForm, Enum, Error, Idle, LosslessWriter, Wait, With};
+use ringlog::{BodyForm, Enum, Error, Finished, Idle, LosslessWriter, Wait, With};
 use std::collections::VecDeque;
 use std::io;
 
@@ -19,7 +19,9 @@ fn answered(request: u64, status: Status, part: u8, timed: bool) -> Answered {
 /// The answers of a lane, and those for which it has no room yet.
 pub(crate) struct Outbox<B> {
     to: LosslessWriter<With<Answered, B>>,
-    waiting: VecDeque<(Answered, Vec<u8>)>,
+    waiting: VecDeque<Kept>,
+    /// Requests whose answer has been sent whole since this was last asked.
+    settled: Vec<(u64, Finished)>,
     /// Bytes of these.
     kept: usize,
     limit: usize,
@@ -33,11 +35,20 @@ pub(crate) struct Outbox<B> {
     pub spare: Vec<u8>,
 }
 
+/// An answer, or a part of one, that waits for room.
+struct Kept {
+    line: Answered,
+    body: Vec<u8>,
+    /// With it the request is finished, and how; of what more comes behind, nothing.
+    settles: Option<Finished>,
+}
+
 impl<B: BodyForm> Outbox<B> {
     pub fn of(to: LosslessWriter<With<Answered, B>>, whole_max: usize, limit: usize) -> Outbox<B> {
         Outbox {
             to,
             waiting: VecDeque::new(),
+            settled: Vec::new(),
             kept: 0,
             limit,
             part_max: PART.min(whole_max / 2),
@@ -55,13 +66,14 @@ impl<B: BodyForm> Outbox<B> {
 
     /// Sends what waits, as far as there is room; whether nothing waits any more.
     pub fn flush(&mut self) -> bool {
-        while let Some((line, body)) = self.waiting.front() {
+        while let Some(Kept { line, body, settles }) = self.waiting.front() {
             if self.to.try_append(line, body).is_err() {
                 self.wake();
                 return false;
             }
             self.is_asleep = true;
             self.kept -= body.len();
+            self.settled.extend(settles.map(|how| (line.request, how)));
             self.waiting.pop_front();
         }
         self.slow = false;
@@ -75,19 +87,26 @@ impl<B: BodyForm> Outbox<B> {
         }
     }
 
+    /// The requests whose answer has been sent whole since this was last asked: from now on they are
+    /// finished, and not before.
+    pub fn settled(&mut self) -> Vec<(u64, Finished)> {
+        std::mem::take(&mut self.settled)
+    }
+
     pub fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }
 
     /// Bytes of the message for which there is to be room next.
     pub fn next_length(&self) -> usize {
-        self.waiting.front().map_or(0, |(_, body)| body.len())
+        self.waiting.front().map_or(0, |kept| kept.body.len())
     }
 
     /// Nobody takes what waits.
     pub fn clear(&mut self) {
         (self.kept, self.slow) = (0, false);
         self.waiting.clear();
+        self.settled.clear();
     }
 
     /// Sends a part of an answer, behind which more comes.
@@ -99,24 +118,24 @@ impl<B: BodyForm> Outbox<B> {
         body: &[u8],
     ) -> io::Result<()> {
         let part = if begun { MORE | BEHIND } else { MORE };
-        self.send(answered(request, Status::Ok, part, timed), body)
+        self.send(answered(request, Status::Ok, part, timed), body, None)
     }
 
-    fn send(&mut self, line: Answered, body: &[u8]) -> io::Result<()> {
-        let is_sent = self.flush() && self.try_send(&line, body);
-        if is_sent {
+    fn send(&mut self, line: Answered, body: &[u8], settles: Option<Finished>) -> io::Result<()> {
+        if self.flush() && self.try_send(&line, body) {
+            self.settled.extend(settles.map(|how| (line.request, how)));
             return Ok(());
         }
         if self.kept + body.len() > self.limit {
             return Err(too_much());
         }
-        self.keep(line, body);
+        self.keep(line, body, settles);
         Ok(())
     }
 
-    fn keep(&mut self, line: Answered, body: &[u8]) {
+    fn keep(&mut self, line: Answered, body: &[u8], settles: Option<Finished>) {
         self.kept += body.len();
-        self.waiting.push_back((line, body.to_vec()));
+        self.waiting.push_back(Kept { line, body: body.to_vec(), settles });
     }
 
     /// Appends it, and waits for a moment where there is no room: no longer than to keep it would take.
@@ -146,14 +165,18 @@ impl<B: BodyForm> Outbox<B> {
         status: Status,
         timed: bool,
         body: &[u8],
+        how: Finished,
     ) -> io::Result<()> {
+        if body.len() > self.whole_max && self.kept + body.len() > self.limit {
+            return Err(too_much()); // before some of it is sent
+        }
         let (mut rest, mut part) = (body, 0);
         while rest.len() > self.whole_max {
             let (front, behind) = rest.split_at(self.part_max);
-            self.send(answered(request, Status::Ok, part | MORE, timed), front)?;
+            self.send(answered(request, Status::Ok, part | MORE, timed), front, None)?;
             (rest, part) = (behind, BEHIND);
         }
-        self.send(answered(request, status, part, timed), rest)
+        self.send(answered(request, status, part, timed), rest, Some(how))
     }
 
     /// Sends the last of an answer; there always is an answer.
@@ -164,16 +187,16 @@ impl<B: BodyForm> Outbox<B> {
         timed: bool,
         begun: bool,
         body: &[u8],
+        how: Finished,
     ) {
-        let behind = if begun { BEHIND } else { 0 };
         let sent = match begun {
-            true => self.send(answered(request, status, behind, timed), body),
-            false => self.send_whole(request, status, timed, body),
+            true => self.send(answered(request, status, BEHIND, timed), body, Some(how)),
+            false => self.send_whole(request, status, timed, body, how),
         };
         if sent.is_err() {
             // What it was to be is too much; that it is costs nothing.
-            let line = answered(request, Status::TooLarge, BEHIND, timed);
-            self.keep(line, &[]);
+            let part = if begun { BEHIND } else { 0 };
+            self.keep(answered(request, Status::TooLarge, part, timed), &[], Some(how));
         }
     }
 }

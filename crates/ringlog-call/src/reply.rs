@@ -4,7 +4,7 @@ use crate::clock;
 use crate::error::Failure;
 use crate::lane::{Asked, Status};
 use crate::outbox::{Outbox, too_much};
-use ringlog::{BodyForm, Bytes, Log, Role, Signal};
+use ringlog::{BodyForm, Bytes, Finished, Log, Role, Signal};
 use std::cell::RefCell;
 use std::fmt;
 use std::io::{self, Write};
@@ -132,7 +132,13 @@ impl<'a, B: BodyForm> Reply<'a, B> {
         }
         match &self.to {
             Target::Lane(outbox) => {
-                outbox.borrow_mut().send_whole(self.request, Status::Ok, self.timed, body)?;
+                outbox.borrow_mut().send_whole(
+                    self.request,
+                    Status::Ok,
+                    self.timed,
+                    body,
+                    Finished::Served,
+                )?;
                 self.whole = true;
                 Ok(())
             }
@@ -155,19 +161,21 @@ impl<'a, B: BodyForm> Reply<'a, B> {
         }
     }
 
-    /// Sends what is to be sent when the handler has returned; false if it answers later.
+    /// Sends what is to be sent when the handler has returned; whether it answers later.
     pub(crate) fn end(mut self, status: Status, failure: &[u8]) -> bool {
-        let Target::Lane(outbox) = &self.to else { return true };
+        let Target::Lane(outbox) = &self.to else { return false };
         let mut outbox = outbox.borrow_mut();
         let is_answer = status == Status::Ok;
-        let is_given = self.whole || self.deferred && is_answer;
-        if !is_given {
+        // One that fails behind that has answered: what comes later is nobody's.
+        let is_later = self.deferred && is_answer && !self.whole;
+        if !self.whole && !is_later {
             let body = if is_answer { &self.buffer[..] } else { failure };
-            outbox.send_last(self.request, status, self.timed, self.begun, body);
+            let (begun, how) = (self.begun, Finished::Served);
+            outbox.send_last(self.request, status, self.timed, begun, body, how);
         }
         self.buffer.clear();
         outbox.spare = self.buffer;
-        self.whole || !self.deferred || !is_answer
+        is_later
     }
 
     fn send_part(&mut self) -> io::Result<()> {

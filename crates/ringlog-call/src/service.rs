@@ -11,6 +11,7 @@ use ringlog::{
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::VecDeque;
 use std::fmt;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
@@ -112,6 +113,11 @@ impl ServiceOptions {
         };
         let mut writer = log.writer::<Began>()?;
         writer.append(&Began { time: Timestamp::now(), pid: std::process::id().into() });
+        // What its last lane is called is the longest.
+        let last = crate::lane::name(&name, lanes.saturating_sub(1), crate::lane::Way::Requests);
+        if let Err(e @ Error::Invalid(_)) = Log::open(last) {
+            return Err(e);
+        }
         let (answers, late) = mpsc::channel();
         let service = Service {
             name,
@@ -120,7 +126,10 @@ impl ServiceOptions {
             lanes: (0..lanes).map(|_| OnceCell::new()).collect(),
             made: Cell::new(0),
             looked_ns: Cell::new(0),
+            complete: Cell::new(false),
             quiet: Cell::new(0),
+            busy: Cell::new(0),
+            first: Cell::new(0),
             rules: self.rules,
             drain: self.drain,
             later: Later { answers, signal: Arc::new(Signal::new()), limit: self.rules.backlog },
@@ -144,9 +153,14 @@ pub struct Service<B = Bytes> {
     /// From the first on those that are made; `None` is one that is not ours to use.
     lanes: Vec<OnceCell<Option<Lane<B>>>>,
     made: Cell<usize>,
+    /// Of the lanes that were there when it began, none is left to take.
+    complete: Cell<bool>,
     looked_ns: Cell<u64>,
-    /// Polls in a row that found nothing.
+    /// Polls in a row that found nothing, or something.
     quiet: Cell<u32>,
+    busy: Cell<u32>,
+    /// The lane that the next poll begins with.
+    first: Cell<usize>,
     rules: Rules,
     drain: Duration,
     later: Later,
@@ -208,10 +222,18 @@ impl<B: BodyForm> Service<B> {
     ) -> usize {
         let mut now = None;
         let turn = |lane: &&Lane<B>| may_take() && lane.turn(&mut now, &self.later, handler);
-        let count = self.lanes().filter(turn).count() + self.answer_late();
-        let quiet = if count > 0 { 0 } else { self.quiet.get().wrapping_add(1) };
+        // No lane is always the first.
+        let first = self.first.replace(self.first.get().wrapping_add(1));
+        let first = first.checked_rem(self.made.get()).unwrap_or_default();
+        let in_turn = self.lanes_of(first..self.made.get()).chain(self.lanes_of(0..first));
+        let count = in_turn.filter(turn).count() + self.answer_late();
+        let (quiet, busy) = match count {
+            0 => (self.quiet.get().wrapping_add(1), 0),
+            _ => (0, self.busy.get().wrapping_add(1)),
+        };
         self.quiet.set(quiet);
-        if quiet % RESTS == 1 {
+        self.busy.set(busy);
+        if quiet % RESTS == 1 || busy % RESTS == RESTS - 1 {
             self.rest();
         }
         count
@@ -240,8 +262,7 @@ impl<B: BodyForm> Service<B> {
         let mut idle = Idle::new(wait);
         while !stop.load(Relaxed) {
             match self.poll_while(&may_take, &mut handler) {
-                0 if may_take() => self.wait(&mut idle, LOOK),
-                0 => _ = idle.wait_for_any(&[&*self.later.signal], LOOK),
+                0 => self.wait_for(may_take(), &mut idle, LOOK),
                 _ => idle.reset(),
             }
         }
@@ -251,7 +272,7 @@ impl<B: BodyForm> Service<B> {
             match self.answer_late() {
                 0 => {
                     self.rest();
-                    self.wait(&mut idle, Duration::from_millis(1));
+                    self.wait_for(false, &mut idle, Duration::from_millis(1));
                 }
                 _ => idle.reset(),
             }
@@ -297,10 +318,17 @@ impl<B: BodyForm> Service<B> {
     /// Waits once until there is a request, or an answer that comes later, as `idle` says, but at most so
     /// long; for a loop of one's own around [`poll`](Service::poll).
     pub fn wait(&self, idle: &mut Idle, at_most: Duration) {
+        self.wait_for(true, idle, at_most);
+    }
+
+    /// The same; for requests only if they may be taken.
+    fn wait_for(&self, requests: bool, idle: &mut Idle, at_most: Duration) {
         let sleepers: Vec<_> = self.lanes().filter_map(Lane::sleeper).collect();
         let rooms: Vec<_> = sleepers.iter().filter_map(|sleeper| sleeper.room()).collect();
         let mut all: Vec<&dyn Follower> = vec![&*self.later.signal];
-        all.extend(sleepers.iter().filter_map(|sleeper| sleeper.requests()));
+        if requests {
+            all.extend(sleepers.iter().filter_map(|sleeper| sleeper.requests()));
+        }
         all.extend(rooms.iter().map(|room| &**room));
         if idle.wait_for_any(&all, at_most.min(LOOK)) {
             self.quiet.set(0); // there may be more to look at by now
@@ -323,7 +351,11 @@ impl<B: BodyForm> Service<B> {
     }
 
     fn lanes(&self) -> impl Iterator<Item = &Lane<B>> {
-        let made = &self.lanes[..self.made.get()];
+        self.lanes_of(0..self.made.get())
+    }
+
+    fn lanes_of(&self, numbers: Range<usize>) -> impl Iterator<Item = &Lane<B>> {
+        let made = self.lanes.get(numbers).unwrap_or_default();
         made.iter().filter_map(|lane| lane.get().and_then(Option::as_ref))
     }
 
@@ -353,30 +385,39 @@ impl<B: BodyForm> Service<B> {
         }
     }
 
-    /// Learns of clients that came and went, and makes one more lane where all have one.
+    /// Learns of clients that came and went, and makes one more lane where all have one. Takes those that
+    /// are there already, which may hold requests.
     fn look(&self) {
-        let has_free = self.lanes().filter(|lane| !lane.look()).count() > 0; // all are looked at
-        let made = self.made.get();
-        let Some(next) = self.lanes.get(made) else { return };
-        // One that is there already may hold requests.
-        let is_there = || {
-            let name = crate::lane::name(&self.name, made, crate::lane::Way::Requests);
-            !matches!(Log::open(&name), Err(Error::NotFound { .. }))
-        };
-        if has_free && !(self.looked_ns.get() == 0 && is_there()) {
-            return;
-        }
-        let lane = match Lane::make(&self.name, made, self.rules) {
-            Ok(lane) => Some(lane),
-            // Of a server that is just dying.
-            Err(Error::Claimed { .. }) => return,
-            Err(e) => {
-                self.notices.borrow_mut().push(format!("skips lane {made}: {e}"));
-                None
+        let mut has_free = self.lanes().filter(|lane| !lane.look()).count() > 0; // all are looked at
+        let mut complete = true;
+        for (number, lane) in self.lanes.iter().enumerate() {
+            if lane.get().is_some() {
+                continue;
             }
-        };
-        let _ = next.set(lane);
-        self.made.set(made + 1);
-        self.look();
+            let is_there = || {
+                let name = crate::lane::name(&self.name, number, crate::lane::Way::Requests);
+                !matches!(Log::open(&name), Err(Error::NotFound { .. }))
+            };
+            if has_free && (self.complete.get() || !is_there()) {
+                break;
+            }
+            match Lane::make(&self.name, number, self.rules) {
+                Ok(made) => {
+                    has_free |= !made.look();
+                    let _ = lane.set(Some(made));
+                }
+                // By a server that is just ending.
+                Err(Error::Claimed { .. }) => {
+                    complete = false;
+                    continue;
+                }
+                Err(e) => {
+                    self.notices.borrow_mut().push(format!("skips lane {number}: {e}"));
+                    let _ = lane.set(None);
+                }
+            }
+            self.made.set(self.made.get().max(number + 1));
+        }
+        self.complete.set(complete);
     }
 }

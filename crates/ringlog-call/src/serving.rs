@@ -16,6 +16,9 @@ use std::sync::Arc;
 /// After so many requests room is made, also while more come.
 const RELEASED: u64 = SLOTS / 4;
 
+/// Requests of a client that come in parts at a time.
+const STREAMS: usize = 64;
+
 /// What a service does about requests.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rules {
@@ -25,6 +28,10 @@ pub(crate) struct Rules {
     pub repeat: bool,
     pub request_max: usize,
     pub backlog: usize,
+}
+
+const fn bit(position: u64) -> u64 {
+    1 << (position % SLOTS)
 }
 
 pub(crate) struct Lane<B> {
@@ -45,14 +52,15 @@ struct Requests<B> {
     streams: Vec<Stream>,
     /// Bytes of these.
     streamed: usize,
-    /// Requests begun and not finished, in this process.
-    open: u64,
+    /// Requests that handlers have kept: bit `p mod 64`, the one at position `p`.
+    kept: u64,
     /// Bytes of requests since room was made last.
     taken: u64,
 }
 
 struct Stream {
     of: u64,
+    deadline_ns: u64,
     body: Vec<u8>,
     is_too_large: bool,
 }
@@ -102,7 +110,7 @@ impl<B: BodyForm> Lane<B> {
             reader,
             streams: Vec::new(),
             streamed: 0,
-            open: 0,
+            kept: 0,
             taken: 0,
         };
         Ok(Lane {
@@ -132,83 +140,90 @@ impl<B: BodyForm> Lane<B> {
             self.outbox.borrow_mut().clear();
         }
         // Whoever does not take answers gets no more of them.
-        if !self.outbox.borrow_mut().flush() && !requests.is_gone {
+        if !self.flush(&mut requests) && !requests.is_gone {
             return false;
         }
         let Some(taken) = requests.reader.take() else { return false };
-        let Requests { reader, streams, streamed, is_gone, open, taken: bytes, .. } =
+        let Requests { reader, streams, streamed, is_gone, kept, taken: bytes, .. } =
             &mut *requests;
         let Polled::Entry { position, record: message } = reader.poll() else {
             return false; // somebody has scribbled
         };
         let asked = message.record;
         *bytes += message.body.len() as u64;
-        let request = |body| Request {
-            asked,
-            body,
-            lane: self.number,
-            position,
-            log: &self.log,
-            form: PhantomData,
-        };
-        let is_part = asked.part & MORE != 0;
+        let mut is_late =
+            || asked.deadline_ns != 0 && is_late(&asked, *now.get_or_insert_with(clock::coarse_ns));
         let deed = if taken == Taken::Finished {
             Deed::Skip
         } else if asked.client != client || *is_gone {
             Deed::Finish(Finished::Dropped)
         } else if asked.part != 0 {
-            Requests::<B>::join(streams, streamed, &asked, message.body, self.rules.request_max)
-        } else if taken == Taken::Again && !self.rules.repeat {
+            match Requests::<B>::join(
+                streams,
+                streamed,
+                &asked,
+                message.body,
+                self.rules.request_max,
+            ) {
+                Deed::RunStream(_) if is_late() => Deed::Refuse(Status::Expired, Finished::Expired),
+                deed => deed,
+            }
+        } else if taken == Taken::Again && (!self.rules.repeat || is_late()) {
             Deed::Refuse(Status::Interrupted, Finished::Interrupted)
-        } else if asked.deadline_ns != 0
-            && is_late(&asked, *now.get_or_insert_with(clock::coarse_ns))
-        {
+        } else if is_late() {
             Deed::Refuse(Status::Expired, Finished::Expired)
         } else {
             Deed::Run
         };
-        let is_late = |now: &mut Option<u64>| {
-            asked.deadline_ns != 0 && is_late(&asked, *now.get_or_insert_with(clock::coarse_ns))
-        };
         let joined;
         let (body, deed) = match deed {
-            Deed::RunStream(_) if is_late(now) => {
-                (&[][..], Deed::Refuse(Status::Expired, Finished::Expired))
-            }
             Deed::RunStream(body) => {
                 joined = body;
                 (&joined[..], Deed::Run)
             }
             other => (message.body, other),
         };
-        let finished = match deed {
+        match deed {
             Deed::Run => {
-                let request = request(body);
+                let request = Request {
+                    asked,
+                    body,
+                    lane: self.number,
+                    position,
+                    log: &self.log,
+                    form: PhantomData,
+                };
                 let mut reply = Reply::of(&self.outbox, &request, late);
                 let (status, failure) = handled(|| handler(&request, &mut reply));
                 *now = None; // it may have taken long
-                reply.end(status, &failure).then_some(Finished::Served)
+                if reply.end(status, &failure) {
+                    *kept |= bit(position);
+                }
             }
             Deed::Refuse(status, how) => {
                 let timed = asked.sent_ns != 0;
-                self.outbox.borrow_mut().send_last(position, status, timed, false, &[]);
-                Some(how)
+                self.outbox.borrow_mut().send_last(position, status, timed, false, &[], how);
             }
-            Deed::Finish(how) => Some(how),
-            Deed::Skip | Deed::RunStream(_) => None,
-        };
-        debug_assert!(!is_part || finished.is_some() || taken == Taken::Finished);
-        match finished {
-            Some(how) => reader.finish(position, how),
-            None if taken == Taken::Finished => {}
-            None => *open += 1,
+            Deed::Finish(how) => reader.finish(position, how),
+            Deed::Skip | Deed::RunStream(_) => {}
         }
-        self.outbox.borrow_mut().wake();
-        let room = reader.position() - reader.committed().position;
-        if room >= RELEASED || *bytes > self.rules.arena / 4 {
+        requests.settle(&mut self.outbox.borrow_mut());
+        let room = requests.reader.position() - requests.reader.committed().position;
+        if room >= RELEASED || requests.taken > self.rules.arena / 4 {
             requests.release();
         }
         true
+    }
+
+    /// Sends answers that wait, and finishes their requests; whether none waits any more.
+    fn flush(&self, requests: &mut Requests<B>) -> bool {
+        let mut outbox = self.outbox.borrow_mut();
+        if outbox.is_empty() {
+            return true;
+        }
+        let is_empty = outbox.flush();
+        requests.settle(&mut outbox);
+        is_empty
     }
 
     /// Answers a request that was kept.
@@ -218,25 +233,25 @@ impl<B: BodyForm> Lane<B> {
     pub fn answer(&self, late: Late) -> std::result::Result<(), Late> {
         let Ok(mut requests) = self.requests.try_borrow_mut() else { return Err(late) };
         let Late { position, client, timed, status, body, .. } = late;
-        // What a client left behind was given up when it was gone.
-        if client == requests.client && !requests.is_gone {
-            self.outbox.borrow_mut().send_last(position, status, timed, false, &body);
-            requests.open = requests.open.saturating_sub(1);
-            requests.reader.finish(position, Finished::Served);
-            self.outbox.borrow_mut().wake();
+        let open = requests.reader.committed().position..requests.reader.position();
+        // What a client left behind was given up when it was gone, and each is answered once.
+        let is_kept = open.contains(&position) && requests.kept & bit(position) != 0;
+        if client == requests.client && !requests.is_gone && is_kept {
+            requests.kept &= !bit(position);
+            let (mut outbox, how) = (self.outbox.borrow_mut(), Finished::Served);
+            outbox.send_last(position, status, timed, false, &body, how);
+            requests.settle(&mut outbox);
         }
         Ok(())
     }
 
     /// Nothing came: makes room for what is finished, and sends what there is room for.
     pub fn rest(&self) {
-        if let Ok(mut requests) = self.requests.try_borrow_mut() {
-            requests.release();
-        }
-        if let Ok(mut outbox) = self.outbox.try_borrow_mut() {
-            outbox.flush();
-            outbox.wake();
-        }
+        let Ok(mut requests) = self.requests.try_borrow_mut() else { return };
+        let mut outbox = self.outbox.borrow_mut();
+        outbox.flush();
+        requests.settle(&mut outbox);
+        requests.release();
     }
 
     /// Looks whether its client lives; whether it has one.
@@ -246,16 +261,14 @@ impl<B: BodyForm> Lane<B> {
         if !has_client && !requests.is_gone {
             requests.is_gone = true;
             requests.give_up();
-            if let Ok(mut outbox) = self.outbox.try_borrow_mut() {
-                outbox.clear();
-            }
+            self.outbox.borrow_mut().clear();
         }
         has_client
     }
 
     /// Whether nothing is under way: no request kept, no answer that waits for room.
     pub fn is_idle(&self) -> bool {
-        let requests = self.requests.try_borrow().is_ok_and(|requests| requests.open == 0);
+        let requests = self.requests.try_borrow().is_ok_and(|requests| requests.kept == 0);
         requests && self.outbox.try_borrow().is_ok_and(|outbox| outbox.is_empty())
     }
 
@@ -293,13 +306,19 @@ impl<B: BodyForm> Requests<B> {
         self.give_up();
     }
 
-    /// Nobody wants what is under way: it is finished, whenever its handler is, and its room is free.
+    /// Nobody wants what is under way: its room is free, whatever becomes of it.
     fn give_up(&mut self) {
         self.streams.clear();
-        (self.streamed, self.open) = (0, 0);
-        for position in self.reader.committed().position..self.reader.position() {
-            self.reader.finish(position, Finished::Dropped);
+        (self.streamed, self.kept) = (0, 0);
+        self.reader.release();
+    }
+
+    /// Finishes the requests whose answers have been sent, and then wakes who waits for these.
+    fn settle(&mut self, outbox: &mut Outbox<B>) {
+        for (position, how) in outbox.settled() {
+            self.reader.finish(position, how);
         }
+        outbox.wake();
     }
 
     /// Joins a part to those before it.
@@ -320,7 +339,19 @@ impl<B: BodyForm> Requests<B> {
             }
             None if asked.part & BEHIND != 0 => return Deed::Finish(Finished::Dropped),
             None => {
-                streams.push(Stream { of: asked.stream, body: Vec::new(), is_too_large: false });
+                // Those whose time is over have been given up, and of many the first.
+                let now = clock::coarse_ns();
+                streams.retain(|stream| stream.deadline_ns == 0 || now <= stream.deadline_ns);
+                if streams.len() >= STREAMS {
+                    streams.remove(0);
+                }
+                *streamed = streams.iter().map(|stream| stream.body.len()).sum();
+                streams.push(Stream {
+                    of: asked.stream,
+                    deadline_ns: asked.deadline_ns,
+                    body: Vec::new(),
+                    is_too_large: false,
+                });
                 streams.len() - 1
             }
         };

@@ -24,7 +24,7 @@ impl<B: BodyForm> Client<B> {
     /// As [`send`](Client::send).
     pub fn finish(&mut self, mut upload: Upload) -> Result<Ticket, CallError> {
         let rest = std::mem::take(&mut upload.buffer);
-        self.append(&mut upload, &rest, false).map(Ticket)
+        self.append(&mut upload, &rest, false, &mut |_| {}).map(Ticket)
     }
 
     /// Reads an answer piece by piece, as it comes, however long it is.
@@ -53,7 +53,7 @@ impl<B: BodyForm> Write for Uploading<'_, B> {
     fn flush(&mut self) -> io::Result<()> {
         let mut part = std::mem::take(&mut self.upload.buffer);
         if !part.is_empty() {
-            self.client.append(self.upload, &part, true).map_err(io::Error::other)?;
+            self.client.append(self.upload, &part, true, &mut |_| {}).map_err(io::Error::other)?;
             part.clear();
         }
         self.upload.buffer = part;
@@ -100,6 +100,7 @@ impl<B: BodyForm> Reading<'_, B> {
             let Some(pending) = pending else { return Err(CallError::TimedOut) };
             if !pending.parts.is_empty() {
                 std::mem::swap(&mut self.chunk, &mut pending.parts);
+                pending.is_read = true;
                 return Ok(());
             }
             let deadline_ns = pending.deadline_ns;

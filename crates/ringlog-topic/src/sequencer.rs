@@ -3,32 +3,39 @@
 use crate::subscriber::Subscriber;
 use crate::topic::Topic;
 use ringlog::{
-    Column, Entry, Error, Idle, Kind, LosslessWriter, Name, Options, Polled, Raw, Reader, Result,
-    Schema, Start, Wait, Writer,
+    Column, Entry, Error, Idle, Kind, Log, LosslessWriter, Name, Options, Polled, Raw, Reader,
+    Result, Schema, Start, Wait, Writer,
 };
 use std::fmt;
 use std::ops::Range;
 use std::time::Duration;
 
-/// Bytes of the two columns in front of each entry: which log it is of, and its position there.
+/// Bytes of the columns in front of each entry: which log it is of, by its number and a part of its id,
+/// for a log may be removed and made anew; and its position there.
 const ORIGIN: usize = 16;
 /// Between two looks at whether to go on, while there is no room.
 const LOOK: Duration = Duration::from_millis(100);
 
 /// Appends the entries of all logs of a topic to one log, by time if they have a time, each once and with
-/// its origin: `log` and `at` are its first columns.
+/// its origin: `log`, `id` and `at` are its first columns.
 ///
 /// Killed, and begun again by whoever, it goes on where it was: it commits what it has appended, and what
 /// it had appended and not committed it finds in its own log by the origins.
 pub struct Sequencer {
     from: Subscriber<Reader<Raw>>,
     to: To,
-    /// Of each log, the first position that is not appended.
-    passed: Vec<u64>,
+    topic: Topic,
+    /// Of each log, which it is, and the first position that is not appended.
+    passed: Vec<(Option<u32>, u64)>,
     /// Entries appended since it committed.
     open: u64,
     /// So many may be: they have to be found again.
     open_max: u64,
+    /// Bytes of bodies since then, and how many there may be.
+    bytes: usize,
+    bytes_max: usize,
+    /// The entry that is to be appended next: where it is of, its columns and its body.
+    pending: Option<(u64, u64)>,
     line: Vec<u8>,
     body: Vec<u8>,
 }
@@ -63,7 +70,7 @@ impl Sequencer {
     ///
     /// # Errors
     /// [`Error::NotFound`] if the topic has no log yet; [`Error::Schema`] if `into` has other columns than
-    /// the topic's with `log` and `at` before them; as [`Topic::subscriber`] and [`Log::writer`].
+    /// the topic's with `log`, `id` and `at` before them; as [`Topic::subscriber`] and [`Log::writer`].
     pub fn begin(
         topic: &Topic,
         id: usize,
@@ -81,14 +88,20 @@ impl Sequencer {
             true => To::Lossless(log.lossless_writer()?),
             false => To::Free(log.writer()?),
         };
-        let mut passed = vec![0; topic.logs() as usize];
+        let mut passed = Vec::new();
+        for number in 0..topic.logs() {
+            passed.push((topic.find_log(number)?.as_ref().map(id_of), 0));
+        }
         let mut observer = log.observe::<Raw>(Start::Oldest)?;
         loop {
             match observer.poll() {
                 Polled::Entry { record, .. } => {
-                    let (number, at) = origin(record.columns);
-                    if let Some(passed) = passed.get_mut(number as usize) {
-                        *passed = at + 1;
+                    let (number, id, at) = origin(record.columns);
+                    match passed.get_mut(number as usize) {
+                        Some((known, passed)) if *known == Some(id) => {
+                            *passed = at.saturating_add(1)
+                        }
+                        _ => {} // of a log that is there no more
                     }
                 }
                 Polled::Lost(_) => {}
@@ -100,8 +113,19 @@ impl Sequencer {
         if let Some(time) = time.cloned() {
             from = from.by_time(hold, move |entry: &Entry<'_>| time_of(&time, entry));
         }
-        let open_max = (log.geometry().capacity() / 4).max(1);
-        Ok(Sequencer { from, to, passed, open: 0, open_max, line: Vec::new(), body: Vec::new() })
+        Ok(Sequencer {
+            from,
+            to,
+            topic: topic.clone(),
+            passed,
+            open: 0,
+            open_max: (log.geometry().capacity() / 4).max(1),
+            bytes: 0,
+            bytes_max: (log.geometry().arena_size() / 4) as usize,
+            pending: None,
+            line: Vec::new(),
+            body: Vec::new(),
+        })
     }
 
     /// Appends the next entry, if there is one. Waits for room where the log that it writes is lossless, and
@@ -111,18 +135,28 @@ impl Sequencer {
     /// As [`LosslessWriter::append_timeout`], but for room.
     pub fn poll(&mut self, stop: impl Fn() -> bool) -> Result<Sequenced> {
         let (number, position) = loop {
+            if let Some(pending) = self.pending {
+                break pending;
+            }
             match self.from.poll() {
                 Some((number, Polled::Entry { position, record })) => {
-                    if self.passed.get(number as usize).is_some_and(|&passed| position < passed) {
+                    let Some((id, passed)) = self.passed.get_mut(number as usize) else { continue };
+                    if position < *passed {
                         continue; // it is appended already
                     }
+                    let id = match *id {
+                        Some(id) => id,
+                        // It has come since.
+                        None => *id.insert(self.topic.find_log(number)?.as_ref().map_or(0, id_of)),
+                    };
                     self.line.clear();
-                    self.line.extend_from_slice(&number.to_le_bytes());
+                    self.line.extend_from_slice(&(number as u32).to_le_bytes());
+                    self.line.extend_from_slice(&id.to_le_bytes());
                     self.line.extend_from_slice(&position.to_le_bytes());
                     self.line.extend_from_slice(record.columns);
                     self.body.clear();
                     self.body.extend_from_slice(record.body);
-                    break (number, position);
+                    self.pending = Some((number, position));
                 }
                 Some((number, Polled::Lost(range))) => return Ok(Sequenced::Lost(number, range)),
                 Some((_, Polled::Empty)) | None => {
@@ -142,11 +176,13 @@ impl Sequencer {
                 }
             },
         };
-        if let Some(passed) = self.passed.get_mut(number as usize) {
+        self.pending = None;
+        if let Some((_, passed)) = self.passed.get_mut(number as usize) {
             *passed = position + 1;
         }
         self.open += 1;
-        if self.open >= self.open_max {
+        self.bytes += self.body.len();
+        if self.open >= self.open_max || self.bytes > self.bytes_max {
             self.commit();
         }
         Ok(Sequenced::Appended(appended))
@@ -155,7 +191,7 @@ impl Sequencer {
     /// Commits what has been appended, and wakes who sleeps until it is.
     fn commit(&mut self) {
         if self.open > 0 {
-            self.open = 0;
+            (self.open, self.bytes) = (0, 0);
             self.from.commit();
         }
         match &self.to {
@@ -187,7 +223,7 @@ impl Sequencer {
 
 /// The columns of a topic, with an entry's origin before them.
 fn with_origin(schema: &Schema) -> Result<Schema> {
-    let mut text = "log u64 0\nat u64 8\n".to_owned();
+    let mut text = "log u32 0\nid u32 4\nat u64 8\n".to_owned();
     for line in schema.to_text().lines() {
         let shifted = line.rsplit_once(' ').and_then(|(column, offset)| {
             Some(format!("{column} {}\n", offset.parse::<usize>().ok()? + ORIGIN))
@@ -197,12 +233,17 @@ fn with_origin(schema: &Schema) -> Result<Schema> {
     Schema::from_text(&text, schema.entry_size() + ORIGIN)
 }
 
-fn origin(columns: &[u8]) -> (u64, u64) {
+fn origin(columns: &[u8]) -> (u32, u32, u64) {
     let word = |from: usize| {
         let bytes = columns.get(from..from + 8).and_then(|bytes| bytes.try_into().ok());
         bytes.map_or(0, u64::from_le_bytes)
     };
-    (word(0), word(8))
+    (word(0) as u32, (word(0) >> 32) as u32, word(8))
+}
+
+/// A part of its id, which another log of its name has not.
+fn id_of(log: &Log) -> u32 {
+    log.id() as u32
 }
 
 /// A column that is a time, ns since the Unix epoch.

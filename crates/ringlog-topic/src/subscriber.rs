@@ -12,6 +12,9 @@ use std::time::{Duration, Instant};
 /// New logs are looked for this often.
 const LOOK: Duration = Duration::from_millis(10);
 
+/// Where there always is something, they are looked for after so many polls.
+const LOOKS: u32 = 256;
+
 /// How a log of a topic is followed.
 type Attach<F> = Box<dyn Fn(&Log, Start) -> Result<F> + Send>;
 /// When an entry was made.
@@ -29,6 +32,7 @@ pub struct Subscriber<F: PollNext> {
     /// The log that is looked at first.
     turn: usize,
     looked: Instant,
+    polls: u32,
     order: Option<Order<F>>,
     /// Found when it was looked at times, and not told yet.
     losses: VecDeque<(u64, Range<u64>)>,
@@ -40,6 +44,19 @@ struct Member<F> {
     follower: F,
     /// Of its next entry: when it was made, and when that was seen first.
     head: Option<(u64, Instant)>,
+    /// All entries below this position were there at that time.
+    seen: (u64, Instant),
+}
+
+impl<F: PollNext> Member<F> {
+    /// Since when its next entry is known to be there.
+    fn seen(&mut self) -> Instant {
+        if self.follower.position() >= self.seen.0 {
+            let end = self.follower.end().max(self.follower.position() + 1);
+            self.seen = (end, Instant::now());
+        }
+        self.seen.1
+    }
 }
 
 struct Order<F: PollNext> {
@@ -69,16 +86,18 @@ impl<F: PollNext> Subscriber<F> {
             members,
             turn: 0,
             looked: Instant::now(),
+            polls: 0,
             order: None,
             losses: VecDeque::new(),
             skipped: Vec::new(),
         };
-        subscriber.find(start)?;
+        subscriber.find(start, true)?;
         Ok(subscriber)
     }
 
     /// Gives entries in the order of their times, which `time` tells, as far as that can be: an entry waits
-    /// until each log has a next one, but no longer than `hold`. What is more than `hold` late comes late.
+    /// until each log has a next one, but no longer than `hold`; then it comes before younger ones that have
+    /// waited less. What is more than `hold` late comes late.
     pub fn by_time(
         mut self,
         hold: Duration,
@@ -98,20 +117,26 @@ impl<F: PollNext> Subscriber<F> {
         if let Some((number, range)) = self.losses.pop_front() {
             return Some((number, Polled::Lost(range)));
         }
-        let Some(number) = next else {
-            if self.looked.elapsed() >= LOOK {
-                self.looked = Instant::now();
-                // One that cannot be followed is skipped aloud: it is not there at the next look either.
-                let _ = self.find(Start::Oldest);
-            }
-            return None;
-        };
+        self.polls = self.polls.wrapping_add(1);
+        if next.is_none() || self.polls.is_multiple_of(LOOKS) {
+            self.look();
+        }
+        let number = next?;
         self.turn = number + 1;
         let member = self.members[number].as_mut()?;
         member.head = None;
         match member.follower.poll_next() {
             Polled::Empty => None,
             polled => Some((number as u64, polled)),
+        }
+    }
+
+    /// Looks for logs that have come, if it is time to.
+    fn look(&mut self) {
+        if self.looked.elapsed() >= LOOK {
+            self.looked = Instant::now();
+            // One that cannot be followed is skipped aloud, or tried again at the next look.
+            let _ = self.find(Start::Resume, false);
         }
     }
 
@@ -128,29 +153,30 @@ impl<F: PollNext> Subscriber<F> {
     fn next_by_time(&mut self) -> Option<usize> {
         let Subscriber { members, order, losses, .. } = self;
         let Order { hold, time } = order.as_ref()?;
-        let (mut first, mut all) = (None, true);
+        let (mut first, mut all): (Option<(bool, u64, usize)>, bool) = (None, true);
         for (number, member) in members.iter_mut().enumerate() {
-            let Some(Member { follower, head }) = member else { continue };
-            if head.is_none() {
-                *head = match follower.peek() {
-                    Polled::Entry { record, .. } => Some((time(&record), Instant::now())),
+            let Some(member) = member else { continue };
+            if member.head.is_none() {
+                let made = match member.follower.peek() {
+                    Polled::Entry { record, .. } => Some(time(&record)),
                     Polled::Empty => None,
                     Polled::Lost(range) => {
                         losses.push_back((number as u64, range));
                         None
                     }
                 };
+                member.head = made.map(|made| (made, member.seen()));
             }
-            match *head {
-                None => all = false,
-                Some((made, seen)) if first.is_none_or(|(_, least, _)| made < least) => {
-                    first = Some((number, made, seen));
-                }
-                Some(_) => {}
-            }
+            let Some((made, seen)) = member.head else {
+                all = false;
+                continue;
+            };
+            // Those that have waited for long enough before those that have not, then the oldest.
+            let rank = (seen.elapsed() < *hold, made, number);
+            first = Some(first.map_or(rank, |first| first.min(rank)));
         }
-        let (number, _, seen) = first?;
-        (all || seen.elapsed() >= *hold).then_some(number)
+        let (is_early, _, number) = first?;
+        (all || !is_early).then_some(number)
     }
 
     /// Waits once until there may be something to poll, as `idle` says, but at most so long.
@@ -192,7 +218,7 @@ impl<F: PollNext> Subscriber<F> {
     }
 
     /// Follows the logs that are there by now.
-    fn find(&mut self, start: Start) -> Result<()> {
+    fn find(&mut self, start: Start, is_first: bool) -> Result<()> {
         for number in 0..self.members.len() {
             let is_skipped = self.skipped.iter().any(|(skipped, _)| *skipped == number as u64);
             if self.members[number].is_some() || is_skipped {
@@ -203,14 +229,18 @@ impl<F: PollNext> Subscriber<F> {
                 .find_log(number as u64)
                 .and_then(|log| log.map(|log| (self.attach)(&log, start)).transpose());
             match found {
-                Ok(follower) => {
-                    self.members[number] = follower.map(|follower| Member { follower, head: None });
+                Ok(None) => {}
+                Ok(Some(follower)) => {
+                    let seen = (0, Instant::now());
+                    self.members[number] = Some(Member { follower, head: None, seen });
                 }
-                // Another subscriber has this id, or it is just being made anew: that may change.
-                Err(e @ (Error::Claimed { .. } | Error::Invalid(_))) if start == Start::Resume => {
-                    return Err(e);
+                // Another subscriber has this id, it is just being made anew, there is no descriptor: that
+                // may change.
+                Err(e @ (Error::Claimed { .. } | Error::Replaced { .. } | Error::Io { .. })) => {
+                    if is_first {
+                        return Err(e);
+                    }
                 }
-                Err(Error::Claimed { .. } | Error::Replaced { .. }) => {}
                 Err(e) => self.skipped.push((number as u64, Some(e))),
             }
         }

@@ -145,8 +145,12 @@ impl Topic {
         };
         for log in there {
             let Ok(log) = options.open(log) else { continue };
+            let is_same = |topic: &Name| match (topic, &name) {
+                (Name::File(topic), Name::File(name)) => topic.file_name() == name.file_name(),
+                (topic, name) => topic.to_string() == name.to_string(),
+            };
             if let (Purpose::Topic { logs }, Some((topic, _))) = (log.purpose(), member_of(&log))
-                && topic.to_string() == name.to_string()
+                && is_same(&topic)
             {
                 return Ok(Some(Topic { name, logs, options: options.clone() }));
             }
@@ -174,8 +178,9 @@ impl Topic {
 pub fn member_of(log: &Log) -> Option<(Name, u64)> {
     let Purpose::Topic { .. } = log.purpose() else { return None };
     let cut = |name: &str| {
-        let (topic, number) = name.rsplit_once('.')?;
-        Some((topic.to_owned(), number.parse().ok()?))
+        let (topic, digits) = name.rsplit_once('.')?;
+        let number: u64 = digits.parse().ok()?;
+        (number.to_string() == digits).then(|| (topic.to_owned(), number))
     };
     match log.name() {
         Name::Shm(name) => cut(name).map(|(topic, number)| (Name::Shm(topic), number)),

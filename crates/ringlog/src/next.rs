@@ -21,6 +21,9 @@ pub trait PollNext: Follower {
 
     /// The position of the entry that is polled next.
     fn position(&self) -> u64;
+
+    /// Where the log ends, as its writer says: a picture of this moment.
+    fn end(&self) -> u64;
 }
 
 macro_rules! polls {
@@ -42,6 +45,10 @@ macro_rules! polls {
             fn position(&self) -> u64 {
                 $follower::position(self)
             }
+
+            fn end(&self) -> u64 {
+                self.written()
+            }
         }
 
         impl<R: Record, B: BodyForm> PollNext for $follower<With<R, B>> {
@@ -58,6 +65,10 @@ macro_rules! polls {
             fn position(&self) -> u64 {
                 $follower::position(self)
             }
+
+            fn end(&self) -> u64 {
+                self.written()
+            }
         }
 
         impl PollNext for $follower<Raw> {
@@ -73,6 +84,10 @@ macro_rules! polls {
 
             fn position(&self) -> u64 {
                 $follower::position(self)
+            }
+
+            fn end(&self) -> u64 {
+                self.written()
             }
         }
     )+ };

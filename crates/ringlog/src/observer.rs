@@ -89,6 +89,11 @@ impl<R> Observer<R> {
         self.cursor.go_back_to(position, polled);
     }
 
+    /// Where the log ends, as its writer says.
+    pub(crate) fn written(&self) -> u64 {
+        self.cursor.segment.written()
+    }
+
     pub(crate) fn peek_with(&mut self) -> Polled<Held> {
         let position = self.cursor.position;
         let polled = self.cursor.poll_with(&mut self.holder, false);

@@ -92,6 +92,8 @@ pub struct Reader<R> {
     /// The furthest it has ever committed: below that the writer waits for it no more.
     furthest: u64,
     news: News,
+    /// What it has begun and finished: its own words, which nobody else is to change meanwhile.
+    taken: ring::Taken,
     claims: Claims,
     record: PhantomData<fn() -> R>,
 }
@@ -133,6 +135,8 @@ impl<R> Reader<R> {
         let is_gate = segment.gates() & (1 << id) != 0;
 
         let cursor = Cursor::at(segment, start, committed.position)?;
+        let calls = &cursor.segment.header().readers[id].calls;
+        let taken = ring::Taken::found(calls, committed.position, cursor.published);
         let ahead = Some(committed.position).filter(|&position| position > cursor.published);
         let (end, distrusted) = (cursor.published, foreign.or(ahead));
         let attached = Attached { fresh, start, end, began: 0, missed: 0, distrusted };
@@ -150,6 +154,7 @@ impl<R> Reader<R> {
             released: 0,
             furthest,
             news: News::default(),
+            taken,
             claims,
             record: PhantomData,
         };
@@ -186,9 +191,9 @@ impl<R> Reader<R> {
         self.store(position, 0);
     }
 
-    /// What it has begun and finished.
-    pub(crate) fn calls(&self) -> &CallLine {
-        &self.cursor.segment.header().readers[self.id].calls
+    /// Where it says what it has begun and finished, and what that is.
+    pub(crate) fn calls(&mut self) -> (&CallLine, &mut ring::Taken) {
+        (&self.cursor.segment.header().readers[self.id].calls, &mut self.taken)
     }
 
     /// [Releases](Reader::release) what has been taken, if that is a quarter of the room that the writer
@@ -509,6 +514,11 @@ impl<R> Reader<R> {
     /// The entry that was just polled is the next one again.
     pub(crate) fn go_back_to<T>(&mut self, position: u64, polled: &Polled<T>) {
         self.cursor.go_back_to(position, polled);
+    }
+
+    /// Where the log ends, as its writer says.
+    pub(crate) fn written(&self) -> u64 {
+        self.cursor.segment.written()
     }
 
     pub(crate) fn peek_with(&mut self) -> Polled<Held> {

@@ -331,13 +331,14 @@ impl Snapshot {
 
 /// What these words say of a reader that stands there.
 fn calls(line: &CallLine, position: u64) -> Calls {
-    let is_open = |&i: &u64| ring::begun(line, position.saturating_add(i)) == Some(false);
+    let taken = ring::Taken::of(line);
+    let is_open = |&i: &u64| taken.begun(position.saturating_add(i)) == Some(false);
     let open_bits = (0..ring::OPEN_MAX).filter(is_open).fold(0, |bits, i| bits | 1 << i);
     Calls {
-        begun: line.taken.load(Relaxed),
+        begun: taken.begun,
         open: u64::from(u64::count_ones(open_bits)),
         open_bits,
-        oldest_open: (open_bits != 0).then(|| position + u64::from(open_bits.trailing_zeros())),
+        oldest_open: (open_bits != 0).then(|| position.saturating_add(open_bits.trailing_zeros().into())),
         served: line.served.load(Relaxed),
         expired: line.expired.load(Relaxed),
         interrupted: line.interrupted.load(Relaxed),

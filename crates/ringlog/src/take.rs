@@ -66,21 +66,21 @@ impl<R> Reader<R> {
         if position.wrapping_sub(first) >= OPEN_MAX || !self.is_ready() {
             return None;
         }
-        let calls = self.calls();
-        let taken = match ring::begun(calls, position) {
+        let (calls, known) = self.calls();
+        let taken = match known.begun(position) {
             None => Taken::New,
             Some(false) => Taken::Again,
             Some(true) => return Some(Taken::Finished),
         };
-        ring::begin_entry(calls, position);
+        ring::begin_entry(calls, known, position);
         Some(taken)
     }
 
     /// Notes in the log that the entry at `position`, which was [taken](Reader::take), is finished; what was
     /// appended for it, to another log, comes before.
     pub fn finish(&mut self, position: u64, how: Finished) {
-        let calls = self.calls();
-        ring::finish_entry(calls, position);
+        let (calls, known) = self.calls();
+        ring::finish_entry(calls, known, position);
         let count = match how {
             Finished::Served => &calls.served,
             Finished::Expired => &calls.expired,
@@ -94,7 +94,7 @@ impl<R> Reader<R> {
     /// entries that releases. As [`release`](Reader::release).
     pub fn release_finished(&mut self) -> u64 {
         let (first, position) = (self.committed().position, self.position());
-        let end = ring::unfinished(self.calls(), first, position);
+        let end = self.calls().1.unfinished(first, position);
         if end > first {
             self.release_to(end);
         }

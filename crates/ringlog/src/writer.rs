@@ -413,7 +413,7 @@ impl Tail {
         }
         let synced = segment.synced();
         let mut head = match header.horizon.load(Relaxed) {
-            horizon if horizon < POSITION_LIMIT => horizon + size,
+            horizon if horizon < POSITION_LIMIT / 2 => horizon + size,
             _ => size, // scribbled on: the slots alone tell
         };
         let mut last = None;

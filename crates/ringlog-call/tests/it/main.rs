@@ -1,11 +1,11 @@
-//! Calls between a server and its clients, with threads for processes; kills are in `kills`.
+//! Calls between a server and its clients: threads for processes, and real kills of real ones.
 
 #![allow(clippy::unwrap_used)] // a panic is how a test fails
 
+mod attacks;
 mod calls;
 mod deaths;
 mod lanes;
 mod parts;
-mod review;
 mod server;
 mod steps;

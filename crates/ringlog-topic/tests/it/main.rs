@@ -3,4 +3,4 @@
 #![allow(clippy::unwrap_used)] // a panic is how a test fails
 
 mod publish;
-mod review;
+mod ways;

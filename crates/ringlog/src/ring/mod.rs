@@ -57,7 +57,7 @@ pub(crate) use notes::{
 pub(crate) use room::{hindmost, is_awaited, limit};
 pub(crate) use sleep::{fall_asleep, has_any_sleepers, has_sleepers};
 #[cfg(not(loom))]
-pub(crate) use take::{OPEN_MAX, begin_entry, begun, count_one, finish_entry, unfinished};
+pub(crate) use take::{OPEN_MAX, Taken, begin_entry, count_one, finish_entry};
 
 use crate::layout::{Geometry, POSITION_LIMIT, WRITING, slot_words};
 use crate::sync::{AtomicU64, Ordering};

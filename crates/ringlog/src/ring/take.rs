@@ -14,47 +14,71 @@ const fn bit(position: u64) -> u64 {
     1 << (position % OPEN_MAX)
 }
 
-/// Whether the entry at `position`, of the [`OPEN_MAX`] from the read pointer on, has been begun, and if
-/// so, finished.
-pub(crate) fn begun(calls: &CallLine, position: u64) -> Option<bool> {
-    // Its own words, and those of a dead process: the claim orders them.
-    let is_begun = position < calls.taken.load(Relaxed);
-    is_begun.then(|| calls.answered.load(Relaxed) & bit(position) != 0)
+/// What has been begun and finished, by the two words that say so.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Taken {
+    /// All entries below it are begun.
+    pub begun: u64,
+    /// Of the [`OPEN_MAX`] from the read pointer on: bit `p mod 64`, the one at `p` is finished.
+    pub finished: u64,
+}
+
+impl Taken {
+    /// What the words say now.
+    pub fn of(calls: &CallLine) -> Taken {
+        Taken { begun: calls.taken.load(Relaxed), finished: calls.answered.load(Relaxed) } // the claim orders it
+    }
+
+    /// What they say to a reader that stands there, in a log that ends there: what no reader leaves there
+    /// is not believed.
+    pub fn found(calls: &CallLine, position: u64, end: u64) -> Taken {
+        let found = Taken::of(calls);
+        match found.begun <= end.min(position.saturating_add(OPEN_MAX)) {
+            true => found,
+            false => Taken { begun: position, finished: 0 },
+        }
+    }
+
+    /// Whether the entry at `position`, of the [`OPEN_MAX`] from the read pointer on, has been begun, and if
+    /// so, finished.
+    pub fn begun(&self, position: u64) -> Option<bool> {
+        (position < self.begun).then(|| self.finished & bit(position) != 0)
+    }
+
+    /// The first position from `from` on, and below `to`, that is not finished; or `to`.
+    pub fn unfinished(&self, from: u64, to: u64) -> u64 {
+        let end = to.min(from.saturating_add(OPEN_MAX));
+        (from..end).find(|&position| self.begun(position) != Some(true)).unwrap_or(end)
+    }
 }
 
 /// Says that the entry at `position` is begun, before anything is done for it.
-pub(crate) fn begin_entry(calls: &CallLine, position: u64) {
-    if position < calls.taken.load(Relaxed) {
+pub(crate) fn begin_entry(calls: &CallLine, taken: &mut Taken, position: u64) {
+    if position < taken.begun {
         return; // begun by one that died, and its bit is its own
     }
     // The bit first: until the entry counts as begun, it is that of the one so many before it, which is
     // below the read pointer.
-    let answered = calls.answered.load(Relaxed);
-    calls.answered.store(answered & !bit(position), Relaxed);
-    // Behind the bit; with the claim of the next reader, in `begun`.
-    calls.taken.store(position + 1, Release);
+    taken.finished &= !bit(position);
+    calls.answered.store(taken.finished, Relaxed);
+    // Behind the bit; with the claim of the next reader, in `of`.
+    taken.begun = position + 1;
+    calls.taken.store(taken.begun, Release);
     // What is done for the entry comes behind this: a killed process has stored what it has executed, and
     // that is in the order of its program if the compiler leaves it so.
     compiler_fence(std::sync::atomic::Ordering::SeqCst);
 }
 
 /// Says that the entry at `position` is finished, behind all that was done for it.
-pub(crate) fn finish_entry(calls: &CallLine, position: u64) {
-    let answered = calls.answered.load(Relaxed);
-    // Behind the stamp of an answer; with the claim of the next reader, in `begun`.
-    calls.answered.store(answered | bit(position), Release);
+pub(crate) fn finish_entry(calls: &CallLine, taken: &mut Taken, position: u64) {
+    taken.finished |= bit(position);
+    // Behind the stamp of an answer; with the claim of the next reader, in `of`.
+    calls.answered.store(taken.finished, Release);
 }
 
 /// One more of these, for people.
 pub(crate) fn count_one(count: &AtomicU64) {
     count.store(count.load(Relaxed).wrapping_add(1), Relaxed);
-}
-
-/// The first position from `from` on, and below `to`, that is not finished; or `to`.
-pub(crate) fn unfinished(calls: &CallLine, from: u64, to: u64) -> u64 {
-    let is_open = |&position: &u64| begun(calls, position) != Some(true);
-    let to = to.min(from.saturating_add(OPEN_MAX)); // whatever the log says that it is
-    (from..to).find(is_open).unwrap_or(to)
 }
 
 #[cfg(all(test, not(loom)))]
@@ -71,15 +95,16 @@ mod tests {
                 // The one before it in the same bit was finished, and has been released.
                 calls.answered.store(u64::MAX, Relaxed);
                 calls.taken.store(position, Relaxed);
+                let mut taken = Taken::of(&calls);
                 let [ran, answered] = [AtomicU64::new(0), AtomicU64::new(0)];
                 let lived = killed_after(stores, || {
-                    begin_entry(&calls, position);
+                    begin_entry(&calls, &mut taken, position);
                     ran.store(1, Relaxed);
                     answered.store(1, Relaxed);
-                    finish_entry(&calls, position);
+                    finish_entry(&calls, &mut taken, position);
                 });
                 let [ran, answered] = [ran, answered].map(|word| word.load(Relaxed) == 1);
-                let found = begun(&calls, position);
+                let found = Taken::of(&calls).begun(position);
                 assert!(!ran || found.is_some(), "{position}, {stores}: run and not begun");
                 assert!(found != Some(true) || answered, "{position}, {stores}: no answer");
                 if lived {
@@ -92,14 +117,33 @@ mod tests {
 
     #[test]
     fn one_that_is_begun_again_stays_what_it_was() {
-        let calls = CallLine::default();
-        (0..3).for_each(|position| begin_entry(&calls, position));
-        finish_entry(&calls, 1);
-        (0..3).for_each(|position| begin_entry(&calls, position));
+        let (calls, mut taken) = (CallLine::default(), Taken::default());
+        (0..3).for_each(|position| begin_entry(&calls, &mut taken, position));
+        finish_entry(&calls, &mut taken, 1);
+        let mut taken = Taken::found(&calls, 0, 3);
+        (0..3).for_each(|position| begin_entry(&calls, &mut taken, position));
         assert_eq!(
-            [0, 1, 2, 3].map(|position| begun(&calls, position)),
+            [0, 1, 2, 3].map(|position| Taken::of(&calls).begun(position)),
             [Some(false), Some(true), Some(false), None]
         );
+    }
+
+    #[test]
+    fn what_no_reader_leaves_is_not_believed() {
+        let calls = CallLine::default();
+        calls.answered.store(u64::MAX, Relaxed);
+        for (begun, position, end, is_believed) in [
+            (10, 8, 10, true),
+            (10, 8, 9, false),
+            (72, 8, 100, true),
+            (73, 8, 100, false),
+            (u64::MAX - 1, 8, 100, false),
+        ] {
+            calls.taken.store(begun, Relaxed);
+            let found = Taken::found(&calls, position, end);
+            assert_eq!(found.begun == begun, is_believed, "{begun} {position} {end}");
+            assert!(is_believed || found == Taken { begun: position, finished: 0 });
+        }
     }
 
     proptest! {
@@ -107,24 +151,26 @@ mod tests {
         #[test]
         fn each_is_what_was_done_with_it(deeds in prop::collection::vec(any::<u8>(), 0..600)) {
             let calls = CallLine::default();
+            let mut taken = Taken::default();
             let (mut first, mut next, mut done) = (0, 0, std::collections::BTreeSet::new());
             for deed in deeds {
                 if deed < 100 && next < first + OPEN_MAX {
-                    begin_entry(&calls, next);
+                    begin_entry(&calls, &mut taken, next);
                     next += 1;
                 } else if deed < 200 && first < next {
                     let position = first + u64::from(deed) % (next - first);
-                    finish_entry(&calls, position);
+                    finish_entry(&calls, &mut taken, position);
                     done.insert(position);
                 } else {
-                    let end = unfinished(&calls, first, next);
+                    let end = taken.unfinished(first, next);
                     prop_assert!((first..end).all(|position| done.contains(&position)));
                     prop_assert!(end == next || !done.contains(&end));
                     first = end;
                 }
+                prop_assert_eq!(Taken::of(&calls), taken);
                 for position in first..first + OPEN_MAX {
                     let due = (position < next).then(|| done.contains(&position));
-                    prop_assert_eq!(begun(&calls, position), due, "{}", position);
+                    prop_assert_eq!(taken.begun(position), due, "{}", position);
                 }
             }
         }

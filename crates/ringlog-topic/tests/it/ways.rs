@@ -1,4 +1,4 @@
-//! What a review looked for; each of these fails where the fault is there.
+//! What an attack on topics found. Each of these fails where the fault is there.
 
 use ringlog::{Absent, Bytes, Error, Log, Polled, Record, With};
 use ringlog_testkit::{Place, until};
@@ -18,7 +18,8 @@ struct Tick {
 #[derive(Debug, Clone, Copy, PartialEq, Record)]
 #[repr(C)]
 struct Row {
-    log: u64,
+    log: u32,
+    id: u32,
     at: u64,
     time: u64,
     of: u64,
@@ -30,8 +31,7 @@ fn a_silent_writer_does_not_throttle_the_others() {
     let topic = Topic::new(place.shm.as_str(), 4);
     let mut writer = topic.publisher::<Tick>().unwrap();
     let _silent = topic.publisher::<Tick>().unwrap();
-    let mut ticks =
-        topic.subscriber::<Tick>(0).unwrap().by_time(20 * MS, |tick: &Tick| tick.time);
+    let mut ticks = topic.subscriber::<Tick>(0).unwrap().by_time(20 * MS, |tick: &Tick| tick.time);
     (0..200).for_each(|time| _ = writer.append(&Tick { time, of: 0 }));
     let begun = Instant::now();
     let mut found = 0;
@@ -155,8 +155,8 @@ fn a_topic_in_a_file_is_found_by_its_name_alone() {
 fn stress_of_a_sequencer_that_dies_again_and_again() {
     let seconds: u64 = std::env::var("STRESS").ok().and_then(|s| s.parse().ok()).unwrap_or(2);
     let place = Place::new();
-    let topic = Topic::new(place.shm.as_str(), 3)
-        .options(Log::options().capacity(64).lossless([0]));
+    let topic =
+        Topic::new(place.shm.as_str(), 3).options(Log::options().capacity(64).lossless([0]));
     let into = format!("{}-all", place.shm);
     let options = Log::options().capacity(64).lossless([0]);
     drop(topic.lossless_publisher::<Tick>().unwrap());
@@ -174,7 +174,9 @@ fn stress_of_a_sequencer_that_dies_again_and_again() {
                         Err(e) => panic!("{e}"),
                     };
                     for _ in 0..100 {
-                        seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+                        seed = seed
+                            .wrapping_mul(6364136223846793005)
+                            .wrapping_add(1442695040888963407);
                         match writer.append_timeout(
                             &Tick { time, of },
                             ringlog::Wait::Block(MS),
@@ -210,7 +212,7 @@ fn stress_of_a_sequencer_that_dies_again_and_again() {
         while Instant::now() < end {
             match reader.poll() {
                 Polled::Entry { record, .. } => {
-                    let due = due.entry(record.log).or_default();
+                    let due = due.entry(record.log.into()).or_default();
                     assert_eq!((record.at, record.time), (*due, *due), "of {}", record.log);
                     *due += 1;
                     count += 1;
@@ -232,8 +234,7 @@ fn an_entry_is_held_no_longer_than_that_behind_a_writer_whose_clock_is_slow() {
     let topic = Topic::new(place.shm.as_str(), 4).options(Log::options().capacity(1 << 16));
     let mut slow = topic.publisher::<Tick>().unwrap();
     let mut other = topic.publisher::<Tick>().unwrap();
-    let mut ticks =
-        topic.subscriber::<Tick>(0).unwrap().by_time(10 * MS, |tick: &Tick| tick.time);
+    let mut ticks = topic.subscriber::<Tick>(0).unwrap().by_time(10 * MS, |tick: &Tick| tick.time);
     other.append(&Tick { time: 1_000_000, of: 1 });
     let begun = Instant::now();
     let (mut found, mut time) = (false, 0);
