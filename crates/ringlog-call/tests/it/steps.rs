@@ -18,7 +18,7 @@ use std::time::Duration;
 
 const ORDERS: &str = "RINGLOG_CALL_STEP";
 /// Kills in a build that is not optimized.
-const SAMPLES: u64 = 40;
+const SAMPLES: u64 = 25;
 
 /// The side that is killed: `serve|call NAME JOURNAL once|again`. It stops itself before what it is killed
 /// in, and behind it.
