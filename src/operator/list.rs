@@ -1,10 +1,10 @@
 //! `ringlog list`: the logs there are, a line each.
 
-use crate::cli::grouped;
+use crate::cli::{grouped, several};
 use crate::operator::screen::{COLUMNS, Cell, Look, bytes, has_colour, print, seconds, table};
 use crate::operator::view::{ReaderView, State, View, Watched, exit_on_fault};
 use crate::operator::which::Owner;
-use ringlog::{Log, Name, Purpose};
+use ringlog::{Error, Log, Name, Purpose};
 use std::path::PathBuf;
 
 /// The logs on this machine: those in shared memory, and those in directories given
@@ -57,6 +57,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     if all.is_empty() {
         return print("no logs that you may read; a writer makes one\n");
     }
+    let all = with_topics(all);
     let heads = ["log", "writer", "silent", "end", "size"];
     let right = 2..5;
     let head = |(i, head): (usize, &&str)| {
@@ -80,6 +81,28 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let views = all.iter().filter_map(|(_, outcome)| outcome.as_ref().ok());
     let usable = if rows.len() > 1 { with_readers(rows, views, colour) } else { String::new() };
     print(usable + &unusable)
+}
+
+/// The logs of a topic as one.
+fn with_topics(all: Vec<(Name, Result<View, Error>)>) -> Vec<(Name, Result<View, Error>)> {
+    let mut shown: Vec<(Name, Result<View, Error>)> = Vec::new();
+    for (name, outcome) in all {
+        let topic = outcome.as_ref().ok().and_then(|view| view.topic(&name));
+        let Some(topic) = topic else {
+            shown.push((name, outcome));
+            continue;
+        };
+        let known = shown.iter_mut().find(|(name, _)| *name == topic);
+        match (known, outcome) {
+            (Some((_, Ok(known))), Ok(view)) => known.join(view),
+            (_, Ok(mut view)) => {
+                view.topic_logs = 1;
+                shown.push((topic, Ok(view)));
+            }
+            _ => {}
+        }
+    }
+    shown
 }
 
 /// What cannot be shown.
@@ -155,11 +178,16 @@ fn readers(view: &View) -> (Vec<String>, Look) {
         return (service.brief().split(", ").map(str::to_owned).collect(), Look::Plain);
     }
     let mut parts = Vec::new();
+    if view.topic_logs > 0 {
+        parts.push(format!("topic of {}", several(view.topic_logs, "log")));
+    }
     let states =
         [State::Alive, State::Stopped, State::Stalled, State::Gone, State::Ended, State::Awaited];
     for state in states {
         let them = view.readers.iter().filter(|reader| reader.state == state);
-        let ids: Vec<String> = them.map(|reader| format!("#{}", reader.brief())).collect();
+        let mut ids: Vec<String> = them.map(|reader| format!("#{}", reader.brief())).collect();
+        ids.sort();
+        ids.dedup(); // of several logs
         if !ids.is_empty() {
             parts.push(format!("{} {}", ids.join(" "), state.name()));
         }

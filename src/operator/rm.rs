@@ -3,10 +3,9 @@
 
 use crate::cli::{Code, Failed, entries, tell};
 use crate::operator::screen::print_line;
-use crate::operator::which::{Owner, explain, name};
+use crate::operator::which::{Owner, explain, name, or_members};
 use ringlog::{Error, Log, Name, Presence, Purpose, Snapshot};
 use ringlog_call::ServiceState;
-use ringlog_topic::Topic;
 use std::ffi::OsString;
 
 /// Remove logs, unless a living process holds a claim on them, or a reader has entries to come
@@ -69,11 +68,7 @@ fn with_members(name: &Name, args: &Args) -> anyhow::Result<Vec<Name>> {
                 _ => Ok(logs),
             }
         }
-        Err(Error::NotFound { .. }) => Ok(match Topic::find(name.clone(), &options)? {
-            Some(topic) => topic.members(),
-            None => vec![name.clone()],
-        }),
-        _ => Ok(vec![name.clone()]),
+        _ => or_members(name.clone(), &options),
     }
 }
 

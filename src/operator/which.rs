@@ -3,6 +3,7 @@
 use crate::cli::{Code, Failed, believing, user_id};
 use clap::Args;
 use ringlog::{DEFAULT_SHM, Error, Log, Name, Options};
+use ringlog_topic::Topic;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
@@ -66,14 +67,30 @@ impl OneLog {
 impl Logs {
     /// What they are called.
     pub fn names(&self) -> anyhow::Result<Vec<Name>> {
-        let all = self.logs.iter().map(|log| name(log)).collect::<Vec<_>>();
-        if !all.is_empty() { Ok(all) } else { Ok(Log::all()?) }
+        if self.are_all() {
+            return Ok(Log::all()?);
+        }
+        let options = self.owner.options()?;
+        let mut all = Vec::new();
+        for name in self.logs.iter().map(|log| name(log)) {
+            all.extend(or_members(name, &options)?);
+        }
+        Ok(all)
     }
 
     /// Nobody said which.
     pub fn are_all(&self) -> bool {
         self.logs.is_empty()
     }
+}
+
+/// A log, or if there is none, all logs of the topic of this name.
+pub fn or_members(name: Name, options: &Options) -> anyhow::Result<Vec<Name>> {
+    let members = match options.open(&name) {
+        Err(Error::NotFound { .. }) => Topic::find(name.clone(), options)?,
+        _ => None,
+    };
+    Ok(members.map_or_else(|| vec![name], |topic| topic.members()))
 }
 
 /// `/engine` and `engine` are shared memory, `./engine` and `/var/lib/engine` files.

@@ -108,6 +108,16 @@ fn a_service_is_shown_as_one_thing_with_its_calls() {
     assert_eq!(its.len(), 1, "{list}");
     assert!(its[0].contains("service") && list.contains("2 calls under way"), "{list}");
 
+    let metrics = run(place.ringlog(&["metrics"])).stdout;
+    let label = format!("{{log=\"{}\"}}", place.shm);
+    for (name, value) in
+        [("service_clients", 1), ("calls_in_flight", 2), ("calls_answered_total", 1)]
+    {
+        let line = format!("ringlog_{name}{label} {value}\n");
+        assert!(metrics.contains(&line), "no {line:?}");
+    }
+    assert!(!metrics.contains(&format!("{}.0.req", place.shm)), "a lane is its service's");
+
     let json = run(ringlog(&place, "stat", &["--json"])).stdout;
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(json["service"]["in_flight"], 2);
@@ -157,6 +167,22 @@ fn a_topic_is_removed_by_its_name() {
     let ended = run(ringlog(&place, "rm", &[]));
     assert_eq!((ended.code(), ended.stdout.lines().count()), (0, 2), "{ended:?}");
     assert!(topic.members().is_empty());
+}
+
+#[test]
+fn a_topic_is_shown_as_one_thing_in_a_list_and_each_of_its_logs_by_its_name() {
+    let place = Place::new();
+    let topic = ringlog_topic::Topic::new(place.shm.as_str(), 4);
+    let mut writers = [topic.publisher::<Tick>().unwrap(), topic.publisher::<Tick>().unwrap()];
+    writers.iter_mut().for_each(|writer| _ = writer.append(&Tick { value: 1 }));
+    let list = run(place.ringlog(&["list"])).stdout;
+    let its: Vec<_> = list.lines().filter(|line| line.starts_with(&place.shm)).collect();
+    assert_eq!(its.len(), 1, "{list}");
+    let words: Vec<_> = its[0].split_whitespace().collect();
+    assert_eq!(words[..2], [place.shm.as_str(), "alive"], "{list}");
+    assert!(its[0].contains("topic of 2 logs"), "{list}");
+    let stat = run(ringlog(&place, "stat", &[])).stdout;
+    assert!((0..2).all(|i| stat.contains(&format!("{}.{i}  shared memory", place.shm))), "{stat}");
 }
 
 #[derive(Clone, Copy, ringlog::Record)]

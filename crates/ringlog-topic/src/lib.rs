@@ -58,7 +58,7 @@ mod topic;
 
 pub use sequencer::{Sequenced, Sequencer};
 pub use subscriber::Subscriber;
-pub use topic::{LosslessPublisher, Publisher, Topic, member_of};
+pub use topic::{LosslessPublisher, Publisher, Topic, member_of, topic_of};
 
 /// README's code compiles.
 #[cfg(doctest)]

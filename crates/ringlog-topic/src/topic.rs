@@ -176,13 +176,18 @@ impl Topic {
 
 /// The topic that a log says it is part of, and its number there; `None` if it says no such thing.
 pub fn member_of(log: &Log) -> Option<(Name, u64)> {
-    let Purpose::Topic { .. } = log.purpose() else { return None };
+    let is_member = matches!(log.purpose(), Purpose::Topic { .. });
+    is_member.then(|| topic_of(log.name())).flatten()
+}
+
+/// What topic a log of this name would be part of, and its number there.
+pub fn topic_of(name: &Name) -> Option<(Name, u64)> {
     let cut = |name: &str| {
         let (topic, digits) = name.rsplit_once('.')?;
         let number: u64 = digits.parse().ok()?;
         (number.to_string() == digits).then(|| (topic.to_owned(), number))
     };
-    match log.name() {
+    match name {
         Name::Shm(name) => cut(name).map(|(topic, number)| (Name::Shm(topic), number)),
         Name::File(path) => {
             let (topic, number) = cut(path.to_str()?)?;

@@ -37,6 +37,7 @@ impl Doctor {
         let mut all = Vec::new();
         if cfg!(target_os = "linux") {
             all.extend(self.kernel());
+            all.push(self.sleep());
             all.extend(self.shared_memory());
             all.extend(self.directories.iter().map(|path| self.directory(path)));
             all.extend(self.memory_limit());

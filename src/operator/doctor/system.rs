@@ -28,6 +28,26 @@ impl Doctor {
         })
     }
 
+    /// How a server sleeps until one of its clients calls.
+    pub fn sleep(&self) -> Verdict {
+        let what = "sleep";
+        let Ok(release) = self.machine.read("proc/sys/kernel/osrelease") else {
+            return Verdict::unknown(what, "/proc does not say which kernel it is");
+        };
+        let numbers: Vec<u32> =
+            release.split(['.', '-']).map_while(|it| it.parse().ok()).take(2).collect();
+        // Of this machine a sandbox may still forbid it.
+        let is_here = self.machine.root.as_os_str() == "/";
+        match numbers[..] >= [5, 16] && (!is_here || ringlog::can_wait_for_any()) {
+            true => Verdict::ok(what, "one thread waits for many logs at once (futex_waitv)"),
+            false => {
+                let found = "nobody can wait for several logs at once: servers look every millisecond";
+                let cure = "Linux 5.16 or later, and a sandbox that allows futex_waitv";
+                Verdict::ok(what, found).but(Level::Note, cure)
+            }
+        }
+    }
+
     /// What a timestamp costs.
     pub fn clock(&self) -> Verdict {
         let what = "clock source";

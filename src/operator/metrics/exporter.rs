@@ -3,6 +3,7 @@
 use crate::cli::tell;
 use crate::operator::view::{ReaderView, State, View, Watched};
 use crate::operator::which::{Logs, explain};
+use ringlog::Purpose;
 use std::collections::BTreeMap;
 
 /// Looks at most at so many logs: in shared memory, anybody can make some.
@@ -43,6 +44,10 @@ impl Exporter {
             let log = before.remove(&label);
             let mut log = log.unwrap_or_else(|| Watched::new(name, self.options.clone()));
             let outcome = log.look();
+            let is_lane = |view: &View| view.purpose == Purpose::Lane;
+            if self.logs.are_all() && outcome.as_ref().is_ok_and(is_lane) {
+                continue; // its service tells of it
+            }
             usable.insert(label.clone(), f64::from(outcome.is_ok()));
             match outcome {
                 Ok(view) => views.push((label.clone(), view)),
@@ -63,7 +68,7 @@ impl Exporter {
 /// What a metric is called, what it means, and its value.
 type Metric<T> = (&'static str, &'static str, fn(&T) -> Option<f64>);
 
-const OF_LOG: [Metric<View>; 15] = [
+const OF_LOG: [Metric<View>; 23] = [
     ("log_created_timestamp_seconds", "When the log was made.", |v| time(v.created_ns)),
     ("log_capacity_entries", "Slots of the ring.", |v| number(v.capacity)),
     ("log_size_bytes", "Size of the whole log.", |v| number(v.bytes)),
@@ -106,6 +111,33 @@ const OF_LOG: [Metric<View>; 15] = [
         "Bytes of the arena that a gate has not had, and the writer of a lossless log must not overwrite.",
         |v| number(v.bodies.as_ref()?.held_bytes?),
     ),
+    ("service_clients", "Clients that a service has.", |v| {
+        number(v.service.as_ref()?.clients() as u64)
+    }),
+    ("calls_in_flight", "Calls of a service that are not answered.", |v| {
+        number(v.service.as_ref()?.in_flight)
+    }),
+    (
+        "calls_oldest_seconds",
+        "How long ago the oldest of these was sent, if it tells; 0: none.",
+        |v| {
+            let service = v.service.as_ref()?;
+            service.oldest_seconds.or((service.in_flight == 0).then_some(0.0))
+        },
+    ),
+    ("calls_answered_total", "Calls that were answered.", |v| number(v.service.as_ref()?.answered)),
+    ("calls_expired_total", "Calls that came too late to be run.", |v| {
+        number(v.service.as_ref()?.expired)
+    }),
+    ("calls_interrupted_total", "Calls that a server died over.", |v| {
+        number(v.service.as_ref()?.interrupted)
+    }),
+    ("calls_p50_seconds", "Half of the newest calls that tell took less.", |v| {
+        v.service.as_ref()?.p50_seconds
+    }),
+    ("calls_p99_seconds", "All but one in a hundred of these took less.", |v| {
+        v.service.as_ref()?.p99_seconds
+    }),
 ];
 
 const WRITER: [State; 6] =

@@ -418,7 +418,11 @@ fn places(scene: &Scene, recording: &Recording) -> String {
         [("gates", gates.words().join(", ")), ("room", gates.room_words().join(", "))]
     });
     let bodies = view.bodies.iter().map(|bodies| ("bodies", bodies.words().join(", ")));
-    let facts = facts.into_iter().chain(bodies);
+    let calls = view.service.iter().map(|service| {
+        let (answered, lost) = (grouped(service.answered), grouped(service.interrupted));
+        ("calls", format!("{}; {answered} answered, {lost} interrupted", service.brief()))
+    });
+    let facts = facts.into_iter().chain(calls).chain(bodies);
     let facts = facts.chain(gates.filter(|(_, fact)| !fact.is_empty()));
     let fact =
         |(name, fact): &(&str, String)| format!("<dt>{name}</dt><dd>{}</dd>\n", escape(fact));

@@ -368,6 +368,7 @@ mod tests {
                 silent: None,
                 lasts: None,
                 purpose: ringlog::Purpose::Log,
+                topic_logs: 0,
                 service: None,
                 writer: WriterView {
                     state: State::Alive,

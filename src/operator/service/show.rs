@@ -88,6 +88,12 @@ impl ServiceView {
         }
     }
 
+    /// In fewer: `2 clients, 1 call`.
+    pub fn short(&self) -> String {
+        let (clients, calls) = (self.clients(), self.in_flight as usize);
+        format!("{}, {}", several(clients, "client"), several(calls, "call"))
+    }
+
     /// For a person, below the lines of its log.
     pub fn show(&self, colour: bool) -> String {
         let mut line = Paragraph::new("  calls    ", colour);

@@ -364,7 +364,10 @@ fn of_log<'a>() -> [Head<OfLog<'a>>; 8] { [
         }, Look::Plain)
     })),
     Head::new(7, "", 8, 28, Words(|log| {
-        let View { capacity, record_bytes, bodies, .. } = log.view;
+        let View { capacity, record_bytes, bodies, service, .. } = log.view;
+        if let Some(service) = service {
+            return (service.short(), Look::Plain);
+        }
         let slots = format!("{} x {record_bytes} B", count(*capacity));
         let rate = bodies.as_ref().and_then(|bodies| bodies.rate_bytes);
         (rate.map_or(slots, |rate| format!("bodies {}/s", bytes(rate as u64))), Look::Dim)

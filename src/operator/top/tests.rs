@@ -74,6 +74,7 @@ fn log(name: &str, readers: Vec<ReaderView>) -> View {
         silent: Some(0.00005),
         lasts: Some(16_384.0 / 20_000.0),
         purpose: ringlog::Purpose::Log,
+        topic_logs: 0,
         service: None,
         writer: WriterView {
             state: State::Alive,

@@ -137,6 +137,9 @@ pub struct View {
     /// What it is for.
     #[serde(skip)]
     pub purpose: Purpose,
+    /// Logs of a topic that are shown as one; 0: it is one log.
+    #[serde(skip)]
+    pub topic_logs: usize,
     /// The calls in it; `None` of a log that is no service.
     pub service: Option<ServiceView>,
     pub writer: WriterView,
@@ -147,6 +150,26 @@ pub struct View {
     /// The processes that shut out a writer or a reader with a read lock; a 0 for one that cannot be
     /// seen.
     pub shut_out_by: Vec<u32>,
+}
+
+impl View {
+    /// The topic that it says it is part of.
+    pub fn topic(&self, name: &Name) -> Option<Name> {
+        let is_member = matches!(self.purpose, Purpose::Topic { .. });
+        is_member.then(|| ringlog_topic::topic_of(name)).flatten().map(|(topic, _)| topic)
+    }
+
+    /// Makes it the picture of both, where a line has to do for them.
+    pub fn join(&mut self, other: View) {
+        self.topic_logs += 1;
+        self.end = self.end.saturating_add(other.end);
+        self.bytes = self.bytes.saturating_add(other.bytes);
+        self.silent = [self.silent, other.silent].into_iter().flatten().reduce(f64::min);
+        if !self.writer.state.lives() {
+            self.writer = other.writer;
+        }
+        self.readers.extend(other.readers);
+    }
 }
 
 impl Watched {
@@ -330,6 +353,7 @@ impl Watched {
             silent,
             lasts: at_rate(held),
             purpose: log.purpose(),
+            topic_logs: 0,
             service: match log.purpose() {
                 Purpose::Service { .. } => ServiceView::of(&self.name, &self.options).ok(),
                 _ => None,
