@@ -38,10 +38,11 @@ impl Doctor {
             release.split(['.', '-']).map_while(|it| it.parse().ok()).take(2).collect();
         // Of this machine a sandbox may still forbid it.
         let is_here = self.machine.root.as_os_str() == "/";
-        match numbers[..] >= [5, 16] && (!is_here || ringlog::can_wait_for_any()) {
+        match numbers >= vec![5, 16] && (!is_here || ringlog::can_wait_for_any()) {
             true => Verdict::ok(what, "one thread waits for many logs at once (futex_waitv)"),
             false => {
-                let found = "nobody can wait for several logs at once: servers look every millisecond";
+                let found =
+                    "nobody can wait for several logs at once: servers look every millisecond";
                 let cure = "Linux 5.16 or later, and a sandbox that allows futex_waitv";
                 Verdict::ok(what, found).but(Level::Note, cure)
             }
