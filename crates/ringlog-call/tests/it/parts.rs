@@ -115,7 +115,7 @@ fn what_is_longer_than_a_side_takes_is_refused_and_the_next_call_is_as_ever() {
 #[test]
 fn a_client_that_takes_no_answers_holds_up_nobody_else() {
     let place = Place::new();
-    let options = Service::options().arena(SMALL).backlog(1 << 20);
+    let options = Service::options().arena(SMALL).backlog(40_000);
     let _server = Server::start(&place, options, echo);
     let mut deaf = connect(&place);
     let mut other = connect(&place);
