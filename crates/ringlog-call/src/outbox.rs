@@ -89,8 +89,8 @@ impl<B: BodyForm> Outbox<B> {
 
     /// The requests whose answer has been sent whole since this was last asked: from now on they are
     /// finished, and not before.
-    pub fn settled(&mut self) -> Vec<(u64, Finished)> {
-        std::mem::take(&mut self.settled)
+    pub fn settled(&mut self) -> impl Iterator<Item = (u64, Finished)> {
+        self.settled.drain(..)
     }
 
     pub fn is_empty(&self) -> bool {
