@@ -1,7 +1,7 @@
 //! What a caller gets: answers, errors, and nothing that is not its.
 
 use crate::server::{BLOCK, ECHO, FAIL, LONG, MOMENT, PANIC, Server, connect, serve_echo};
-use ringlog::{Json, MsgPack, Wait};
+use ringlog::Wait;
 use ringlog_call::{CallError, Client, Deferred, Failure, Service};
 use ringlog_testkit::{Place, until};
 use std::collections::HashMap;
@@ -162,8 +162,11 @@ fn workers_run_several_requests_at_once() {
     assert!(matches!(client.wait_for(tickets[2]).map(drop), Err(CallError::Panicked(_))));
 }
 
+#[cfg(all(feature = "json", feature = "msgpack"))]
 #[test]
 fn values_of_serde_go_there_and_back() {
+    use ringlog::{Json, MsgPack};
+
     let place = Place::new();
     let stop = std::sync::atomic::AtomicBool::new(false);
     std::thread::scope(|scope| {
