@@ -8,7 +8,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-const KILLS: u32 = 200; // of both sides, as many of each
+/// Of both sides, as many of each.
+const KILLS: u64 = 200;
 const CLIENTS: usize = 15;
 
 fn calculator(place: &Place, args: &[&str], notes: &Path) -> Running {
@@ -39,8 +40,9 @@ fn no_call_is_run_twice_and_each_ends_whoever_is_killed() {
     });
     stopped.freeze();
 
-    let mut random = fastrand::Rng::with_seed(7);
-    for _ in 0..KILLS {
+    let asked = |name: &str| std::env::var(name).ok().map(|text| text.parse().expect("a number"));
+    let mut random = fastrand::Rng::with_seed(asked("RINGLOG_SEED").unwrap_or(7));
+    for _ in 0..asked("RINGLOG_KILLS").unwrap_or(KILLS) {
         // Some are answered.
         until_longer(&ends, ends.metadata().unwrap().len() + 1000);
         std::thread::sleep(Duration::from_micros(random.u64(..2000)));

@@ -1,7 +1,7 @@
 //! ringlog beside its peers, on equal work in one run.
 //!
 //! ```text
-//! peers --out results.tsv [--quick] [--works entries|messages] [--only NAME] [--chronicle CLASSPATH]
+//! peers --out results.tsv [--quick] [--works entries|messages|calls] [--only NAME] [--chronicle CLASSPATH]
 //!     [--about 'key=value']...
 //! ```
 //!
@@ -56,6 +56,10 @@ const PERCENTILES: [f64; 10] = [1.0, 10.0, 25.0, 50.0, 75.0, 90.0, 99.0, 99.9, 9
 const SMALL: usize = 1 << 10;
 const LARGE: usize = 1 << 17;
 const MESSAGES: usize = 1 << 6;
+/// Calls and their answers.
+const CALLED: &str = "calls";
+/// Bytes of both.
+const CALLS: [usize; 4] = [48, 72, 1 << 10, 10_000_000];
 /// Bytes of messages.
 const LENGTHS: [usize; 7] = [16, 48, 72, 200, 1 << 10, 32 << 10, 1 << 20];
 
@@ -109,7 +113,13 @@ fn main() {
     if "messages".contains(&works) {
         let carriers: Vec<Carrier> =
             carriers().into_iter().filter(|(name, _)| name.contains(&only)).collect();
-        LENGTHS.iter().for_each(|&bytes| run_messages(&turns, bytes, &carriers, &mut results));
+        let work = "messages there and back";
+        LENGTHS.iter().for_each(|&bytes| run_carriers(&turns, work, bytes, &carriers, &mut results));
+    }
+    if "calls".contains(&works) {
+        let callers: Vec<Carrier> =
+            callers().into_iter().filter(|(name, _)| name.contains(&only)).collect();
+        CALLS.iter().for_each(|&bytes| run_carriers(&turns, CALLED, bytes, &callers, &mut results));
     }
     let left = delays.into_inner();
     if left == 0 && sizes.delays > 0 {
@@ -174,6 +184,24 @@ fn carriers() -> Vec<Carrier> {
         of::<peers::outcry::Outcry>(),
         of::<peers::iceoryx2::Iceoryx2>(),
         of::<peers::rtrb::Rtrb>(),
+        of::<peers::kernel::Stream<false>>(),
+        of::<peers::kernel::Stream<true>>(),
+    ]
+}
+
+/// Of calls, and what they stand beside: the bare word, and what a call is without its promises.
+fn callers() -> Vec<Carrier> {
+    fn of<C: Channel<[u8]>>() -> Carrier {
+        (C::NAME, |name, bytes, count| {
+            let message = Message::of(bytes, MESSAGES as u64);
+            works::round_trip::<C, _>(name, message, MESSAGES, count)
+        })
+    }
+    vec![
+        of::<peers::bare::Bytes<false>>(),
+        of::<peers::bare::Bytes<true>>(),
+        ("ringlog", peers::calls::ringlog),
+        ("iceoryx2", peers::calls::iceoryx2),
         of::<peers::kernel::Stream<false>>(),
         of::<peers::kernel::Stream<true>>(),
     ]
@@ -304,11 +332,16 @@ fn run(turns: &Turns, bytes: usize, systems: &[Box<dyn System>], results: &mut R
     }
 }
 
-/// The work with messages of one length.
-fn run_messages(turns: &Turns, bytes: usize, carriers: &[Carrier], results: &mut Results) {
+/// The work with messages, or calls, of one length.
+fn run_carriers(
+    turns: &Turns,
+    work: &str,
+    bytes: usize,
+    carriers: &[Carrier],
+    results: &mut Results,
+) {
     // So many that the long ones take as long as the short ones do, about.
     let count = (turns.sizes.round_trips / (10 + bytes as u64 / 512)).max(10);
-    let work = "messages there and back";
     let trips = take_turns(turns, 1, work, carriers, |(_, trip), name| trip(name, bytes, count));
     for ((name, _), turns) in carriers.iter().zip(trips) {
         results.push(Line::new(work, bytes, MESSAGES, name, "-", false, "ns").trips(&turns));

@@ -6,8 +6,8 @@ use hdrhistogram::Histogram;
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
 use std::ops::Range;
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use std::thread;
 use std::time::Instant;
 
@@ -116,6 +116,46 @@ pub fn round_trip<C: Channel<B::Of>, B: Ball>(
                 last = now;
             }
             gate.pass(); // no end goes before the other has all
+            (mean, each)
+        });
+        near.join().expect("the near end")
+    })
+}
+
+/// As [`round_trip`], of calls: `serve` answers until it is told to stop, and says when it is ready; `connect`
+/// gives what makes the call of a number.
+pub fn calls<F: FnMut(u64)>(
+    count: u64,
+    serve: impl FnOnce(&AtomicBool, &dyn Fn()) + Send,
+    connect: impl FnOnce() -> F + Send,
+) -> (f64, Histogram<u64>) {
+    let (gate, stop) = (Gate::default(), AtomicBool::new(false));
+    let [here, there] = cores();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            pin(there);
+            serve(&stop, &|| gate.pass());
+        });
+        let near = scope.spawn(|| {
+            pin(here);
+            gate.pass();
+            let mut call = connect();
+            let mut calls = 0..;
+            let mut next = || call(calls.next().unwrap_or_default());
+            (0..count.min(1000)).for_each(|_| next());
+            let started = Instant::now();
+            (0..count).for_each(|_| next());
+            let mean = started.elapsed().as_nanos() as f64 / count as f64;
+
+            let mut each = Histogram::new(3).expect("three digits");
+            let mut last = Instant::now();
+            for _ in 0..count {
+                next();
+                let now = Instant::now();
+                each += (now - last).as_nanos() as u64;
+                last = now;
+            }
+            stop.store(true, Relaxed);
             (mean, each)
         });
         near.join().expect("the near end")

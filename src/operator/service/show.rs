@@ -89,6 +89,7 @@ impl ServiceView {
     }
 
     /// In fewer: `2 clients, 1 call`.
+    #[cfg(feature = "top")]
     pub fn short(&self) -> String {
         let (clients, calls) = (self.clients(), self.in_flight as usize);
         format!("{}, {}", several(clients, "client"), several(calls, "call"))

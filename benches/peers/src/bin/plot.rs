@@ -21,6 +21,7 @@ const LOSSLESS: &str = "streaming, nothing lost";
 const LOSSY: &str = "streaming, never waiting";
 const APPEND: &str = "append alone";
 const MESSAGES: &str = "messages there and back";
+const CALLS: &str = "calls";
 /// The limit that messages stand beside, and that of those which stay where they are.
 const BEHIND: &str = "bare word and bytes";
 const ALONE: &str = "bare word";
@@ -374,7 +375,8 @@ fn page(results: &Results) -> Result<String> {
         }
         tables(&mut page, results, bytes)?;
     }
-    messages(&mut page, results)?;
+    messages(&mut page, results, MESSAGES, ABOUT_MESSAGES)?;
+    messages(&mut page, results, CALLS, ABOUT_CALLS)?;
     Ok(page)
 }
 
@@ -518,8 +520,20 @@ and the last of each message are checked, and all of it in the laps that do not 
 
 ";
 
-fn messages(page: &mut String, results: &Results) -> Result<()> {
-    let all: Vec<&Line> = results.lines.iter().filter(|line| line.work == MESSAGES).collect();
+/// What calls are.
+const ABOUT_CALLS: &str = "
+## Calls
+
+A call and its answer of as many bytes, ns; in brackets the ratio to a bare word with the bytes right behind it there and
+back, of the same run. Client and server are threads with a mapping each, pinned to two cores, and spin. ringlog's calls
+have a time-out, for which each side looks at a coarse clock, and are run at most once whoever is killed; iceoryx2's
+request and response have neither. The sockets are no calls, but the messages of one there and back. The first word and
+the last of each answer are checked.
+
+";
+
+fn messages(page: &mut String, results: &Results, work: &str, about: &str) -> Result<()> {
+    let all: Vec<&Line> = results.lines.iter().filter(|line| line.work == work).collect();
     let mut lengths: Vec<u64> = all.iter().map(|line| line.bytes).collect();
     lengths.sort_unstable();
     lengths.dedup();
@@ -527,7 +541,7 @@ fn messages(page: &mut String, results: &Results) -> Result<()> {
     let of = |system: &str, bytes: u64| {
         all.iter().find(|line| line.system == system && line.bytes == bytes)
     };
-    page.push_str(ABOUT_MESSAGES);
+    page.push_str(about);
     let heads: Vec<String> = lengths.iter().map(|&bytes| length(bytes)).collect();
     writeln!(page, "| system | {} |", heads.join(" | "))?;
     writeln!(page, "|---|{}", "--:|".repeat(lengths.len()))?;
@@ -551,6 +565,7 @@ fn messages(page: &mut String, results: &Results) -> Result<()> {
 fn length(bytes: u64) -> String {
     match bytes {
         0..1025 => format!("{} bytes", thousands(bytes as f64)),
+        _ if bytes % 1_000_000 == 0 => format!("{} MB", bytes / 1_000_000),
         _ if bytes < 1 << 20 => format!("{} KiB", bytes >> 10),
         _ => format!("{} MiB", bytes >> 20),
     }

@@ -84,14 +84,18 @@ impl Channel<[u8]> for Iceoryx2 {
 /// When it waits at all.
 const WAITS: BackpressureStrategy = BackpressureStrategy::RetryUntilDelivered;
 
+/// A node of its own.
+pub fn node(name: &str) -> Node<ipc::Service> {
+    set_log_level(LogLevel::Error);
+    NodeBuilder::new().config(&config(name)).create::<ipc::Service>().expect("a node")
+}
+
 /// A node, and a service that is to be made.
 fn service<E: Debug + IceoryxSend + ZeroCopySend + ?Sized + 'static>(
     name: &str,
     terms: Terms,
 ) -> (Node<ipc::Service>, Builder<E, (), ipc::Service>) {
-    set_log_level(LogLevel::Error);
-    let node = NodeBuilder::new().config(&config(name)).create::<ipc::Service>();
-    let node = node.expect("a node");
+    let node = node(name);
     let service = node
         .service_builder(&name.try_into().expect("a service name"))
         .publish_subscribe::<E>()

@@ -3,6 +3,7 @@
 #[cfg(feature = "aeron")]
 pub mod aeron;
 pub mod bare;
+pub mod calls;
 pub mod chronicle;
 pub mod disruptor;
 pub mod iceoryx2;
