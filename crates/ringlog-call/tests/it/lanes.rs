@@ -115,3 +115,22 @@ fn a_lane_full_of_a_dead_clients_requests_is_the_next_clients_to_use() {
     assert_eq!(*next.call(ECHO, b"of the living", LONG).unwrap(), *b"of the living");
     assert_eq!(told.try_iter().collect::<Vec<_>>(), [b"of the living"]);
 }
+
+#[test]
+fn a_lane_of_another_owner_is_skipped_aloud_by_both_sides() {
+    if !nix::unistd::geteuid().is_root() {
+        return ringlog_testkit::skipped("only root can give a file to another owner");
+    }
+    let place = Place::new();
+    drop(Service::serve(place.shm.as_str()).unwrap());
+    for way in ["req", "rep"] {
+        let file = format!("{}.0.{way}", place.shm_file().display());
+        std::os::unix::fs::chown(file, Some(65534), None).unwrap();
+    }
+    let service = Service::serve(place.shm.as_str()).unwrap();
+    let notices = service.notices();
+    assert!(notices[0].starts_with("skips lane 0: "), "{notices:?}");
+    assert!(notices[0].contains("it belongs to user 65534"), "{notices:?}");
+    let client = connect(&place);
+    assert_eq!(client.lane(), 1);
+}
