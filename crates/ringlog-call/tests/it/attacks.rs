@@ -146,6 +146,10 @@ fn an_answer_in_parts_goes_on_while_all_workers_are_busy() {
     let mut client = connect(&place);
     let mut slow = connect(&place);
     let ticket = client.send(ECHO, &[], LONG).unwrap();
+    let lane = Log::open(format!("{}.{}.req", place.shm, client.lane())).unwrap();
+    until("the worker has it", || {
+        (lane.snapshot().unwrap().readers[0].calls.begun == 1).then_some(())
+    });
     let held = slow.send(99, &[], LONG).unwrap();
     std::thread::sleep(100 * MS); // the answer is kept, the worker has the other's
     let begun = Instant::now();
@@ -454,7 +458,7 @@ fn a_service_can_be_looked_at_whatever_a_place_is_said_to_be() {
         scribble(&log, 0x40, &[at]);
         scribble(&log, 0x400 + 0x80, &[at]);
         let state = ServiceState::of(place.shm.as_str(), &Log::options(), 10).unwrap();
-        assert_eq!(state.lanes.len(), 1);
+        assert!(!state.lanes.is_empty()); // there may be one more that is free
     }
 }
 
@@ -488,34 +492,22 @@ fn a_client_of_a_server_that_is_just_beginning_is_not_told_that_it_is_gone() {
 }
 
 #[test]
-fn parts_without_end_of_one_client_do_not_slow_another() {
+fn of_requests_that_are_never_sent_whole_a_server_keeps_the_last_sixty_four() {
     let place = Place::new();
     let _server = serve_echo(&place);
-    let mut many = connect(&place);
-    let mut other = connect(&place);
-    let time = |other: &mut Client| {
-        let begun = Instant::now();
-        (0..200).for_each(|_| _ = other.call(ECHO, b"x", LONG).unwrap());
-        begun.elapsed() / 200
-    };
-    let before = time(&mut other);
-    for _ in 0..100_000 {
-        let mut upload = many.upload(ECHO, LONG);
-        client_flush(&mut many, &mut upload);
-    }
-    let end = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            while !end.load(Relaxed) {
-                let mut upload = many.upload(ECHO, LONG);
-                client_flush(&mut many, &mut upload);
-            }
-        });
-        let after = time(&mut other);
-        end.store(true, Relaxed);
-        eprintln!("{before:?} before, {after:?} after 100,000 streams");
-        assert!(after < 2 * before.max(Duration::from_micros(80)), "{before:?} {after:?}");
-    });
+    let mut client = connect(&place);
+    let mut uploads: Vec<_> = (0..65)
+        .map(|_| {
+            let mut upload = client.upload(ECHO, LONG);
+            client_flush(&mut client, &mut upload);
+            upload
+        })
+        .collect();
+    let last = client.finish(uploads.pop().unwrap()).unwrap();
+    assert_eq!(*client.wait_for(last).unwrap(), *b"1");
+    let first = client.finish(uploads.swap_remove(0)).unwrap();
+    let given_up = client.wait_for(first).map(drop);
+    assert!(matches!(given_up, Err(CallError::Interrupted)), "{given_up:?}");
 }
 
 fn client_flush(client: &mut Client, upload: &mut ringlog_call::Upload) {
