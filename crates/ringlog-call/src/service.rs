@@ -94,6 +94,12 @@ impl ServiceOptions {
     /// another log, or has another number of lanes; as [`Log::open`] and [`Log::create`].
     pub fn serve<B: BodyForm>(&self, name: impl Into<Name>) -> Result<Service<B>> {
         let name = name.into();
+        // What its last lane is called is the longest; refused later, it would leave a log behind.
+        let last = self.lanes.unwrap_or(16).saturating_sub(1) as usize;
+        let last = crate::lane::name(&name, last, crate::lane::Way::Requests);
+        if let Err(e @ Error::Invalid(_)) = Log::open(last) {
+            return Err(e);
+        }
         let purpose = Purpose::Service { lanes: self.lanes.unwrap_or(16) };
         let options = Log::options().capacity(64).purpose(purpose).mode(self.rules.mode);
         let log = options.open_or_create::<Began>(&name)?;
@@ -113,11 +119,6 @@ impl ServiceOptions {
         };
         let mut writer = log.writer::<Began>()?;
         writer.append(&Began { time: Timestamp::now(), pid: std::process::id().into() });
-        // What its last lane is called is the longest.
-        let last = crate::lane::name(&name, lanes.saturating_sub(1), crate::lane::Way::Requests);
-        if let Err(e @ Error::Invalid(_)) = Log::open(last) {
-            return Err(e);
-        }
         let (answers, late) = mpsc::channel();
         let service = Service {
             name,

@@ -66,7 +66,7 @@ fn a_sequencer_repeats_nothing_though_its_log_has_lost_bodies() {
     let topic = Topic::new(place.shm.as_str(), 2);
     let mut first = topic.publisher::<With<Tick, Bytes>>().unwrap();
     let mut second = topic.publisher::<With<Tick, Bytes>>().unwrap();
-    let into = format!("{}-all", place.shm);
+    let into = format!("{}.all", place.shm);
     let options = Log::options().capacity(128).arena(1 << 12);
     let begin = || Sequencer::begin(&topic, 0, into.as_str(), &options, Duration::ZERO).unwrap();
     first.append(&Tick { time: 0, of: 0 }, &[1; 1000]).unwrap();
@@ -89,7 +89,7 @@ fn a_sequencer_that_was_told_to_stop_and_goes_on_omits_nothing() {
     let place = Place::new();
     let topic = Topic::new(place.shm.as_str(), 2);
     let mut writer = topic.publisher::<Tick>().unwrap();
-    let into = format!("{}-all", place.shm);
+    let into = format!("{}.all", place.shm);
     let options = Log::options().capacity(4).lossless([0]).absent(Absent::Wait);
     let mut sequencer =
         Sequencer::begin(&topic, 0, into.as_str(), &options, Duration::ZERO).unwrap();
@@ -119,7 +119,7 @@ fn a_sequencer_that_was_told_to_stop_and_goes_on_omits_nothing() {
 fn a_sequencer_omits_nothing_of_a_log_that_was_made_anew() {
     let place = Place::new();
     let topic = Topic::new(place.shm.as_str(), 2);
-    let into = format!("{}-all", place.shm);
+    let into = format!("{}.all", place.shm);
     let mut count = 0;
     for _ in 0..2 {
         let mut writer = topic.publisher::<Tick>().unwrap();
@@ -157,7 +157,7 @@ fn stress_of_a_sequencer_that_dies_again_and_again() {
     let place = Place::new();
     let topic =
         Topic::new(place.shm.as_str(), 3).options(Log::options().capacity(64).lossless([0]));
-    let into = format!("{}-all", place.shm);
+    let into = format!("{}.all", place.shm);
     let options = Log::options().capacity(64).lossless([0]);
     drop(topic.lossless_publisher::<Tick>().unwrap());
     let end = Instant::now() + Duration::from_secs(seconds);
