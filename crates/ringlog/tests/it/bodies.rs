@@ -52,6 +52,18 @@ fn edges() -> Vec<usize> {
 }
 
 #[test]
+fn who_is_behind_knows_by_how_many_bodies() {
+    let place = Place::new();
+    let log = small().create::<Framed>(place.shm.as_str()).unwrap();
+    let mut writer = log.writer::<Framed>().unwrap();
+    let reader = log.reader::<Framed>(0).unwrap();
+    for (due, length) in (1..).zip([0, INLINE, INLINE + 1, 1000]) {
+        writer.append(&head(due, length), &body(due, length)).unwrap();
+        assert_eq!(reader.lag(), due);
+    }
+}
+
+#[test]
 fn bodies_of_every_length_come_back_as_they_were_appended() {
     let place = Place::new();
     let log = small().create::<Framed>(place.shm.as_str()).unwrap();
