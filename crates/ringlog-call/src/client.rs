@@ -169,15 +169,14 @@ impl<B> Deref for Answer<'_, B> {
 pub(crate) struct Patience {
     idle: Idle,
     polls: u32,
-    timeout: Option<Duration>,
     deadline_ns: u64,
     asked_ns: u64,
 }
 
 impl Patience {
-    pub fn new(wait: Wait, deadline_ns: u64, timeout: Option<Duration>) -> Patience {
+    pub fn new(wait: Wait, deadline_ns: u64) -> Patience {
         let deadline_ns = if deadline_ns == 0 { u64::MAX } else { deadline_ns };
-        Patience { idle: Idle::new(wait), polls: 0, timeout, deadline_ns, asked_ns: 0 }
+        Patience { idle: Idle::new(wait), polls: 0, deadline_ns, asked_ns: 0 }
     }
 
     /// Whether a poll was empty so often that it is time to look at the clock; if not, it has paused.
@@ -248,7 +247,7 @@ impl<B: BodyForm> Client<B> {
         timeout: Duration,
     ) -> Result<Answer<'_, B>, CallError> {
         let ticket = self.send(method, body, timeout)?;
-        let is_held = self.find(ticket, Some(timeout), &mut |_| {})?;
+        let is_held = self.find(ticket, &mut |_| {})?;
         Ok(self.answer(is_held))
     }
 
@@ -269,7 +268,7 @@ impl<B: BodyForm> Client<B> {
             work();
         };
         let ticket = self.send_while(method, body, timeout, &mut work)?;
-        let is_held = self.find(ticket, Some(timeout), &mut work)?;
+        let is_held = self.find(ticket, &mut work)?;
         Ok(self.answer(is_held))
     }
 
@@ -309,7 +308,7 @@ impl<B: BodyForm> Client<B> {
     /// # Errors
     /// As [`call`](Client::call).
     pub fn wait_for(&mut self, ticket: Ticket) -> Result<Answer<'_, B>, CallError> {
-        let is_held = self.find(ticket, None, &mut |_| {})?;
+        let is_held = self.find(ticket, &mut |_| {})?;
         Ok(self.answer(is_held))
     }
 
@@ -337,7 +336,7 @@ impl<B: BodyForm> Client<B> {
                     let first =
                         deadlines.filter(|&deadline| deadline > 0).min().unwrap_or(u64::MAX);
                     let wait = self.options.wait;
-                    let patience = patience.get_or_insert_with(|| Patience::new(wait, end, None));
+                    let patience = patience.get_or_insert_with(|| Patience::new(wait, end));
                     patience.deadline_ns = end.min(first);
                     if let Err(e) = self.wait_once(patience, 0, true) {
                         let now = clock::now_ns();
@@ -421,7 +420,7 @@ impl<B: BodyForm> Client<B> {
                 Err(e) => return Err(e.into()),
             }
             let patience = patience
-                .get_or_insert_with(|| Patience::new(self.options.wait, upload.deadline_ns, None));
+                .get_or_insert_with(|| Patience::new(self.options.wait, upload.deadline_ns));
             work(&mut patience.idle);
             match self.file_one() {
                 Filed::Held(at) => self.set_aside(at),
@@ -503,7 +502,6 @@ impl<B: BodyForm> Client<B> {
     pub(crate) fn find(
         &mut self,
         Ticket(ticket): Ticket,
-        timeout: Option<Duration>,
         work: &mut dyn FnMut(&mut Idle),
     ) -> Result<bool, CallError> {
         let mut patience = None;
@@ -539,11 +537,7 @@ impl<B: BodyForm> Client<B> {
                                 self.pending.iter().find(|pending| pending.ticket == ticket);
                             // Nobody waits for what was never sent, or forgotten.
                             let Some(pending) = pending else { return Err(CallError::TimedOut) };
-                            none.insert(Patience::new(
-                                self.options.wait,
-                                pending.deadline_ns,
-                                timeout,
-                            ))
+                            none.insert(Patience::new(self.options.wait, pending.deadline_ns))
                         }
                     };
                     work(&mut patience.idle);
@@ -579,11 +573,6 @@ impl<B: BodyForm> Client<B> {
         has_room: bool,
     ) -> Result<(), CallError> {
         let now = clock::now_ns();
-        if let Some(timeout) = patience.timeout.take() {
-            // The coarse clock told when it begins; from here on it is exact.
-            let end = now.saturating_add(timeout.as_nanos().min(u128::from(u64::MAX)) as u64);
-            patience.deadline_ns = patience.deadline_ns.min(end);
-        }
         if patience.asked_ns == 0 {
             patience.asked_ns = now;
         }

@@ -1,7 +1,6 @@
 //! The monotonic clock of the machine, which all its processes share.
 
-use nix::time::{ClockId, clock_getres, clock_gettime};
-use std::sync::OnceLock;
+use nix::time::{ClockId, clock_gettime};
 use std::time::Duration;
 
 #[cfg(target_os = "linux")]
@@ -18,13 +17,7 @@ pub(crate) fn now_ns() -> u64 {
     ns(clock_gettime(ClockId::CLOCK_MONOTONIC))
 }
 
-/// Now, or up to a [tick](tick_ns) ago; a fifth of the cost.
+/// Now, or some milliseconds ago; a fifth of the cost.
 pub(crate) fn coarse_ns() -> u64 {
     ns(clock_gettime(COARSE))
-}
-
-/// How often the coarse clock moves on: some milliseconds.
-pub(crate) fn tick_ns() -> u64 {
-    static TICK: OnceLock<u64> = OnceLock::new();
-    *TICK.get_or_init(|| ns(clock_getres(COARSE)))
 }

@@ -100,15 +100,12 @@ pub(crate) fn options(arena: u64, mode: u32) -> Options {
     Log::options().capacity(SLOTS).arena(arena).lossless([READER]).purpose(Purpose::Lane).mode(mode)
 }
 
-/// The time at which so much time is over, and the time now; 0 and 0 if it never is, and nobody asks.
+/// The time now, and the time at which so much time is over; 0 and 0 if it never is, and nobody asks.
 pub(crate) fn deadline(timeout: Duration, timed: bool) -> (u64, u64) {
     let forever = timeout >= Duration::from_secs(u64::from(u32::MAX));
-    let now = match (timed, forever) {
-        (true, _) => clock::now_ns(),
-        (false, false) => clock::coarse_ns(),
-        (false, true) => 0,
-    };
+    // By the fine clock: the coarse one can be behind by more than a tick, and it would be over too soon
+    // for a server whose clock is not.
+    let now = if timed || !forever { clock::now_ns() } else { 0 };
     let end = now.saturating_add(timeout.as_nanos().min(u128::from(u64::MAX)) as u64);
-    // The server's look at the clock may be a tick later by it than by a finer one.
-    (now, if forever { 0 } else { end.saturating_add(clock::tick_ns()) })
+    (now, if forever { 0 } else { end })
 }

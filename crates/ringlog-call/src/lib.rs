@@ -65,8 +65,9 @@
 //!
 //! # Time
 //!
-//! Time-outs go by the monotonic clock of the machine. A server takes a request for late up to two ticks of
-//! the coarse clock (some milliseconds) behind its time, never before it.
+//! Time-outs go by the monotonic clock of the machine. A server looks at the coarse one, which is some
+//! milliseconds behind: it takes a request for late so much behind its time, and never
+//! before it.
 
 #![warn(missing_debug_implementations)]
 

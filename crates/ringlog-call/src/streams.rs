@@ -91,7 +91,7 @@ impl<B: BodyForm> Reading<'_, B> {
         loop {
             let ticket = self.ticket.0;
             if self.client.done.iter().any(|done| done.ticket == ticket) {
-                let is_held = self.client.find(self.ticket, None, &mut |_| {})?;
+                let is_held = self.client.find(self.ticket, &mut |_| {})?;
                 self.chunk = self.client.answer(is_held).to_vec();
                 self.is_whole = true;
                 return Ok(());
@@ -108,8 +108,7 @@ impl<B: BodyForm> Reading<'_, B> {
                 Filed::Held(at) => self.client.set_aside(at),
                 Filed::Nothing => {
                     let wait = self.client.options.wait;
-                    let patience =
-                        patience.get_or_insert_with(|| Patience::new(wait, deadline_ns, None));
+                    let patience = patience.get_or_insert_with(|| Patience::new(wait, deadline_ns));
                     if let Err(e) = self.client.wait_once(patience, 0, true) {
                         self.client.forget(self.ticket);
                         return Err(e);
