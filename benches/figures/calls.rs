@@ -4,8 +4,8 @@
 //! protocol that calls can have if it promises little: one place for the request and its answer, which
 //! the next one overwrites; no lane, no time-out, nobody may die.
 //!
-//! What a time-out costs, a call has: it looks at the coarse clock twice, once on each side. *no time-out*
-//! has it without.
+//! What a time-out costs, a call has: a look at the clock on the client's side and at the coarse one on the
+//! server's. *no time-out* has it without.
 
 use crate::common::{
     BareRing, Figure, Line, Result, between_cores, note, per_operation, two_cores, until,
