@@ -65,7 +65,7 @@ pub fn run() -> Result<()> {
         let mut timed = |timeout| calls(cores, &service, &mut client, &body, timeout, count);
         let figure = Figure::of(
             &*name,
-            "a call and its answer of so many bytes, with a time-out; bare: one word, and from 1 KiB on copies",
+            "a call and its answer, each of this many bytes, with a time-out; bare: one word, and copies from 1 KiB on",
             if length > 72 { 1.5 } else { 1.15 },
             TURNS,
             || timed(LONG),

@@ -153,8 +153,7 @@ fn of_log(output: &Path, number: u64) -> PathBuf {
 }
 
 /// The arguments without those that each process has its own of.
-fn passed_on(args: impl Iterator<Item = OsString>) -> Vec<OsString> {
-    let mut args = args.peekable();
+fn passed_on(mut args: impl Iterator<Item = OsString>) -> Vec<OsString> {
     let mut passed = Vec::new();
     while let Some(arg) = args.next() {
         let bytes = arg.as_bytes();

@@ -302,7 +302,9 @@ impl<B: BodyForm> Deferred<B> {
             self.end(status, body);
         }
     }
+}
 
+impl<B> Deferred<B> {
     fn end(&mut self, status: Status, body: Vec<u8>) {
         let Some(Later { answers, signal, .. }) = self.later.take() else { return };
         let (lane, position, client) = (self.lane, self.position, self.asked.client);
@@ -315,12 +317,9 @@ impl<B: BodyForm> Deferred<B> {
 
 impl<B> Drop for Deferred<B> {
     fn drop(&mut self) {
-        let Some(Later { answers, signal, .. }) = self.later.take() else { return };
-        let body = b"it was kept, and never answered".to_vec();
-        let (lane, position, client) = (self.lane, self.position, self.asked.client);
-        let (timed, status) = (self.asked.sent_ns != 0, Status::Panicked);
-        let _ = answers.send(Late { lane, position, client, timed, status, body });
-        signal.raise();
+        if self.later.is_some() {
+            self.end(Status::Panicked, b"it was kept, and never answered".to_vec());
+        }
     }
 }
 

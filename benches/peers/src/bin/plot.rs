@@ -526,7 +526,7 @@ const ABOUT_CALLS: &str = "
 
 A call and its answer of as many bytes, ns; in brackets the ratio to a bare word with the bytes right behind it there and
 back, of the same run. Client and server are threads with a mapping each, pinned to two cores, and spin. ringlog's calls
-have a time-out, for which each side looks at a clock, and are run at most once whoever is killed; iceoryx2's
+have a time-out, for which each side looks at a clock, and are run at most once if either side is killed; iceoryx2's
 request and response have neither. The sockets are no calls, but the messages of one there and back. The first word and
 the last of each answer are checked.
 
