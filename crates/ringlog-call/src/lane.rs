@@ -3,7 +3,6 @@
 
 use crate::clock;
 use ringlog::{Enum, Log, Name, Options, Purpose, Record, Variants};
-use std::ffi::OsString;
 use std::time::Duration;
 
 /// Requests of one client that can be under way: as many as a reader can have begun.
@@ -81,17 +80,9 @@ pub(crate) enum Way {
 
 /// What a log of lane `number` of a service is called: `/calc.0.req`, `/calc.0.rep`.
 pub(crate) fn name(service: &Name, number: usize, way: Way) -> Name {
-    let ending = match way {
-        Way::Requests => format!(".{number}.req"),
-        Way::Answers => format!(".{number}.rep"),
-    };
-    match service {
-        Name::Shm(name) => Name::Shm(format!("{name}{ending}")),
-        Name::File(path) => {
-            let mut whole = OsString::from(path);
-            whole.push(ending);
-            Name::File(whole.into())
-        }
+    match way {
+        Way::Requests => service.with_ending(&format!(".{number}.req")),
+        Way::Answers => service.with_ending(&format!(".{number}.rep")),
     }
 }
 

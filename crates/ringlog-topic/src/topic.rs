@@ -3,7 +3,6 @@
 use ringlog::{
     Described, Error, Form, Log, LosslessWriter, Name, Options, Purpose, Result, Writer,
 };
-use std::ffi::OsString;
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 
@@ -40,14 +39,7 @@ impl Topic {
 
     /// What log `number` of it is called: `/ticks.3`.
     pub fn log_name(&self, number: u64) -> Name {
-        match &self.name {
-            Name::Shm(name) => Name::Shm(format!("{name}.{number}")),
-            Name::File(path) => {
-                let mut whole = OsString::from(path);
-                whole.push(format!(".{number}"));
-                Name::File(whole.into())
-            }
-        }
+        self.name.with_ending(&format!(".{number}"))
     }
 
     /// Becomes the writer of the first of its logs that has none, and makes that if need be.

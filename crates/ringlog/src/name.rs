@@ -23,6 +23,24 @@ pub enum Name {
 }
 
 impl Name {
+    /// Returns this name with an ending behind it: what a log that belongs to this one is called.
+    ///
+    /// ```
+    /// use ringlog::Name;
+    ///
+    /// assert_eq!(Name::from("/ticks").with_ending(".3"), Name::from("/ticks.3"));
+    /// ```
+    pub fn with_ending(&self, ending: &str) -> Name {
+        match self {
+            Name::Shm(name) => Name::Shm(format!("{name}{ending}")),
+            Name::File(path) => {
+                let mut whole = path.clone().into_os_string();
+                whole.push(ending);
+                Name::File(whole.into())
+            }
+        }
+    }
+
     pub(crate) fn path(&self) -> Result<PathBuf> {
         match self {
             Name::File(path) if path.file_name().is_some() => Ok(path.clone()),
