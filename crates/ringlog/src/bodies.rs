@@ -6,17 +6,28 @@ use crate::ring::{Placed, Seen};
 use crate::schema::{Entry, Message, Record};
 use crate::segment::Segment;
 use crate::sys::bytes;
+use std::hint::black_box;
 use std::marker::PhantomData;
 
 /// Where the body is of an entry that has been taken.
 #[derive(Clone, Copy)]
-pub(crate) enum Held {
-    /// The slot holds it, behind the columns: its length.
-    Inline(usize),
-    /// The holder has a copy of it: its length.
-    Copied(usize),
-    /// The arena holds it, and the writer does not overwrite it: its place and length.
-    InPlace(u64, usize),
+pub(crate) struct Held {
+    /// Its place in the arena, which the writer does not overwrite, or one of the two below: a word, for
+    /// an enum of three would be handed over by way of memory.
+    place: u64,
+    length: usize,
+}
+
+impl Held {
+    /// The slot holds it, behind the columns.
+    const INLINE: u64 = u64::MAX;
+    /// The holder has a copy of it.
+    const COPIED: u64 = u64::MAX - 1;
+
+    /// The length of the copy, if it is one.
+    pub fn copied(&self) -> Option<usize> {
+        (self.place == Held::COPIED).then_some(self.length)
+    }
 }
 
 /// The bytes of the last entry that a reader took.
@@ -37,12 +48,12 @@ impl Holder {
 
 impl Cursor {
     /// Takes the next entry, with its body if the log has bodies.
-    #[inline]
+    #[inline(always)] // so that what it returns does not go by way of memory
     pub fn poll_with(&mut self, holder: &mut Holder, in_place: bool) -> Polled<Held> {
         let size = self.segment.geometry.entry_size();
         let polled = self.poll::<false>(&mut holder.record[..size]);
         if self.segment.geometry.arena_size() == 0 {
-            return polled.with(|()| Held::Inline(0));
+            return polled.with(|()| Held { place: Held::INLINE, length: 0 });
         }
         match polled {
             Polled::Entry { position, .. } => match self.body_of(position, holder, in_place) {
@@ -73,6 +84,7 @@ impl Cursor {
 
     /// The body of the entry at `position`, whose slot is in `holder`. If it is not there any more: how
     /// many bytes to leave the writer, which may be at work just there.
+    #[inline]
     fn body_of(
         &mut self,
         position: u64,
@@ -80,29 +92,40 @@ impl Cursor {
         in_place: bool,
     ) -> Result<Held, u64> {
         if self.segment.geometry.arena_size() == 0 {
-            return Ok(Held::Inline(0));
+            return Ok(Held { place: Held::INLINE, length: 0 });
         }
         match self.segment.geometry.placed_in(&holder.record) {
-            Placed::Inline(length) => Ok(Held::Inline(length)),
+            Placed::Inline(length) => Ok(Held { place: Held::INLINE, length }),
             Placed::Arena { place, length } if !self.doubtful.contains(&position) => {
-                let (ring, horizon) = (self.segment.ring(), &self.segment.header().horizon);
-                self.arena = place + length as u64;
-                if !ring.has_body(horizon, place) {
-                    return Err(0);
-                }
-                if in_place {
-                    return Ok(Held::InPlace(place, length));
-                }
-                if holder.body.len() < length {
-                    holder.body.resize(length, 0);
-                }
-                let body = &mut holder.body[..length];
-                match ring.copy_body(horizon, place, body) {
-                    true => Ok(Held::Copied(length)),
-                    false => Err(self.segment.geometry.arena_size() / 16),
-                }
+                self.body_in_arena(place, length, holder, in_place)
             }
             _ => Err(0),
+        }
+    }
+
+    /// As [`body_of`](Cursor::body_of), for a body in the arena.
+    fn body_in_arena(
+        &mut self,
+        place: u64,
+        length: usize,
+        holder: &mut Holder,
+        in_place: bool,
+    ) -> Result<Held, u64> {
+        let (ring, horizon) = (self.segment.ring(), &self.segment.header().horizon);
+        self.arena = place + length as u64;
+        if !ring.has_body(horizon, place) {
+            return Err(0);
+        }
+        if in_place {
+            return Ok(Held { place, length });
+        }
+        if holder.body.len() < length {
+            holder.body.resize(length, 0);
+        }
+        let body = &mut holder.body[..length];
+        match ring.copy_body(horizon, place, body) {
+            true => Ok(Held { place: Held::COPIED, length }),
+            false => Err(self.segment.geometry.arena_size() / 16),
         }
     }
 
@@ -179,7 +202,7 @@ impl Cursor {
     #[inline]
     pub fn message<'a, R: Record, B>(&'a self, holder: &'a Holder, held: &Held) -> Message<'a, R, B> {
         let Entry { columns, body } = self.entry(holder, held);
-        let record = bytemuck::pod_read_unaligned(&columns[..size_of::<R>()]);
+        let record = word_by_word(&columns[..size_of::<R>()]);
         Message { record, body, form: PhantomData }
     }
 
@@ -191,14 +214,29 @@ impl Cursor {
             return Entry::from(&holder.record[..geometry.entry_size()]);
         }
         let (columns, behind) = holder.record.split_at(geometry.head());
-        let body = match *held {
-            Held::Inline(length) => &behind[8..8 + length],
-            Held::Copied(length) => &holder.body[..length],
-            Held::InPlace(place, length) => {
+        let Held { place, length } = *held;
+        let body = match place {
+            Held::INLINE => &behind[8..8 + length],
+            Held::COPIED => &holder.body[..length],
+            place => {
                 let words = self.segment.ring().words_of(place, length);
                 bytes::published(words.unwrap_or_default(), length)
             }
         };
         Entry { columns, body }
     }
+}
+
+/// Reads a record from bytes that were just stored word by word. A wide load of them would wait until the
+/// words have left the processor's store buffer.
+#[inline]
+fn word_by_word<R: Record>(bytes: &[u8]) -> R {
+    let mut record = R::zeroed();
+    for (to, from) in bytemuck::bytes_of_mut(&mut record).chunks_mut(8).zip(bytes.chunks(8)) {
+        match from.try_into() {
+            Ok(word) => to.copy_from_slice(&black_box(u64::from_ne_bytes(word)).to_ne_bytes()),
+            Err(_) => to.copy_from_slice(from),
+        }
+    }
+    record
 }

@@ -2,7 +2,7 @@
 //! of two, as it can be in a copy of the file.
 
 use crate::check::Terms;
-use crate::bodies::{Held, Holder};
+use crate::bodies::Holder;
 use crate::cursor::{Cursor, Polled, Start};
 use crate::error::{Error, Result, Role};
 use crate::layout::{Header, READERS, ReaderLine, ReaderNotes};
@@ -120,7 +120,7 @@ fn entries(
         match cursor.poll_with(&mut holder, false) {
             Polled::Entry { position, record: held } => {
                 let ring = Ring::of(slots);
-                if let Held::Copied(length) = held
+                if let Some(length) = held.copied()
                     && let Placed::Arena { place, .. } =
                         cursor.segment.geometry.placed_in(&holder.record)
                 {
