@@ -198,9 +198,6 @@ impl<R> LosslessWriter<R> {
             // Never less than what was known: a gate that goes back has had what it went past.
             self.limit = ring::limit(pointer.max(base), next, capacity).max(next);
             self.free_up_to(pointer.min(next));
-            if pointer >= next && !self.writer.has_place(length) {
-                self.empty_arena(); // all of it is free, and only its end is too near
-            }
             if next < self.limit && self.writer.has_place(length) {
                 if std::mem::take(&mut self.waits) {
                     let waiting_for = &self.writer.segment.header().writer.waiting_for;
@@ -228,7 +225,7 @@ impl<R> LosslessWriter<R> {
         }
         let from = std::mem::replace(&mut self.walked, pointer).max(segment.oldest(pointer));
         if pointer == *next {
-            arena.free = arena.head + size; // they have had all of it
+            arena.free = arena.head + size; // room for the longest body, wherever the head is
             return;
         }
         // The last of them tells: bodies lie one behind the other.

@@ -46,6 +46,7 @@ fn gated(place: &Place, options: Options) -> (Log, LosslessWriter<Order>) {
 fn fill(writer: &mut LosslessWriter<Order>) -> Full {
     loop {
         let id = writer.position();
+        assert!(id < 1000, "it is never full");
         match writer.try_append(&order(id)) {
             Ok(position) => assert_eq!(position, id),
             Err(full) => return full,
@@ -142,6 +143,18 @@ fn a_reader_that_is_gone_is_skipped_if_the_log_says_so_and_told_exactly_what_it_
     take(&mut reader, 8);
     reader.commit();
     assert_eq!((fill(&mut writer).reader, writer.position()), (0, 28), "and is a gate again");
+}
+
+#[test]
+fn skipped_gate_leaves_the_living_one_in_charge() {
+    let place = Place::new();
+    let (log, mut writer) = gated(&place, lossless([0, 1]).absent(Absent::Skip));
+    let mut living = log.reader::<Order>(1).unwrap();
+    drop(log.reader::<Order>(0).unwrap());
+    assert_eq!((fill(&mut writer).reader, writer.position()), (1, 8));
+    take(&mut living, 4);
+    living.commit();
+    assert_eq!((fill(&mut writer).reader, writer.position()), (1, 12));
 }
 
 #[test]
