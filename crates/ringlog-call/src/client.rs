@@ -3,7 +3,7 @@
 
 use crate::clock;
 use crate::error::CallError;
-use crate::lane::{self, Answered, Asked, BEHIND, MORE, Status};
+use crate::lane::{self, Answered, Asked, BEHIND, MORE, Status, TIMED};
 use ringlog::{Body, BodyForm, Bytes, Error, Idle, LosslessWriter, Polled, Reader, Wait, With};
 use std::collections::VecDeque;
 use std::fmt;
@@ -125,14 +125,12 @@ pub(crate) struct Done {
 }
 
 /// What became of the next answer.
-pub(crate) enum Filed {
+enum Filed {
     /// There is none yet.
     Nothing,
     /// It is whole, where it lies, and that of the pending call of this index.
     Held(usize),
-    /// It belongs to `done` now.
-    Done,
-    /// It was a part, or nobody's.
+    /// It was a part, is kept now, or is of a call that was given up.
     Other,
 }
 
@@ -329,27 +327,22 @@ impl<B: BodyForm> Client<B> {
             if self.pending.is_empty() {
                 return None;
             }
-            match self.file_one() {
-                Filed::Held(at) => self.set_aside(at),
-                Filed::Nothing => {
-                    let deadlines = self.pending.iter().map(|pending| pending.deadline_ns);
-                    let first =
-                        deadlines.filter(|&deadline| deadline > 0).min().unwrap_or(u64::MAX);
-                    let wait = self.options.wait;
-                    let patience = patience.get_or_insert_with(|| Patience::new(wait, end));
-                    patience.deadline_ns = end.min(first);
-                    if let Err(e) = self.wait_once(patience, 0, true) {
-                        let now = clock::now_ns();
-                        let is_gone = !matches!(e, CallError::TimedOut);
-                        let is_over = |pending: &Pending| {
-                            is_gone || pending.deadline_ns > 0 && pending.deadline_ns <= now
-                        };
-                        let at = self.pending.iter().position(is_over)?;
-                        let ticket = self.pending.swap_remove(at).ticket;
-                        return Some((Ticket(ticket), Err(e)));
-                    }
+            if !self.keep_next() {
+                let deadlines = self.pending.iter().map(|pending| pending.deadline_ns);
+                let first = deadlines.filter(|&deadline| deadline > 0).min().unwrap_or(u64::MAX);
+                let wait = self.options.wait;
+                let patience = patience.get_or_insert_with(|| Patience::new(wait, end));
+                patience.deadline_ns = end.min(first);
+                if let Err(e) = self.wait_once(patience, 0, true) {
+                    let now = clock::now_ns();
+                    let is_gone = !matches!(e, CallError::TimedOut);
+                    let is_over = |pending: &Pending| {
+                        is_gone || pending.deadline_ns > 0 && pending.deadline_ns <= now
+                    };
+                    let at = self.pending.iter().position(is_over)?;
+                    let ticket = self.pending.swap_remove(at).ticket;
+                    return Some((Ticket(ticket), Err(e)));
                 }
-                Filed::Done | Filed::Other => {}
             }
         };
         Some((Ticket(ticket), self.wait_for(Ticket(ticket))))
@@ -400,18 +393,22 @@ impl<B: BodyForm> Client<B> {
         if std::mem::replace(&mut upload.is_broken, true) {
             return Err(CallError::Value("some of the request was not sent".to_owned()));
         }
-        let mut asked = Asked {
+        let mut part = if self.options.timed { TIMED } else { 0 };
+        if more {
+            part |= MORE;
+        }
+        if upload.stream.is_some() {
+            part |= BEHIND;
+        }
+        let asked = Asked {
             sent_ns: upload.sent_ns,
             deadline_ns: upload.deadline_ns,
             stream: upload.stream.unwrap_or(self.to.position()),
             method: upload.method,
             client: self.client,
-            part: if more { MORE } else { 0 },
+            part,
             _pad: [0; 7],
         };
-        if upload.stream.is_some() {
-            asked.part |= BEHIND;
-        }
         let mut patience = None;
         let position = loop {
             match self.to.try_append(&asked, body) {
@@ -422,10 +419,8 @@ impl<B: BodyForm> Client<B> {
             let patience = patience
                 .get_or_insert_with(|| Patience::new(self.options.wait, upload.deadline_ns));
             work(&mut patience.idle);
-            match self.file_one() {
-                Filed::Held(at) => self.set_aside(at),
-                Filed::Nothing => self.wait_once(patience, body.len(), false)?,
-                Filed::Done | Filed::Other => {}
+            if !self.keep_next() {
+                self.wait_once(patience, body.len(), false)?;
             }
         };
         self.to.wake();
@@ -444,9 +439,19 @@ impl<B: BodyForm> Client<B> {
         Ok(position)
     }
 
+    /// Takes the next answer and keeps it until it is asked for; returns whether there was one.
+    pub(crate) fn keep_next(&mut self) -> bool {
+        match self.file_one() {
+            Filed::Nothing => return false,
+            Filed::Held(at) => self.set_aside(at),
+            Filed::Other => {}
+        }
+        true
+    }
+
     /// Takes the next answer, if there is one.
     #[inline]
-    pub(crate) fn file_one(&mut self) -> Filed {
+    fn file_one(&mut self) -> Filed {
         self.from.release_when_due();
         let message = match self.from.poll() {
             Polled::Entry { record, .. } => record,
@@ -486,11 +491,12 @@ impl<B: BodyForm> Client<B> {
             status => status,
         };
         self.done.push_back(Done { ticket, status, body: parts });
-        Filed::Done
+        Filed::Other
     }
 
-    /// Keeps a copy of the answer that lies in the lane, for whoever asks for it later.
-    pub(crate) fn set_aside(&mut self, at: usize) {
+    /// Keeps a copy of the answer that lies in the lane, until it is asked for.
+    #[cold]
+    fn set_aside(&mut self, at: usize) {
         let ticket = self.pending.swap_remove(at).ticket;
         if let Some(message) = self.from.held() {
             let (status, body) = (message.status.get(), message.body.to_vec());
@@ -528,7 +534,6 @@ impl<B: BodyForm> Client<B> {
                         None => Err(CallError::of(None, &[])),
                     };
                 }
-                Filed::Held(at) => self.set_aside(at),
                 Filed::Nothing => {
                     let patience = match &mut patience {
                         Some(patience) => patience,
@@ -546,7 +551,8 @@ impl<B: BodyForm> Client<B> {
                         return Err(e);
                     }
                 }
-                Filed::Done | Filed::Other => {}
+                Filed::Held(at) => self.set_aside(at),
+                Filed::Other => {}
             }
         }
     }

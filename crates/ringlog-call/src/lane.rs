@@ -14,12 +14,14 @@ pub(crate) const READER: usize = 0;
 pub(crate) const MORE: u8 = 1;
 /// Some of this message has come.
 pub(crate) const BEHIND: u8 = 2;
+/// The client asks when the request is answered.
+pub(crate) const TIMED: u8 = 4;
 
 /// The columns of a request, or of a part of one.
 #[derive(Debug, Clone, Copy, Record)]
 #[repr(C)]
 pub(crate) struct Asked {
-    /// When it was sent, by the monotonic clock of the machine; 0 where nobody asked for the time.
+    /// When it was sent, by the monotonic clock of the machine; 0 where nobody looked at the clock.
     pub sent_ns: u64,
     /// When it is too late to be run, by the same clock; 0: never.
     pub deadline_ns: u64,
@@ -29,10 +31,22 @@ pub(crate) struct Asked {
     pub method: u32,
     /// Which client it is of: how many writers the log had had, with it.
     pub client: u32,
-    /// [`MORE`] and [`BEHIND`].
+    /// [`MORE`], [`BEHIND`] and [`TIMED`].
     pub part: u8,
     #[record(skip)]
     pub _pad: [u8; 7],
+}
+
+impl Asked {
+    /// Whether it is a part of a request.
+    pub fn is_part(&self) -> bool {
+        self.part & (MORE | BEHIND) != 0
+    }
+
+    /// Whether its answer says when it was given.
+    pub fn is_timed(&self) -> bool {
+        self.part & TIMED != 0
+    }
 }
 
 /// The columns of an answer, or of a part of one.
@@ -41,7 +55,7 @@ pub(crate) struct Asked {
 pub(crate) struct Answered {
     /// The position of the request; of one in parts, of its last.
     pub request: u64,
-    /// When it was answered, as `sent_ns`; 0 where the request says no time.
+    /// When it was answered, by the same clock; 0 where the request does not ask.
     pub sent_ns: u64,
     /// What became of the request; of what is not the last part, `Ok`.
     pub status: Enum<Status>,

@@ -231,7 +231,8 @@ fn look<B: BodyForm>(
     let oldest = server.calls.oldest_open.or((end > begun).then_some(begun));
     let now = clock::now_ns();
     for_each(requests, |position, message: Message<'_, Asked, B>| {
-        let Asked { method, sent_ns, part, .. } = message.record;
+        let (Asked { method, sent_ns, part, .. }, in_parts) =
+            (message.record, message.record.is_part());
         if oldest == Some(position) && sent_ns != 0 {
             state.oldest_ns = Some(now.saturating_sub(sent_ns));
         }
@@ -257,7 +258,7 @@ fn look<B: BodyForm>(
             method,
             sent_ns,
             request: message.body.to_vec(),
-            request_in_parts: part != 0,
+            request_in_parts: in_parts,
             progress,
             answer_in_parts: answer.as_ref().is_some_and(|answer| answer.in_parts),
             answer: answer.map_or_else(Vec::new, |answer| answer.body),

@@ -14,7 +14,7 @@ use std::sync::{Arc, mpsc};
 
 /// A request, as its handler sees it.
 pub struct Request<'a, B = Bytes> {
-    pub(crate) asked: Asked,
+    pub(crate) asked: &'a Asked,
     pub(crate) body: &'a [u8],
     pub(crate) lane: usize,
     pub(crate) position: u64,
@@ -52,7 +52,7 @@ impl<B> Request<'_, B> {
     /// Whether somebody still waits for its answer: it has time left, and its client lives. For a handler
     /// that takes long. Takes some system calls.
     pub fn is_wanted(&self) -> bool {
-        is_wanted(&self.asked, self.log)
+        is_wanted(self.asked, self.log)
     }
 }
 
@@ -74,7 +74,7 @@ pub(crate) fn is_late(asked: &Asked, now_ns: u64) -> bool {
 pub struct Reply<'a, B = Bytes> {
     to: Target<'a, B>,
     request: u64,
-    /// Whether the request says when it was sent.
+    /// Whether the answer says when it was given.
     timed: bool,
     buffer: Vec<u8>,
     /// Some of the answer is under way.
@@ -109,7 +109,7 @@ impl<'a, B: BodyForm> Reply<'a, B> {
         Reply {
             to: Target::Lane(outbox),
             request: request.position,
-            timed: request.asked.sent_ns != 0,
+            timed: request.asked.is_timed(),
             buffer: std::mem::take(&mut outbox.borrow_mut().spare),
             begun: false,
             whole: false,
@@ -151,7 +151,7 @@ impl<'a, B: BodyForm> Reply<'a, B> {
     pub fn defer(&mut self, request: &Request<'_, B>) -> Deferred<B> {
         self.deferred = true;
         Deferred {
-            asked: request.asked,
+            asked: *request.asked,
             body: request.body.to_vec(),
             lane: request.lane,
             position: request.position,
@@ -258,7 +258,7 @@ impl<B: BodyForm> Deferred<B> {
     /// The request: what it asks for, its bytes, whether it is still wanted.
     pub fn request(&self) -> Request<'_, B> {
         Request {
-            asked: self.asked,
+            asked: &self.asked,
             body: &self.body,
             lane: self.lane,
             position: self.position,
@@ -287,7 +287,7 @@ impl<B: BodyForm> Deferred<B> {
         let mut reply = Reply {
             to: Target::Kept { limit: later.limit },
             request: self.position,
-            timed: self.asked.sent_ns != 0,
+            timed: self.asked.is_timed(),
             buffer: Vec::new(),
             begun: false,
             whole: false,
@@ -308,7 +308,7 @@ impl<B> Deferred<B> {
     fn end(&mut self, status: Status, body: Vec<u8>) {
         let Some(Later { answers, signal, .. }) = self.later.take() else { return };
         let (lane, position, client) = (self.lane, self.position, self.asked.client);
-        let timed = self.asked.sent_ns != 0;
+        let timed = self.asked.is_timed();
         // Where the server is gone, nobody waits for it.
         let _ = answers.send(Late { lane, position, client, timed, status, body });
         signal.raise();

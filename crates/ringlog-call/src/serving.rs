@@ -139,8 +139,8 @@ impl<B: BodyForm> Lane<B> {
             requests.begin_with(client);
             self.outbox.borrow_mut().clear();
         }
-        // Whoever does not take answers gets no more of them.
-        if !self.flush(&mut requests) && !requests.is_gone {
+        // A client that does not take its answers gets no more of them; `rest` sends them when it does.
+        if !self.outbox.borrow().is_empty() && !requests.is_gone {
             return false;
         }
         let Some(taken) = requests.reader.take() else { return false };
@@ -149,19 +149,19 @@ impl<B: BodyForm> Lane<B> {
         let Polled::Entry { position, record: message } = reader.poll() else {
             return false; // somebody has scribbled
         };
-        let asked = message.record;
+        let asked = &message.record;
         *bytes += message.body.len() as u64;
         let mut is_late =
-            || asked.deadline_ns != 0 && is_late(&asked, *now.get_or_insert_with(clock::coarse_ns));
+            || asked.deadline_ns != 0 && is_late(asked, *now.get_or_insert_with(clock::coarse_ns));
         let deed = if taken == Taken::Finished {
             Deed::Skip
         } else if asked.client != client || *is_gone {
             Deed::Finish(Finished::Dropped)
-        } else if asked.part != 0 {
+        } else if asked.is_part() {
             match Requests::<B>::join(
                 streams,
                 streamed,
-                &asked,
+                asked,
                 message.body,
                 self.rules.request_max,
             ) {
@@ -201,7 +201,7 @@ impl<B: BodyForm> Lane<B> {
                 }
             }
             Deed::Refuse(status, how) => {
-                let timed = asked.sent_ns != 0;
+                let timed = asked.is_timed();
                 self.outbox.borrow_mut().send_last(position, status, timed, false, &[], how);
             }
             Deed::Finish(how) => reader.finish(position, how),
@@ -213,17 +213,6 @@ impl<B: BodyForm> Lane<B> {
             requests.release();
         }
         true
-    }
-
-    /// Sends answers that wait, and finishes their requests; whether none waits any more.
-    fn flush(&self, requests: &mut Requests<B>) -> bool {
-        let mut outbox = self.outbox.borrow_mut();
-        if outbox.is_empty() {
-            return true;
-        }
-        let is_empty = outbox.flush();
-        requests.settle(&mut outbox);
-        is_empty
     }
 
     /// Answers a request that was kept.

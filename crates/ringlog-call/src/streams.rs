@@ -1,6 +1,6 @@
 //! Requests that are written piece by piece, and answers that are read so.
 
-use crate::client::{Client, Filed, Patience, Ticket, Upload};
+use crate::client::{Client, Patience, Ticket, Upload};
 use crate::error::CallError;
 use ringlog::BodyForm;
 use std::io::{self, Read, Write};
@@ -104,17 +104,13 @@ impl<B: BodyForm> Reading<'_, B> {
                 return Ok(());
             }
             let deadline_ns = pending.deadline_ns;
-            match self.client.file_one() {
-                Filed::Held(at) => self.client.set_aside(at),
-                Filed::Nothing => {
-                    let wait = self.client.options.wait;
-                    let patience = patience.get_or_insert_with(|| Patience::new(wait, deadline_ns));
-                    if let Err(e) = self.client.wait_once(patience, 0, true) {
-                        self.client.forget(self.ticket);
-                        return Err(e);
-                    }
+            if !self.client.keep_next() {
+                let wait = self.client.options.wait;
+                let patience = patience.get_or_insert_with(|| Patience::new(wait, deadline_ns));
+                if let Err(e) = self.client.wait_once(patience, 0, true) {
+                    self.client.forget(self.ticket);
+                    return Err(e);
                 }
-                Filed::Done | Filed::Other => {}
             }
         }
     }
