@@ -24,6 +24,7 @@
 #![allow(missing_docs)]
 
 mod append;
+mod beside;
 mod body;
 mod calls;
 mod common;
@@ -51,12 +52,13 @@ fn main() -> Result<()> {
         return Ok(());
     }
     type Part = (&'static str, fn() -> Result<()>);
-    let parts: [Part; 8] = [
+    let parts: [Part; 9] = [
         ("append", append::run),
         ("body", body::run),
         ("round_trip", round_trip::run),
         ("streaming", streaming::run),
         ("calls", calls::run),
+        ("beside", beside::run),
         ("report", report::run),
         ("wait", wait::run),
         ("start", start::run),
