@@ -1,7 +1,7 @@
 complete -c reporter -l shm -d 'The log is the POSIX shared memory of this name' -r
 complete -c reporter -l path -d 'The log is this file' -r -F
 complete -c reporter -l owner -d 'Believe a log that belongs to this user (name or id), not only yours and root\'s' -r
-complete -c reporter -l topic -d 'Carry out each log of this topic, and those that come, each to a file of its own: output_N-0.csv for the first' -r
+complete -c reporter -l topic -d 'Export each log of this topic or service to a file of its own: output_N-0.csv, output_N-0.req.csv' -r
 complete -c reporter -s o -l output -d 'The file to write, `-` for stdout [default: output_N.csv, or .jsonl, .raw, .frames by --format]' -r -F
 complete -c reporter -l format -d 'What a row looks like' -r -f -a "csv\t'A header `seq,<columns>`, then a line an entry'
 jsonl\t'JSON Lines: an object an entry, {"seq":12,"price":189.4500}'

@@ -413,7 +413,7 @@ _ringlog() {
             return 0
             ;;
         ringlog__subcmd__serve)
-            opts="-h --echo --exec --lanes --workers --repeat --body --help"
+            opts="-h --echo --exec --lanes --workers --repeat --record --body --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -428,6 +428,10 @@ _ringlog() {
                     return 0
                     ;;
                 --workers)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --record)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

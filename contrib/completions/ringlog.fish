@@ -118,6 +118,7 @@ complete -c ringlog -n "__fish_ringlog_using_subcommand call" -s h -l help -d 'P
 complete -c ringlog -n "__fish_ringlog_using_subcommand serve" -l exec -d 'Have the shell run this for each call' -r
 complete -c ringlog -n "__fish_ringlog_using_subcommand serve" -l lanes -d 'How many clients there can be at a time [default: 16]' -r
 complete -c ringlog -n "__fish_ringlog_using_subcommand serve" -l workers -d 'How many commands run at a time' -r
+complete -c ringlog -n "__fish_ringlog_using_subcommand serve" -l record -d 'Wait for `reporter N --topic SERVICE` too, which exports each call' -r
 complete -c ringlog -n "__fish_ringlog_using_subcommand serve" -l body -d 'What is in requests and answers: bytes, text, json, msgpack' -r -f -a "bytes\t''
 text\t''
 json\t''

@@ -21,6 +21,7 @@ Examples:
   reporter 6 --rotate 1G,1h                 a new file at each gigabyte, and at least each hour
   reporter 0 --format raw -o copy.txt       the bodies of a log, one a line
   reporter 0 --topic /ticks                 each log of a topic, into output_0-0.csv and on
+  reporter 1 --topic /calc --format jsonl   each request and answer of a service
 ";
 const COMPRESSED: &str = if cfg!(feature = "compress") {
     "  reporter 7 --rotate 1d --compress zstd    a new file each day, the finished ones compressed\n"
@@ -40,8 +41,7 @@ pub struct Args {
     pub reader: u8,
     #[command(flatten)]
     pub log: LogArgs,
-    /// Carry out each log of this topic, and those that come, each to a file of its own: output_N-0.csv for
-    /// the first
+    /// Export each log of this topic or service to a file of its own: output_N-0.csv, output_N-0.req.csv
     #[arg(long, value_name = "NAME", conflicts_with_all = ["shm", "path", "count"])]
     pub topic: Option<String>,
     /// The file to write, `-` for stdout [default: output_N.csv, or .jsonl, .raw, .frames by --format]

@@ -1,5 +1,6 @@
-//! `reporter N --topic /name`: a reporter for each log of a topic, and for those that come, each a process of
-//! its own with a file of its own. Two logs' marks cannot be committed together, so they share nothing.
+//! `reporter N --topic /name`: a reporter for each log of a topic or lane of a service, and for those that
+//! come, each a process of its own with a file of its own. Two logs' marks cannot be committed together, so
+//! they share nothing.
 
 use super::args::Args;
 use super::setup::Signals;
@@ -7,9 +8,10 @@ use crate::cli::{Code, Failed, tell};
 use anyhow::Context as _;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use ringlog::Name;
+use ringlog::{Name, Options};
+use ringlog_call::ServiceState;
 use ringlog_topic::{Topic, member_of};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
@@ -50,30 +52,28 @@ pub fn run_each(args: &Args, topic: &str, signals: Signals) -> anyhow::Result<()
         return Err(Failed(Code::Invalid, why.to_owned()).into());
     }
     let (options, ends) = (args.log.options()?, args.once || args.to_end || args.no_wait);
-    let (mut running, mut failed) = (BTreeMap::<u64, Child>::new(), None);
+    let (mut running, mut failed) = (BTreeMap::<String, Child>::new(), None);
     let mut looked: Option<Instant> = None;
-    let mut found = BTreeMap::<u64, Name>::new();
+    let mut found = BTreeSet::new();
     loop {
         if looked.is_none_or(|at| at.elapsed() >= LOOK) && (looked.is_none() || !args.once) {
             looked = Some(Instant::now());
-            let members =
-                Topic::find(topic, &options)?.map_or_else(Vec::new, |topic| topic.members());
+            let members = members(topic, &options)?;
             if members.is_empty() && args.no_wait | args.once {
                 return Err(ringlog::Error::NotFound { log: format!("{topic}.0") }.into());
             }
-            for name in members {
-                let number = options.open(&name).ok().as_ref().and_then(member_of);
-                let Some((_, number)) = number else { continue };
-                if found.insert(number, name.clone()).is_none() {
-                    running.insert(number, start(args, &name, number)?);
+            for (which, name) in members {
+                if found.insert(which.clone()) {
+                    let child = start(args, &name, &which)?;
+                    running.insert(which, child);
                 }
             }
         }
-        running.retain(|number, child| match child.try_wait() {
+        running.retain(|which, child| match child.try_wait() {
             Ok(None) => true,
             Ok(Some(status)) if status.success() => false,
             Ok(Some(status)) => {
-                failed.get_or_insert((*number, status.code().unwrap_or(1)));
+                failed.get_or_insert((which.clone(), status.code().unwrap_or(1)));
                 false
             }
             Err(_) => false,
@@ -90,24 +90,45 @@ pub fn run_each(args: &Args, topic: &str, signals: Signals) -> anyhow::Result<()
         }
         stop.wait(PAUSE);
     }
-    for (number, mut child) in running {
+    for (which, mut child) in running {
         let ended =
-            child.wait().with_context(|| format!("reporter of log {number}: cannot be awaited"))?;
+            child.wait().with_context(|| format!("reporter of log {which}: cannot be awaited"))?;
         if !ended.success() {
-            failed.get_or_insert((number, ended.code().unwrap_or(1)));
+            failed.get_or_insert((which, ended.code().unwrap_or(1)));
         }
     }
     match failed {
         None => Ok(()),
-        Some((number, code)) => {
+        Some((which, code)) => {
             tell(format_args!(
-                "reporter {}: the one of {topic}.{number} ended with {code}",
+                "reporter {}: the one of {topic}.{which} ended with {code}",
                 args.reader
             ));
             Err(Failed(of(code), format!("{topic}: not all logs are carried out; see above"))
                 .into())
         }
     }
+}
+
+/// The logs of a topic by number, or of a service's lanes: `0.req` has the requests of lane 0, `0.rep` the
+/// answers to them.
+fn members(topic: &str, options: &Options) -> ringlog::Result<Vec<(String, Name)>> {
+    if let Some(topic) = Topic::find(topic, options)? {
+        let number = |name: &Name| options.open(name).ok().as_ref().and_then(member_of);
+        let numbered = topic.members().into_iter();
+        return Ok(numbered
+            .filter_map(|name| number(&name).map(|(_, number)| (number.to_string(), name)))
+            .collect());
+    }
+    let service = Name::from(topic);
+    let prefix = format!("{service}.");
+    let lanes = ServiceState::logs(&service, options).into_iter().filter(|log| *log != service);
+    Ok(lanes
+        .filter_map(|log| {
+            let which = log.to_string().strip_prefix(&prefix)?.to_owned();
+            Some((which, log))
+        })
+        .collect())
 }
 
 /// The code that a program ended with.
@@ -117,14 +138,14 @@ fn of(code: i32) -> Code {
     all.into_iter().find(|known| *known as i32 == code).unwrap_or(Code::Other)
 }
 
-fn forward(running: &BTreeMap<u64, Child>, signal: Signal) {
+fn forward(running: &BTreeMap<String, Child>, signal: Signal) {
     for child in running.values() {
         let _ = kill(Pid::from_raw(child.id() as i32), signal); // it may have ended
     }
 }
 
 /// This program once more, for one log.
-fn start(args: &Args, log: &Name, number: u64) -> anyhow::Result<Child> {
+fn start(args: &Args, log: &Name, which: &str) -> anyhow::Result<Child> {
     let program = std::env::current_exe().context("the path of this program")?;
     let mut command = Command::new(program);
     command.args(passed_on(std::env::args_os().skip(1)));
@@ -136,15 +157,15 @@ fn start(args: &Args, log: &Name, number: u64) -> anyhow::Result<Child> {
         .output
         .clone()
         .unwrap_or_else(|| format!("output_{}.{}", args.reader, args.format.extension()).into());
-    command.arg("--output").arg(of_log(&whole, number));
+    command.arg("--output").arg(of_log(&whole, which));
     command.env(UNDER, std::process::id().to_string());
     command.spawn().with_context(|| format!("{log}: its reporter cannot be started"))
 }
 
 /// `quotes.csv` of log 3 is `quotes-3.csv`.
-fn of_log(output: &Path, number: u64) -> PathBuf {
+fn of_log(output: &Path, which: &str) -> PathBuf {
     let mut name = output.file_stem().unwrap_or_default().to_owned();
-    name.push(format!("-{number}"));
+    name.push(format!("-{which}"));
     if let Some(extension) = output.extension() {
         name.push(".");
         name.push(extension);
@@ -186,7 +207,7 @@ mod tests {
     #[test]
     fn each_log_has_a_file_of_its_own() {
         for (output, of_3) in [("a/b.csv", "a/b-3.csv"), ("b", "b-3"), (".x", ".x-3")] {
-            assert_eq!(of_log(Path::new(output), 3), Path::new(of_3));
+            assert_eq!(of_log(Path::new(output), "3"), Path::new(of_3));
         }
     }
 }

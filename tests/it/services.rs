@@ -2,7 +2,7 @@
 
 use ringlog::Log;
 use ringlog_call::Client;
-use ringlog_testkit::{Ended, Place, Running, run, start, until};
+use ringlog_testkit::{Ended, Place, Running, program, run, start, until};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -200,4 +200,44 @@ fn a_server_that_is_stopped_by_hand_says_nothing_more_and_succeeds() {
     server.until_said("serves");
     let ended = server.stop();
     assert_eq!((ended.code(), ended.stderr.lines().count()), (0, 1), "{ended:?}");
+}
+
+/// `reporter 1 --topic /its-service ...`.
+fn record(place: &Place, args: &[&str]) -> std::process::Command {
+    let mut command = std::process::Command::new(program("reporter"));
+    command.current_dir(place.dir.path()).args(["1", "--topic", &place.shm]).args(args);
+    command
+}
+
+#[test]
+fn recorded_service_loses_no_call_though_its_lane_is_lapped() {
+    let place = Place::new();
+    let server = serve(&place, &["--echo", "--record", "1"]);
+    let recorder = start(record(&place, &["--format", "raw", "--output", "calls.txt"]));
+    let mut client: Client = Client::connect(place.shm.as_str(), LONG).unwrap();
+    let said: Vec<_> = (0..500).map(|call| format!("call {call}")).collect();
+    for body in &said {
+        assert_eq!(*client.call(1, body.as_bytes(), LONG).unwrap(), *body.as_bytes());
+    }
+    for which in ["req", "rep"] {
+        let file = place.file(&format!("calls-0.{which}.txt"));
+        until("all are recorded", || {
+            let text = std::fs::read_to_string(&file).unwrap_or_default();
+            (text.lines().count() >= said.len()).then(|| assert_eq!(text, said.join("\n") + "\n"))
+        });
+    }
+    recorder.stop();
+    server.stop();
+}
+
+#[test]
+fn recorder_that_is_gone_holds_up_calls_until_it_is_back() {
+    let place = Place::new();
+    let _server = serve(&place, &["--echo", "--record", "1"]);
+    let mut client: Client = Client::connect(place.shm.as_str(), LONG).unwrap();
+    let short = Duration::from_millis(20);
+    let answered = (0..200).take_while(|_| client.call(1, b"x", short).is_ok()).count();
+    assert_eq!(answered, 64, "as many as a lane holds");
+    let _recorder = start(record(&place, &["--output", "calls.csv"]));
+    until("there is room again", || client.call(1, b"x", short).ok().map(drop));
 }

@@ -100,9 +100,10 @@ pub(crate) fn name(service: &Name, number: usize, way: Way) -> Name {
     }
 }
 
-/// How a log of a lane is made.
-pub(crate) fn options(arena: u64, mode: u32) -> Options {
-    Log::options().capacity(SLOTS).arena(arena).lossless([READER]).purpose(Purpose::Lane).mode(mode)
+/// How a log of a lane is made. Its writer waits for the other side, and for the readers of `recorders`.
+pub(crate) fn options(arena: u64, mode: u32, recorders: &[usize]) -> Options {
+    let gates = recorders.iter().copied().chain([READER]);
+    Log::options().capacity(SLOTS).arena(arena).lossless(gates).purpose(Purpose::Lane).mode(mode)
 }
 
 /// The time now, and the time at which so much time is over; 0 and 0 if it never is, and nobody asks.

@@ -59,6 +59,16 @@ impl ServiceOptions {
         self
     }
 
+    /// Names readers that every request and answer waits for, beside the other side: reporters that export
+    /// all of them. Their numbers are 1 to 7. Lanes that are made so stay so; a lane that is there already
+    /// with other readers is skipped aloud.
+    ///
+    /// A recorder that is gone, or slow, holds up all calls once 64 of a lane are not recorded.
+    pub fn recorded_by(mut self, readers: impl IntoIterator<Item = usize>) -> ServiceOptions {
+        self.rules.recorders = readers.into_iter().collect();
+        self
+    }
+
     /// Whether a request that a server died over is run again by the next one: at least once. Unless asked,
     /// its caller is told, and it is not: at most once. (One that came in parts is never run again.)
     pub fn repeat(mut self, repeat: bool) -> ServiceOptions {
@@ -100,6 +110,16 @@ impl ServiceOptions {
         if let Err(e @ Error::Invalid(_)) = Log::open(last) {
             return Err(e);
         }
+        if let Some(recorder) = self
+            .rules
+            .recorders
+            .iter()
+            .find(|reader| !(1..ringlog::layout::READERS).contains(*reader))
+        {
+            return Err(Error::Invalid(format!(
+                "{name}: reader {recorder} cannot record its calls; give a number from 1 to 7"
+            )));
+        }
         let purpose = Purpose::Service { lanes: self.lanes.unwrap_or(16) };
         let options = Log::options().capacity(64).purpose(purpose).mode(self.rules.mode);
         let log = options.open_or_create::<Began>(&name)?;
@@ -131,7 +151,7 @@ impl ServiceOptions {
             quiet: Cell::new(0),
             busy: Cell::new(0),
             first: Cell::new(0),
-            rules: self.rules,
+            rules: self.rules.clone(),
             drain: self.drain,
             later: Later { answers, signal: Arc::new(Signal::new()), limit: self.rules.backlog },
             late,
@@ -186,6 +206,7 @@ impl Service {
         let rules = Rules {
             arena: 1 << 20,
             mode: 0o600,
+            recorders: Vec::new(),
             repeat: false,
             request_max: 64 << 20,
             backlog: 64 << 20,
@@ -402,7 +423,7 @@ impl<B: BodyForm> Service<B> {
             if has_free && (self.complete.get() || !is_there()) {
                 break;
             }
-            match Lane::make(&self.name, number, self.rules) {
+            match Lane::make(&self.name, number, &self.rules) {
                 Ok(made) => {
                     has_free |= !made.look();
                     let _ = lane.set(Some(made));

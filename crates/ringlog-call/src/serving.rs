@@ -20,10 +20,12 @@ const RELEASED: u64 = SLOTS / 4;
 const STREAMS: usize = 64;
 
 /// What a service does about requests.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Rules {
     pub arena: u64,
     pub mode: u32,
+    /// Readers that each lane's logs wait for, beside the other side.
+    pub recorders: Vec<usize>,
     /// What a server died over runs again.
     pub repeat: bool,
     pub request_max: usize,
@@ -80,8 +82,8 @@ enum Deed {
 
 impl<B: BodyForm> Lane<B> {
     /// Makes the logs of a lane, or takes those that are there.
-    pub fn make(service: &Name, number: usize, rules: Rules) -> Result<Lane<B>> {
-        let options = lane::options(rules.arena, rules.mode);
+    pub fn make(service: &Name, number: usize, rules: &Rules) -> Result<Lane<B>> {
+        let options = lane::options(rules.arena, rules.mode, &rules.recorders);
         // The requests last: a client looks for these.
         let answers = options.open_or_create::<With<lane::Answered, B>>(lane::name(
             service,
@@ -118,7 +120,7 @@ impl<B: BodyForm> Lane<B> {
             log: Arc::new(log),
             requests: RefCell::new(requests),
             outbox: RefCell::new(outbox),
-            rules,
+            rules: rules.clone(),
         })
     }
 

@@ -45,6 +45,9 @@ pub struct Args {
     /// Run again what a server died over; without it, its caller is told
     #[arg(long)]
     repeat: bool,
+    /// Wait for `reporter N --topic SERVICE` too, which exports each call
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..8))]
+    record: Option<u8>,
     /// What is in requests and answers: bytes, text, json, msgpack
     #[arg(long = "body", value_name = "KIND", default_value = "bytes")]
     #[arg(value_parser = ["bytes", "text", "json", "msgpack"])]
@@ -53,7 +56,8 @@ pub struct Args {
 
 pub fn run(args: Args) -> anyhow::Result<()> {
     let stop = Stop::on_signals()?;
-    let mut options = Service::options().repeat(args.repeat);
+    let mut options =
+        Service::options().repeat(args.repeat).recorded_by(args.record.map(usize::from));
     if let Some(lanes) = args.lanes {
         options = options.lanes(lanes);
     }
