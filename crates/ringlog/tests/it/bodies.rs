@@ -708,23 +708,29 @@ fn the_next_writer_begins_behind_every_body_that_a_slot_still_tells_of() {
     for horizon in [0_u64, 64, u64::MAX, 1 << 62] {
         file.write_all_at(&horizon.to_le_bytes(), 0x300).unwrap();
         let mut writer: Writer<Framed> = log.writer().unwrap();
+        assert_whole(&log, horizon);
         let id = writer.position();
         writer.append(&head(id, 700), &body(id, 700)).unwrap();
         drop(writer);
-        let mut observer = log.observe::<Framed>(Start::Oldest).unwrap();
-        let mut whole = 0;
-        loop {
-            match observer.poll() {
-                Polled::Entry { record: message, .. } => {
-                    assert_eq!(message.body, body(message.id, 700), "{horizon:#x}");
-                    whole += 1;
-                }
-                Polled::Lost(_) => {}
-                Polled::Empty => break,
-            }
-        }
-        assert!(whole > 0, "{horizon:#x}");
+        assert_whole(&log, horizon);
     }
+}
+
+/// The log has bodies of 700 bytes, and gives none that is not one of these.
+fn assert_whole(log: &Log, horizon: u64) {
+    let mut observer = log.observe::<Framed>(Start::Oldest).unwrap();
+    let mut whole = 0;
+    loop {
+        match observer.poll() {
+            Polled::Entry { record: message, .. } => {
+                assert_eq!(message.body, body(message.id, 700), "{horizon:#x}");
+                whole += 1;
+            }
+            Polled::Lost(_) => {}
+            Polled::Empty => break,
+        }
+    }
+    assert!(whole > 0, "{horizon:#x}");
 }
 
 // After another boot.
