@@ -1,5 +1,5 @@
-//! A place in a log that moves forward: poll one entry, or many; what to do after a lap. Readers and
-//! observers are both made of it.
+//! A place in a log that moves forward: it polls one entry, or many, and skips ahead after a lap.
+//! Readers and observers are both made of it.
 
 use crate::error::{Result, invalid};
 use crate::heels::Heels;
@@ -11,7 +11,7 @@ use std::marker::PhantomData;
 use std::ops::Range;
 use std::time::Instant;
 
-/// What one look at the log gave.
+/// The result of one poll.
 #[must_use = "it may be a loss"]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Polled<T> {
@@ -19,81 +19,80 @@ pub enum Polled<T> {
     Entry {
         /// Its position.
         position: u64,
-        /// What is in it.
+        /// The record, or the message or bytes of the entry.
         record: T,
     },
-    /// Nothing new yet.
+    /// Nothing new is there yet.
     Empty,
-    /// The positions that were overwritten before this reader took them. The next poll goes on
-    /// behind them.
+    /// These positions were overwritten before this reader took them. The next poll looks for the
+    /// entry after them.
     Lost(Range<u64>),
 }
 
-/// What one look for many entries gave.
+/// The result of one poll for many entries.
 #[must_use = "it may be a loss"]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Batch {
-    /// The entries of these positions, each whole, in order: one at least.
+    /// The entries at these positions, each whole, in order: at least one.
     Entries(Range<u64>),
-    /// Nothing new yet.
+    /// Nothing new is there yet.
     Empty,
-    /// The positions that were overwritten before this reader took them. The next poll goes on
-    /// behind them.
+    /// These positions were overwritten before this reader took them. The next poll looks for the
+    /// entry after them.
     Lost(Range<u64>),
 }
 
 /// Where a reader begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Start {
-    /// Where it left off; at the oldest entry if nobody has been this reader before.
+    /// Where the reader left off; at the oldest entry if no process has been this reader before.
     #[default]
     Resume,
     /// At the oldest entry that the log still holds.
     Oldest,
-    /// Behind the newest entry: only what comes from now on.
+    /// After the newest entry: only what comes from now on.
     Newest,
-    /// At this position. What the log no longer holds of it is reported as lost.
+    /// At this position. Entries from there on that the log no longer holds are reported as lost.
     At(u64),
-    /// At the last so many entries, or as many of them as the log still holds.
+    /// At the last entries, this many, or as many of them as the log still holds.
     Last(u64),
 }
 
-/// How often the newest entry is looked for that has been overwritten when it is found.
+/// Number of tries to read the newest entry before it is reported as overwritten each time.
 pub(crate) const TRIES: u32 = 64;
 
 /// A place in a log that moves forward: what readers and observers have in common.
 pub(crate) struct Cursor {
     pub segment: Segment,
     pub position: u64,
-    /// All below is known to have been published, whatever the slots say.
+    /// All positions below are known to have been published, whatever the slots say.
     pub published: u64,
-    /// All below has been published by the word of a stamp, so that one look at each is enough. What
-    /// else is said of the end, by a pointer, may be more.
+    /// All positions below have been published by the word of a stamp, so that one look at each is
+    /// enough. The end that a pointer gives may be higher.
     written: u64,
-    /// Entries found one by one since a poll was empty. In a stream, how far ahead to look next.
+    /// Entries found one by one since a poll was empty; in a stream, how far ahead to look next.
     streak: u64,
-    /// Of entries at or above the first and below the second, a body in the arena is not to be believed:
-    /// another boot left it.
+    /// For entries in this range a body in the arena is not trusted: another boot left it.
     pub doubtful: Range<u64>,
     /// Where the last body that was taken ends in the arena.
     pub arena: u64,
     heels: Heels,
-    /// Where it went on after the last lap, and how many laps there were in a row, with less than a ring
-    /// between them.
+    /// Where it continued after the last lap, and how many laps came in a row, each within a ring
+    /// of the one before.
     lapped: (u64, u32),
     /// The last poll for many took all that it found, and had room for more.
     is_short: bool,
 }
 
-/// Where the entries of a batch go.
+/// A place for the entries of a batch.
 pub(crate) trait Room {
-    /// Has `read` fill the places of the entries from `next` to `end`, one by one, until it says that one
-    /// is not there, and moves `next` behind what has been taken. What an entry is given to may panic:
-    /// it has been taken by then.
+    /// Calls `read` for each entry from `next` to `end`, one by one, until `read` says that one is
+    /// not there, and moves `next` behind those that were taken. An entry counts as taken before it
+    /// is given away, since that may panic.
     fn fill(&mut self, next: &mut u64, end: u64, read: impl FnMut(u64, &mut [u8]) -> bool);
 }
 
-/// Puts records one behind the other.
+/// Puts records one after the other into a slice.
 pub(crate) struct Front<'a, R> {
     pub records: &'a mut [R],
     pub filled: usize,
@@ -112,7 +111,7 @@ impl<R: Record> Room for Front<'_, R> {
     }
 }
 
-/// Gives each record away, of which nothing has to go to memory.
+/// Gives each record to a closure; no record has to go to memory.
 pub(crate) struct Each<R, F>(pub F, pub PhantomData<fn(R)>);
 
 impl<R: Record, F: FnMut(u64, &R)> Room for Each<R, F> {
@@ -129,7 +128,7 @@ impl<R: Record, F: FnMut(u64, &R)> Room for Each<R, F> {
     }
 }
 
-/// Gives each record away by its bytes, one after the other in the same ones.
+/// Gives each record to a closure by its bytes, all in one buffer.
 pub(crate) struct EachRaw<'a, F>(pub F, pub &'a mut [u8]);
 
 impl<F: FnMut(u64, Entry<'_>)> Room for EachRaw<'_, F> {
@@ -145,9 +144,9 @@ impl<F: FnMut(u64, Entry<'_>)> Room for EachRaw<'_, F> {
     }
 }
 
-/// A streak that makes a stream.
+/// The number of entries in a row that makes a stream.
 const STREAM: u64 = 16;
-/// How far ahead it is looked in one.
+/// The farthest look ahead in a stream, in entries.
 const FARTHEST: u64 = 256;
 
 impl Cursor {
@@ -167,7 +166,7 @@ impl Cursor {
         };
         cursor.seek(start, resume)?;
         if cursor.segment.geometry.arena_size() > 0 {
-            // Behind the end: what a writer appends that attaches in between is not in doubt.
+            // This comes after the end is known: what a later writer appends is not in doubt.
             cursor.doubtful = cursor.segment.synced()..cursor.published;
         }
         Ok(cursor)
@@ -190,14 +189,14 @@ impl Cursor {
             }
         };
         (self.position, self.published) = (position.min(end), end);
-        self.lapped = (0, 0); // what comes next is no lap in a row with one before it
+        self.lapped = (0, 0); // the next lap does not follow one before it
         if matches!(start, Start::Oldest | Start::Last(_)) {
             self.settle();
         }
         Ok(())
     }
 
-    /// Takes the newest entry, whatever lies before it, and goes behind it.
+    /// Takes the newest entry, whatever lies before it, and moves behind it.
     #[inline]
     pub fn newest(&mut self, record: &mut [u8]) -> Polled<()> {
         let mut found = Polled::Empty;
@@ -207,7 +206,7 @@ impl Cursor {
                 return Polled::Empty;
             }
             (self.position, self.published) = (end, end);
-            (self.streak, self.lapped) = (0, (0, 0)); // it is not in a stream, nor lapped in a row
+            (self.streak, self.lapped) = (0, (0, 0)); // neither in a stream nor lapped in a row
             let position = end - 1;
             if self.segment.ring().read(position, record) == Seen::Entry {
                 return Polled::Entry { position, record: () };
@@ -217,9 +216,9 @@ impl Cursor {
         found
     }
 
-    /// Moves a beginning at the oldest entry to the one that is oldest by now.
+    /// Moves a place at the oldest entry to the entry that is oldest now.
     pub fn settle(&mut self) {
-        // Each time it gets a head start, so that a second time is rare.
+        // Each try takes a head start, so that a second try is rare.
         for _ in 0..8 {
             let ring = self.segment.ring();
             let Seen::Passed(holder) = ring.look(self.position) else { break };
@@ -230,13 +229,13 @@ impl Cursor {
         if arena > 0 && self.position < self.published {
             let whole = self.segment.whole_from(self.position, self.published, 0);
             if whole > self.position {
-                // Likewise.
+                // With a head start, too.
                 self.position = self.segment.whole_from(whole, self.published, arena / 16);
             }
         }
     }
 
-    /// The next entry into `record`.
+    /// Takes the next entry into `record`.
     #[inline(always)] // the record's size is known to the callers that know its type
     pub fn poll<const PAIRS: bool>(&mut self, record: &mut [u8]) -> Polled<()> {
         let position = self.position;
@@ -259,12 +258,14 @@ impl Cursor {
         }
     }
 
-    /// Whether the entries of a stream are known to be there up to some way ahead: next time it is
-    /// twice as far. If not, they are polled one by one again, until they make a stream.
+    /// Looks some way ahead in a stream, so that the entries up to there are known, and next time
+    /// twice as far. If they are not there, entries are polled one by one again, until they make a
+    /// stream.
     ///
-    /// Whoever polls each as it comes has the line of a slot taken away from the writer that fills it,
-    /// and with it those behind, which a processor loads ahead: both are slowed down by a multiple.
-    #[inline(never)] // once in a while; it is in the way of the rest
+    /// A reader that polls each entry as it comes takes the cache line of a slot away from the
+    /// writer that fills it, and the lines after it, which a processor prefetches. That slows both
+    /// down several times.
+    #[inline(never)] // called once in a while, and would be in the way of the rest
     fn look_ahead(&mut self) -> bool {
         let end = self.position + self.streak;
         let is_there = self.segment.ring().look(end - 1) == Seen::Entry;
@@ -275,7 +276,7 @@ impl Cursor {
         is_there || self.let_go()
     }
 
-    /// Lets the writer get ahead, where that pays: whether it is.
+    /// Lets the writer get ahead, where that pays; returns whether it is ahead.
     fn let_go(&mut self) -> bool {
         let position = self.position;
         let ring = self.segment.ring();
@@ -301,8 +302,8 @@ impl Cursor {
         }
     }
 
-    /// The next entries, at most `limit`, each to `room`.
-    #[inline(always)] // what is done with each is best where it is called
+    /// Takes the next entries into `room`, at most `limit`.
+    #[inline(always)] // so that the use of each record is optimised at the call
     pub fn poll_many<const PAIRS: bool>(&mut self, limit: usize, room: &mut impl Room) -> Batch {
         let begin = self.position;
         self.take_known::<PAIRS>(begin, limit, room);
@@ -310,7 +311,7 @@ impl Cursor {
             if limit == 0 {
                 return Batch::Empty;
             }
-            // The last poll found all there was, and what has come since is not known.
+            // The last poll found everything there was; what has come since is not known.
             if self.is_short && self.let_go() {
                 self.take_known::<PAIRS>(begin, limit, room);
             }
@@ -339,15 +340,15 @@ impl Cursor {
         Batch::Entries(begin..self.position)
     }
 
-    /// Lets more be known. Only once an entry was there: a look at a silent log leaves the writer's
-    /// line alone.
+    /// Learns from the write pointer what more is there. Called only after an entry was found: a
+    /// poll of a silent log leaves the writer's line alone.
     #[inline]
     fn ask_the_writer(&mut self) {
         let written = self.segment.ring().written(&self.segment.header().write_ptr);
         self.written = self.written.max(written);
     }
 
-    /// Takes what is known to be there, of `limit` entries from `begin` on.
+    /// Takes the entries that are known to be there, of `limit` entries from `begin` on.
     #[inline(always)] // as `poll`
     fn take_known<const PAIRS: bool>(&mut self, begin: u64, limit: usize, room: &mut impl Room) {
         let end = self.written.min(begin.saturating_add(limit as u64));
@@ -379,19 +380,19 @@ impl Cursor {
         Polled::Lost(position..self.position)
     }
 
-    /// The entry that was just polled is the next one again.
+    /// Makes the entry that was just polled the next one again.
     pub fn go_back_to<T>(&mut self, position: u64, polled: &Polled<T>) {
         if matches!(polled, Polled::Entry { .. }) {
             self.position = position;
         }
     }
 
-    /// Whether a poll would find something: an entry, or a loss.
+    /// Returns whether a poll would find something: an entry, or a loss.
     pub fn is_ready(&self) -> bool {
         match self.segment.ring().look(self.position) {
             Seen::Entry => true,
             Seen::Empty | Seen::Damaged => self.position < self.published,
-            // As in `after_lap`: of a position that is not published yet, the stamp is damaged.
+            // As in `after_lap`: the stamp of a position that is not published yet is damaged.
             Seen::Passed(_) => self.position < self.segment.end(),
         }
     }

@@ -1,8 +1,9 @@
 //! A persistent, multi-reader ring log in shared memory, for trading and telemetry engines.
 //!
 //! The engine embeds a [`Writer`] and appends fixed-size entries in a few nanoseconds; nothing a
-//! reader does can slow it. Up to eight durable [`Reader`]s, each a process of its own, follow at
-//! their own pace, keep their position in the log, and after a crash go on where they were.
+//! reader does can slow it. Up to eight durable [`Reader`]s, each in its own process, follow at
+//! their own pace. The log keeps the position of each, so a reader that crashes resumes where it
+//! last committed.
 //!
 //! # Getting started
 //!
@@ -43,36 +44,41 @@
 //!
 //! # Guarantees
 //!
-//! - [`Writer::append`] is a bounded number of plain stores, whatever readers do. It cannot fail, waits
-//!   for nobody, and makes no system call.
+//! - [`Writer::append`] is a bounded number of plain stores, whatever readers do. It cannot fail,
+//!   never waits, and makes no system call.
 //! - An entry is delivered whole, as it was appended, or its position is reported as lost:
-//!   [`Polled::Lost`], [`Batch::Lost`]. For each reader, at any time: delivered + lost = positions passed.
+//!   [`Polled::Lost`], [`Batch::Lost`]. For each reader, at any time: delivered + lost = positions
+//!   passed.
 //! - A position is never given to two entries.
-//! - A kill at any instruction changes no published entry and needs no repair. The next writer goes on
-//!   behind the last entry; the next reader of the same id at the last [`Reader::commit`]: what was polled
-//!   and not committed comes again, so delivery is *at least once*. (Rows in a file are there exactly once:
-//!   the crate `ringlog-rows`.)
+//! - A kill at any instruction changes no published entry and needs no repair. The next writer
+//!   continues after the last entry. The next reader with the same id resumes at the last
+//!   [`Reader::commit`]: entries that were polled and not committed come again, so delivery is *at
+//!   least once*. (The crate `ringlog-rows` writes each row of a file exactly once.)
 //! - Nothing that stands in a log can make a process panic, hang, or read beyond the log.
 //!
-//! They hold on Linux for processes. What a death of the machine costs stands in the README.
+//! The guarantees hold on Linux, for the death of a process. What the death of the machine costs is
+//! in the README.
 //!
 //! # Threads
 //!
-//! A log has one [`Writer`], for it has one order. It can be sent to another thread; several threads
-//! share one in a `Mutex`, or have a log each. A [`Reader`] is one of eight, each of them a place that
-//! the log keeps; an [`Observer`] keeps none, and there can be any number. Each is used by one thread at a
-//! time, and they share nothing, in one process or in many.
+//! A log has one [`Writer`], because it has one order. The writer can be sent to another thread;
+//! several threads share it in a `Mutex`, or have a log each. A log has eight [`Reader`]s, and it
+//! keeps the place of each. An [`Observer`] has no place in the log, and there can be any number of
+//! them. Each of these is used by one thread at a time, and they share nothing, in one process or
+//! in many.
 //!
 //! # Waiting
 //!
-//! `poll` never waits. [`Reader::poll_wait`] waits for an entry with a bound, [`Follower`] for anything to
-//! poll, [`Idle`] between empty polls of a loop of your own; [`Wait`] says how, from a spin to a sleep that
-//! [`Writer::wake`] ends. An async program waits in a thread: `examples/tokio.rs`.
+//! `poll` never waits. [`Reader::poll_wait`] waits for an entry, with a bound. [`Follower`] waits
+//! until there is anything to poll. [`Idle`] waits between the empty polls of your own loop.
+//! [`Wait`] says how: from spinning to a sleep that [`Writer::wake`] ends. An async program waits
+//! in a thread: see `examples/tokio.rs`.
 //!
 //! # Errors
 //!
-//! A loss is an outcome and not an error; so append and poll return no [`Result`]. An [`Error`] says what
-//! failed, why, and what to do; [`Error::code`] is the number that the programs exit with.
+//! A loss is an outcome and not an error, so append and poll return no [`Result`]. An [`Error`]
+//! says what failed, why, and what to do; [`Error::code`] is the number that the programs exit
+//! with.
 //!
 //! # Words
 //!
@@ -80,32 +86,32 @@
 //! |---|---|
 //! | log | one named segment: a header and a ring of slots |
 //! | position | count of entries since the log was created; slot index = position & (capacity - 1) |
-//! | slot, entry | the place, what is in it |
+//! | slot, entry | a place in the ring, what is in it |
 //! | record | the user's struct, with named, typed columns: the schema, which the log carries in its header |
 //! | append | write an entry and publish it |
 //! | write pointer | all positions below it are published |
-//! | read pointer | of each reader: all positions below it have been carried out and committed |
+//! | read pointer | one for each reader: all positions below it have been exported and committed |
 //! | commit | store the read pointer: "done with everything before" |
 //! | lag, headroom | write pointer - read pointer, capacity - lag |
 //! | lost | positions the writer lapped before this reader took them: always a range, never a flag |
-//! | claim | the exclusive right to be the writer, or reader N, held by the kernel for a living process |
-//! | sink, report | where entries go, the loop that carries them there |
-//! | observer | someone who looks without a claim, and stores nothing but that it sleeps |
+//! | claim | the exclusive right to be the writer, or reader N, which the kernel holds for a living process |
+//! | sink, report | where entries go, the loop that exports them there |
+//! | observer | a follower without a claim: it stores nothing in the log, except that it sleeps |
 //!
 //! # Features
 //!
-//! None by default. `serde` serializes column types and snapshots; `chrono` makes [`Timestamp`] of a
-//! `DateTime` and back. What turns entries into rows and files is the crate `ringlog-rows`, and the
-//! programs are `ringlog-tools`.
+//! None by default. `serde` serializes column types and snapshots; `chrono` converts between
+//! [`Timestamp`] and `DateTime`; `json` and `msgpack` append and read values as bodies. The crate
+//! `ringlog-rows` turns entries into rows and files. The programs are the package `ringlog-tools`.
 
 #![warn(missing_debug_implementations)]
-// A model sees the ring alone: nobody is there to use the rest.
+// A model sees the ring alone, so nothing uses the rest.
 #![cfg_attr(loom, allow(dead_code))]
 
-// The derives name the crate so; records of its own tests need it too.
+// The derives name the crate this way, and the records of its own tests need the name too.
 extern crate self as ringlog;
 
-/// What stands on mapped memory, which a model has not.
+/// Items that need mapped memory, which a model does not have.
 macro_rules! mapped {
     ($($item:item)*) => { $(#[cfg(not(loom))] $item)* };
 }

@@ -1,4 +1,5 @@
-//! The door: make or open a log, and become its writer, a reader, or an observer. Long by its examples.
+//! The door: makes or opens a log, and becomes its writer, a reader, or an observer. Long by its
+//! examples.
 
 use crate::claims::Claims;
 use crate::copy::{self, Copied};
@@ -19,16 +20,17 @@ use crate::writer::Writer;
 use std::fmt;
 use std::path::Path;
 
-/// The name that the programs use unless told otherwise.
+/// The name of the log that the programs use by default.
 pub const DEFAULT_SHM: &str = "/rpt_sys_shm";
 
 /// A log that exists: one named segment, a header and a ring of slots.
 ///
-/// Opening it changes nothing in it and needs no more than permission to read.
+/// Opening a log changes nothing in it and needs only permission to read.
 ///
-/// A child made by `fork` has no part in a log that its parent has open: not the claims, and not
-/// the memory, so that to append, poll or look there is a `SIGSEGV`. It can drop what it has, and
-/// open the log anew. (One made by a bare `clone`, behind the C library's back, must touch nothing.)
+/// A child made by `fork` has no part in a log that its parent has open: it has neither the claims
+/// nor the memory, so a child that appends, polls or looks there dies of a `SIGSEGV`. It may drop
+/// what it inherited and open the log anew. (A child made by a bare `clone`, behind the C library's
+/// back, must touch nothing.)
 ///
 /// ```
 /// use ringlog::{Log, Polled, Record};
@@ -59,83 +61,86 @@ pub struct Log {
     terms: Terms,
 }
 
-/// How to make or open a log: what [`Log::options`] gives.
+/// How to make or open a log; made by [`Log::options`].
 #[derive(Debug, Clone)]
 pub struct Options {
     terms: Terms,
 }
 
 impl Options {
-    /// Number of slots: a power of two, at least 2; 1024 unless asked otherwise. A log that is
-    /// there already with another capacity is refused.
+    /// Sets the number of slots: a power of two, at least 2. The default is 1024. An existing log
+    /// with another capacity is refused.
     pub fn capacity(mut self, slots: u64) -> Options {
         self.terms.capacity = Some(slots);
         self
     }
 
-    /// Sets how many bytes of a body a slot holds itself, rounded up to a multiple of 8: the length of your
-    /// usual message, which is then handed over with its slot. By default as many as make a slot of 128
-    /// bytes, or a larger one where that leaves less than 40.
+    /// Sets how many bytes of a body a slot holds itself, rounded up to a multiple of 8. Choose the
+    /// length of your usual message: such a body moves between processors with its slot. By default
+    /// a slot has 128 bytes, or more where 128 would leave less than 40 for the body.
     pub fn inline(mut self, bytes: usize) -> Options {
         self.terms.inline = Some(bytes.max(8).saturating_add(7) / 8 * 8);
         self
     }
 
-    /// Sets the bytes of the arena, which holds longer bodies: a power of two, from 4 KiB to 4 GiB; 8 MiB unless
-    /// asked otherwise. A body is at most half of it. A log that is there already with another is refused.
+    /// Sets the size in bytes of the arena, which holds longer bodies: a power of two, from 4 KiB
+    /// to 4 GiB. The default is 8 MiB. A body is at most half of the arena. An existing log with
+    /// another size is refused.
     pub fn arena(mut self, bytes: u64) -> Options {
         self.terms.arena = Some(bytes);
         self
     }
 
-    /// Makes the log lossless: its writer, a [`LosslessWriter`], overwrites no entry that one of these
-    /// readers, its gates, has not committed. Others are overwritten as ever. It is a property of the log
-    /// for as long as it exists: one that is there already with other gates is refused.
+    /// Makes the log lossless: its writer, a [`LosslessWriter`], overwrites no entry that one of
+    /// these readers, its gates, has not committed. Entries are overwritten for all other readers
+    /// as before. Gates are a property of the log for as long as it exists: an existing log with
+    /// other gates is refused.
     ///
-    /// A gate holds the writer up from the log's first entry on, whether somebody has been that reader or
-    /// not. `ringlog reader N release` lets one off for good.
+    /// A gate holds the writer up from the log's first entry on, even if no process has been that
+    /// reader yet. `ringlog reader N release` removes a gate for good.
     pub fn lossless(mut self, gates: impl IntoIterator<Item = usize>) -> Options {
         let bits = gates.into_iter().map(|id| 1 << id.min(63));
         self.terms.gates = Some(bits.fold(0, |gates: u64, bit: u64| gates | bit));
         self
     }
 
-    /// What the writer of a [lossless](Options::lossless) log does about a gate whose reader is gone;
-    /// unless asked otherwise it waits. A log that is there already and does otherwise is refused.
+    /// Sets what the writer of a [lossless](Options::lossless) log does about a gate whose reader
+    /// is gone. By default it waits. An existing log that does otherwise is refused.
     pub fn absent(mut self, absent: Absent) -> Options {
         self.terms.absent = Some(absent);
         self
     }
 
-    /// What a log that is made is for, if it is part of a service or a topic. A log that is there already
-    /// stays what it is.
+    /// Sets what a new log is for, if it is part of a service or a topic. An existing log keeps its
+    /// purpose.
     pub fn purpose(mut self, purpose: Purpose) -> Options {
         self.terms.purpose = purpose;
         self
     }
 
-    /// Permissions of a log that is made, exactly, whatever the umask; 0600 unless asked
-    /// otherwise. Readers store their position, so they need write permission too.
+    /// Sets the permissions of a new log, exactly, whatever the umask. The default is 0600. Readers
+    /// store their position, so they need write permission too.
     pub fn mode(mut self, mode: u32) -> Options {
         self.terms.mode = mode;
         self
     }
 
-    /// Believe a log that belongs to this user id too. Without it, a log must belong to the
-    /// caller or to root.
+    /// Trusts a log that belongs to this user id too. By default a log must belong to the caller or
+    /// to root.
     pub fn owner(mut self, uid: u32) -> Options {
         self.terms.owner = Some(uid);
         self
     }
 
-    /// Whether those who attach to the log (writer, readers, observers) take its page faults then,
-    /// and not in their first lap: one for each four kilobytes of slots, a microsecond or more.
-    /// Nothing is stored, and a log in a file on a disk is read. It takes about a tenth of a
-    /// millisecond for a megabyte in memory, and the process is as large as the log at once.
+    /// Sets whether a process that attaches to the log (writer, reader, observer) takes the page
+    /// faults of its memory at once, instead of in its first lap: one fault for every 4 KiB of
+    /// slots, a microsecond or more each. This stores nothing; a log in a file on a disk is read.
+    /// It takes about 0.1 ms for each MiB in memory, and the process has the size of the log from
+    /// then on.
     ///
-    /// Unless told otherwise, a writer does, of a log in shared memory with up to a gigabyte of
-    /// slots; a reader, whose faults bring in many pages each, does not. On a disk the writer's first
-    /// store to a page faults again whenever the kernel has written the page back.
+    /// By default a writer does so for a log in shared memory with up to 1 GiB of slots. A reader
+    /// does not: each of its faults maps many pages. On a disk the writer's first store to a page
+    /// faults again after each time the kernel has written that page back.
     ///
     /// ```
     /// # use ringlog::{Log, Record};
@@ -157,9 +162,10 @@ impl Options {
         self
     }
 
-    /// Whether those who attach to the log lock its memory (`mlock`): the kernel then never takes it
-    /// away to make room. It counts against the limit of their process (`RLIMIT_MEMLOCK`); who may
-    /// not lock so much is refused, and nothing has happened. A child that is forked has no lock.
+    /// Sets whether a process that attaches to the log locks its memory (`mlock`), so that the
+    /// kernel never reclaims it. The lock counts against that process's limit (`RLIMIT_MEMLOCK`); a
+    /// process that may not lock that much is refused, and nothing has changed. A forked child has
+    /// no lock.
     ///
     /// ```
     /// # use ringlog::{Log, Record};
@@ -181,24 +187,26 @@ impl Options {
         self
     }
 
-    /// Makes a log for records of type `R`: complete, or not at all.
+    /// Makes a log for records of type `R`, completely or not at all.
     ///
-    /// On a tmpfs that has huge pages for those who ask (mounted with `huge=advise`), or for all, a
-    /// log of two megabytes or more is made of them; [`Writer::memory`] tells.
+    /// On a tmpfs that gives huge pages on request (mounted with `huge=advise`) or always, a log of
+    /// 2 MiB or more is made of them; [`Writer::memory`] says whether it is.
     ///
     /// # Errors
-    /// [`Error::Exists`] if the name is taken; [`Error::Io`] if there is no room, now and not
-    /// later; [`Error::Invalid`] for a capacity, name or place that no log can have.
+    /// [`Error::Exists`] if the name is taken; [`Error::Io`] if there is no room for all of the
+    /// log: it is claimed now, not when entries come; [`Error::Invalid`] for a capacity, name or
+    /// place that no log can have.
     pub fn create<R: Described>(&self, name: impl Into<Name>) -> Result<Log> {
         let name = name.into();
         let schema = schema_of::<R>(&name)?;
         self.create_with(name, &schema)
     }
 
-    /// [`create`](Options::create), for a schema that is known only now.
+    /// Makes a log for a schema that is known only at run time; otherwise as
+    /// [`create`](Options::create).
     ///
     /// # Errors
-    /// As there.
+    /// Those of [`create`](Options::create).
     pub fn create_with(&self, name: impl Into<Name>, schema: &Schema) -> Result<Log> {
         let name = name.into();
         Segment::create(&name, schema, &self.terms)?;
@@ -213,35 +221,37 @@ impl Options {
         self.terms.geometry_to_make(name, schema)
     }
 
-    /// Opens a log after checking all of it that others rely on.
+    /// Opens a log, after checking everything in it that others rely on.
     ///
     /// # Errors
-    /// [`Error::NotFound`]; [`Error::NotALog`], [`Error::Version`], [`Error::Geometry`] or
-    /// [`Error::Schema`] by what is wrong with it; [`Error::Io`].
+    /// [`Error::NotFound`]; [`Error::NotALog`], [`Error::Version`], [`Error::Geometry`],
+    /// [`Error::Gates`] or [`Error::Schema`], by what is wrong with the log; [`Error::Io`].
     pub fn open(&self, name: impl Into<Name>) -> Result<Log> {
         let segment = Segment::open(&name.into(), Access::Observe, &self.terms)?;
         Ok(Log { segment, terms: self.terms })
     }
 
-    /// Opens a log, or makes it if it is not there. Of many that race one makes it, and all open
-    /// the same one.
+    /// Opens a log, or makes it if it does not exist. If several processes race, one of them makes
+    /// the log and all open that one.
     ///
     /// # Errors
-    /// As [`open`](Options::open) and [`create`](Options::create), and [`Error::Schema`] if the
-    /// log that is there has other columns.
+    /// Those of [`open`](Options::open) and [`create`](Options::create), and [`Error::Schema`] if
+    /// an existing log has other columns.
     pub fn open_or_create<R: Described>(&self, name: impl Into<Name>) -> Result<Log> {
         let name = name.into();
         let schema = schema_of::<R>(&name)?;
         self.open_or_create_with(name, &schema)
     }
 
-    /// [`open_or_create`](Options::open_or_create), for a schema that is known only now.
+    /// Opens a log, or makes it, for a schema that is known only at run time; otherwise as
+    /// [`open_or_create`](Options::open_or_create).
     ///
     /// # Errors
-    /// As there.
+    /// Those of [`open_or_create`](Options::open_or_create).
     pub fn open_or_create_with(&self, name: impl Into<Name>, schema: &Schema) -> Result<Log> {
         let name = name.into();
-        // Another may make it after we looked, or remove it after we failed to make it.
+        // Another process may make the log after we looked, or remove it after we failed to make
+        // it.
         let mut tries = 0..10;
         loop {
             let result = match self.open(&name) {
@@ -277,7 +287,7 @@ impl fmt::Debug for Log {
 }
 
 impl Log {
-    /// Options with their defaults, to change and then make or open a log with.
+    /// Returns the default options, to change and then make or open a log with.
     pub fn options() -> Options {
         Options { terms: Terms { mode: 0o600, ..Terms::default() } }
     }
@@ -285,7 +295,7 @@ impl Log {
     /// Makes a log of 1024 slots for records of type `R`; see [`Options::create`].
     ///
     /// # Errors
-    /// As there.
+    /// Those of [`Options::create`].
     pub fn create<R: Described>(name: impl Into<Name>) -> Result<Log> {
         Log::options().create::<R>(name)
     }
@@ -293,7 +303,7 @@ impl Log {
     /// Opens a log; see [`Options::open`].
     ///
     /// # Errors
-    /// As there.
+    /// Those of [`Options::open`].
     pub fn open(name: impl Into<Name>) -> Result<Log> {
         Log::options().open(name)
     }
@@ -301,14 +311,14 @@ impl Log {
     /// Opens a log, or makes one of 1024 slots; see [`Options::open_or_create`].
     ///
     /// # Errors
-    /// As there.
+    /// Those of [`Options::open_or_create`].
     pub fn open_or_create<R: Described>(name: impl Into<Name>) -> Result<Log> {
         Log::options().open_or_create::<R>(name)
     }
 
-    /// The names of all logs in shared memory that this process may read, in order; of what only
-    /// begins as a log does, too: [`open`](Log::open) tells. (Elsewhere than on Linux shared memory
-    /// is files in the temporary directory.)
+    /// Returns the names of all logs in shared memory that this process may read, in order. A file
+    /// that merely begins like a log is among them; [`open`](Log::open) tells. (On systems other
+    /// than Linux, shared memory is files in the temporary directory.)
     ///
     /// # Errors
     /// [`Error::Io`].
@@ -316,7 +326,8 @@ impl Log {
         name::names_in(None).map_err(Error::io("shared memory cannot be listed"))
     }
 
-    /// The same of the files in a directory, and not of those in the directories in it.
+    /// Returns the names of all logs in a directory, in order, but not of those in its
+    /// subdirectories.
     ///
     /// # Errors
     /// [`Error::Io`].
@@ -325,13 +336,14 @@ impl Log {
         name::names_in(Some(directory)).map_err(cannot)
     }
 
-    /// Removes a log that nobody has a claim on and every reader has had, as `ringlog rm` does.
-    /// Observers go on with what they have.
+    /// Removes a log on which no process has a claim, and whose entries every reader has committed,
+    /// as `ringlog rm` does. Observers keep what they have open.
     ///
     /// # Errors
     /// [`Error::Claimed`] while a living process is its writer or one of its readers;
-    /// [`Error::Undelivered`] while a reader has not committed all entries; as [`open`](Log::open).
-    /// Nothing is removed then. What changes in the very moment of the removal is not seen.
+    /// [`Error::Undelivered`] while a reader has not committed all entries; those of
+    /// [`open`](Log::open). Nothing is removed then. A change in the very moment of the removal is
+    /// not noticed.
     pub fn remove(name: impl Into<Name>) -> Result<()> {
         let name = name.into();
         name::remove(&name, |file| {
@@ -347,8 +359,9 @@ impl Log {
         })
     }
 
-    /// Removes a log's name, whoever is attached, as `unlink(2)` does: they go on with what they have,
-    /// nobody else finds it, and its memory is freed with the last of them.
+    /// Removes a log's name, even if processes are attached, as `unlink(2)` does. They keep what
+    /// they have open, no other process finds the log, and its memory is freed with the last of
+    /// them.
     ///
     /// # Errors
     /// [`Error::NotFound`]; [`Error::NotALog`], and nothing is removed; [`Error::Io`].
@@ -356,70 +369,71 @@ impl Log {
         name::remove(&name.into(), |_| Ok(()))
     }
 
-    /// Becomes the writer, and goes on behind the last published entry.
+    /// Becomes the writer, and continues after the last published entry.
     ///
     /// # Errors
     /// [`Error::Claimed`] while another living process is the writer; [`Error::Schema`] if the
-    /// log's columns are not those of `R`; [`Error::Io`] if its memory cannot be had or
-    /// [locked](Options::lock); [`Error::Invalid`] for a [lossless](Options::lossless) log; as
-    /// [`open`](Options::open) if the log has changed.
+    /// log's columns are not those of `R`; [`Error::Io`] if its memory cannot be mapped or
+    /// [locked](Options::lock); [`Error::Invalid`] for a [lossless](Options::lossless) log; those
+    /// of [`open`](Options::open) if the log has changed.
     pub fn writer<R: Form>(&self) -> Result<Writer<R>> {
         Writer::attach(self.again::<R>(Access::Write)?)
     }
 
-    /// Becomes the writer of a [lossless](Options::lossless) log, and goes on behind the last published
-    /// entry.
+    /// Becomes the writer of a [lossless](Options::lossless) log, and continues after the last
+    /// published entry.
     ///
     /// # Errors
-    /// As [`writer`](Log::writer), and [`Error::Invalid`] for a log whose writer waits for nobody.
+    /// Those of [`writer`](Log::writer), and [`Error::Invalid`] for a log that has no gates.
     pub fn lossless_writer<R: Form>(&self) -> Result<LosslessWriter<R>> {
         LosslessWriter::attach(self.again::<R>(Access::Write)?)
     }
 
-    /// Whether it was made with gates: its writer is then a [`LosslessWriter`].
+    /// Returns true if the log was made with gates: its writer is then a [`LosslessWriter`].
     pub fn is_lossless(&self) -> bool {
         self.segment.gates != 0
     }
 
-    /// The readers that its writer waits for, and what it does about those that are gone; none if it
-    /// overwrites what readers have not had.
+    /// Returns the readers that the writer waits for, and what it does about those that are gone.
+    /// There are none if the writer overwrites what readers have not committed.
     pub fn gates(&self) -> (Vec<usize>, Absent) {
         let gates = self.segment.gates();
         ((0..READERS).filter(|id| gates & (1 << id) != 0).collect(), self.segment.absent)
     }
 
-    /// What it is for.
+    /// Returns what the log is for.
     pub fn purpose(&self) -> Purpose {
         self.segment.purpose
     }
 
-    /// Becomes reader `id` (0 to 7), where that reader left off, or at the oldest entry if it has
-    /// never been here.
+    /// Becomes reader `id` (0 to 7), and begins where that reader left off, or at the oldest entry
+    /// if no process has been this reader before.
     ///
     /// # Errors
     /// [`Error::Claimed`] while another living process is this reader; [`Error::Schema`] if the
     /// log's columns are not those of `R`; [`Error::Invalid`] for an id that does not exist;
-    /// [`Error::Io`] if its memory cannot be had or [locked](Options::lock); as
+    /// [`Error::Io`] if its memory cannot be mapped or [locked](Options::lock); those of
     /// [`open`](Options::open) if the log has changed.
     pub fn reader<R: Form>(&self, id: usize) -> Result<Reader<R>> {
         self.reader_from(id, Start::Resume)
     }
 
-    /// Becomes reader `id`, and begins elsewhere than where it left off. What is skipped that way
-    /// is neither delivered nor lost.
+    /// Becomes reader `id`, and begins at `start` instead of where that reader left off. What is
+    /// skipped that way is neither delivered nor lost.
     ///
     /// # Errors
-    /// As [`reader`](Log::reader), and [`Error::Invalid`] for a position that is not there yet.
+    /// Those of [`reader`](Log::reader), and [`Error::Invalid`] for a position that does not exist
+    /// yet.
     pub fn reader_from<R: Form>(&self, id: usize, start: Start) -> Result<Reader<R>> {
         Reader::attach(self.again::<R>(Access::Read)?, id, start)
     }
 
-    /// Looks on without a claim.
+    /// Attaches an observer, which needs no claim.
     ///
     /// # Errors
     /// [`Error::Schema`] if the log's columns are not those of `R`; [`Error::Invalid`] for a
-    /// position that is not there yet; [`Error::Io`] if its memory cannot be had or
-    /// [locked](Options::lock); as [`open`](Options::open) if the log has changed.
+    /// position that does not exist yet; [`Error::Io`] if its memory cannot be mapped or
+    /// [locked](Options::lock); those of [`open`](Options::open) if the log has changed.
     pub fn observe<R: Form>(&self, start: Start) -> Result<Observer<R>> {
         Observer::attach(self.again::<R>(Access::Observe)?, start)
     }
@@ -431,17 +445,17 @@ impl Log {
         self.segment.reopen(access, &self.terms)
     }
 
-    /// A picture of its pointers and owners now.
+    /// Returns a picture of the log's pointers and owners now.
     ///
     /// # Errors
-    /// As [`open`](Options::open), if the log has been deleted, replaced or cut short.
+    /// Those of [`open`](Options::open), if the log has been deleted, replaced or cut short.
     pub fn snapshot(&self) -> Result<Snapshot> {
         Snapshot::of(&self.segment)
     }
 
-    /// Looks at every word of the log, and tells `found` of each that is not as docs/format.md says.
-    /// It stores nothing, and says nothing false of a log that goes on meanwhile: what changes under
-    /// the look is looked at again. What opening a log refuses is not found here but there.
+    /// Checks every word of the log, and calls `found` for each that is not as docs/format.md says.
+    /// It stores nothing. On a log in use it reports nothing false: a word that changes meanwhile
+    /// is checked again. What [`open`](Log::open) refuses is found there and not here.
     ///
     /// There is no checksum: a value that some writer could have stored is not found.
     ///
@@ -462,10 +476,11 @@ impl Log {
         verify::verify(&self.segment, &mut found)
     }
 
-    /// Whether its entries may be mixed of two, without a stamp that tells: it is a copy of a log's
-    /// file, and a writer was attached when it was made, at work or killed, or has been since the
-    /// copy was begun. False where the file system does not tell when a file was made, and of a copy
-    /// that was begun in the very tick of its clock, some milliseconds, in which the log was made.
+    /// Returns true if an entry may be mixed of two without a stamp that shows it. That is so for a
+    /// copy of a log's file if a writer was attached when the file was copied, at work or killed,
+    /// or has attached since the copy began. Returns false where the file system does not say when
+    /// a file was made, and for a copy that was begun in the very clock tick, some milliseconds, in
+    /// which the log was made.
     ///
     /// ```
     /// # use ringlog::{Log, Record};
@@ -486,13 +501,14 @@ impl Log {
                 || self.segment.ring().newest() > header.write_ptr.load(Relaxed))
     }
 
-    /// Makes a copy of it that is sound, also while a writer and readers are at work: a log of its own with
-    /// the same columns, capacity and positions, that ends where this one did when it was begun. It has
-    /// the readers' places, losses and outputs of that moment, no owner, and another [`id`](Log::id);
-    /// its [`source_id`](Log::source_id) is this one's. It gets its name when it is whole.
+    /// Makes a sound copy of the log, even while a writer and readers are at work. The copy is a
+    /// log of its own with the same columns, capacity and positions, and ends where this one did
+    /// when the copy was begun. It has the readers' places, losses and outputs of that moment, no
+    /// owner, and another [`id`](Log::id); its [`source_id`](Log::source_id) is the id of this log.
+    /// It gets its name once it is complete.
     ///
-    /// What the writer overwrites meanwhile is not in it: the copy begins later. The entry that a writer
-    /// was killed in is not in it either.
+    /// Entries that the writer overwrites meanwhile are not in the copy, which then begins later.
+    /// Neither is the entry in which a writer was killed.
     ///
     /// ```
     /// # use ringlog::{Log, Record};
@@ -513,9 +529,10 @@ impl Log {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Exists`] if the name is taken; [`Error::Io`] if there is no room for all of it, or the
-    /// writer overwrites everything before it can be read; [`Error::NotALog`] if its entries
-    /// [may be mixed](Log::may_be_mixed), for the copy would not tell; as [`observe`](Log::observe).
+    /// [`Error::Exists`] if the name is taken; [`Error::Io`] if there is no room for all of it, or
+    /// the writer overwrites everything before it can be read; [`Error::NotALog`] if entries of
+    /// this log [may be mixed](Log::may_be_mixed), because the copy would not show it; those of
+    /// [`observe`](Log::observe).
     pub fn copy_to(&self, name: impl Into<Name>) -> Result<Copied> {
         if self.may_be_mixed() {
             let why = "it is a copy that was made while a writer was attached, and any entry may be \
@@ -525,62 +542,62 @@ impl Log {
         copy::copy(&self.segment, &self.terms, &name.into())
     }
 
-    /// The [`id`](Log::id) of the log that this one is a [copy](Log::copy_to) of.
+    /// Returns the [`id`](Log::id) of the log that this one is a [copy](Log::copy_to) of.
     pub fn source_id(&self) -> Option<u128> {
         Some(self.segment.source_id).filter(|&id| id != 0)
     }
 
-    /// The oldest position that it can still hold if it ends at `end`.
+    /// Returns the oldest position that the log can still hold if it ends at `end`.
     pub fn oldest(&self, end: u64) -> u64 {
         self.segment.oldest(end)
     }
 
-    /// The oldest position from which on it holds each entry whole, if it ends at `end`: of entries
-    /// with bodies these may be gone sooner than the slots. Where few of them are too long for a slot, a
-    /// guess.
+    /// Returns the oldest position from which on the log holds each entry whole, if it ends at
+    /// `end`. Bodies may be overwritten before their slots are. Where few bodies are too long for a
+    /// slot, the result is a guess.
     pub fn oldest_whole(&self, end: u64) -> u64 {
         self.segment.whole_from(self.segment.oldest(end), end, 0)
     }
 
-    /// How many writers it has had: another number is another writer.
+    /// Returns how many writers the log has had: another number means another writer.
     pub fn epoch(&self) -> u64 {
         self.segment.header().writer.epoch.load(Relaxed)
     }
 
-    /// Whether its name still stands for it.
+    /// Returns whether the log's name still stands for it.
     pub fn presence(&self) -> Presence {
         self.segment.presence()
     }
 
-    /// Whether a living process holds the claim of `role`.
+    /// Returns whether a living process holds the claim of `role`.
     ///
     /// # Errors
-    /// As [`open`](Options::open), if the log has been deleted or replaced.
+    /// Those of [`open`](Options::open), if the log has been deleted or replaced.
     pub fn is_claimed(&self, role: Role) -> Result<bool> {
         Ok(self.segment.claims(false)?.is_taken(role))
     }
 
-    /// What it is called.
+    /// Returns the log's name.
     pub fn name(&self) -> &Name {
         self.segment.name()
     }
 
-    /// The columns of its entries.
+    /// Returns the columns of the log's entries.
     pub fn schema(&self) -> &Schema {
         &self.segment.schema
     }
 
-    /// Its sizes.
+    /// Returns the log's sizes.
     pub fn geometry(&self) -> &Geometry {
         &self.segment.geometry
     }
 
-    /// Random, and the same for as long as this log exists.
+    /// Returns a random number that stays the log's own for as long as it exists.
     pub fn id(&self) -> u128 {
         self.segment.log_id
     }
 
-    /// When it was made, ns since the Unix epoch.
+    /// Returns when the log was made, in ns since the Unix epoch.
     pub fn created_ns(&self) -> u64 {
         self.segment.created_ns
     }

@@ -1,5 +1,5 @@
-//! The engine's end of a log that loses nothing: append while there is room, and wait for readers that
-//! the log names.
+//! The engine's end of a log that loses nothing: it appends while there is room, and waits for the
+//! readers that the log names.
 
 use crate::check::Absent;
 use crate::error::{Error, Full, Gate, Result, Role, invalid};
@@ -16,23 +16,23 @@ use std::fmt;
 use std::ops::{Deref, Range};
 use std::time::{Duration, Instant};
 
-/// A writer that sleeps until there is room looks by itself after this: what a lost wake costs.
+/// After this time a writer that sleeps until there is room looks again: the cost of a lost wake.
 const LOOK: Duration = Duration::from_millis(5);
-/// Bytes of the arena that a body is to stay in while nothing else is there: part of the first cache.
+/// Bytes of the arena that bodies stay within while the rest is empty: a part of the first cache.
 const NEAR: u64 = 16 << 10;
-/// Polls for room that are no waiting yet: some microseconds.
+/// Polls for room before the log says that the writer waits: some microseconds.
 const PATIENCE: u32 = 128;
 
-/// The one writer of a log that loses nothing: it overwrites no entry that one of the log's gates has
-/// not committed, and waits instead, or says so.
+/// The one writer of a log that loses nothing: it overwrites no entry that one of the log's gates
+/// has not committed. Instead it waits, or returns that the log is full.
 ///
-/// The gates are readers that the log names since it was made
-/// ([`Options::lossless`](crate::Options::lossless)). All others, and observers, are as ever: they slow
-/// nobody, are overwritten, and are told what they lost. A gate that never came holds its place from the
-/// log's first entry on. One that is stopped, or gone, is waited for too, unless the log says
-/// [`Absent::Skip`].
+/// The gates are the readers that were named when the log was made
+/// ([`Options::lossless`](crate::Options::lossless)). All other readers, and observers, are as in
+/// any log: they never slow the writer, and are told what they lost. A gate that no process has
+/// been yet holds its place from the log's first entry on. A gate that is stopped, or gone, is
+/// waited for too, unless the log says [`Absent::Skip`].
 ///
-/// It is a [`Writer`] in all that does not append: it holds the same claim, and derefs to one.
+/// It derefs to a [`Writer`], for all that does not append, and holds the writer's claim.
 ///
 /// ```
 /// # use ringlog::{Log, Polled, Record, Wait};
@@ -58,11 +58,11 @@ const PATIENCE: u32 = 128;
 /// ```
 pub struct LosslessWriter<R> {
     writer: Writer<R>,
-    /// There is room below this position, as far as is known.
+    /// There is room below this position, as far as this writer knows.
     limit: u64,
     /// The entries below this one have been committed by all gates, and their bodies are free.
     walked: u64,
-    /// The log says that it waits.
+    /// The log says that this writer waits.
     waits: bool,
 }
 
@@ -75,7 +75,7 @@ impl<R> fmt::Debug for LosslessWriter<R> {
     }
 }
 
-/// All that a writer can do but append.
+/// Gives all of a writer except its appends.
 impl<R> Deref for LosslessWriter<R> {
     type Target = Writer<R>;
 
@@ -98,15 +98,15 @@ impl<R> LosslessWriter<R> {
         Ok(writer)
     }
 
-    /// How many entries there is room for now; of 0, see [`try_append`](LosslessWriter::try_append).
-    /// Loads the read pointer of each gate.
+    /// Returns how many entries there is room for now; if it is 0,
+    /// [`try_append`](LosslessWriter::try_append) says why. It loads the read pointer of each gate.
     pub fn room(&mut self) -> u64 {
         let _ = self.look();
         self.limit - self.writer.next
     }
 
-    /// Returns what is ready when there is room for an entry with a body of so many bytes, to wait for it
-    /// beside other things: [`Idle::wait_for_any`].
+    /// Returns a follower that is ready when there is room for an entry with a body of `body`
+    /// bytes: to wait for room beside other things, with [`Idle::wait_for_any`].
     pub fn room_for(&self, body: usize) -> impl Follower {
         Room(self, body)
     }
@@ -114,18 +114,18 @@ impl<R> LosslessWriter<R> {
     /// Waits until there is room for an entry, as `wait` says, but at most `at_most`.
     /// [`Wait::Block`] spins first, and then sleeps until a gate commits.
     ///
-    /// While it waits the log says so: for whom, and since when; also behind a time that is over, until
-    /// there is room again. A gate that is awake and commits ends it; so does one that is
-    /// [let off](crate::Reader::let_off).
+    /// While the writer waits, the log says so: for which gate, and since when. It still says so
+    /// after `at_most` has passed, until there is room again. The wait ends when a gate commits, or
+    /// when a gate is [let off](crate::Reader::let_off).
     ///
     /// # Errors
-    /// [`Full`], if there is none by then: it says which gate the writer waits for, and what became of
-    /// that reader.
+    /// [`Full`] if there is no room after `at_most`: it says which gate the writer waits for, and
+    /// what became of that reader.
     pub fn wait_for_room(&mut self, wait: Wait, at_most: Duration) -> Result<(), Full> {
         self.wait_for(0, wait, at_most)
     }
 
-    /// The same for an entry with a body of so many bytes.
+    /// Waits for room for an entry with a body of `length` bytes, as `wait_for_room`.
     pub(crate) fn wait_for(&mut self, length: usize, wait: Wait, at_most: Duration) -> Result<(), Full> {
         match self.has_room_for(length) {
             Ok(()) => Ok(()),
@@ -142,7 +142,7 @@ impl<R> LosslessWriter<R> {
                 self.say_that_it_waits(full.reader);
             }
             if looked < PATIENCE && looked % 16 != 0 {
-                std::hint::spin_loop(); // to ask for the time each time would take longer
+                std::hint::spin_loop(); // to read the clock each time would take longer
                 continue;
             }
             let left = end.map_or(LOOK, |end| end.saturating_duration_since(Instant::now()));
@@ -154,7 +154,8 @@ impl<R> LosslessWriter<R> {
         Ok(())
     }
 
-    /// For people, and for gates that would commit later otherwise.
+    /// Says in the log that the writer waits: for people, and for gates that would commit later
+    /// otherwise.
     fn say_that_it_waits(&mut self, reader: usize) {
         let line = &self.writer.segment.header().writer;
         let waiting_for = reader as u64 + 1;
@@ -171,7 +172,7 @@ impl<R> LosslessWriter<R> {
         if self.writer.next < self.limit { Ok(()) } else { self.look() }
     }
 
-    /// Whether there is room for an entry with a body of so many bytes.
+    /// Returns whether there is room for an entry with a body of `length` bytes.
     #[inline]
     fn has_room_for(&mut self, length: usize) -> Result<(), Full> {
         self.has_room()?;
@@ -182,7 +183,7 @@ impl<R> LosslessWriter<R> {
         Ok(())
     }
 
-    /// Learns how far there is room now.
+    /// Learns up to where there is room now.
     #[cold]
     fn look(&mut self) -> Result<(), Full> {
         self.look_for(0)
@@ -195,7 +196,7 @@ impl<R> LosslessWriter<R> {
             let hindmost = ring::hindmost(&segment.header().read_ptrs, gates);
             let (reader, pointer) = hindmost.unwrap_or((READERS, next));
             let (base, capacity) = (segment.base(), segment.geometry.capacity());
-            // Never less than what was known: a gate that goes back has had what it went past.
+            // Never less than before: a gate that goes back has taken what it went past.
             self.limit = ring::limit(pointer.max(base), next, capacity).max(next);
             self.free_up_to(pointer.min(next));
             if next < self.limit && self.writer.has_place(length) {
@@ -215,8 +216,8 @@ impl<R> LosslessWriter<R> {
         }
     }
 
-    /// Frees the bodies of the entries below `pointer`, which all gates have committed. Each is looked at
-    /// once.
+    /// Frees the bodies of the entries below `pointer`, which all gates have committed. Looks at
+    /// each entry once.
     fn free_up_to(&mut self, pointer: u64) {
         let Writer { segment, next, arena, .. } = &mut self.writer;
         let size = segment.geometry.arena_size();
@@ -228,7 +229,7 @@ impl<R> LosslessWriter<R> {
             arena.free = arena.head + size; // room for the longest body, wherever the head is
             return;
         }
-        // The last of them tells: bodies lie one behind the other.
+        // The last of them is enough: bodies lie one after the other.
         let last = (from..pointer).rev().find_map(|position| segment.ring().place_of(position).filter(
             |placed| matches!(placed, Placed::Arena { .. })
         ));
@@ -237,7 +238,8 @@ impl<R> LosslessWriter<R> {
         }
     }
 
-    /// Where a writer that attaches may go: the bodies that gates have not committed are not its.
+    /// Finds how far a writer that attaches may clear the arena: not the bodies that gates have not
+    /// committed.
     fn find_free(&mut self) {
         let Writer { segment, next, arena, .. } = &mut self.writer;
         let size = segment.geometry.arena_size();
@@ -254,7 +256,7 @@ impl<R> LosslessWriter<R> {
         arena.free = first.unwrap_or(arena.head) + size;
     }
 
-    /// What became of this reader. Takes some system calls.
+    /// Returns what became of a reader. This takes some system calls.
     pub fn gate(&self, reader: usize) -> Gate {
         let Writer { segment, claims, .. } = &self.writer;
         let Some(line) = segment.header().readers.get(reader) else { return Gate::Awaited };
@@ -272,7 +274,7 @@ impl<R> LosslessWriter<R> {
     }
 }
 
-/// What a writer waits for that has none.
+/// What a writer without room waits for.
 struct Room<'a, R>(&'a LosslessWriter<R>, usize);
 
 impl<R> sealed::Sealed for Room<'_, R> {}
@@ -285,7 +287,8 @@ impl<R> Follower for Room<'_, R> {
         hindmost.is_none_or(|(_, pointer)| {
             let limit =
                 ring::limit(pointer.max(segment.base()), writer.next, segment.geometry.capacity());
-            // Of the arena it takes a walk to tell: worth it once any was committed.
+            // A walk is needed to know about the arena: worth it once a gate has committed
+            // something.
             writer.next < limit && (writer.has_place(*length) || pointer > *walked)
         })
     }
@@ -308,22 +311,23 @@ impl<R> Follower for Room<'_, R> {
 impl<R: Record> LosslessWriter<R> {
     /// Appends an entry if there is room for it, and returns its position. Never waits.
     ///
-    /// While there is room it is one compare dearer than [`Writer::append`]; where there is none, it
-    /// loads the read pointer of each gate.
+    /// While there is room it costs one compare more than [`Writer::append`]; where there is none,
+    /// it loads the read pointer of each gate.
     ///
     /// # Errors
-    /// [`Full`]: for which gate there is none. Nothing is appended then.
+    /// [`Full`] if there is no room, with the gate that the writer waits for. Nothing is appended
+    /// then.
     #[inline]
     pub fn try_append(&mut self, record: &R) -> Result<u64, Full> {
         self.has_room()?;
         Ok(self.writer.put(bytemuck::bytes_of(record)))
     }
 
-    /// Appends an entry as soon as there is room for it, and waits for that as
-    /// [`wait_for_room`](LosslessWriter::wait_for_room); returns its position.
+    /// Appends an entry once there is room for it, and waits for that as
+    /// [`wait_for_room`](LosslessWriter::wait_for_room) does; returns its position.
     ///
     /// # Errors
-    /// As there. Nothing is appended then.
+    /// Those of [`wait_for_room`](LosslessWriter::wait_for_room). Nothing is appended then.
     #[inline]
     pub fn append_timeout(
         &mut self,
@@ -337,8 +341,9 @@ impl<R: Record> LosslessWriter<R> {
         Ok(self.writer.put(bytemuck::bytes_of(record)))
     }
 
-    /// Appends as many entries as there is room for, from the first on; returns their positions, of
-    /// which there may be none. Cheaper than [`try_append`](LosslessWriter::try_append) of each.
+    /// Appends as many of the entries as there is room for, from the first on; returns their
+    /// positions, which may be none. Cheaper than [`try_append`](LosslessWriter::try_append) of
+    /// each.
     pub fn try_append_batch(&mut self, records: &[R]) -> Range<u64> {
         let first = self.writer.next;
         let fits = self.fits(records.len());
@@ -351,8 +356,8 @@ impl LosslessWriter<Raw> {
     /// Appends an entry from its bytes, if there is room for it, and returns its position. Never waits.
     ///
     /// # Errors
-    /// [`Error::Full`]: for which gate there is none; as [`Writer::append`] for raw entries. Nothing is
-    /// appended then.
+    /// [`Error::Full`] if there is no room, with the gate that the writer waits for; those of
+    /// [`Writer::append`] for raw entries. Nothing is appended then.
     pub fn try_append<'a>(&mut self, entry: impl Into<Entry<'a>>) -> Result<u64> {
         let entry = entry.into();
         self.writer.check(&entry)?;
@@ -360,11 +365,11 @@ impl LosslessWriter<Raw> {
         Ok(self.writer.put_entry(&entry))
     }
 
-    /// Appends an entry as soon as there is room for it, and waits for that as
-    /// [`wait_for_room`](LosslessWriter::wait_for_room); returns its position.
+    /// Appends an entry from its bytes once there is room for it, and waits for that as
+    /// [`wait_for_room`](LosslessWriter::wait_for_room) does; returns its position.
     ///
     /// # Errors
-    /// As [`try_append`](LosslessWriter::try_append), and then nothing is appended.
+    /// Those of [`try_append`](LosslessWriter::try_append). Nothing is appended then.
     pub fn append_timeout<'a>(
         &mut self,
         entry: impl Into<Entry<'a>>,
@@ -378,11 +383,11 @@ impl LosslessWriter<Raw> {
         Ok(self.writer.put_entry(&entry))
     }
 
-    /// Appends as many entries as there is room for, from the first on; returns their positions, of
-    /// which there may be none.
+    /// Appends as many of the entries as there is room for, from the first on; returns their
+    /// positions, which may be none.
     ///
     /// # Errors
-    /// As [`Writer::append_batch`] for raw entries: nothing is appended then, not those before it either.
+    /// Those of [`Writer::append_batch`] for raw entries; then none of the entries is appended.
     pub fn try_append_batch(&mut self, entries: &[Entry<'_>]) -> Result<Range<u64>> {
         entries.iter().try_for_each(|entry| self.writer.check(entry))?;
         if self.writer.segment.geometry.arena_size() == 0 {
@@ -405,19 +410,19 @@ impl<R: Record, B: BodyForm> LosslessWriter<With<R, B>> {
     /// Appends an entry with its body if there is room for both, and returns its position. Never waits.
     ///
     /// # Errors
-    /// [`Error::Full`]: for which gate there is none; [`Error::Invalid`], if the body is longer than half
-    /// of the arena. Nothing is appended then.
+    /// [`Error::Full`] if there is no room, with the gate that the writer waits for;
+    /// [`Error::Invalid`] if the body is longer than half of the arena. Nothing is appended then.
     pub fn try_append(&mut self, record: &R, body: &[u8]) -> Result<u64> {
         self.writer.check_length(body.len())?;
         self.has_room_for(body.len()).map_err(|full| self.full(full))?;
         Ok(self.writer.put_with(bytemuck::bytes_of(record), body))
     }
 
-    /// Appends an entry with its body as soon as there is room for both, and waits for that as
-    /// [`wait_for_room`](LosslessWriter::wait_for_room); returns its position.
+    /// Appends an entry with its body once there is room for both, and waits for that as
+    /// [`wait_for_room`](LosslessWriter::wait_for_room) does; returns its position.
     ///
     /// # Errors
-    /// As [`try_append`](LosslessWriter::try_append), and then nothing is appended.
+    /// Those of [`try_append`](LosslessWriter::try_append). Nothing is appended then.
     pub fn append_timeout(
         &mut self,
         record: &R,
@@ -436,19 +441,19 @@ impl<R> LosslessWriter<R> {
         Error::Full { log: self.writer.segment.name().to_string(), full }
     }
 
-    /// As [`has_room_for`](LosslessWriter::has_room_for), with the error of the log.
+    /// Checks for room as `has_room_for`, and returns the log's error if there is none.
     pub(crate) fn look_for_room(&mut self, length: usize) -> Result<()> {
         self.has_room_for(length).map_err(|full| self.full(full))
     }
 
-    /// For a draft, once there is room.
+    /// Lends the writer to a draft, once there is room.
     pub(crate) fn writer_mut(&mut self) -> &mut Writer<R> {
         &mut self.writer
     }
 
-    /// Goes back to where the arena begins, once the next body would leave what a processor's first
-    /// cache holds, and all gates have had all there is: bytes that are warm in both caches are as quick
-    /// to hand over as a word, and others are not.
+    /// Returns to the beginning of the arena once the next body would leave what a processor's
+    /// first cache holds, and the gates have committed everything. Only bytes that are warm in both
+    /// caches are handed over as quickly as a word.
     #[inline]
     fn begin_anew(&mut self, length: usize) {
         let geometry = &self.writer.segment.geometry;
@@ -468,7 +473,7 @@ impl<R> LosslessWriter<R> {
         }
     }
 
-    /// Begins the arena anew: no gate has anything in it.
+    /// Begins the arena anew, when no gate has a body in it.
     fn empty_arena(&mut self) {
         let Writer { segment, next, arena, .. } = &mut self.writer;
         let size = segment.geometry.arena_size();
@@ -477,7 +482,7 @@ impl<R> LosslessWriter<R> {
         self.walked = *next;
     }
 
-    /// Of so many entries, how many there is room for.
+    /// Returns for how many of `entries` entries there is room.
     fn fits(&mut self, entries: usize) -> usize {
         let room = self.limit.saturating_sub(self.writer.next);
         let room = if room < entries as u64 { self.room() } else { room };

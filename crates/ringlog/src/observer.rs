@@ -14,15 +14,15 @@ use std::marker::PhantomData;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-/// Someone who looks, without a claim: it stores nothing, its mapping is read-only, and there
-/// can be as many as you like, on a log with or without a living writer.
+/// A follower without a claim: it stores nothing, its mapping is read-only, and there can be any
+/// number of them, on a log with or without a living writer.
 ///
-/// One thing it stores, if it is told to [block](crate::Wait::Block): that somebody sleeps, so that the
-/// writer wakes it. Where it may not store that, it looks every millisecond.
+/// With [`Wait::Block`](crate::Wait::Block) it stores one thing: that it sleeps, so that the writer
+/// wakes it. If it may not store that, it looks every millisecond.
 pub struct Observer<R> {
     cursor: Cursor,
     holder: Holder,
-    /// Made when it sleeps for the first time.
+    /// Made when the observer sleeps for the first time.
     bell: OnceLock<Option<Bell>>,
     record: PhantomData<fn() -> R>,
 }
@@ -43,40 +43,41 @@ impl<R> Observer<R> {
         Ok(Observer { cursor, holder, bell: OnceLock::new(), record: PhantomData })
     }
 
-    /// Goes elsewhere, forward or back, as if it had been attached with this start. What is skipped
-    /// that way is not lost.
+    /// Moves elsewhere, forward or back, as if the observer had attached with this start. What is
+    /// skipped that way is not lost.
     ///
     /// # Errors
-    /// [`Error::Invalid`](crate::Error::Invalid) for a position that is not there yet; it then stays
-    /// where it is.
+    /// [`Error::Invalid`](crate::Error::Invalid) for a position that does not exist yet; the
+    /// observer then stays where it is.
     pub fn seek(&mut self, start: Start) -> Result<()> {
         self.cursor.seek(without_a_place(start), 0)
     }
 
-    /// What its slots are in this process's memory, as [`Writer::memory`](crate::Writer::memory).
+    /// Returns how the log's slots lie in this process's memory, as
+    /// [`Writer::memory`](crate::Writer::memory).
     ///
     /// # Errors
-    /// As there.
+    /// Those of [`Writer::memory`](crate::Writer::memory).
     pub fn memory(&self) -> Result<Memory> {
         self.cursor.segment.memory()
     }
 
-    /// The position of the entry it will look for next.
+    /// Returns the position of the entry that the next poll looks for.
     pub fn position(&self) -> u64 {
         self.cursor.position
     }
 
-    /// Entries published and not polled yet. A picture of this moment.
+    /// Returns how many entries are published and not polled, at this moment.
     pub fn lag(&self) -> u64 {
         self.cursor.segment.written().saturating_sub(self.position())
     }
 
-    /// Whether a poll would find something: an entry, or a loss.
+    /// Returns whether a poll would find something: an entry, or a loss.
     pub fn is_ready(&self) -> bool {
         self.cursor.is_ready()
     }
 
-    /// Sleeps until the writer wakes it, but at most so long, and not if a poll would find something.
+    /// Sleeps until the writer wakes it, at most `at_most`, and not if a poll would find something.
     pub(crate) fn sleep(&self, at_most: Duration) {
         match self.bell.get_or_init(|| self.cursor.segment.bell()) {
             Some(bell) => bell.sleep(at_most, || self.is_ready()),
@@ -84,12 +85,12 @@ impl<R> Observer<R> {
         }
     }
 
-    /// The entry that was just polled is the next one again.
+    /// Makes the entry that was just polled the next one again.
     pub(crate) fn go_back_to<T>(&mut self, position: u64, polled: &Polled<T>) {
         self.cursor.go_back_to(position, polled);
     }
 
-    /// Where the log ends, as its writer says.
+    /// Returns where the log ends, by its writer's pointer.
     pub(crate) fn written(&self) -> u64 {
         self.cursor.segment.written()
     }
@@ -109,26 +110,27 @@ impl<R> Observer<R> {
         self.cursor.entry(&self.holder, held)
     }
 
-    /// What it sleeps on, if it may store there that it sleeps.
+    /// Returns the word that it sleeps on, if it may store there that it sleeps.
     pub(crate) fn word(&self) -> Option<&AtomicU64> {
         self.bell.get_or_init(|| self.cursor.segment.bell()).as_ref().map(Bell::word)
     }
 }
 
 impl<R: Record> Observer<R> {
-    /// The next entry, if it is there, as [`Reader::poll`](crate::Reader::poll).
+    /// Takes the next entry, if it is there, as [`Reader::poll`](crate::Reader::poll).
     #[inline(always)] // so that the record goes where it is wanted, and not by way of memory
     pub fn poll(&mut self) -> Polled<R> {
         let mut record = R::zeroed();
         self.cursor.poll::<true>(bytemuck::bytes_of_mut(&mut record)).with(|()| record)
     }
 
-    /// Returns the newest entry, whether this observer has had it or not: for whoever wants a state, and not
-    /// how it came about. The next poll goes on behind it.
+    /// Returns the newest entry, whether this observer has taken it before or not: for a program
+    /// that needs a state and not its history. The next poll looks for the entry after it.
     ///
-    /// Costs about what a poll costs, and stores nothing. The entry is whole, as ever. It is
-    /// [`Empty`](Polled::Empty) if nothing has been appended, and [`Lost`](Polled::Lost) if the newest entry
-    /// has been overwritten each time it was looked at, for which a ring must have very few slots.
+    /// It costs about what a poll costs, and stores nothing. The entry is whole, as in any poll.
+    /// The result is [`Empty`](Polled::Empty) if nothing has been appended, and
+    /// [`Lost`](Polled::Lost) if the newest entry was overwritten each time before it was read,
+    /// which takes a ring of very few slots.
     ///
     /// ```
     /// # use ringlog::{Log, Polled, Record, Start};
@@ -159,7 +161,8 @@ impl<R: Record> Observer<R> {
         self.cursor.poll_many::<true>(records.len(), &mut Front { records, filled: 0 })
     }
 
-    /// Takes the next entries, each to `each`, as [`Reader::poll_each`](crate::Reader::poll_each).
+    /// Takes the next entries and calls `each` with each, as
+    /// [`Reader::poll_each`](crate::Reader::poll_each).
     #[inline]
     pub fn poll_each(&mut self, limit: usize, each: impl FnMut(u64, &R)) -> Batch {
         self.cursor.poll_many::<true>(limit, &mut Each(each, PhantomData))
@@ -167,21 +170,23 @@ impl<R: Record> Observer<R> {
 }
 
 impl<R: Record, B: BodyForm> Observer<With<R, B>> {
-    /// The next entry with its body, a copy, as [`Reader::poll`](crate::Reader::poll).
+    /// Takes the next entry with a copy of its body, as [`Reader::poll`](crate::Reader::poll).
     #[inline]
     pub fn poll(&mut self) -> Polled<Message<'_, R, B>> {
         let polled = self.cursor.poll_with(&mut self.holder, false);
         polled.with(|held| self.cursor.message(&self.holder, &held))
     }
 
-    /// Returns the newest entry with its body, a copy, as [`latest`](Observer::latest) does for records.
+    /// Returns the newest entry with a copy of its body, as [`latest`](Observer::latest) does for
+    /// records.
     #[inline]
     pub fn latest(&mut self) -> Polled<Message<'_, R, B>> {
         let polled = self.cursor.newest_with(&mut self.holder);
         polled.with(|held| self.cursor.message(&self.holder, &held))
     }
 
-    /// Takes the next entries, each to `each`, as [`Reader::poll_each`](crate::Reader::poll_each).
+    /// Takes the next entries and calls `each` with each, as
+    /// [`Reader::poll_each`](crate::Reader::poll_each).
     pub fn poll_each(
         &mut self,
         limit: usize,
@@ -194,7 +199,8 @@ impl<R: Record, B: BodyForm> Observer<With<R, B>> {
 }
 
 impl Observer<Raw> {
-    /// The next entry's columns and body, as [`Reader::poll`](crate::Reader::poll) for raw entries.
+    /// Takes the next entry's columns and body, as [`Reader::poll`](crate::Reader::poll) for raw
+    /// entries.
     #[inline]
     pub fn poll(&mut self) -> Polled<Entry<'_>> {
         let polled = self.cursor.poll_with(&mut self.holder, false);
@@ -208,20 +214,22 @@ impl Observer<Raw> {
         polled.with(|held| self.cursor.entry(&self.holder, &held))
     }
 
-    /// Takes the next entries, each to `each`, as [`Reader::poll_each`](crate::Reader::poll_each).
+    /// Takes the next entries and calls `each` with each, as
+    /// [`Reader::poll_each`](crate::Reader::poll_each).
     #[inline]
     pub fn poll_each(&mut self, limit: usize, each: impl FnMut(u64, Entry<'_>)) -> Batch {
         self.cursor.poll_each_raw(&mut self.holder, limit, false, each)
     }
 
-    /// The entry that is being written just now, or was when the writer was killed: its position,
-    /// which is the end of the log, and what is in its slot. `None` if there is none.
+    /// Returns the entry that is being written just now, or was when the writer was killed: its
+    /// position, which is the end of the log, and what is in its slot. Returns `None` if there is
+    /// none.
     ///
-    /// It has not been published, and no reader is given it. Each aligned 8-byte word of it is of
-    /// this entry or still of the one that was in the slot before (a lap ago, or zero), and nobody
-    /// can tell which: the writer stores them from the first to the last, but other processors, and
-    /// a disk, may keep another order. An append goes on in some nanoseconds, so of a living writer
-    /// this is hardly ever there.
+    /// The entry has not been published, and no poll returns it. Each aligned 8-byte word in it is
+    /// either of this entry or still of the previous entry of the slot (a lap ago, or zero), and no
+    /// reader can tell which: the writer stores them from the first to the last, but other
+    /// processors, and a disk, may keep another order. An append takes some nanoseconds, so with a
+    /// living writer the result is almost always `None`.
     pub fn unfinished(&mut self) -> Option<(u64, Entry<'_>)> {
         let segment = &self.cursor.segment;
         let (end, size) = (segment.end(), segment.geometry.entry_size());
@@ -229,13 +237,14 @@ impl Observer<Raw> {
         let mut words = vec![0; record.len() / 8];
         let stamp = segment.ring().picture(end, &mut words)?;
         record.copy_from_slice(bytemuck::cast_slice(&words));
-        // Of a log with bodies the columns: where the body will be is not known.
+        // Only the columns, in a log with bodies: where the body will lie is not known yet.
         let columns = size.min(segment.schema.entry_size());
         (stamp == WRITING | end).then(|| (end, Entry::from(&record[..columns])))
     }
 }
 
-/// An observer has no place to resume at: the oldest entry is the nearest thing.
+/// Replaces a start that an observer cannot have: it has no place to resume at, so it begins at the
+/// oldest entry.
 fn without_a_place(start: Start) -> Start {
     if start == Start::Resume { Start::Oldest } else { start }
 }

@@ -1,5 +1,5 @@
-//! A durable reader: poll, and commit what has been exported. It knows nothing of the writer. Long for
-//! its documentation.
+//! A durable reader: it polls, and commits what has been exported. It knows nothing of the writer.
+//! Long for its documentation.
 
 use crate::claims::Claims;
 use crate::check::Absent;
@@ -25,31 +25,33 @@ use std::time::Duration;
 /// How a reader found its place when it attached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Attached {
-    /// Nobody had committed anything as this reader before.
+    /// No process had committed anything as this reader before.
     pub fresh: bool,
-    /// Where it began: at the oldest entry, if it was to resume and is fresh.
+    /// Where the reader began; [`Start::Oldest`] if it was to resume and is fresh.
     pub start: Start,
     /// Where the log ended.
     pub end: u64,
     /// The lowest position that this reader ever began at.
     pub began: u64,
-    /// Entries before that which were overwritten before this reader existed: no loss of its.
+    /// Entries before `began` that were overwritten before this reader existed: not a loss of this
+    /// reader.
     pub missed: u64,
-    /// A read pointer that was not to be believed, and was not: it did not belong to its
-    /// checkpoint, or lay behind the end of the log.
+    /// A read pointer that was not trusted: it did not belong to its checkpoint, or lay beyond the
+    /// end of the log.
     pub distrusted: Option<u64>,
 }
 
 /// Durable reader `0..8` of a log.
 ///
-/// It holds its claim until it is dropped or its process dies, and its place in the log for
-/// good: after a crash the next reader of this id goes on at the last [`commit`](Reader::commit).
+/// It holds its claim until it is dropped or its process dies. The log keeps its place for good:
+/// after a crash the next reader with this id resumes at the last [`commit`](Reader::commit).
 ///
 /// For each reader, at any time: entries delivered + entries lost = positions passed.
 ///
 /// An entry is delivered **at least once**: what was polled and not committed when the process died
-/// comes again. A sink that must have each entry exactly once keeps its position with what it stores,
-/// as `Rows` of the crate `ringlog-rows` does with its file, and [`seek`](Reader::seek)s to it.
+/// comes again. A sink that must have each entry exactly once stores its position together with its
+/// data, as `Rows` of the crate `ringlog-rows` does with its file, and [`seek`](Reader::seek)s to
+/// that position.
 ///
 /// ```
 /// # use ringlog::{Log, Polled, Record};
@@ -74,36 +76,36 @@ pub struct Attached {
 /// ```
 pub struct Reader<R> {
     cursor: Cursor,
-    /// Bytes of the current entry, where its type is not known, or it has a body.
+    /// Bytes of the current entry, if its type is not known or it has a body.
     holder: Holder,
-    /// Where the body of the last polled entry is, until something of it is released.
+    /// Where the body of the last polled entry is, until a release.
     held: Option<Held>,
     id: usize,
     committed: Checkpoint,
     lost: u64,
     laps: u64,
     attached: Attached,
-    /// Nobody has committed as this reader yet.
+    /// No process has committed as this reader yet.
     fresh: bool,
     /// The writer waits for it.
     is_gate: bool,
-    /// Where in the arena the last body ended that it has committed.
+    /// Where the last body ends in the arena that this reader has committed.
     released: u64,
-    /// The furthest it has ever committed: below that the writer waits for it no more.
+    /// The highest position that it has ever committed: the writer does not wait again below it.
     furthest: u64,
     news: News,
-    /// What it has begun and finished: its own words, which nobody else is to change meanwhile.
+    /// What it has begun and finished: its own words, which nothing else changes meanwhile.
     taken: ring::Taken,
     claims: Claims,
     record: PhantomData<fn() -> R>,
 }
 
-/// What the log is told beside the next commit, for people.
+/// What the next commit also stores in the log, for people.
 #[derive(Default)]
 struct News {
-    /// Where this reader begins has changed.
+    /// The position where this reader begins has changed.
     begins: bool,
-    /// What it lost last.
+    /// The range that it lost last.
     lost: Option<Range<u64>>,
 }
 
@@ -164,40 +166,41 @@ impl<R> Reader<R> {
         Ok(reader)
     }
 
-    /// Stores that everything polled so far has been carried out: a crash from now on resumes
-    /// here. What was lost on the way is counted in the log with it, at once or not at all.
+    /// Stores that everything polled so far has been exported: after a crash the next reader
+    /// resumes here. The losses so far are counted in the log in the same step.
     ///
-    /// Call it once a batch: it is some ten stores and a look at the clock, and the writer of a lossless
-    /// log fetches the line that the read pointer is in.
+    /// Call it once a batch: it costs some ten stores and a look at the clock, and the writer of a
+    /// lossless log fetches the cache line of the read pointer.
     pub fn commit(&mut self) {
-        // What is carried out in another way is in no file: the one that was left off in would
-        // have a gap that nobody was told of.
+        // Entries exported in another way are in no file. The file that this reader left off in
+        // would have a gap that no report names.
         ring::disown_output(&self.cursor.segment.header().readers[self.id].output);
         self.commit_with(0);
     }
 
-    /// Makes room for a writer that waits for this reader: as [`commit`](Reader::commit), without the
-    /// time, and so a system call's worth cheaper. For a channel, whose reader keeps nothing.
+    /// Makes room for a writer that waits for this reader: it does what [`commit`](Reader::commit)
+    /// does, except for the time, and so costs a clock call less. For a channel, whose reader keeps
+    /// nothing.
     ///
-    /// Who waits for entries releases first what it has taken: the writer may be waiting for that.
-    /// Until then [`release_when_due`](Reader::release_when_due) is enough.
+    /// A reader that waits for entries releases first what it has taken, because the writer may be
+    /// waiting for that. Otherwise [`release_when_due`](Reader::release_when_due) is enough.
     pub fn release(&mut self) {
         self.release_to(self.position());
     }
 
-    /// Makes room up to `position`, of what has been taken.
+    /// Makes room up to `position`, which has been taken.
     pub(crate) fn release_to(&mut self, position: u64) {
         ring::disown_output(&self.cursor.segment.header().readers[self.id].output);
         self.store(position, 0);
     }
 
-    /// Where it says what it has begun and finished, and what that is.
+    /// Returns the log's words for what this reader has begun and finished, and its own copy.
     pub(crate) fn calls(&mut self) -> (&CallLine, &mut ring::Taken) {
         (&self.cursor.segment.header().readers[self.id].calls, &mut self.taken)
     }
 
-    /// [Releases](Reader::release) what has been taken, if that is a quarter of the room that the writer
-    /// has, and returns whether it did. Cheap enough to be called behind each entry.
+    /// [Releases](Reader::release) what has been taken if that is a quarter of the writer's room,
+    /// and returns whether it did. It is cheap enough to call after each entry.
     #[inline]
     pub fn release_when_due(&mut self) -> bool {
         let due = self.until_due() == 0;
@@ -207,8 +210,8 @@ impl<R> Reader<R> {
         due
     }
 
-    /// Lets this reader off for good: the writer does not wait for it any more, and it is as any other
-    /// reader. There is no way back, for the writer would have gone on meanwhile.
+    /// Makes the writer stop waiting for this reader, for good: it is no gate from now on. There is
+    /// no way back, because the writer continues meanwhile.
     pub fn let_off(&mut self) {
         let header = self.cursor.segment.header();
         header.readers[self.id].waived.store(1, Relaxed); // the writer learns of it sooner or later
@@ -216,30 +219,30 @@ impl<R> Reader<R> {
         self.cursor.segment.make_room();
     }
 
-    /// Whether the log's writer waits for this reader.
+    /// Returns whether the log's writer waits for this reader.
     pub fn is_gate(&self) -> bool {
         self.is_gate
     }
 
-    /// How many positions it may still pass before it should commit, so that the writer can go on
-    /// while it does.
+    /// Returns how many positions the reader may still pass before it should commit, so that the
+    /// writer never has to stop.
     #[inline]
     fn until_due(&self) -> u64 {
         let geometry = &self.cursor.segment.geometry;
         if self.cursor.arena.wrapping_sub(self.released) > geometry.arena_size() / 4 {
-            return 0; // by bytes; a reader that went back is soon due, and no harm is done
+            return 0; // a reader that went back is due early, and no harm is done
         }
         let room = (geometry.capacity() / 4).max(1);
         room.saturating_sub(self.position().saturating_sub(self.committed.position))
     }
 
-    /// [`commit`](Reader::commit), with where the sink stands.
+    /// Commits as `commit` does, with where the sink stands.
     fn commit_with(&mut self, mark: u64) {
         self.store(self.position(), mark);
         ring::committed_at(&self.cursor.segment.header().readers[self.id], now_ns());
     }
 
-    /// Stores the place, and all that belongs to it but the time.
+    /// Stores the place, and all that belongs to it except the time.
     fn store(&mut self, position: u64, mark: u64) {
         self.held = None; // the writer may overwrite it
         let checkpoint = Checkpoint { position, lost: self.lost, laps: self.laps, mark };
@@ -259,7 +262,8 @@ impl<R> Reader<R> {
         }
     }
 
-    /// Tells people what the commit that follows makes so; killed in between, the next reader does.
+    /// Stores, for people, what the commit that follows makes true; after a kill in between the
+    /// next reader does.
     #[cold]
     fn tell(&mut self, goes_back: bool) {
         let header = self.cursor.segment.header();
@@ -276,12 +280,13 @@ impl<R> Reader<R> {
         }
     }
 
-    /// Learns where this reader begins: a fresh one where it stands, another where it ever did.
+    /// Learns where this reader begins: a fresh one where it stands, another at the lowest position
+    /// it ever began at.
     fn begin(&mut self) {
         let position = self.cursor.position;
         if self.fresh {
             let oldest = match self.attached.start {
-                Start::Oldest => position, // and what it has a head start of
+                Start::Oldest => position, // and what it skipped for a head start
                 _ => self.cursor.segment.oldest(self.cursor.published),
             };
             self.begins_at(position, oldest.min(position));
@@ -295,19 +300,19 @@ impl<R> Reader<R> {
     fn begins_at(&mut self, began: u64, missed: u64) {
         let line = &self.cursor.segment.header().readers[self.id];
         (self.attached.began, self.attached.missed) = (began, missed);
-        // Its own words: the claim orders what the one before it stored.
+        // These are its own words: the claim orders what the previous reader stored.
         self.news.begins =
             (line.began.load(Relaxed), line.missed.load(Relaxed)) != (began, missed);
     }
 
-    /// Goes elsewhere, forward or back, as if it had been attached with this start; to where it last
-    /// committed, if that is [`Start::Resume`]. What is skipped that way is neither delivered nor lost,
-    /// and what is passed a second time counts again. Nothing is stored before the next
+    /// Moves elsewhere, forward or back, as if the reader had attached with this start;
+    /// [`Start::Resume`] is the last commit. What is skipped that way is neither delivered nor
+    /// lost, and what is passed a second time counts again. Nothing is stored before the next
     /// [`commit`](Reader::commit).
     ///
     /// # Errors
-    /// [`Error::Invalid`](crate::Error::Invalid) for a position that is not there yet; it then stays
-    /// where it is.
+    /// [`Error::Invalid`](crate::Error::Invalid) for a position that does not exist yet; the reader
+    /// then stays where it is.
     pub fn seek(&mut self, start: Start) -> Result<()> {
         self.held = None;
         self.cursor.seek(start, self.committed.position)?;
@@ -320,7 +325,7 @@ impl<R> Reader<R> {
         Ok(())
     }
 
-    /// Whether a poll would find something: an entry, or a loss.
+    /// Returns whether a poll would find something: an entry, or a loss.
     pub fn is_ready(&self) -> bool {
         self.cursor.is_ready()
     }
@@ -337,7 +342,8 @@ impl<R> Reader<R> {
         }
     }
 
-    /// The counts come from the log, where anybody may have scribbled: they stop at the end.
+    /// Counts a loss. The counts come from the log, where any process may have scribbled, so they
+    /// saturate.
     #[cold]
     fn count_lost(&mut self, range: Range<u64>) {
         self.lost = self.lost.saturating_add(range.end - range.start);
@@ -345,76 +351,79 @@ impl<R> Reader<R> {
         self.news.lost = Some(range);
     }
 
-    /// Sleeps until the writer wakes it, but at most so long, and not if a poll would find something.
+    /// Sleeps until the writer wakes it, at most `at_most`, and not if a poll would find something.
     pub(crate) fn sleep(&self, at_most: Duration) {
         self.cursor.segment.sleep(at_most, || self.cursor.is_ready());
     }
 
-    /// Sleeps until a writer attaches, but at most so long, and not if there is one, or has been.
+    /// Sleeps until a writer attaches, at most `at_most`, and not if there is a writer, or
+    /// something to poll.
     pub(crate) fn sleep_until_writer(&self, at_most: Duration) {
-        // In this order: what the last writer appended is there when it is gone.
+        // In this order: once the writer is gone, all that it appended is visible.
         let stay_awake = || self.has_writer() || self.cursor.is_ready();
         self.cursor.segment.sleep(at_most, stay_awake);
     }
 
-    /// What it sleeps on.
+    /// Returns the word that it sleeps on.
     pub(crate) fn word(&self) -> &AtomicU64 {
         &self.cursor.segment.header().sleepers
     }
 
-    /// Which reader this is.
+    /// Returns which reader this is.
     pub fn id(&self) -> usize {
         self.id
     }
 
-    /// The position of the entry it will look for next.
+    /// Returns the position of the entry that the next poll looks for.
     pub fn position(&self) -> u64 {
         self.cursor.position
     }
 
-    /// Entries published and not committed yet: the write pointer less the read pointer. A picture of
+    /// Returns how many entries are published and not committed: write pointer - read pointer, at
     /// this moment.
     pub fn lag(&self) -> u64 {
         self.cursor.segment.written().saturating_sub(self.committed.position)
     }
 
-    /// Entries lost since the log was made, by everybody who has been this reader.
+    /// Returns how many entries were lost since the log was made, by all processes that have been
+    /// this reader.
     pub fn lost(&self) -> u64 {
         self.lost
     }
 
-    /// What it committed last.
+    /// Returns what this reader committed last.
     pub fn committed(&self) -> Checkpoint {
         self.committed
     }
 
-    /// How it found its place.
+    /// Returns how this reader found its place.
     pub fn attached(&self) -> Attached {
         self.attached
     }
 
-    /// The columns of the log.
+    /// Returns the columns of the log.
     pub fn schema(&self) -> &Schema {
         &self.cursor.segment.schema
     }
 
-    /// What its slots are in this process's memory, as [`Writer::memory`](crate::Writer::memory).
+    /// Returns how the log's slots lie in this process's memory, as
+    /// [`Writer::memory`](crate::Writer::memory).
     ///
     /// # Errors
-    /// As there.
+    /// Those of [`Writer::memory`](crate::Writer::memory).
     pub fn memory(&self) -> Result<Memory> {
         self.cursor.segment.memory()
     }
 
-    /// Whether a living process is the log's writer.
+    /// Returns whether a living process is the log's writer.
     pub fn has_writer(&self) -> bool {
         self.claims.is_taken(Role::Writer)
     }
 }
 
 impl<R: Record> Reader<R> {
-    /// The next entry, if it is there. Never waits; an empty poll reads one word, the first
-    /// behind many entries two.
+    /// Takes the next entry, if it is there. Never waits. An empty poll reads one word; the first
+    /// one after many entries reads two.
     #[inline(always)] // so that the record goes where it is wanted, and not by way of memory
     pub fn poll(&mut self) -> Polled<R> {
         let mut record = R::zeroed();
@@ -425,10 +434,10 @@ impl<R: Record> Reader<R> {
 
     /// Takes the next entries, in order, into the front of `records`, and returns their positions.
     ///
-    /// These are as many as are there, up to the write pointer; of those beyond it, which a batch under
-    /// way has stored or a writer who died in one has left, it takes one. The same as
-    /// [`poll`](Reader::poll) of each, and cheaper. What lies behind them in `records` means nothing
-    /// afterwards.
+    /// It takes all entries up to the write pointer, as far as there is room in `records`. Beyond
+    /// the write pointer, where a batch is being written or a writer was killed in one, it takes at
+    /// most one. The result is that of [`poll`](Reader::poll) for each entry, for less. The rest of
+    /// `records` means nothing afterwards.
     ///
     /// ```
     /// # use ringlog::{Batch, Log, Record};
@@ -460,9 +469,10 @@ impl<R: Record> Reader<R> {
         batch
     }
 
-    /// Takes the next entries, in order, but at most `limit`, each with its position to `each`, and
-    /// returns their positions. As [`poll_batch`](Reader::poll_batch), where nothing of an entry has to
-    /// go to memory. An entry has been taken when `each` is called with it, even if that panics.
+    /// Takes the next entries, in order, at most `limit`, calls `each` with the position and record
+    /// of each, and returns their positions. As [`poll_batch`](Reader::poll_batch), but a record
+    /// need not go to memory. An entry counts as taken when `each` is called with it, even if that
+    /// panics.
     ///
     /// ```
     /// # use ringlog::{Batch, Log, Record};
@@ -490,8 +500,9 @@ impl<R: Record> Reader<R> {
 }
 
 impl<R> Reader<R> {
-    /// Whether a body is given out where it lies: nobody overwrites it before this reader's commit. One
-    /// that went back has had what comes next, and the writer does not wait for it again.
+    /// Returns whether a body may be given out in place: nothing overwrites it before this reader's
+    /// commit. A reader that went back has taken what comes next, and the writer does not wait for
+    /// that again.
     #[inline]
     fn in_place(&self) -> bool {
         self.is_gate
@@ -511,12 +522,12 @@ impl<R> Reader<R> {
         polled
     }
 
-    /// The entry that was just polled is the next one again.
+    /// Makes the entry that was just polled the next one again.
     pub(crate) fn go_back_to<T>(&mut self, position: u64, polled: &Polled<T>) {
         self.cursor.go_back_to(position, polled);
     }
 
-    /// Where the log ends, as its writer says.
+    /// Returns where the log ends, by its writer's pointer.
     pub(crate) fn written(&self) -> u64 {
         self.cursor.segment.written()
     }
@@ -525,7 +536,7 @@ impl<R> Reader<R> {
         let (position, arena) = (self.cursor.position, self.cursor.arena);
         let polled = self.poll_with();
         self.cursor.go_back_to(position, &polled);
-        (self.held, self.cursor.arena) = (None, arena); // it is not taken
+        (self.held, self.cursor.arena) = (None, arena); // it counts as not taken
         polled
     }
 
@@ -541,30 +552,31 @@ impl<R> Reader<R> {
         self.held.as_ref().map(|held| self.cursor.message(&self.holder, held))
     }
 
-    /// How many writers the log has had: another number is another writer.
+    /// Returns how many writers the log has had: another number means another writer.
     #[inline]
     pub fn epoch(&self) -> u64 {
-        // With the Release in `Writer::attach_to`: whoever polled an entry of a writer finds its number, or
-        // a later one.
+        // With the Release in `Writer::attach_to`: a reader that polled an entry of a writer finds
+        // that writer's number, or a later one.
         self.cursor.segment.header().writer.epoch.load(Acquire)
     }
 }
 
 impl<R: Record, B: BodyForm> Reader<With<R, B>> {
-    /// The next entry with its body, if it is there. Never waits.
+    /// Takes the next entry with its body, if it is there. Never waits.
     ///
-    /// The body is a copy, but of a log that waits for this very reader ([`Absent::Wait`]): there it is
-    /// the log's own bytes, at a multiple of 64 of them where they are longer than what a slot holds.
+    /// The body is a copy. Only for a gate of a log that waits for it ([`Absent::Wait`]) it is the
+    /// log's own bytes; they are aligned to 64 bytes if the body is too long for a slot.
     ///
-    /// An entry whose body has been overwritten is lost, and told as such.
+    /// An entry whose body has been overwritten is lost, and reported as lost.
     #[inline]
     pub fn poll(&mut self) -> Polled<Message<'_, R, B>> {
         let polled = self.poll_with();
         polled.with(|held| self.cursor.message(&self.holder, &held))
     }
 
-    /// Takes the next entries, in order, but at most `limit`, each with its position to `each`, and
-    /// returns their positions. An entry has been taken when `each` is called with it.
+    /// Takes the next entries, in order, at most `limit`, calls `each` with the position and
+    /// message of each, and returns their positions. An entry counts as taken when `each` is called
+    /// with it.
     pub fn poll_each(
         &mut self,
         limit: usize,
@@ -582,16 +594,17 @@ impl<R: Record, B: BodyForm> Reader<With<R, B>> {
 }
 
 impl Reader<Raw> {
-    /// The next entry's columns and body, if it is there. Never waits; an empty poll reads one word,
-    /// the first behind many entries two.
+    /// Takes the next entry's columns and body, if it is there. Never waits. An empty poll reads
+    /// one word; the first one after many entries reads two.
     #[inline]
     pub fn poll(&mut self) -> Polled<Entry<'_>> {
         let polled = self.poll_with();
         polled.with(|held| self.cursor.entry(&self.holder, &held))
     }
 
-    /// Takes the next entries, in order, but at most `limit`, each with its position to `each`, and
-    /// returns their positions. An entry has been taken when `each` is called with it.
+    /// Takes the next entries, in order, at most `limit`, calls `each` with the position and bytes
+    /// of each, and returns their positions. An entry counts as taken when `each` is called with
+    /// it.
     #[inline]
     pub fn poll_each(&mut self, limit: usize, each: impl FnMut(u64, Entry<'_>)) -> Batch {
         let in_place = self.in_place();
@@ -602,7 +615,7 @@ impl Reader<Raw> {
     }
 }
 
-/// What a report asks of a reader.
+/// Gives a report all that it asks of a reader.
 impl Source for Reader<Raw> {
     #[inline]
     fn poll(&mut self) -> Polled<Entry<'_>> {
@@ -662,7 +675,8 @@ impl Source for Reader<Raw> {
         }
         let moved = self.cursor.position != before;
         if moved {
-            // The writer has come by since we attached, and will again before the first row is out.
+            // The writer has lapped the place since we attached, and may do so again before the
+            // first row is written.
             let head_start = (self.cursor.segment.geometry.capacity() / 16).max(1);
             self.cursor.position = (self.cursor.position + head_start).min(self.cursor.published);
             if self.attached.fresh {
@@ -698,7 +712,7 @@ impl Source for Reader<Raw> {
 
 impl<R> Drop for Reader<R> {
     fn drop(&mut self) {
-        // A forked child has a copy of this, and no part in the log.
+        // A forked child has a copy of this reader, and no part in the log.
         if self.claims.are_ours() {
             ring::take_leave(&self.cursor.segment.header().readers[self.id]);
         }

@@ -1,4 +1,4 @@
-//! The engine's end: append, and never wait.
+//! The engine's end: it appends and never waits.
 
 use crate::check::readers;
 use crate::claims::Claims;
@@ -16,9 +16,9 @@ use std::ops::Range;
 
 /// The one writer of a log.
 ///
-/// It holds the writer's claim until it is dropped or its process dies. Dropping it marks the
-/// log as closed; being killed does not, and costs nothing else: the next writer goes on behind
-/// the last published entry.
+/// It holds the writer's claim until it is dropped or its process dies. Dropping it marks the log
+/// as closed. A kill does not, and costs nothing else: the next writer continues after the last
+/// published entry.
 ///
 /// ```
 /// # use ringlog::{Log, Raw, Record};
@@ -37,7 +37,7 @@ pub struct Writer<R> {
     pub(crate) segment: Segment,
     pub(crate) next: u64,
     pub(crate) arena: Tail,
-    /// For bodies that a draft has in the arena, and a slot will hold.
+    /// For a body that a draft has put into the arena and that fits a slot.
     buffer: Vec<u8>,
     recovered: Option<Recovered>,
     pub(crate) claims: Claims,
@@ -53,23 +53,23 @@ impl<R> fmt::Debug for Writer<R> {
     }
 }
 
-/// How far the arena is taken.
+/// How far the arena is used.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Tail {
-    /// Where the next body goes, at the earliest.
+    /// The lowest place where the next body may begin.
     pub head: u64,
-    /// All below has been cleared for bodies.
+    /// All places below have been cleared for bodies.
     cleared: u64,
-    /// All below may be: what gates have not committed is not.
+    /// All places below may be cleared: bodies that gates have not committed lie above.
     pub free: u64,
 }
 
-/// A write pointer that the slots did not agree with when a writer attached.
+/// A write pointer that did not agree with the slots when a writer attached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Recovered {
     /// What the header said.
     pub pointer: u64,
-    /// Where the entries end, and the writer goes on.
+    /// Where the entries end, and where the writer continues.
     pub end: u64,
 }
 
@@ -85,7 +85,7 @@ impl<R> Writer<R> {
         }
     }
 
-    /// Becomes the writer of a log, whatever it does about its readers.
+    /// Becomes the writer of a log, whatever the log says about its readers.
     pub(crate) fn attach_to(segment: Segment) -> Result<Writer<R>> {
         let claims = segment.claim(Role::Writer)?;
         segment.make_ready()?;
@@ -95,19 +95,19 @@ impl<R> Writer<R> {
         segment.ring().begin(&header.write_ptr, end);
         let arena = Tail::find(&segment, end);
         let line = &header.writer;
-        // Last the boot: until then the pointers of another boot stay hints.
-        line.pid_ns.store(0, Release); // of the id that was there
+        // The boot comes last: until then the pointers of another boot stay hints.
+        line.pid_ns.store(0, Release); // because it belongs to the id that was there
         line.pid.store(std::process::id().into(), Release);
         line.pid_ns.store(pid_namespace(), Release);
         line.attached_ns.store(now_ns(), Relaxed);
         line.heartbeat_ns.store(0, Relaxed);
-        line.waiting_for.store(0, Relaxed); // the one before it may have been killed in its wait
+        line.waiting_for.store(0, Relaxed); // the last writer may have been killed while it waited
         line.state.store(STATE_OPEN, Relaxed);
         line.epoch.store(line.epoch.load(Relaxed).wrapping_add(1), Release);
         for (word, id) in line.boot_id.iter().zip(segment.boot()) {
             word.store(id, Release);
         }
-        segment.wake_everybody(); // who slept because there was no writer
+        segment.wake_everybody(); // readers that slept because there was no writer
         let recovered = (pointer != end).then_some(Recovered { pointer, end });
         Ok(Writer { segment, next: end, arena, buffer: Vec::new(), recovered, claims, record: PhantomData })
     }
@@ -120,7 +120,7 @@ impl<R> Writer<R> {
         position
     }
 
-    /// Appends columns with a body behind them, for which there is room.
+    /// Appends columns and the body after them, for which there is room.
     #[inline]
     pub(crate) fn put_with(&mut self, columns: &[u8], body: &[u8]) -> u64 {
         if body.len() <= self.inline() {
@@ -131,7 +131,7 @@ impl<R> Writer<R> {
         self.put_placed(columns, place, body.len())
     }
 
-    /// Appends columns with a body that is in the arena already.
+    /// Appends columns with a body that is already in the arena.
     #[inline]
     pub(crate) fn put_placed(&mut self, columns: &[u8], place: u64, length: usize) -> u64 {
         self.arena.head = self.arena.head.max(place + length as u64);
@@ -139,7 +139,7 @@ impl<R> Writer<R> {
         self.put_behind(columns, head, &place.to_le_bytes())
     }
 
-    /// Appends columns with a body that the slot will hold, and that is in the arena so far.
+    /// Appends columns with a body that fits the slot and has been in the arena so far.
     pub(crate) fn put_inline(&mut self, columns: &[u8], place: u64, length: usize) -> u64 {
         let mut body = std::mem::take(&mut self.buffer);
         body.resize(length, 0);
@@ -149,8 +149,8 @@ impl<R> Writer<R> {
         position
     }
 
-    /// Appends columns with the head of a body, and what the slot has of that. What else is in the slot
-    /// means nothing.
+    /// Appends columns, the head of a body, and as much of the body as belongs in the slot. The
+    /// rest of the slot means nothing.
     #[inline]
     fn put_behind(&mut self, columns: &[u8], head: u64, behind: &[u8]) -> u64 {
         let (ring, position) = (self.segment.ring(), self.next);
@@ -159,24 +159,24 @@ impl<R> Writer<R> {
         position
     }
 
-    /// Whether there is room for a body of so many bytes.
+    /// Returns whether there is room for a body of `length` bytes.
     pub(crate) fn has_place(&self, length: usize) -> bool {
         length <= self.inline()
             || self.segment.geometry.next_place(self.arena.head, length) + length as u64
                 <= self.arena.free
     }
 
-    /// Bytes of a body that a slot holds.
+    /// Returns how many bytes of a body a slot holds.
     pub(crate) fn inline(&self) -> usize {
         self.segment.geometry.inline_size()
     }
 
-    /// Bytes of the arena that are not free.
+    /// Returns how many bytes of the arena are not free.
     pub(crate) fn arena_held(&self) -> u64 {
         (self.arena.head + self.segment.geometry.arena_size()).saturating_sub(self.arena.free)
     }
 
-    /// A place in the arena for a body of so many bytes, of which there is room.
+    /// Returns a place in the arena for a body of `length` bytes, for which there is room.
     #[inline]
     pub(crate) fn place(&mut self, length: usize) -> u64 {
         let place = self.segment.geometry.next_place(self.arena.head, length);
@@ -187,16 +187,16 @@ impl<R> Writer<R> {
         place
     }
 
-    /// Makes the arena this writer's up to `end`, and a sixteenth of it more than that: so the horizon is
-    /// stored, and another processor has to fetch it, once in a while.
+    /// Clears the arena for this writer up to `end`, and a sixteenth of the arena further: so the
+    /// horizon is stored, and fetched by another processor, only once in a while.
     #[cold]
     fn clear_on(&mut self, end: u64) {
         let header = self.segment.header();
         let block = self.segment.geometry.arena_size() / 16;
         let cleared = end.next_multiple_of(block).min(self.arena.free).max(end);
         if header.writer.synced.load(Relaxed) > 0 && self.segment.is_on_disk() {
-            // What is on the disk is not to be believed once some of it has been overwritten: the disk
-            // has to hear of that first, for it takes pages in any order.
+            // Bodies on the disk must not be trusted once some of them are overwritten. The disk
+            // has to learn of that first, because it takes pages in any order.
             header.writer.synced.store(0, Release);
             let _ = self.segment.sync_header();
         }
@@ -204,55 +204,57 @@ impl<R> Writer<R> {
         self.arena.cleared = cleared;
     }
 
-    /// Closes the log, which goes on to exist; the same as dropping the writer.
+    /// Closes the log, as dropping the writer does. The log continues to exist.
     pub fn close(self) {}
 
-    /// The position the next entry will have.
+    /// Returns the position that the next entry will have.
     pub fn position(&self) -> u64 {
         self.next
     }
 
-    /// If the write pointer was wrong when this writer attached: what it was, and what it is.
-    /// Too low is what a kill leaves, by one, or by up to half the ring in a batch; anything else
-    /// is damage, or a restart of the machine.
+    /// Returns the wrong write pointer that this writer found when it attached, and the right one.
+    /// A kill leaves the pointer too low, by one, or by up to half the ring in a batch. Anything
+    /// else is damage, or a restart of the machine.
     pub fn recovered(&self) -> Option<Recovered> {
         self.recovered
     }
 
-    /// What its slots are in this process's memory: of which pages, and whether they are there. For
-    /// people and tools: the kernel looks through all mappings of the process to tell.
+    /// Returns how the log's slots lie in this process's memory: in which pages, and whether they
+    /// are resident. For people and tools: the kernel looks through all mappings of the process to
+    /// answer.
     ///
     /// # Errors
-    /// [`Error::Io`], if there is no `/proc` to ask.
+    /// [`Error::Io`], if there is no `/proc`.
     pub fn memory(&self) -> Result<Memory> {
         self.segment.memory()
     }
 
     /// Notes in the log that the engine is alive, with the wall clock. For people and tools; call
-    /// it now and then if the engine may be silent for long. One clock call and one store.
+    /// it now and then if the engine may be silent for long. It costs one clock call and one store.
     pub fn heartbeat(&self) {
         self.segment.header().writer.heartbeat_ns.store(now_ns(), Relaxed);
     }
 
-    /// Wakes the readers that sleep until they are woken ([`Wait::Block`](crate::Wait::Block)). Call
-    /// it after an append, a batch or a burst; it costs one load while nobody sleeps, and
-    /// [`append`](Writer::append) costs the same with it or without.
+    /// Wakes the readers that sleep until they are woken ([`Wait::Block`](crate::Wait::Block)).
+    /// Call it after an append, a batch or a burst. It costs one load while no reader sleeps, and
+    /// it changes nothing about the cost of [`append`](Writer::append).
     ///
-    /// It makes a system call, of some microseconds, if somebody has gone to sleep since the last
-    /// time. So a reader that is killed, or stopped, in its sleep costs one such call and no more;
-    /// one that sleeps and is woken again and again costs one each time, and none while it is awake.
+    /// It makes a system call, which takes some microseconds, if a reader has gone to sleep since
+    /// the last call. So a reader that is killed or stopped in its sleep costs one system call,
+    /// once. A reader that sleeps and is woken again and again costs one each time, and none while
+    /// it is awake.
     ///
-    /// Who falls asleep in the very moment of an append may miss the wake, and is woken by the next
-    /// one, or by its own bound: a wake can be lost, an entry cannot. Before a long silence
-    /// `std::sync::atomic::fence(SeqCst)` between the append and this call lets none be lost, and
-    /// takes as long as some appends.
+    /// A reader that falls asleep in the very moment of an append may miss the wake. The next wake,
+    /// or the reader's own bound, then wakes it: a wake can be lost, an entry cannot. Before a long
+    /// silence, `std::sync::atomic::fence(SeqCst)` between the append and this call makes sure that
+    /// no wake is lost; it takes as long as some appends.
     #[inline]
     pub fn wake(&self) {
         self.segment.wake();
     }
 
-    /// Asks the kernel to write the log back to its file now, and waits for it (`msync`).
-    /// Nothing in shared memory survives a restart of the machine, and this does not change it.
+    /// Asks the kernel to write the log back to its file now, and waits for that (`msync`). A log
+    /// in shared memory does not survive a restart of the machine, and this does not change that.
     ///
     /// # Errors
     /// [`Error::Io`], if the file system refuses.
@@ -260,7 +262,8 @@ impl<R> Writer<R> {
         let what = || Error::io(format!("{}: cannot be written back", self.segment.name()));
         self.segment.sync().map_err(what())?;
         if self.segment.geometry.arena_size() > 0 {
-            // Now all below is there, bodies too; whoever finds this after another boot finds them.
+            // All entries below are on the disk now, with their bodies; a later boot may trust
+            // them.
             self.segment.header().writer.synced.store(self.next, Release);
             self.segment.sync_header().map_err(what())?;
         }
@@ -271,19 +274,21 @@ impl<R> Writer<R> {
 impl<R: Record> Writer<R> {
     /// Appends an entry and publishes it; returns its position.
     ///
-    /// One store for each word of the record, and three: no lock, no system call, nothing that a
-    /// reader could slow. It cannot fail. A slot is overwritten after `capacity` entries, whether
-    /// all readers have had it or not; a reader that has not is told what it lost.
+    /// It stores each word of the record, and three words more: no lock, no system call, nothing
+    /// that a reader could slow. It cannot fail. A slot is overwritten after `capacity` entries,
+    /// whether all readers have taken its entry or not; a reader that has not learns which
+    /// positions it lost.
     #[inline]
     pub fn append(&mut self, record: &R) -> u64 {
         self.put(bytemuck::bytes_of(record))
     }
 
-    /// Appends entries in order; returns their positions. The same as [`append`](Writer::append) of
-    /// each, and cheaper: the write pointer moves once for all of them, or for half a ring.
+    /// Appends entries in order; returns their positions. It does what [`append`](Writer::append)
+    /// of each would do, for less: the write pointer moves once for all of them, or once for half a
+    /// ring.
     ///
-    /// A reader has each entry as soon as it is whole. A kill leaves a whole prefix of the batch:
-    /// every entry up to some one, and nothing of those behind it.
+    /// A reader can take each entry as soon as it is whole. A kill leaves a prefix of the batch:
+    /// all entries up to some position, whole, and nothing after it.
     ///
     /// ```
     /// # use ringlog::{Log, Record};
@@ -305,8 +310,9 @@ impl<R: Record> Writer<R> {
         first..self.next
     }
 
-    /// The entry that was appended last, by this writer or the one before it: where an engine
-    /// left off. `None` if there is none, or a restart of the machine has damaged it.
+    /// Returns the entry that was appended last, by this writer or the one before it: where an
+    /// engine left off. Returns `None` if there is none, or if a restart of the machine has damaged
+    /// it.
     pub fn last(&self) -> Option<R> {
         let mut record = R::zeroed();
         let last = self.next.checked_sub(1)?;
@@ -316,23 +322,26 @@ impl<R: Record> Writer<R> {
 }
 
 impl Writer<Raw> {
-    /// Appends an entry from its bytes, the columns laid out as the log's schema says; returns its
-    /// position. A slice of bytes is an entry without a body.
+    /// Appends an entry from its bytes, with the columns laid out as the log's schema says; returns
+    /// its position. A slice of bytes is an entry without a body.
     ///
     /// # Errors
-    /// [`Error::Invalid`], if the columns have not exactly the bytes of a record, if there is a body and
-    /// the log has none, or if it is longer than any can be; nothing is appended.
+    /// [`Error::Invalid`] if the columns do not have exactly the size of a record, if there is a
+    /// body and the log has none, or if the body is longer than half of the arena; nothing is
+    /// appended.
     pub fn append<'a>(&mut self, entry: impl Into<Entry<'a>>) -> Result<u64> {
         let entry = entry.into();
         self.check(&entry)?;
         Ok(self.put_entry(&entry))
     }
 
-    /// Appends entries in order; returns their positions. As [`append`](Writer::append) of each, and
-    /// cheaper: the write pointer moves once for all of them, or for half a ring.
+    /// Appends entries in order; returns their positions. It does what [`append`](Writer::append)
+    /// of each would do, for less: the write pointer moves once for all of them, or once for half a
+    /// ring.
     ///
     /// # Errors
-    /// As there, if there is one such entry; nothing is appended, not those before it either.
+    /// Those of [`append`](Writer::append), if they hold for one of the entries; then none of the
+    /// entries is appended.
     pub fn append_batch(&mut self, entries: &[Entry<'_>]) -> Result<Range<u64>> {
         entries.iter().try_for_each(|entry| self.check(entry))?;
         let first = self.next;
@@ -357,7 +366,7 @@ impl Writer<Raw> {
         }
     }
 
-    /// Refuses what is no entry of this log.
+    /// Refuses an entry that does not fit this log.
     pub(crate) fn check(&self, Entry { columns, body }: &Entry<'_>) -> Result<()> {
         let (name, size) = (self.segment.name(), self.segment.schema.entry_size());
         if columns.len() != size {
@@ -371,7 +380,7 @@ impl Writer<Raw> {
 }
 
 impl<R> Writer<R> {
-    /// Refuses a body that no free arena has room for.
+    /// Refuses a body that is too long even for an empty arena.
     pub(crate) fn check_length(&self, length: usize) -> Result<()> {
         let (name, most) = (self.segment.name(), self.segment.geometry.body_max());
         match length <= most {
@@ -387,12 +396,12 @@ impl<R> Writer<R> {
 impl<R: Record, B: BodyForm> Writer<With<R, B>> {
     /// Appends an entry with its body, and publishes both; returns its position. Never waits.
     ///
-    /// A body that a slot holds ([`Options::inline`](crate::Options::inline)) is copied into it; a longer
-    /// one goes to the arena, where it is overwritten as slots are, when as many bytes have come behind
-    /// it.
+    /// A body that fits the slot ([`Options::inline`](crate::Options::inline)) is copied into it. A
+    /// longer one goes to the arena, where it is overwritten, as slots are, once an arena's size of
+    /// bodies has come after it.
     ///
     /// # Errors
-    /// [`Error::Invalid`], if the body is longer than half of the arena; nothing is appended.
+    /// [`Error::Invalid`] if the body is longer than half of the arena; nothing is appended.
     pub fn append(&mut self, record: &R, body: &[u8]) -> Result<u64> {
         self.check_length(body.len())?;
         Ok(self.put_with(bytemuck::bytes_of(record), body))
@@ -400,11 +409,11 @@ impl<R: Record, B: BodyForm> Writer<With<R, B>> {
 }
 
 impl Tail {
-    /// Where the arena is taken up to, as the horizon and the slots say. Whoever was killed in a body
-    /// had moved the horizon first.
+    /// Finds where the used part of the arena ends, by the horizon and the slots. A writer that was
+    /// killed in a body had moved the horizon first.
     ///
-    /// After another boot the pages of slots, arena and horizon may be of other moments each. So bodies
-    /// that were not synced are withdrawn, and the horizon goes above what the others leave.
+    /// After another boot the pages of slots, arena and horizon may be of different moments. So
+    /// bodies that were not synced are withdrawn, and the horizon goes above what the others leave.
     fn find(segment: &Segment, end: u64) -> Tail {
         let (header, ring, size) =
             (segment.header(), segment.ring(), segment.geometry.arena_size());
@@ -414,7 +423,7 @@ impl Tail {
         let synced = segment.synced();
         let mut head = match header.horizon.load(Relaxed) {
             horizon if horizon < POSITION_LIMIT / 2 => horizon + size,
-            _ => size, // scribbled on: the slots alone tell
+            _ => size, // not a horizon that a writer stored: the slots alone tell
         };
         let mut last = None;
         for position in segment.oldest(end)..end {
@@ -422,8 +431,8 @@ impl Tail {
                 Some(Placed::Arena { .. }) if position >= synced => ring.withdraw(position),
                 Some(Placed::Arena { place, length }) => {
                     let end = place + length as u64;
-                    // Bodies lie one behind the other: what is far from its neighbour is scribbled on, and
-                    // no single word moves the head away.
+                    // Bodies lie one after the other: a place far from its neighbour was not stored
+                    // by a writer, and so no single wrong word moves the head away.
                     let follows = |last: u64| last <= place && end - last <= 2 * size;
                     if last.is_some_and(follows) || end <= head {
                         head = head.max(end);
@@ -433,7 +442,7 @@ impl Tail {
                 _ => {}
             }
         }
-        // No further than that: gates may have bodies just behind it that they have not committed.
+        // No further than that: just after it may lie bodies that gates have not committed.
         ring.clear(&header.horizon, head);
         Tail { head, cleared: head, free: u64::MAX }
     }
@@ -441,7 +450,7 @@ impl Tail {
 
 impl<R> Drop for Writer<R> {
     fn drop(&mut self) {
-        // A forked child has a copy of this, and no part in the log.
+        // A forked child has a copy of this writer, and no part in the log.
         if self.claims.are_ours() {
             self.segment.header().writer.state.store(0, Relaxed);
         }
