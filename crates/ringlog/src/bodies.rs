@@ -1,5 +1,6 @@
-//! Entries as bytes, with their bodies: where a body is, and whether it still is there. Readers and
-//! observers take raw entries and those with a body by this, copies too; a record's type needs none of it.
+//! Entries as bytes, with their bodies: where a body lies, and whether it is still there. Readers
+//! and observers use this for raw entries, for entries with a body, and for copies. Records without
+//! a body need none of it.
 
 use crate::cursor::{Batch, Cursor, EachRaw, Polled, TRIES};
 use crate::ring::{Placed, Seen};
@@ -9,7 +10,7 @@ use crate::sys::bytes;
 use std::hint::black_box;
 use std::marker::PhantomData;
 
-/// Where the body is of an entry that has been taken.
+/// Where the body of a taken entry lies.
 #[derive(Clone, Copy)]
 pub(crate) struct Held {
     /// Its place in the arena, which the writer does not overwrite, or one of the two below: a word, for
@@ -34,7 +35,7 @@ impl Held {
 pub(crate) struct Holder {
     /// The bytes of a slot.
     pub record: Vec<u8>,
-    /// The body, where that was copied.
+    /// The body, if it was copied.
     pub body: Vec<u8>,
 }
 
@@ -143,7 +144,8 @@ impl Cursor {
         Polled::Lost(position..self.position)
     }
 
-    /// The entry at `position` once more, if it is still there; what has been taken stays what it is.
+    /// Reads the entry at `position` again, if it is still there; what has been taken stays as it
+    /// is.
     pub fn look_back(&mut self, position: u64, holder: &mut Holder) -> Option<Held> {
         let size = self.segment.geometry.entry_size();
         if self.segment.ring().read(position, &mut holder.record[..size]) != Seen::Entry {
@@ -155,7 +157,7 @@ impl Cursor {
         held.ok()
     }
 
-    /// The next entries with their bodies, at most `limit`, each to `each`.
+    /// Takes the next entries with their bodies, at most `limit`, and calls `each` with each.
     pub fn poll_each_with(
         &mut self,
         holder: &mut Holder,
@@ -165,7 +167,7 @@ impl Cursor {
     ) -> Batch {
         let begin = self.position;
         for _ in 0..limit {
-            // A loss ends a batch, and is what the next one begins with.
+            // A loss ends a batch; the next batch begins with it.
             let (at, arena) = (self.position, self.arena);
             match self.poll_with(holder, in_place) {
                 Polled::Entry { position, record } => each(self, holder, position, &record),
@@ -180,7 +182,7 @@ impl Cursor {
         if self.position == begin { Batch::Empty } else { Batch::Entries(begin..self.position) }
     }
 
-    /// Takes the next entries as bytes, at most `limit`, each to `each`.
+    /// Takes the next entries as bytes, at most `limit`, and calls `each` with each.
     #[inline]
     pub fn poll_each_raw(
         &mut self,
@@ -198,7 +200,7 @@ impl Cursor {
         })
     }
 
-    /// The entry that is held, as its type.
+    /// Returns the held entry as its type.
     #[inline]
     pub fn message<'a, R: Record, B>(&'a self, holder: &'a Holder, held: &Held) -> Message<'a, R, B> {
         let Entry { columns, body } = self.entry(holder, held);
@@ -206,7 +208,7 @@ impl Cursor {
         Message { record, body, form: PhantomData }
     }
 
-    /// The entry that is held, as bytes.
+    /// Returns the held entry as bytes.
     #[inline]
     pub fn entry<'a>(&'a self, holder: &'a Holder, held: &Held) -> Entry<'a> {
         let geometry = &self.segment.geometry;

@@ -1,5 +1,5 @@
-//! What of a log's file and header is believed: its type, owner and length, and each word that others
-//! rely on.
+//! What to check before a log is trusted: the type, owner and length of its file, and each word of
+//! the header that others rely on.
 
 use crate::error::{CHANGE, Error, Result, invalid};
 use crate::layout::{
@@ -13,46 +13,46 @@ use crate::sys::file::{self, Medium};
 use std::fs::File;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 
-/// Why a log is not made or opened there.
+/// Why a log is neither made nor opened there.
 pub(crate) const ON_HUGETLBFS: &str = "it is on a hugetlbfs, where a header cannot be mapped by itself; a \
                             tmpfs mounted with huge=advise has huge pages for a log";
 
-/// What a writer does about a reader that it waits for and that is gone: there was one, and no
-/// living process is it. (One that never came is waited for, and one that is stopped.)
+/// What a writer does about a gate that is gone: some process was that reader, and no living
+/// process is. (A gate that no process has been yet is waited for, and so is a stopped one.)
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub enum Absent {
-    /// It waits until that reader is there again, and goes on: nothing is lost.
+    /// The writer waits until that reader is there again: nothing is lost.
     #[default]
     Wait,
-    /// It goes on without that reader, which is told what it lost when it comes again.
+    /// The writer continues without that reader, which learns what it lost when it attaches again.
     Skip,
 }
 
-/// What a log is for: one that is part of something larger says so, and what that is, since it was made.
+/// What a log is for: a log that is part of something larger says so from the moment it is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub enum Purpose {
-    /// It stands for itself.
+    /// A log for itself.
     #[default]
     Log,
-    /// Whoever holds its writer's claim serves calls.
+    /// The log of a service: the holder of its writer's claim serves calls.
     Service {
-        /// How many lanes it can have.
+        /// How many lanes the service can have.
         lanes: u64,
     },
-    /// It carries the requests, or the answers, of a service's clients.
+    /// A log that carries the requests, or the answers, of a service's clients.
     Lane,
-    /// It is one of several, each with a writer of its own, whose readers read all of them.
+    /// One log of a topic: each has a writer of its own, and readers read all of them.
     Topic {
-        /// How many there can be.
+        /// How many logs the topic can have.
         logs: u64,
     },
 }
 
 impl Purpose {
-    /// The words `role` and `members` of a header.
+    /// Returns the words `role` and `members` of a header.
     pub(crate) const fn words(self) -> [u64; 2] {
         match self {
             Purpose::Log => [0, 0],
@@ -62,7 +62,7 @@ impl Purpose {
         }
     }
 
-    /// What these words say; `None` if that is nothing.
+    /// Returns the purpose that these words say, or `None` if they say none.
     pub(crate) const fn of_words(words: [u64; 2]) -> Option<Purpose> {
         match words {
             [0, 0] => Some(Purpose::Log),
@@ -74,27 +74,29 @@ impl Purpose {
     }
 }
 
-/// How a log is made, whose logs are believed, and how the memory of who attaches is made ready.
+/// How to make a log, which owners to trust, and how to prepare the memory of a process that
+/// attaches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Terms {
     pub capacity: Option<u64>,
-    /// Bytes of a body that a slot holds.
+    /// Bytes of a body that a slot holds; `None`: the default, or what the log has.
     pub inline: Option<usize>,
-    /// Bytes of the arena.
+    /// Bytes of the arena; `None`: the default, or what the log has.
     pub arena: Option<u64>,
-    /// The readers that the writer waits for: bit `i`, reader `i`. `None`: nobody, or what is there.
+    /// The readers that the writer waits for: bit `i` is reader `i`. `None`: none, or what the log
+    /// has.
     pub gates: Option<u64>,
     pub absent: Option<Absent>,
-    /// What a log that is made is for.
+    /// What a new log is for.
     pub purpose: Purpose,
     pub mode: u32,
     pub owner: Option<u32>,
-    /// `None`: as suits.
+    /// `None`: the default for the kind of access.
     pub prefault: Option<bool>,
     pub lock: bool,
 }
 
-/// Type, owner and least length.
+/// Checks the file's type, owner and least length.
 pub(crate) fn check_file(name: &Name, file: &File, terms: &Terms) -> Result<std::fs::Metadata> {
     let bad = |why: String| Error::NotALog { log: name.to_string(), why };
     let meta = file.metadata().map_err(Error::io(format!("{name}: cannot be opened")))?;
@@ -118,7 +120,8 @@ pub(crate) fn check_file(name: &Name, file: &File, terms: &Terms) -> Result<std:
             meta.uid()
         )));
     }
-    // A log of an earlier format can be shorter than a header of this one.
+    // A log of an earlier format can be shorter than a header of this one, so its version comes
+    // first.
     if let Some(found) = version_of(file).filter(|&found| found != VERSION) {
         return Err(Error::Version { log: name.to_string(), found });
     }
@@ -136,14 +139,14 @@ pub(crate) struct Checked {
     pub purpose: Purpose,
     pub schema: Schema,
     pub log_id: u128,
-    /// The log that this is a copy of; 0: of none.
+    /// The id of the log that this one is a copy of; 0 if it is none.
     pub source_id: u128,
-    /// The first position that was ever here.
+    /// The first position that ever existed in this log.
     pub base: u64,
     pub created_ns: u64,
 }
 
-/// Every word of the header that others rely on; each is loaded once.
+/// Checks every word of the header that others rely on; loads each once.
 pub(crate) fn check_header(name: &Name, header: &Header, file_size: u64) -> Result<Checked> {
     let log = || name.to_string();
     if header.magic.load(Acquire) != MAGIC {
@@ -239,7 +242,7 @@ pub(crate) fn check_header(name: &Name, header: &Header, file_size: u64) -> Resu
     })
 }
 
-/// A file that is shorter than this is one whose memory is not there.
+/// Checks the length of the file: memory beyond its end does not exist.
 pub(crate) fn check_size(name: &Name, geometry: &Geometry, file_size: u64) -> Result<()> {
     let (capacity, slot_size, size) =
         (geometry.capacity(), geometry.slot_size(), geometry.file_size());
@@ -256,14 +259,14 @@ pub(crate) fn check_size(name: &Name, geometry: &Geometry, file_size: u64) -> Re
     Err(Error::Geometry { log: name.to_string(), why })
 }
 
-/// Bytes of the arena of a log that nobody asked to be larger: a container's shared memory takes some.
+/// Bytes of the arena by default: small enough for the shared memory of a container.
 const DEFAULT_ARENA: u64 = 8 << 20;
-/// Bytes of a slot that nobody asked to be larger, if they leave room for that much of a body.
+/// Bytes of a slot by default, if that leaves at least `LEAST_INLINE` bytes for the body.
 const DEFAULT_SLOT: usize = 128;
 const LEAST_INLINE: usize = 40;
 
 impl Terms {
-    /// The sizes of a log that is made, with these columns.
+    /// Returns the sizes of a new log with these columns.
     pub fn geometry_to_make(&self, name: &Name, schema: &Schema) -> Result<Geometry> {
         let (capacity, columns) = (self.capacity.unwrap_or(DEFAULT_CAPACITY), schema.entry_size());
         let geometry = if schema.body().is_none() {
@@ -306,7 +309,7 @@ impl Terms {
         Ok(())
     }
 
-    /// The words that say what a log that is made is for.
+    /// Returns the words that say what a new log is for.
     pub fn purpose_to_make(&self, name: &Name) -> Result<[u64; 2]> {
         let words = self.purpose.words();
         match Purpose::of_words(words) {
@@ -318,7 +321,7 @@ impl Terms {
         }
     }
 
-    /// The readers that the writer of a log that is made waits for.
+    /// Returns the gates of a new log, and what its writer does when one is gone.
     pub fn gates_to_make(&self, name: &Name) -> Result<(u8, Absent)> {
         let gates = self.gates.unwrap_or(0);
         let gates = u8::try_from(gates)
@@ -332,7 +335,7 @@ impl Terms {
         }
     }
 
-    /// Refuses a log of other gates than were asked for.
+    /// Refuses a log with other gates than were asked for.
     pub fn check_gates(&self, name: &Name, gates: u8, absent: Absent) -> Result<()> {
         let other = |is: String, asked: String| Error::Gates {
             log: name.to_string(),
@@ -359,7 +362,7 @@ impl Terms {
     }
 }
 
-/// `reader 0`, `readers 0 and 2`, by a bit for each.
+/// Returns `reader 0`, or `readers 0 and 2`, from a bit for each.
 pub(crate) fn readers(gates: u64) -> String {
     let ids: Vec<_> =
         (0..u64::BITS).filter(|id| gates & (1 << id) != 0).map(|id| id.to_string()).collect();

@@ -1,4 +1,4 @@
-//! A copy of a log that may go on meanwhile: each entry is read as an observer reads it, so none is mixed
+//! A copy of a log that may be in use: each entry is read as an observer reads it, so none is mixed
 //! of two, as it can be in a copy of the file.
 
 use crate::check::Terms;
@@ -18,32 +18,32 @@ use std::mem::offset_of;
 use std::ops::Range;
 use std::time::Duration;
 
-/// What is in a copy, of [`Log::copy_to`](crate::Log::copy_to).
+/// What a copy made by [`Log::copy_to`](crate::Log::copy_to) holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Copied {
-    /// The positions of its entries, which are those of the log.
+    /// The positions of the copy's entries: the same as in the log.
     pub held: Range<u64>,
-    /// Entries before these, from the oldest one that there was when the copy was begun: the writer
-    /// overwrote them first, or was about to.
+    /// Entries before these that were there when the copy began: the writer overwrote them first,
+    /// or was about to.
     pub missed: u64,
 }
 
-/// How often a copy is begun anew, each time with half as many entries, of a log whose writer overwrites
-/// all of it meanwhile.
+/// Number of attempts, each with half as many entries, to copy a log whose writer overwrites all of
+/// it meanwhile.
 const TRIES: u32 = 100;
-/// How often readers are looked at that do not stand still.
+/// Number of looks at readers that keep moving.
 const LOOKS: u32 = 100;
 
-/// A log of more bytes has its page faults while it is copied: to wait for them is the greater evil.
+/// A larger log takes its page faults during the copy: waiting for them first would be worse.
 const SMALL: u64 = 1 << 30;
 
-/// Makes a log of what `source` holds, under a name that nobody has.
+/// Makes a log of what `source` holds, under a new name.
 pub(crate) fn copy(source: &Segment, terms: &Terms, name: &Name) -> Result<Copied> {
     if name.path()?.symlink_metadata().is_ok() {
-        return Err(Error::Exists { log: name.to_string() }); // sooner than when it gets its name
+        return Err(Error::Exists { log: name.to_string() }); // before it would get its name
     }
-    // Beforehand, for the writer is faster than the faults of both logs.
+    // Before the copy, because the writer is faster than the faults of both logs.
     let is_small = source.geometry.mapped_size() <= SMALL;
     let terms = Terms { prefault: Some(terms.prefault.unwrap_or(is_small)), ..*terms };
     let mut cursor = Cursor::at(source.reopen(Access::Observe, &terms)?, Start::Newest, 0)?;
@@ -62,7 +62,7 @@ pub(crate) fn copy(source: &Segment, terms: &Terms, name: &Name) -> Result<Copie
     let mut copied = Copied { held: 0..0, missed: 0 };
     Segment::create_with(name, &schema, &terms, |header, slots| {
         if is_small {
-            let _ = slots.words().prefault(true); // or while it is copied
+            let _ = slots.words().prefault(true); // if this fails, the faults come during the copy
         }
         copied = fill(&mut cursor, header, slots)?;
         Ok(())
@@ -70,7 +70,7 @@ pub(crate) fn copy(source: &Segment, terms: &Terms, name: &Name) -> Result<Copie
     Ok(copied)
 }
 
-/// Puts the entries, and the words of the readers, into a log that nobody else has yet.
+/// Puts the entries, and the readers' words, into a log that no other process has yet.
 fn fill(cursor: &mut Cursor, header: &MappedHeader, slots: &Slots) -> Result<Copied> {
     let capacity = cursor.segment.geometry.capacity();
     let (mut count, mut oldest) = (capacity, None);
@@ -89,7 +89,7 @@ fn fill(cursor: &mut Cursor, header: &MappedHeader, slots: &Slots) -> Result<Cop
                 header.words[at].store(*word, Relaxed);
             }
             if claims.is_taken(Role::Reader(id)) {
-                header.readers[id].state.store(0, Relaxed); // it is not at work in the copy
+                header.readers[id].state.store(0, Relaxed); // that process is no reader of the copy
             }
         }
         header.base.store(begin, Relaxed);
@@ -106,8 +106,8 @@ fn fill(cursor: &mut Cursor, header: &MappedHeader, slots: &Slots) -> Result<Cop
     Err(Error::io(format!("{}: cannot be copied", cursor.segment.name()))(io::Error::other(why)))
 }
 
-/// Copies the entries from where the cursor is to `end`, and returns the position from which on they
-/// are there; `None` if the writer has overwritten all of them.
+/// Copies the entries from the cursor to `end`, and returns the position from which on they are
+/// there; `None` if the writer has overwritten all of them.
 fn entries(
     cursor: &mut Cursor,
     end: u64,
@@ -124,7 +124,7 @@ fn entries(
                     && let Placed::Arena { place, .. } =
                         cursor.segment.geometry.placed_in(&holder.record)
                 {
-                    // To the same place. What was there before is of no use to the copy any more.
+                    // To the same place; the copy no longer needs what was there before.
                     let end = place + length as u64;
                     let horizon = header.horizon.load(Relaxed);
                     ring.clear(&header.horizon, end.max(horizon + ring.geometry().arena_size()));
@@ -135,7 +135,7 @@ fn entries(
             }
             Polled::Lost(lost) => {
                 let is_lapped = lost.start <= cursor.segment.oldest(cursor.segment.end());
-                // What a machine that died has left out, in the midst, the copy leaves out too.
+                // What the death of a machine left out in the middle, the copy leaves out too.
                 if is_lapped || is_empty {
                     for position in begin..lost.start {
                         slots.cut().slot(position).iter().for_each(|word| word.store(0, Relaxed));
@@ -145,7 +145,7 @@ fn entries(
                     lost.for_each(|position| without_body(cursor, position, &mut holder, header, slots));
                 }
             }
-            Polled::Empty => break, // somebody scribbled meanwhile
+            Polled::Empty => break, // some process has scribbled meanwhile
         }
     }
     let source = &cursor.segment;
@@ -153,7 +153,7 @@ fn entries(
     Ok((!is_overwritten).then_some(begin))
 }
 
-/// Copies an entry whose body alone is gone: the copy says so too, by a place that its writer has cleared.
+/// Copies an entry whose body is gone. The copy says so too, by a place below its horizon.
 fn without_body(
     cursor: &Cursor,
     position: u64,
@@ -175,11 +175,11 @@ fn without_body(
     }
 }
 
-/// The words that reader `id` stores, each reader's as they were at one moment, and an end of the log
-/// that none of them is ahead of: the pointer comes first.
+/// Returns the words that each reader stores, all words of a reader as of one moment, and an end of
+/// the log that no reader is ahead of: read pointers are loaded first.
 fn readers(source: &Segment) -> Result<(Vec<Vec<u64>>, u64)> {
     let look = |id| {
-        let words = words_of(id).map(|at| source.header_words()[at].load(Acquire)); // in this order
+        let words = words_of(id).map(|at| source.header_words()[at].load(Acquire)); // pointer first
         words.collect::<Vec<u64>>()
     };
     let still = |id| (0..LOOKS).map(|_| (look(id), look(id))).find(|(a, b)| a == b).map(|(it, _)| it);
@@ -195,11 +195,11 @@ fn readers(source: &Segment) -> Result<(Vec<Vec<u64>>, u64)> {
     }
     let why = "a reader commits too often to be looked at; try again";
     let cannot = Error::io(format!("{}: cannot be copied", source.name()));
-    // One that says that it is ahead for so long is damaged, and so is its copy.
+    // A reader that is ahead through all these looks is damaged, and so is its copy.
     Ok((seen.ok_or_else(|| cannot(io::Error::other(why)))?, source.end()))
 }
 
-/// Which words of the header are reader `id`'s.
+/// Returns the indices of reader `id`'s words in the header.
 fn words_of(id: usize) -> impl Iterator<Item = usize> {
     let of = |first: usize, size: usize| {
         let first = (first + id * size) / 8;

@@ -1,4 +1,4 @@
-//! Bodies that are made where they will be: written piece by piece, or in place.
+//! Bodies that are made where they will lie: written piece by piece, or in place.
 
 use crate::check::Absent;
 use crate::error::{Error, Result, invalid};
@@ -12,16 +12,17 @@ use std::io;
 use std::ops::{Bound, Deref, DerefMut, RangeBounds};
 use std::time::Duration;
 
-/// Bytes that go to the log at once: the line of a cache, at which each body begins.
+/// Bytes that go to the log at once: a cache line, at which each body begins.
 const LINE: usize = 64;
-/// Bytes that a draft takes first.
+/// Bytes of the arena that a draft takes first.
 const FIRST: usize = 4096;
 
-/// A body that is being written, straight into the log: an [`io::Write`]. It is there, whole, once it is
-/// [published](Draft::publish), and never was if it is dropped: no position is used, and no room lost.
+/// A body that is being written straight into the log: an [`io::Write`]. The entry is there, whole,
+/// once the draft is [published](Draft::publish). A draft that is dropped leaves nothing: it uses
+/// no position and no room.
 ///
-/// It grows as it is written to. Where the log is full, or the body longer than half of its arena, a write
-/// fails, and says so.
+/// A draft grows as it is written to. A write fails if the log is full, or if the body becomes
+/// longer than half of the log's arena.
 ///
 /// ```
 /// # use ringlog::{Bytes, Log, Polled, With};
@@ -41,17 +42,17 @@ const FIRST: usize = 4096;
 /// ```
 pub struct Draft<'a, R, B> {
     writer: Owner<'a, R, B>,
-    /// Where it is in the arena, and how many bytes there are its.
+    /// Where the draft lies in the arena, and how many bytes there are cleared for it.
     place: u64,
     cleared: usize,
-    /// Why the log had no room for it, if a write failed for that.
+    /// Why the log had no room, if a write failed for that.
     full: Option<Error>,
-    /// Its bytes so far; the last of them, of a line that is not full, wait in `line`.
+    /// Bytes written so far. The last of them, if they do not fill a line, wait in `line`.
     length: usize,
     line: [u8; LINE],
 }
 
-/// Whose draft it is: who asks for room has to know whom to ask.
+/// The writer of a draft: a draft needs to know from which kind to ask for room.
 enum Owner<'a, R, B> {
     Free(&'a mut Writer<With<R, B>>),
     Lossless(&'a mut LosslessWriter<With<R, B>>),
@@ -67,7 +68,7 @@ impl<R, B> Owner<'_, R, B> {
 
     fn look_for_room(&mut self, length: usize) -> Result<()> {
         match self {
-            Owner::Free(_) => Ok(()), // it waits for nobody
+            Owner::Free(_) => Ok(()), // an overwriting writer always has room
             Owner::Lossless(writer) => writer.look_for_room(length),
         }
     }
@@ -80,7 +81,7 @@ impl<R, B> fmt::Debug for Draft<'_, R, B> {
 }
 
 impl<R: Record, B: BodyForm> Writer<With<R, B>> {
-    /// Begins a body that is to be written piece by piece.
+    /// Begins a body that is written piece by piece.
     pub fn draft(&mut self) -> Draft<'_, R, B> {
         Draft::of(Owner::Free(self))
     }
@@ -91,12 +92,12 @@ impl<'a, R: Record, B: BodyForm> Draft<'a, R, B> {
         Draft { writer, place: 0, cleared: 0, full: None, length: 0, line: [0; LINE] }
     }
 
-    /// Bytes so far.
+    /// Returns how many bytes have been written.
     pub fn len(&self) -> usize {
         self.length
     }
 
-    /// Whether there are none yet.
+    /// Returns whether nothing has been written.
     pub fn is_empty(&self) -> bool {
         self.length == 0
     }
@@ -107,11 +108,11 @@ impl<'a, R: Record, B: BodyForm> Draft<'a, R, B> {
         publish(self.writer.writer(), record, self.place, 0, self.length)
     }
 
-    /// Appends an entry with a part of what has been written as its body, for formats that are built from
-    /// their end; returns its position. No reader sees the rest.
+    /// Appends an entry with a part of what has been written as its body, for formats that are
+    /// built from their end; returns its position. No reader sees the rest.
     ///
     /// # Errors
-    /// [`Error::Invalid`], if that is not within what has been written; nothing is appended.
+    /// [`Error::Invalid`] if the range is not within what has been written; nothing is appended.
     pub fn publish_range(mut self, record: &R, range: impl RangeBounds<usize>) -> Result<u64> {
         let length = self.length;
         let (from, to) = within(&range, length).ok_or_else(|| {
@@ -125,7 +126,7 @@ impl<'a, R: Record, B: BodyForm> Draft<'a, R, B> {
         Ok(publish(self.writer.writer(), record, self.place, from, to))
     }
 
-    /// Why a value that was to be written was not.
+    /// Returns why a value could not be written.
     #[cfg(any(feature = "json", feature = "msgpack"))]
     fn refused(mut self, why: impl fmt::Display) -> Error {
         self.full.take().unwrap_or_else(|| {
@@ -134,7 +135,7 @@ impl<'a, R: Record, B: BodyForm> Draft<'a, R, B> {
         })
     }
 
-    /// Stores the line that is not full yet; what is written later stores it again.
+    /// Stores the line that is not full yet; a later write stores it again.
     fn flush_line(&mut self) {
         let begun = self.length % LINE;
         if begun > 0 && self.length <= self.cleared {
@@ -143,8 +144,8 @@ impl<'a, R: Record, B: BodyForm> Draft<'a, R, B> {
         }
     }
 
-    /// Makes room for `length` bytes in all, and moves the draft to where the arena begins anew if they do
-    /// not fit before its end.
+    /// Makes room for `length` bytes in all. If they do not fit before the end of the arena, moves
+    /// the draft to where the arena begins anew.
     fn grow(&mut self, length: usize) -> io::Result<()> {
         let writer = self.writer.writer();
         writer.check_length(length).map_err(io::Error::other)?;
@@ -167,7 +168,8 @@ impl<'a, R: Record, B: BodyForm> Draft<'a, R, B> {
         let writer = self.writer.writer();
         let place = writer.place(room);
         if place != self.place {
-            // Only to where the arena begins anew: so it goes towards that, and a chunk at a time is safe.
+            // The draft moves only to where the arena begins anew, so copying chunk by chunk is
+            // safe.
             let (ring, stored) = (writer.segment.ring(), self.length - self.length % LINE);
             let mut chunk = [0; 4096];
             for at in (0..stored).step_by(chunk.len()) {
@@ -211,12 +213,12 @@ impl<R: Record, B: BodyForm> io::Write for Draft<'_, R, B> {
     }
 }
 
-/// Bytes of the log's arena that are the writer's, in place: a body, once they are
-/// [published](Reserved::publish_range). Dropped, they were never there: no position is used, and no room
-/// lost. They begin at a multiple of 64 bytes, with whatever was there before.
+/// Bytes of the log's arena that the writer may fill in place; they become a body when they are
+/// [published](Reserved::publish_range). Dropped, they leave nothing: they use no position and no
+/// room. They begin at a multiple of 64 bytes, with whatever was there before.
 ///
-/// Of a log that waits for its readers alone ([`Absent::Wait`]): in another, a reader may look at the
-/// bytes while they are changed.
+/// Only for a log that waits for its gates even while they are gone ([`Absent::Wait`]): in another
+/// log a reader could look at the bytes while they change.
 pub struct Reserved<'a, R, B> {
     writer: &'a mut Writer<With<R, B>>,
     place: u64,
@@ -230,22 +232,22 @@ impl<R, B> fmt::Debug for Reserved<'_, R, B> {
 }
 
 impl<R: Record, B: BodyForm> LosslessWriter<With<R, B>> {
-    /// Begins a body that is to be written piece by piece. What has no room when it is written fails with
+    /// Begins a body that is written piece by piece. A write for which there is no room fails with
     /// [`io::ErrorKind::WouldBlock`].
     ///
     /// # Errors
-    /// [`Error::Full`], if there is no room for an entry at all.
+    /// [`Error::Full`] if there is no room for an entry at all.
     pub fn draft(&mut self) -> Result<Draft<'_, R, B>> {
         self.look_for_room(0)?;
         Ok(Draft::of(Owner::Lossless(self)))
     }
 
-    /// Reserves so many bytes for a body, as soon as there is room, and waits for that as
-    /// [`wait_for_room`](LosslessWriter::wait_for_room).
+    /// Reserves `length` bytes for a body once there is room, and waits for that as
+    /// [`wait_for_room`](LosslessWriter::wait_for_room) does.
     ///
     /// # Errors
-    /// [`Error::Full`], if there is none by then; [`Error::Invalid`], if they are more than half of the
-    /// arena, or the log goes on without readers that are gone.
+    /// [`Error::Full`] if there is no room after `at_most`; [`Error::Invalid`] if `length` is more
+    /// than half of the arena, or if the log skips gates that are gone.
     pub fn reserve(
         &mut self,
         length: usize,
@@ -277,7 +279,7 @@ impl<R: Record, B: BodyForm> Reserved<'_, R, B> {
     /// Appends an entry with a part of these bytes as its body; returns its position.
     ///
     /// # Errors
-    /// [`Error::Invalid`], if that is not within them; nothing is appended.
+    /// [`Error::Invalid`] if the range is not within these bytes; nothing is appended.
     pub fn publish_range(self, record: &R, range: impl RangeBounds<usize>) -> Result<u64> {
         match within(&range, self.length) {
             Some((from, to)) => Ok(publish(self.writer, record, self.place, from, to)),
@@ -308,7 +310,7 @@ impl<R: Record, B: BodyForm> DerefMut for Reserved<'_, R, B> {
     }
 }
 
-/// Appends an entry whose body is in the arena, from `from` to below `to` bytes behind `place`.
+/// Appends an entry whose body is in the arena: the bytes `from..to`, counted from `place`.
 fn publish<R: Record, B: BodyForm>(
     writer: &mut Writer<With<R, B>>,
     record: &R,
@@ -319,7 +321,7 @@ fn publish<R: Record, B: BodyForm>(
     let (columns, length) = (bytemuck::bytes_of(record), to - from);
     let begin = place + (from / 8 * 8) as u64;
     if !from.is_multiple_of(8) {
-        // A body begins at a word.
+        // A body begins at a word, so the bytes have to move.
         let mut chunk = vec![0; from % 8 + length];
         writer.segment.ring().load_body(begin, &mut chunk);
         writer.segment.ring().fill_body(begin, &chunk[from % 8..]);
@@ -352,8 +354,8 @@ macro_rules! serialized {
                              returns its position.")]
             ///
             /// # Errors
-            /// [`Error::Invalid`], if the value cannot be serialized, or is longer than half of the arena;
-            /// nothing is appended.
+            /// [`Error::Invalid`] if the value cannot be serialized, or is longer than half of the
+            /// arena; nothing is appended.
             pub fn $append<T: serde::Serialize + ?Sized>(&mut self, record: &R, value: &T) -> Result<u64> {
                 let mut draft = self.draft();
                 match $to(&mut draft, value) {
@@ -369,8 +371,8 @@ macro_rules! serialized {
                              if there is room for it; returns its position. Never waits.")]
             ///
             /// # Errors
-            /// [`Error::Full`], if there is no room for the entry, and [`Error::Invalid`], if the value cannot be
-            /// serialized, or is longer than half of the arena; nothing is appended.
+            /// [`Error::Full`] if there is no room for the entry; [`Error::Invalid`] if the value
+            /// cannot be serialized, or is longer than half of the arena. Nothing is appended then.
             pub fn $try_append<T: serde::Serialize + ?Sized>(
                 &mut self,
                 record: &R,

@@ -1,4 +1,4 @@
-//! What can go wrong, by name. Every message says which log or file, what is the matter, and
+//! What can go wrong, by name. Each message says which log or file it is about, what is wrong, and
 //! what to do about it where that is known.
 
 use crate::layout::READERS;
@@ -8,7 +8,7 @@ use std::io;
 /// The crate's result.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Who holds a claim: the writer, or one of the readers.
+/// The holder of a claim: the writer, or one of the readers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     /// The one writer of a log.
@@ -18,7 +18,7 @@ pub enum Role {
 }
 
 impl Role {
-    /// All there are, the writer first.
+    /// Returns all roles, the writer first.
     pub(crate) fn all() -> impl Iterator<Item = Role> {
         std::iter::once(Role::Writer).chain((0..READERS).map(Role::Reader))
     }
@@ -35,8 +35,8 @@ impl fmt::Display for Role {
 
 /// Why a log could not be made, opened or claimed, or an output not used.
 ///
-/// Appending never fails, and neither does polling: what a reader missed is an outcome
-/// ([`Polled::Lost`](crate::Polled::Lost)), not an error.
+/// Append and poll never fail: what a reader lost is an outcome
+/// ([`Polled::Lost`](crate::Polled::Lost)) and not an error.
 #[non_exhaustive]
 pub enum Error {
     /// There is no log under this name.
@@ -44,12 +44,12 @@ pub enum Error {
         /// The log's name.
         log: String,
     },
-    /// The log was deleted, and another one made under its name, since it was opened.
+    /// The log was deleted, and another was made under its name, after this one was opened.
     Replaced {
         /// The log's name.
         log: String,
     },
-    /// There is one already, and nothing is ever replaced.
+    /// A log of this name exists, and nothing is ever replaced.
     Exists {
         /// The log's name.
         log: String,
@@ -58,110 +58,111 @@ pub enum Error {
     Claimed {
         /// The log's name.
         log: String,
-        /// Which place is taken.
+        /// Which claim is taken.
         role: Role,
-        /// The owner's process id as it was written down when it attached, in its own pid
+        /// The owner's process id, as the owner stored it when it attached, in its own pid
         /// namespace; 0 if it has not got that far.
         pid: u64,
     },
-    /// A process that is neither writer nor reader has a read lock on the log's file, for which it
-    /// needs no more than permission to read: the kernel gives nobody the claim meanwhile.
+    /// A process that is neither writer nor reader has a read lock on the log's file, for which
+    /// read permission is enough. The kernel gives the claim to no process meanwhile.
     ShutOut {
         /// The log's name.
         log: String,
-        /// Which place cannot be taken.
+        /// Which claim cannot be taken.
         role: Role,
-        /// The processes that have such a lock, as far as the system lets this one see; or none.
+        /// The processes with such a lock, as far as this process may see them; possibly none.
         by: Vec<u32>,
     },
-    /// A log that was to be removed has entries that a reader has not had.
+    /// The log was not removed, because a reader has not committed all entries.
     Undelivered {
         /// The log's name.
         log: String,
         /// Which reader.
         reader: usize,
-        /// How many it has not committed.
+        /// How many entries it has not committed.
         entries: u64,
     },
-    /// What has this name is not a log, or is not to be trusted.
+    /// The file with this name is not a log, or cannot be trusted.
     NotALog {
         /// The log's name.
         log: String,
         /// What was found instead.
         why: String,
     },
-    /// A log of another format version.
+    /// The log has another format version.
     Version {
         /// The log's name.
         log: String,
         /// The version found.
         found: u64,
     },
-    /// Sizes in the header that contradict each other, the file's length, or what was asked for.
+    /// Sizes in the header contradict each other, the file's length, or what was asked for.
     Geometry {
         /// The log's name.
         log: String,
         /// Which sizes.
         why: String,
     },
-    /// The log's writer waits for other readers than was asked for.
+    /// The log's writer waits for other readers than were asked for.
     Gates {
         /// The log's name.
         log: String,
-        /// For which it does, and for which it was to.
+        /// The gates it has, and those that were asked for.
         why: String,
     },
-    /// The log's columns are not those of the record, or are not readable.
+    /// The log's columns are not those of the record, or cannot be read.
     Schema {
         /// The log's name.
         log: String,
         /// The first column that differs, from both sides.
         why: String,
     },
-    /// A lossless log has no room, for it waits for a reader.
+    /// A lossless log has no room, because it waits for a reader.
     Full {
         /// The log's name.
         log: String,
-        /// For which reader.
+        /// Which reader it waits for, and why.
         full: Full,
     },
-    /// An argument that cannot be meant: a name, a capacity, a reader id, a column, a value.
+    /// An argument that can mean nothing: a name, a capacity, a reader id, a column, a value.
     Invalid(String),
-    /// An output file that another living process is writing.
+    /// Another living process is writing the output file.
     OutputInUse {
         /// The file.
         path: String,
     },
-    /// An output file that a process has a read lock on, for which it needs no more than permission to
-    /// read: the kernel lets nobody be the one that writes it meanwhile.
+    /// A process has a read lock on the output file, for which read permission is enough. The
+    /// kernel lets no process become its writer meanwhile.
     OutputShutOut {
         /// The file.
         path: String,
-        /// The processes that have such a lock, as far as the system lets this one see; or none.
+        /// The processes with such a lock, as far as this process may see them; possibly none.
         by: Vec<u32>,
     },
-    /// The operating system said no.
+    /// The operating system refused.
     Io {
         /// What was being done, and to what.
         what: String,
-        /// Its answer.
+        /// The system's answer.
         source: io::Error,
     },
 }
 
-/// Why a lossless log takes no entry: all its slots hold what one of its gates has not committed.
+/// Why a lossless log takes no entry: its slots, or its arena, are full of what a gate has not
+/// committed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Full {
     /// The gate that is furthest behind.
     pub reader: usize,
-    /// Entries that it has not committed.
+    /// How many entries it has not committed.
     pub behind: u64,
-    /// Bytes of the arena that their bodies take, where it is the arena that has no room; 0 where the
-    /// slots have none.
+    /// Bytes of the arena that their bodies take, if the arena has no room; 0 if the slots have
+    /// none.
     pub bytes: u64,
-    /// What became of it. `None` from what never waits: to find out takes system calls, and
-    /// [`LosslessWriter::gate`](crate::LosslessWriter::gate) does it.
+    /// What became of that reader. `None` from calls that never wait, because it takes system calls
+    /// to find out; [`LosslessWriter::gate`](crate::LosslessWriter::gate) does.
     pub gate: Option<Gate>,
 }
 
@@ -171,17 +172,17 @@ pub struct Full {
 pub enum Gate {
     /// A living process is this reader.
     Alive {
-        /// Its process id as it was written down; 0 if it has not got that far.
+        /// Its process id, as the reader stored it; 0 if it has not got that far.
         pid: u64,
     },
-    /// So it is, but it is stopped, by a signal or a debugger.
+    /// A living process is this reader, but a signal or a debugger has stopped it.
     Stopped {
         /// Its process id.
         pid: u64,
     },
-    /// No living process is this reader, and one has been.
+    /// A process was this reader, and no living process is.
     Gone,
-    /// Nobody has been this reader yet.
+    /// No process has been this reader yet.
     Awaited,
 }
 
@@ -218,15 +219,15 @@ impl fmt::Display for Full {
 
 impl std::error::Error for Full {}
 
-/// What an error, or a program, comes to, as a number: what scripts and service managers go by, and
-/// callers from other languages. The programs exit with it; 0 is: done.
+/// What an error, or a program, comes to as a number, for scripts, service managers and callers
+/// from other languages. The programs exit with it; 0 means done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 #[repr(u8)]
 pub enum Code {
-    /// Anything else: mostly what the operating system said.
+    /// Anything else: mostly what the operating system refused.
     Other = 1,
-    /// What was asked for cannot be meant.
+    /// The arguments can mean nothing.
     Invalid = 2,
     /// Entries were lost, or are missing. No [`Error`] has it: a loss is an outcome.
     Lost = 3,
@@ -234,16 +235,16 @@ pub enum Code {
     Claimed = 4,
     /// There is no such log.
     NotFound = 5,
-    /// What has the name cannot be used as a log.
+    /// The file with this name cannot be used as a log.
     Unusable = 6,
     /// The output could not be written.
     Output = 7,
-    /// A call had no answer in time. No [`Error`] has it: it is one of calls.
+    /// A call had no answer in time. No [`Error`] has this code: it belongs to calls.
     NoAnswer = 8,
 }
 
 impl Error {
-    /// Returns its number, which the programs exit with.
+    /// Returns the error's number, which the programs exit with.
     ///
     /// ```
     /// use ringlog::{Code, Log};
@@ -269,7 +270,7 @@ impl Error {
         }
     }
 
-    /// Makes an [`Error::Io`] of what was being done, to what, and the system's answer.
+    /// Makes an [`Error::Io`] from what was being done, to what, and the system's answer.
     ///
     /// ```
     /// # use ringlog::Error;
@@ -282,17 +283,17 @@ impl Error {
     }
 }
 
-/// How a log comes to have other columns, or another capacity.
+/// How to give a log other columns, or another capacity.
 pub(crate) const CHANGE: &str = "to change the log stop its writer, let its readers finish, remove it \
                                  (ringlog rm), and start again";
 
-/// An [`Error::Invalid`] of a sentence.
+/// Makes an [`Error::Invalid`] from a sentence.
 macro_rules! invalid {
     ($($sentence:tt)*) => { $crate::Error::Invalid(format!($($sentence)*)) };
 }
 pub(crate) use invalid;
 
-/// A value within backquotes; of a long one, its first hundred bytes.
+/// Returns a value in backquotes, cut after a hundred bytes.
 #[doc(hidden)] // of `ringlog-rows` and the programs
 pub fn shown(value: &str) -> String {
     const MOST: usize = 100;
@@ -365,7 +366,7 @@ impl fmt::Display for Error {
 const UNLOCK: &str = "end that process, and take permission to read away from whoever is not trusted \
                       (chmod o-r)";
 
-/// `process 12`, or more.
+/// Returns `process 12`, or `processes 12, 13`.
 fn processes(by: &[u32]) -> String {
     match by {
         [] => "a process that cannot be seen from here".to_owned(),
@@ -377,12 +378,12 @@ fn processes(by: &[u32]) -> String {
     }
 }
 
-/// What so many processes do.
+/// Returns the verb for these processes.
 fn has(by: &[u32]) -> &'static str {
     if by.len() > 1 { "have" } else { "has" }
 }
 
-/// As [`Display`](fmt::Display): a `main` that returns an error prints it this way.
+/// Formats as [`Display`](fmt::Display) does: a `main` that returns an error prints it this way.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
@@ -392,7 +393,7 @@ impl fmt::Debug for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            // The message ends with the system's answer; its own cause, if it has one, is next.
+            // The message ends with the system's answer; the cause of that, if it has one, is next.
             Error::Io { source, .. } => source.source(),
             _ => None,
         }

@@ -1,37 +1,38 @@
-//! A reader at the writer's heels: when to let go, so that a stream is as fast as its writer.
+//! A reader at the writer's heels: when to stay away, so that a stream is as fast as its writer.
 //!
-//! Two cores that hand each line to and fro go at that pace, both of them, and keep it. No look at the
-//! log tells this from a writer that has no more to give: only a trial does. So the reader measures its
-//! pace, stays away from the lines that are being filled for as long as some hundred entries would take
-//! at that pace, and sees whether they came much faster. As long as they do, it lets go each time it is
-//! at the heels; if not, it tries again after twice as many entries as the last time.
+//! Two cores that pass each cache line back and forth both run at the pace of that, and stay there.
+//! No look at the log tells this from a writer that is slow by itself; only a trial does. So the
+//! reader measures its pace, stays away from the lines that are being filled for as long as some
+//! hundred entries would take at that pace, and sees whether they came much faster. As long as they
+//! do, it stays away each time it catches up. If not, it tries again after twice as many entries as
+//! the last time.
 
 use std::time::{Duration, Instant};
 
-/// Entries that a pace is measured over, and to stay at the heels after the first trial in vain.
+/// Entries over which the pace is measured, and the first pause after a trial in vain.
 const WINDOW: u64 = 128;
-/// Entries between trials in vain, at most: less than one of a thousand is then held up by one.
+/// Most entries between trials in vain: so less than one entry in a thousand is delayed by a trial.
 const RAREST: u64 = 1 << 20;
-/// Entries to let the writer get ahead, in a ring that has room for it.
+/// Entries that the writer may get ahead, in a ring that has room for it.
 const AHEAD: u64 = 256;
-/// A slower stream leaves its writer time enough, and would notice.
+/// A slower stream leaves its writer enough time, and would notice a trial.
 const LONGEST: Duration = Duration::from_micros(10);
 
 /// What a reader knows of its pace at the heels.
 #[derive(Debug)]
 pub(crate) struct Heels {
     state: State,
-    /// Entries to stay after the next trial, if that is in vain.
+    /// Entries until the next trial, if that one is in vain.
     patience: u64,
 }
 
 #[derive(Debug)]
 enum State {
-    /// Stays up to this position.
+    /// Stays at the heels up to this position.
     Staying(u64),
-    /// Measures its pace, from this position and time on.
+    /// Measures its pace from this position and time on.
     Measuring(u64, Instant),
-    /// Lets go, for as long as the pace it measured allows.
+    /// Stays away each time, for as long as the measured pace allows.
     LettingGo(Duration),
 }
 
@@ -40,13 +41,14 @@ impl Heels {
         Heels { state: State::Staying(0), patience: WINDOW }
     }
 
-    /// Entries that the writer of a ring of so many slots is let get ahead: so few that it laps nobody.
+    /// Returns how many entries the writer of a ring of `capacity` slots may get ahead: few enough
+    /// that it never laps the reader.
     pub fn ahead(capacity: u64) -> u64 {
         AHEAD.min(capacity / 4)
     }
 
-    /// Notes that the reader is at the heels at `position`: for how long to let go at most, if at all,
-    /// while `ahead` entries come.
+    /// Notes that the reader has caught up at `position`; returns how long to stay away at most,
+    /// while `ahead` entries come, or `None` to stay.
     pub fn is_at(&mut self, position: u64, ahead: u64) -> Option<Duration> {
         match self.state {
             State::LettingGo(time) => return Some(time),
@@ -66,7 +68,8 @@ impl Heels {
         None
     }
 
-    /// Notes what letting go for `time` of what was allowed came to, at `position`.
+    /// Notes at `position` how much of the allowed time the entries took while the reader stayed
+    /// away.
     pub fn let_go(&mut self, position: u64, time: Duration, allowed: Duration) {
         if time <= allowed * 2 / 3 {
             self.patience = WINDOW;
@@ -83,8 +86,8 @@ mod tests {
 
     const SLOW: Duration = Duration::from_micros(4);
 
-    /// At the heels all the time, in steps of 16 entries, up to `end`: where it let go, by what time it
-    /// took each time.
+    /// Keeps a reader at the heels, in steps of 16 entries, up to `end`; returns where it stayed
+    /// away, given the time that each such trial took.
     fn stay(heels: &mut Heels, end: u64, takes: impl Fn(Duration) -> Duration) -> Vec<u64> {
         let mut let_go = Vec::new();
         for position in (0..end).step_by(16) {
@@ -118,7 +121,7 @@ mod tests {
     #[test]
     fn a_stream_that_leaves_its_writer_time_is_not_held_up() {
         let mut heels = Heels { state: State::Measuring(0, Instant::now()), patience: WINDOW };
-        std::thread::sleep(LONGEST + SLOW); // as long as the pace is measured over
+        std::thread::sleep(LONGEST + SLOW); // as long as the measured stretch takes
         assert_eq!(heels.is_at(WINDOW, AHEAD), None);
         assert_eq!(heels.is_at(WINDOW + 16, AHEAD), None);
     }

@@ -1,5 +1,5 @@
-//! Every byte of a log: the picture, the offsets, the arithmetic. No I/O and no memory orderings. Long: it
-//! is one picture.
+//! Every byte of a log: the picture, the offsets, the arithmetic. No I/O and no memory orderings.
+//! Long: it is one picture.
 //!
 //! ```text
 //! 0x0000  write_ptr | zero | read_ptr 0..7     the pointers: a commit takes no line from the writer
@@ -13,13 +13,13 @@
 //!         arena                                bodies that no slot holds, from the next page on
 //! ```
 //!
-//! What a place in the log is made of lies in the first page, which a disk takes at once; the second
-//! one is for people.
+//! A log's place in itself is all in the first page, which reaches a disk at once; the second page
+//! is for people.
 //!
 //! Everything is an aligned, little-endian 8-byte word, accessed atomically, and every word has
 //! one owner who stores it: the creator (before the log has a name), the writer, or reader `i`.
 //! (But `sleepers`, which readers and the writer store, and which decides nothing.)
-//! `docs/format.md` says the same for those who come without Rust.
+//! `docs/format.md` says all of this for programs in other languages.
 
 use crate::sync::AtomicU64;
 
@@ -28,25 +28,26 @@ compile_error!("the format is for 64-bit little-endian machines");
 
 /// The bytes `RINGLOG1` at 0x80, as the little-endian word they are.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"RINGLOG1");
-/// The format this crate reads and writes.
+/// The format that this crate reads and writes.
 pub const VERSION: u64 = 3;
 /// How many durable readers a log has.
 pub const READERS: usize = 8;
-/// Slots of a log that nobody asked to be larger.
+/// Slots of a log by default.
 pub const DEFAULT_CAPACITY: u64 = 1024;
 /// Bytes before the first slot.
 pub const HEADER_SIZE: usize = 0x2000;
-/// Bytes a record may take.
+/// Most bytes that a record may have.
 pub const ENTRY_MAX: usize = 1 << 20;
-/// What a slot does not lie across, if it fits into one: a page of memory, as written to a disk.
+/// A slot lies across no such boundary if it fits between two: a page of memory, as written to a
+/// disk.
 pub(crate) const PAGE: usize = 4096;
-/// Bytes of an arena, at least: a page, and in a model a few words.
+/// Fewest bytes of an arena: a page, and in a model a few words.
 pub const ARENA_MIN: u64 = if cfg!(loom) { 128 } else { 4096 };
-/// Bytes of an arena, at most: half of it is the length of a body, which has 32 bits.
+/// Most bytes of an arena: half of it is the longest body, whose length has 32 bits.
 pub const ARENA_MAX: u64 = 1 << 32;
 /// Bit 63 of a body's head: the body is in the arena. The low 32 are its length.
 pub const IN_ARENA: u64 = 1 << 63;
-/// Bytes the schema text may take.
+/// Most bytes of the schema text.
 pub const SCHEMA_MAX: usize = 2560;
 
 /// Bit 63 of a stamp: the slot is being overwritten with the position in the low bits.
@@ -56,9 +57,9 @@ pub const POSITION_LIMIT: u64 = 1 << 62;
 /// `WriterLine::state` of a writer that is, or was killed while, attached; 0 is closed.
 pub const STATE_OPEN: u64 = 1;
 
-/// Lanes of a service, and logs of a topic, at most.
+/// Most lanes of a service, and most logs of a topic.
 pub const MEMBERS_MAX: u64 = 1024;
-/// Bytes of a path that a log remembers.
+/// Most bytes of a path that a log keeps.
 pub const PATH_MAX: usize = 248;
 
 /// The first 8192 bytes of a log.
@@ -80,7 +81,7 @@ pub struct Header {
     pub slot_size: AtomicU64,
     /// Creator: bytes of the record in a slot.
     pub entry_size: AtomicU64,
-    /// Creator: random; a log made again is another log.
+    /// Creator: random; a log that is made again is another log.
     pub log_id: [AtomicU64; 2],
     /// Creator: wall clock, ns since the Unix epoch.
     pub created_ns: AtomicU64,
@@ -90,7 +91,7 @@ pub struct Header {
     pub arena_size: AtomicU64,
     /// Creator: bytes of a body that a slot holds itself.
     pub inline_size: AtomicU64,
-    /// Creator: bit `i`: the writer waits for reader `i`. 0: it waits for nobody.
+    /// Creator: bit `i`: the writer waits for reader `i`. 0: it waits for none.
     pub gates: AtomicU64,
     /// Creator: what the writer does about a gate whose reader is gone: 0 it waits, 1 it goes on.
     pub absent: AtomicU64,
@@ -98,7 +99,7 @@ pub struct Header {
     pub role: AtomicU64,
     /// Creator: how many lanes a service, or logs a topic, has.
     pub members: AtomicU64,
-    /// Creator: the first position there can ever be; below it nothing was ever here.
+    /// Creator: the first position that ever existed; there was never an entry below it.
     pub base: AtomicU64,
     /// Creator: the `log_id` of the log that this one mirrors; 0: none.
     pub source_id: [AtomicU64; 2],
@@ -122,11 +123,11 @@ pub struct Header {
     pub notes: [ReaderNotes; READERS],
 }
 
-/// What the writer says about itself. For people, but for `boot_id`.
+/// What the writer says about itself. For people, except `boot_id`.
 #[derive(Debug)]
 #[repr(C)]
 pub struct WriterLine {
-    /// Writers so far.
+    /// Number of writers so far.
     pub epoch: AtomicU64,
     /// 0 closed, 1 open.
     pub state: AtomicU64,
@@ -136,7 +137,7 @@ pub struct WriterLine {
     pub pid: AtomicU64,
     /// The machine's boot it runs in: after another boot the pointers are only hints.
     pub boot_id: [AtomicU64; 2],
-    /// When the engine last called `heartbeat`, ns since the Unix epoch; 0 if it never does.
+    /// When the engine last called `heartbeat`, ns since the Unix epoch; 0 if it never did.
     pub heartbeat_ns: AtomicU64,
     /// The pid namespace that `pid` is of: the inode of `/proc/self/ns/pid`; 0: not known.
     pub pid_ns: AtomicU64,
@@ -144,7 +145,7 @@ pub struct WriterLine {
     pub synced: AtomicU64,
     /// 1 + the reader that the writer waits for; 0: it does not wait.
     pub waiting_for: AtomicU64,
-    /// Since when, ns since the Unix epoch.
+    /// When that wait began, ns since the Unix epoch.
     pub waiting_since_ns: AtomicU64,
     _zero: [AtomicU64; 5],
 }
@@ -156,9 +157,10 @@ pub struct WriterLine {
 pub struct ReaderLine {
     /// Its process id.
     pub pid: AtomicU64,
-    /// When it attached, ns since the Unix epoch; 0: nobody has been this reader yet.
+    /// When it attached, ns since the Unix epoch; 0: no process has been this reader yet.
     pub attached_ns: AtomicU64,
-    /// When it last committed, ns since the Unix epoch; 0: nobody has committed as this reader yet.
+    /// When it last committed, ns since the Unix epoch; 0: no process has committed as this reader
+    /// yet.
     pub commit_ns: AtomicU64,
     /// 0 closed, 1 open.
     pub state: AtomicU64,
@@ -166,18 +168,18 @@ pub struct ReaderLine {
     pub pid_ns: AtomicU64,
     /// The lowest position that this reader began at.
     pub began: AtomicU64,
-    /// Entries below that which were overwritten before this reader existed.
+    /// Entries before `began` that were overwritten before this reader existed.
     pub missed: AtomicU64,
-    /// 1: the writer does not wait for it any more, though it is a gate.
+    /// 1: the writer no longer waits for it, though it is a gate.
     pub waived: AtomicU64,
-    /// The [`Output`] it leaves off in; `file` is stored last, 0 while there is none.
+    /// The [`Output`] that it writes; `file` is stored last, and is 0 while there is none.
     pub output: OutputLine,
     /// Two [`Checkpoint`]s, stored in turn; the one whose `position` is the read pointer counts.
     /// A position of `u64::MAX` belongs to no read pointer.
     pub checkpoints: [CheckpointLine; 2],
-    /// What a server has done with the requests it reads.
+    /// What a server has done with the requests that it reads.
     pub calls: CallLine,
-    /// How far it was before it went back, if it ever did: what counts it never goes down.
+    /// The highest read pointer before it went back, if it ever did: this never decreases.
     pub peak_position: AtomicU64,
     /// How many entries it had lost before it went back.
     pub peak_lost: AtomicU64,
@@ -189,17 +191,17 @@ pub struct ReaderLine {
 #[derive(Debug)]
 #[repr(C)]
 pub struct OutputLine {
-    /// FNV-1a of inode number and birth time, 0 while there is no file.
+    /// FNV-1a of inode number and birth time; 0 while there is no file.
     pub file: AtomicU64,
     /// FNV-1a of the absolute path.
     pub path: AtomicU64,
-    /// The position its rows begin at.
+    /// The position that its rows begin at.
     pub begin: AtomicU64,
     /// Entries lost below that position.
     pub lost: AtomicU64,
-    /// FNV-1a of how it begins, 0 while it has no row.
+    /// FNV-1a of how the file begins; 0 while it has no row.
     pub head: AtomicU64,
-    /// The position that the reader was last told to skip to in it, 0 if it was not.
+    /// The position in the file that the reader was last told to skip to; 0 if it was not.
     pub skipped_to: AtomicU64,
     /// Entries lost below that position.
     pub skipped_lost: AtomicU64,
@@ -207,7 +209,7 @@ pub struct OutputLine {
     pub finishing: AtomicU64,
 }
 
-/// What the server of a lane says, which is reader `i` of its requests.
+/// What the server of a lane says; it is reader `i` of the lane's requests.
 #[cfg_attr(test, derive(Default))]
 #[derive(Debug)]
 #[repr(C)]
@@ -216,11 +218,11 @@ pub struct CallLine {
     pub taken: AtomicU64,
     /// Bit `p mod 64`: the request at position `p`, of the 64 from the read pointer on, is answered.
     pub answered: AtomicU64,
-    /// Requests answered, in all.
+    /// Number of requests answered.
     pub served: AtomicU64,
-    /// Requests that came too late to be run, in all.
+    /// Number of requests that came too late to be run.
     pub expired: AtomicU64,
-    /// Requests that a server died over, in all.
+    /// Number of requests during which a server died.
     pub interrupted: AtomicU64,
 }
 
@@ -233,19 +235,19 @@ pub struct ReaderNotes {
     pub lost_from: AtomicU64,
     /// to below this one.
     pub lost_to: AtomicU64,
-    /// When it was told, ns since the Unix epoch; 0: there was none, or it is being stored.
+    /// When it was reported, ns since the Unix epoch; 0: there was none, or it is being stored.
     pub lost_ns: AtomicU64,
     _zero: AtomicU64,
-    /// Where the sink is a broker: all below this position it has acknowledged.
+    /// If the sink is a broker: it has acknowledged all positions below this one.
     pub acked: AtomicU64,
     /// How many acknowledgements there were.
     pub acks: AtomicU64,
     /// How many times the connection was made anew.
     pub reconnects: AtomicU64,
-    /// Since when the oldest entry that is not acknowledged waits, ns since the Unix epoch; 0: none.
+    /// When the oldest entry that is not acknowledged was sent, ns since the Unix epoch; 0: none.
     pub unacked_since_ns: AtomicU64,
-    /// Bytes of the output's path; more than [`PATH_MAX`]: its end alone is kept. 0, or
-    /// `u64::MAX` where a path was: nothing is said of it, or it is being stored.
+    /// Bytes of the output's path; above [`PATH_MAX`] only its end is kept. 0, or `u64::MAX` where
+    /// a path was: there is none, or it is being stored.
     pub path_len: AtomicU64,
     /// The path, absolute, then zeros.
     pub path: [AtomicU64; PATH_MAX / 8],
@@ -256,51 +258,51 @@ pub struct ReaderNotes {
 #[derive(Debug)]
 #[repr(C)]
 pub struct CheckpointLine {
-    /// The read pointer this belongs to.
+    /// The read pointer that this belongs to.
     pub position: AtomicU64,
     /// Entries lost below it.
     pub lost: AtomicU64,
-    /// How many times that happened.
+    /// Number of ranges in which they were lost.
     pub laps: AtomicU64,
     /// What the sink said: bytes of the output file.
     pub mark: AtomicU64,
 }
 
-/// All that a reader commits at once, by the one store of its read pointer.
+/// Everything that a reader commits at once, by the one store of its read pointer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Checkpoint {
-    /// The first position not carried out.
+    /// The first position that is not exported.
     pub position: u64,
-    /// Entries lost below it, in all.
+    /// Entries lost below that position.
     pub lost: u64,
-    /// How many times entries were lost.
+    /// Number of ranges in which they were lost.
     pub laps: u64,
     /// Where the sink stood: for a file, its length in bytes.
     pub mark: u64,
 }
 
-/// What a reader remembers of the file it writes, to know it again.
+/// What a reader stores about its output file, to recognise it again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Output {
-    /// FNV-1a of inode number and birth time (ns since the Unix epoch, 0 where the file system
-    /// has none); 0 is no file.
+    /// FNV-1a of inode number and birth time (ns since the Unix epoch, 0 if the file system has
+    /// none); 0 is no file.
     pub file: u64,
     /// FNV-1a of the absolute path.
     pub path: u64,
-    /// The position its rows begin at.
+    /// The position that the file's rows begin at.
     pub begin: u64,
-    /// Entries lost below that position: with it, the rows that are there tell what was lost
-    /// between them.
+    /// Entries lost below that position: with it, the rows in the file tell what was lost between
+    /// them.
     pub lost: u64,
     /// FNV-1a of its header line and first row; 0 while there is no row.
     pub head: u64,
-    /// The position that the reader was last told to skip to in it, 0 if it was not: what lies
-    /// between the rows there is nobody's loss.
+    /// The position in the file that the reader was last told to skip to, 0 if it was not: the gap
+    /// between the rows there is no loss.
     pub skipped_to: u64,
     /// Entries lost below that position.
     pub skipped_lost: u64,
-    /// It is being finished, and may have the name of a part already: if it is not there, it has
-    /// been carried away and not deleted.
+    /// The file is being finished, and may already have the name of a part: if it is missing, it
+    /// was moved away and not deleted.
     pub finishing: bool,
 }
 
@@ -365,7 +367,7 @@ const _: () = {
     assert!(offset_of!(ReaderNotes, path) == 0x48);
 };
 
-/// The sizes of a log, checked once: from here on they fit each other and the machine.
+/// The sizes of a log, checked once: from then on they fit each other and the machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Geometry {
     capacity: u64,
@@ -376,20 +378,20 @@ pub struct Geometry {
 }
 
 impl Geometry {
-    /// The geometry of `capacity` slots for records of `entry_size` bytes, without bodies.
+    /// Makes the geometry of `capacity` slots for records of `entry_size` bytes, without bodies.
     ///
     /// # Errors
-    /// A sentence, if the capacity is not a power of two of at least 2, the record is empty
-    /// or larger than [`ENTRY_MAX`], or the whole would not fit in an address space.
+    /// A sentence, if the capacity is not a power of two of at least 2, the record is empty or
+    /// larger than [`ENTRY_MAX`], or the whole would not fit in an address space.
     pub const fn new(capacity: u64, entry_size: usize) -> Result<Geometry, &'static str> {
         Geometry { capacity, entry_size, slot_size: 0, inline_size: 0, arena_size: 0 }.checked()
     }
 
-    /// The same of records whose last `inline_size` bytes hold a body, or say where it is in an arena
-    /// of `arena_size` bytes; the word before them is its head.
+    /// Makes the geometry of records whose last `inline_size` bytes hold a body, or its place in an
+    /// arena of `arena_size` bytes; the word before these bytes is the head.
     ///
     /// # Errors
-    /// As [`new`](Geometry::new); and if either is not what the other functions here need.
+    /// Those of [`new`](Geometry::new); and a sentence if either size is invalid.
     pub const fn with_bodies(
         capacity: u64,
         entry_size: usize,
@@ -399,7 +401,7 @@ impl Geometry {
         if inline_size < 8 || !inline_size.is_multiple_of(8) {
             return Err("the bytes of a body in a slot must be a multiple of 8, and at least 8");
         }
-        // Whatever a header says: no sum of its words is taken before it is known to fit.
+        // Whatever a header says: words are added only after their sum is known to fit.
         if entry_size < 16 || entry_size - 8 < inline_size || !entry_size.is_multiple_of(8) {
             return Err("a record with a body must be whole words, and larger than head and body");
         }
@@ -430,48 +432,49 @@ impl Geometry {
         }
     }
 
-    /// Number of slots.
+    /// Returns the number of slots.
     pub const fn capacity(&self) -> u64 {
         self.capacity
     }
 
-    /// Bytes of a record: its columns, and of a log with bodies the head and what is behind it.
+    /// Returns the size of a record in bytes; in a log with bodies this includes the head and what
+    /// follows it.
     pub const fn entry_size(&self) -> usize {
         self.entry_size
     }
 
-    /// Bytes from one slot to the next.
+    /// Returns the bytes from one slot to the next.
     pub const fn slot_size(&self) -> usize {
         self.slot_size
     }
 
-    /// Bytes of a body that a slot holds; 0: the log has no bodies.
+    /// Returns the bytes of a body that a slot holds; 0 if the log has no bodies.
     pub const fn inline_size(&self) -> usize {
         self.inline_size
     }
 
-    /// Bytes of the arena behind the slots; 0: the log has no bodies.
+    /// Returns the bytes of the arena; 0 if the log has no bodies.
     pub const fn arena_size(&self) -> u64 {
         self.arena_size
     }
 
-    /// Bytes of the longest body: that always fits an arena that is free, or a slot holds it.
+    /// Returns the length of the longest body, in bytes: it fits an empty arena, or a slot.
     pub const fn body_max(&self) -> usize {
         let half = (self.arena_size / 2) as usize;
         if half > self.inline_size { half } else { self.inline_size }
     }
 
-    /// Bytes of the whole log.
+    /// Returns the size of the whole log in bytes.
     pub const fn file_size(&self) -> u64 {
         HEADER_SIZE as u64 + self.mapped_size()
     }
 
-    /// Bytes of all slots.
+    /// Returns the size of all slots in bytes.
     pub const fn slots_size(&self) -> u64 {
         self.capacity * self.slot_size as u64
     }
 
-    /// Bytes behind the header: the slots, and the arena from the next page on.
+    /// Returns the bytes after the header: the slots, and the arena from the next page on.
     pub const fn mapped_size(&self) -> u64 {
         match self.arena_size {
             0 => self.slots_size(),
@@ -479,20 +482,21 @@ impl Geometry {
         }
     }
 
-    /// Where the head of a body is in a record, and behind it the body or its place.
+    /// Returns the offset of a body's head in a record; the body or its place follows.
     pub(crate) const fn head(&self) -> usize {
         self.entry_size - self.inline_size - 8
     }
 }
 
-/// The words of a slot that are used: its stamp and its record.
+/// Returns how many words of a slot are used: its stamp and its record.
 #[inline]
 pub(crate) const fn slot_words(entry_size: usize) -> usize {
     1 + entry_size.div_ceil(8)
 }
 
-/// The smallest power of two that holds stamp and record, or whole pages: no slot lies across a
-/// cache line or a page that it could have fitted in. A page is what reaches a disk at once.
+/// Returns the smallest power of two that holds stamp and record, or whole pages: no slot lies
+/// across a cache line or a page that it could have fitted in. A page is what reaches a disk at
+/// once.
 #[inline]
 const fn slot_size(entry_size: usize) -> usize {
     match 8 + entry_size.next_multiple_of(8) {

@@ -1,4 +1,4 @@
-//! What a log is called: the name of shared memory or the path of a file; names listed and removed.
+//! A log's name: of shared memory, or the path of a file. Lists and removes names, too.
 
 use crate::error::{Error, Result, invalid};
 use crate::layout::{Header, MAGIC};
@@ -11,7 +11,7 @@ use std::mem::offset_of;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-/// What a log is called: a POSIX shared-memory object, or a regular file.
+/// A log's name: a POSIX shared-memory object, or a regular file.
 ///
 /// A string is a shared-memory name (`"/rpt_sys_shm"`), a path is a file.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -23,7 +23,7 @@ pub enum Name {
 }
 
 impl Name {
-    /// Returns this name with an ending behind it: what a log that belongs to this one is called.
+    /// Returns this name with an ending: the name of a log that belongs to this one.
     ///
     /// ```
     /// use ringlog::Name;
@@ -101,14 +101,14 @@ impl From<&Name> for Name {
     }
 }
 
-/// The names of all files in a directory that begin as a log does, or of all such shared memory, in
-/// order. What this process may not read is not among them, nor what is hidden: a log half made.
+/// Returns the names of all files in a directory, or in shared memory, that begin like a log, in
+/// order. Leaves out what this process may not read, and hidden files: logs that are being made.
 pub(crate) fn names_in(directory: Option<&Path>) -> io::Result<Vec<Name>> {
     let shm = shm_path("");
     let mut names = Vec::new();
     for entry in std::fs::read_dir(directory.unwrap_or(&shm))? {
         let entry = entry?;
-        // Without waiting, whatever is there; and a name that is no text can only be a file's.
+        // Opening never waits, whatever the file is. A name that is not text can only be a file's.
         let file = match entry.file_type() {
             Ok(kind) if kind.is_file() => open_existing(&entry.path(), false),
             _ => continue,
@@ -120,7 +120,7 @@ pub(crate) fn names_in(directory: Option<&Path>) -> io::Result<Vec<Name>> {
             None => entry.file_name().to_str().map(|name| Name::Shm(format!("/{name}"))),
         };
         match file {
-            // What cannot be looked at for want of a descriptor may be a log all the same.
+            // What cannot be opened for want of a descriptor may still be a log.
             Err(e) if matches!(e.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)) => return Err(e),
             Ok(file) if is_log(&file) => names.extend(name),
             _ => {}
@@ -130,7 +130,7 @@ pub(crate) fn names_in(directory: Option<&Path>) -> io::Result<Vec<Name>> {
     Ok(names)
 }
 
-/// Opens the file of a log, whatever it turns out to be.
+/// Opens the file of a log, whatever is in it.
 pub(crate) fn open_file(name: &Name, path: &Path, write: bool) -> Result<File> {
     let not_a_log = |what| Error::NotALog { log: name.to_string(), why: format!("it is {what}") };
     open_existing(path, write).map_err(|e| match e.raw_os_error() {
@@ -146,12 +146,12 @@ pub(crate) fn open_file(name: &Name, path: &Path, write: bool) -> Result<File> {
     })
 }
 
-/// Whether a file begins as a log does.
+/// Returns whether a file begins like a log.
 fn is_log(file: &File) -> bool {
     word_at(file, offset_of!(Header, magic)) == Some(MAGIC)
 }
 
-/// The format version of a file that begins as a log does.
+/// Returns the format version of a file that begins like a log.
 pub(crate) fn version_of(file: &File) -> Option<u64> {
     word_at(file, offset_of!(Header, version)).filter(|_| is_log(file))
 }
@@ -162,7 +162,7 @@ fn word_at(file: &File, offset: usize) -> Option<u64> {
     Some(u64::from_le_bytes(word))
 }
 
-/// Removes the name of a log, and of nothing else, unless `refuse` has a reason against its file.
+/// Removes the name of a log, and of nothing else, unless `refuse` finds a reason in its file.
 pub(crate) fn remove(name: &Name, refuse: impl FnOnce(File) -> Result<()>) -> Result<()> {
     let path = name.path()?;
     let file = open_file(name, &path, false)?;

@@ -6,23 +6,25 @@ use crate::reader::Reader;
 use crate::schema::{BodyForm, Entry, Message, Raw, Record, With};
 use crate::wait::Follower;
 
-/// A [`Reader`] or an [`Observer`], of whatever entries: for code that follows several logs, or any.
+/// A [`Reader`] or an [`Observer`] of any kind of entries, for code that follows several logs, or
+/// any.
 pub trait PollNext: Follower {
-    /// An entry, as it is given: a record, a [`Message`], or an [`Entry`].
+    /// An entry as it is returned: a record, a [`Message`], or an [`Entry`].
     type Item<'a>
     where
         Self: 'a;
 
-    /// Takes the next entry, as their `poll`. Never waits.
+    /// Takes the next entry, as `poll` does. Never waits.
     fn poll_next(&mut self) -> Polled<Self::Item<'_>>;
 
-    /// Looks at the next entry, which stays the next one. A loss is told, and passed, as by a poll.
+    /// Looks at the next entry, which stays the next one. A loss is reported and passed, as by a
+    /// poll.
     fn peek(&mut self) -> Polled<Self::Item<'_>>;
 
-    /// The position of the entry that is polled next.
+    /// Returns the position of the entry that the next poll looks for.
     fn position(&self) -> u64;
 
-    /// Where the log ends, as its writer says: a picture of this moment.
+    /// Returns where the log ends, by its writer's pointer, at this moment.
     fn end(&self) -> u64;
 }
 

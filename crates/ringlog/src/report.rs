@@ -9,63 +9,63 @@ use std::io;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-/// Losses that are told as one at most.
+/// Entries that one reported loss may span when losses are joined.
 const SUM: u64 = 1024;
 
-/// A source, mostly a durable [`Reader`](crate::Reader), and the sink its entries are exported to.
+/// A source, usually a durable [`Reader`](crate::Reader), and the sink that its entries are
+/// exported to.
 ///
-/// Entries are committed only after the sink's checkpoint, so that a kill at any moment repeats
-/// entries at worst; a sink that says where its far end stands ([`Sink::resume`]) is not even given
-/// those.
+/// Entries are committed only after the sink's checkpoint, so a kill at any moment can only repeat
+/// entries. A sink that says where its far end stands ([`Sink::resume`]) is not even given those.
 #[derive(Debug)]
 pub struct Report<F, S> {
     source: F,
     sink: S,
     flush: Duration,
-    /// The first turn was taken.
+    /// The first turn has been taken.
     begun: bool,
-    /// Since when something has been waiting for a checkpoint.
+    /// When something began to wait for a checkpoint.
     waiting: Option<Instant>,
     entries: u64,
-    /// Of these, checkpointed and committed.
+    /// Entries that are checkpointed and committed.
     committed_entries: u64,
     /// What the source had lost before this report.
     lost_before: u64,
-    /// Large bodies that are gone may lie between small ones that are not: their losses come as one.
+    /// Joins losses: large bodies that are gone may lie between small ones that are not.
     sums: bool,
 }
 
-/// What one turn of the loop came to.
+/// The result of one turn of the loop.
 #[must_use = "it may be a loss"]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Turn {
     /// Entries were taken, and there may be more.
     Busy,
-    /// All that is there has been taken.
+    /// All entries that are there have been taken.
     Idle,
-    /// Some were overwritten before this reader took them. Of a log with bodies entries may have been
-    /// taken as well, between what was lost.
+    /// Entries were overwritten before the source took them. In a log with bodies, entries between
+    /// the lost ones may have been taken as well.
     Lost(Losses),
 }
 
-/// Entries that were lost, in one range or in more.
+/// Entries that were lost, in one or more ranges.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Losses {
-    /// From the first of them to the last; of one range, all of these.
+    /// From the first lost position to the last; with one range, all positions within are lost.
     pub within: Range<u64>,
-    /// How many ranges they lie in.
+    /// How many ranges were lost.
     pub ranges: u64,
-    /// Entries in all.
+    /// How many entries were lost in all.
     pub entries: u64,
 }
 
 impl Losses {
-    /// Those of one range.
+    /// Makes a loss of one range.
     pub fn of(range: Range<u64>) -> Losses {
         Losses { entries: range.end - range.start, within: range, ranges: 1 }
     }
 
-    /// Takes in those that come behind.
+    /// Adds losses that come after these.
     pub fn add(&mut self, more: &Losses) {
         self.within.start = self.within.start.min(more.within.start);
         self.within.end = more.within.end;
@@ -74,7 +74,7 @@ impl Losses {
     }
 }
 
-/// A source, as far as a sink may ask it.
+/// What a sink may ask of a source.
 struct Past<'a, F>(&'a mut F);
 
 impl<F: Source> Lookback for Past<'_, F> {
@@ -90,12 +90,12 @@ impl<F: Source> Lookback for Past<'_, F> {
 }
 
 impl<F: Source, S: Sink> Report<F, S> {
-    /// Exports what `source` delivers to `sink`, from where the sink says its far end stands. An
-    /// entry is written out at most `flush` after it was read, sooner if the sink is full. Second
-    /// come sentences that the user should see, as the sink says them.
+    /// Makes a report that exports what `source` delivers to `sink`, from where the sink says that
+    /// its far end stands. An entry is written out at most `flush` after it was polled, sooner if
+    /// the sink is full. Returns the sink's sentences for the user, too.
     ///
     /// # Errors
-    /// As [`Sink::resume`].
+    /// Those of [`Sink::resume`].
     pub fn new(source: F, sink: S, flush: Duration) -> Result<(Report<F, S>, Vec<String>)> {
         let (lost_before, sums) = (source.lost(), source.left_off().body_max > 0);
         let mut report = Report {
@@ -114,19 +114,19 @@ impl<F: Source, S: Sink> Report<F, S> {
     }
 
     /// Goes back to the last commit, and asks the sink again where its far end stands: after a
-    /// connection was lost, or when somebody has changed what the sink wrote.
+    /// connection was lost, or after something has changed what the sink wrote.
     ///
     /// # Errors
-    /// As [`Sink::resume`].
+    /// Those of [`Sink::resume`].
     pub fn look_again(&mut self) -> Result<Vec<String>> {
         self.again(true)
     }
 
-    /// Goes back to the last commit, and has the sink begin a new output there: what the old one
-    /// holds is finished, and stays where it is.
+    /// Goes back to the last commit, and has the sink begin a new output there. The old output is
+    /// finished, and stays where it is.
     ///
     /// # Errors
-    /// As [`Sink::resume`].
+    /// Those of [`Sink::resume`].
     pub fn begin_anew(&mut self) -> Result<Vec<String>> {
         self.again(false)
     }
@@ -138,14 +138,14 @@ impl<F: Source, S: Sink> Report<F, S> {
         let left = self.source.left_off();
         let output = left.output.filter(|_| same_output);
         if !same_output {
-            // Before the new one is there: a kill in between must not take it for the old one, of
-            // which all entries are missing.
+            // Stored before the new output exists: after a kill in between, the next reporter must
+            // not take the new one for the old one with all its entries missing.
             let finished = left.output.map(|old| Output { finishing: true, ..old });
             self.source.set_output(finished.as_ref());
         }
         let left = LeftOff { output, end, explicit: false, ..left };
         let notes = self.resume(&left)?;
-        // What is gone with the old output is to be taken again, and to be counted then.
+        // Entries that were in the old output only are taken again, and counted then.
         let now = self.source.left_off().committed;
         let lost = left.committed.lost.saturating_sub(now.lost);
         let gone = left.committed.position.saturating_sub(now.position).saturating_sub(lost);
@@ -154,12 +154,13 @@ impl<F: Source, S: Sink> Report<F, S> {
         Ok(notes)
     }
 
-    /// The one rule of where to go on: the sink's far end, if it can tell.
+    /// Resumes by the one rule: at the sink's far end, if the sink can tell it.
     fn resume(&mut self, left: &LeftOff) -> Result<Vec<String>> {
         let resume = self.sink.resume(left, &mut Past(&mut self.source))?;
         let Some(resume) = resume else { return Ok(Vec::new()) };
         self.source.go_to(resume.position, resume.lost);
-        // The place first: whatever is killed in between, the output begins no later than the reader.
+        // The place comes first: after a kill in between, the output begins no later than the
+        // reader.
         self.source.commit(resume.mark.value);
         self.source.set_output(resume.mark.output.as_ref());
         if let Some(path) = self.sink.path() {
@@ -169,22 +170,22 @@ impl<F: Source, S: Sink> Report<F, S> {
         Ok(resume.notes)
     }
 
-    /// Takes what is there, at most `limit` entries and no more than the sink has room for, and
-    /// writes it out when it is time to.
+    /// Takes the entries that are there, at most `limit` and no more than the sink has room for,
+    /// and writes them out when that is due.
     ///
     /// # Errors
-    /// What the sink's checkpoint says. Nothing is committed then, and nothing forgotten: call
-    /// [`export`](Report::export) again, once the reason is gone.
+    /// Those of the sink's checkpoint. Nothing is committed then, and nothing is forgotten: call
+    /// [`export`](Report::export) again once the reason is gone.
     pub fn turn(&mut self, limit: u64) -> io::Result<Turn> {
         if !std::mem::replace(&mut self.begun, true) && self.source.settle() {
             self.sink.begin_at(self.source.position());
-            self.export()?; // no row may be there before what is said of where they begin
+            self.export()?; // so that no row is written before it is known where rows begin
         }
-        // Not only behind a turn: one that ends in a loss carries nothing out, and each may.
+        // Not only after a turn: any turn may end in a loss, and then exports nothing.
         if self.waiting.is_some_and(|since| since.elapsed() >= self.flush) {
             self.export()?;
         }
-        // A writer that waits for this source can go on meanwhile, if what it takes is committed in parts.
+        // If a writer waits for this source, committing in parts lets it continue meanwhile.
         let limit = limit.min(self.source.until_due());
         let (mut turn, last) = (Turn::Busy, self.entries.saturating_add(limit));
         let goes_on = |turn: &Turn| match turn {
@@ -199,7 +200,7 @@ impl<F: Source, S: Sink> Report<F, S> {
                     self.entries += 1;
                 }
                 Polled::Empty if turn == Turn::Busy => turn = Turn::Idle,
-                Polled::Empty => break, // it is to be told first
+                Polled::Empty => break, // the loss is reported first
                 Polled::Lost(range) => {
                     self.sink.lost(range.clone());
                     match &mut turn {
@@ -216,7 +217,7 @@ impl<F: Source, S: Sink> Report<F, S> {
                 || since.elapsed() >= self.flush
                 || self.source.until_due() == 0
                 || turn == Turn::Idle && self.source.is_awaited();
-            // A loss is told first: the caller must hear of it whatever the checkpoint says.
+            // The loss is reported first: the caller must learn of it whatever the checkpoint says.
             if !lost && is_due {
                 self.export()?;
             }
@@ -227,7 +228,7 @@ impl<F: Source, S: Sink> Report<F, S> {
     /// Writes out all that has been taken, then commits it.
     ///
     /// # Errors
-    /// As [`turn`](Report::turn).
+    /// Those of [`turn`](Report::turn).
     pub fn export(&mut self) -> io::Result<()> {
         let Mark { value, output } = self.sink.checkpoint()?;
         self.source.set_output(output.as_ref());
@@ -236,44 +237,43 @@ impl<F: Source, S: Sink> Report<F, S> {
         Ok(())
     }
 
-    /// How long the oldest entry that is not written out may still wait.
+    /// Returns how long the oldest entry that is not written out may still wait.
     pub fn due(&self) -> Duration {
         self.waiting.map_or(Duration::MAX, |since| self.flush.saturating_sub(since.elapsed()))
     }
 
-    /// Looks how far the log is published by now; call it now and then. An entry below that is not
-    /// there, because its slot was damaged, is then lost at once, and not only when the writer has
-    /// come round.
+    /// Learns how far the log is published; call it now and then. An entry below that whose slot is
+    /// damaged is then lost at once, and not only after the writer's next lap.
     pub fn refresh(&mut self) {
         self.source.refresh();
     }
 
-    /// The sink.
+    /// Returns the sink.
     pub fn sink(&self) -> &S {
         &self.sink
     }
 
-    /// The sink, to be looked after.
+    /// Returns the sink, to be changed.
     pub fn sink_mut(&mut self) -> &mut S {
         &mut self.sink
     }
 
-    /// The source.
+    /// Returns the source.
     pub fn source(&self) -> &F {
         &self.source
     }
 
-    /// Entries taken by this report.
+    /// Returns how many entries this report has taken.
     pub fn entries(&self) -> u64 {
         self.entries
     }
 
-    /// Of these, written out and committed.
+    /// Returns how many of them are written out and committed.
     pub fn committed_entries(&self) -> u64 {
         self.committed_entries
     }
 
-    /// Entries lost while this report ran, or found lost when it began.
+    /// Returns how many entries were lost while this report ran, or found lost when it began.
     pub fn lost(&self) -> u64 {
         self.source.lost() - self.lost_before
     }

@@ -1,4 +1,4 @@
-//! A read-only picture of a log: pointers, lags, losses, owners. What every tool sees.
+//! A read-only picture of a log: pointers, lags, losses, owners. All tools are made of it.
 
 use crate::check::Absent;
 use crate::error::{Result, Role};
@@ -12,7 +12,7 @@ use std::ops::Range;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::PathBuf;
 
-/// A log at one moment, or nearly: the words are read one after the other while the log goes on.
+/// A log at one moment, or nearly: its words are read one after the other while the log is in use.
 #[derive(Debug, Clone)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
@@ -21,12 +21,12 @@ pub struct Snapshot {
     pub end: u64,
     /// Number of slots.
     pub capacity: u64,
-    /// Bytes of the arena that bodies lie in; 0: the log has none.
+    /// Bytes of the arena that bodies lie in; 0 if the log has none.
     pub arena: u64,
-    /// Bytes that a body has, on average of the newest ones.
+    /// Bytes of a body, on average of the newest ones.
     pub body_mean: u64,
-    /// Bytes of it that hold bodies which some gate of a lossless log has not committed: the writer waits
-    /// where the next one does not fit beside them.
+    /// Bytes of the arena with bodies that some gate of a lossless log has not committed. The
+    /// writer waits if the next body does not fit beside them.
     pub arena_held: u64,
     /// The writer.
     pub writer: WriterState,
@@ -34,8 +34,8 @@ pub struct Snapshot {
     pub absent: Absent,
     /// Readers 0 to 7.
     pub readers: Vec<ReaderState>,
-    /// The processes that shut out a writer or a reader with a read lock on the log's file, which
-    /// whoever may read it can take; a 0 for what this process may not see.
+    /// Processes with a read lock on the log's file, for which read permission is enough, and which
+    /// so shut out a writer or a reader. A 0 stands for processes that this one may not see.
     pub shut_out_by: Vec<u32>,
 }
 
@@ -46,21 +46,21 @@ pub struct Snapshot {
 pub struct WriterState {
     /// A living process holds the claim.
     pub alive: bool,
-    /// The last writer closed the log; false while one is attached, and after it was killed.
+    /// The last writer closed the log. False while a writer is attached, and after it was killed.
     pub closed: bool,
-    /// Writers so far.
+    /// Number of writers so far.
     pub epoch: u64,
-    /// The last writer's process id; 0 if it did not get that far.
+    /// The last writer's process id; 0 if it did not get far enough to say.
     pub pid: u64,
-    /// That is an id in this process's pid namespace, and so no other process's here.
+    /// `pid` is of this process's pid namespace, so here it names no other process.
     pub pid_is_ours: bool,
     /// When it attached, ns since the Unix epoch.
     pub attached_ns: u64,
     /// Its last heartbeat, ns since the Unix epoch; 0 if it gives none.
     pub heartbeat_ns: u64,
-    /// The reader that it waits for, in a lossless log: it has had no room since then.
+    /// The reader that the writer of a lossless log waits for, because it has no room.
     pub waiting_for: Option<usize>,
-    /// Since when it waits, ns since the Unix epoch.
+    /// When that wait began, ns since the Unix epoch.
     pub waiting_since_ns: u64,
 }
 
@@ -73,50 +73,52 @@ pub struct ReaderState {
     pub id: usize,
     /// A living process holds the claim.
     pub alive: bool,
-    /// Somebody has been this reader.
+    /// Some process has been this reader.
     pub known: bool,
-    /// The writer waits for it: it overwrites nothing that this reader has not committed.
+    /// The reader is a gate: the writer overwrites nothing that it has not committed.
     pub gate: bool,
-    /// The writer was made to wait for it, and it has been let off for good.
+    /// The reader was made as a gate, and has been let off for good.
     pub let_off: bool,
-    /// The last one has ended in order; false while one is attached, and after it was killed.
+    /// The last process that was this reader closed it. False while one is attached, and after it
+    /// was killed.
     pub closed: bool,
-    /// The last one's process id; 0 if it did not get that far.
+    /// The process id of the last one; 0 if it did not get far enough to say.
     pub pid: u64,
-    /// That is an id in this process's pid namespace, and so no other process's here.
+    /// `pid` is of this process's pid namespace, so here it names no other process.
     pub pid_is_ours: bool,
     /// When it attached, ns since the Unix epoch.
     pub attached_ns: u64,
     /// When it last committed, ns since the Unix epoch.
     pub commit_ns: u64,
-    /// The first position it has not committed.
+    /// The first position that the reader has not committed.
     pub position: u64,
-    /// Bytes of the arena that hold bodies which it has not committed, from the first to the last.
+    /// Bytes of the arena with bodies that the reader has not committed, from the first to the
+    /// last.
     pub arena_behind: u64,
-    /// Entries lost, in all.
+    /// Entries lost in all.
     pub lost: u64,
-    /// How many times entries were lost.
+    /// Number of ranges in which they were lost.
     pub laps: u64,
-    /// The furthest that `position` ever was, whatever the reader went back to.
+    /// The highest value that `position` ever had, wherever the reader went back to.
     pub peak_position: u64,
-    /// The most that `lost` ever was.
+    /// The highest value that `lost` ever had.
     pub peak_lost: u64,
-    /// The positions that were lost last, and when that was told, ns since the Unix epoch.
+    /// The range that was lost last, and when that was reported, ns since the Unix epoch.
     pub last_lost: Option<(Range<u64>, u64)>,
-    /// The lowest position that it ever began at.
+    /// The lowest position that the reader ever began at.
     pub began: u64,
-    /// Entries before that which were overwritten before there was this reader.
+    /// Entries before `began` that were overwritten before this reader existed.
     pub missed: u64,
-    /// The file it writes, or wrote when it was last here, as it is known again; `None` if it
-    /// carries its entries elsewhere.
+    /// The file that the reader writes, or wrote when it was last attached, as it is recognised
+    /// again; `None` if it exports elsewhere.
     #[cfg_attr(feature = "serde", serde(skip))]
     pub output: Option<Output>,
-    /// Where that file is or was, absolute, if its path is not too long to be kept.
+    /// The absolute path of that file, if it is not too long to be kept.
     #[cfg_attr(feature = "serde", serde(skip))]
     pub output_path: Option<PathBuf>,
-    /// Bytes of that file that are committed.
+    /// Committed bytes of that file.
     pub output_length: u64,
-    /// What it did for each entry, where it [takes](crate::Reader::take) them one by one.
+    /// What the reader did for each entry, if it [takes](crate::Reader::take) them one by one.
     pub calls: Calls,
 }
 
@@ -125,25 +127,26 @@ pub struct ReaderState {
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Calls {
-    /// All entries below it are begun.
+    /// All entries below this position are begun.
     pub begun: u64,
-    /// Entries that are begun and not finished.
+    /// Number of entries that are begun and not finished.
     pub open: u64,
-    /// Which they are: bit `i`, the one `i` behind the reader's position.
+    /// Which entries these are: bit `i` stands for the entry at the reader's position + `i`.
     pub open_bits: u64,
-    /// The first of these.
+    /// The position of the first of these.
     pub oldest_open: Option<u64>,
-    /// Entries that were served, in all.
+    /// Number of entries served.
     pub served: u64,
-    /// Entries that came too late, in all.
+    /// Number of entries that came too late.
     pub expired: u64,
-    /// Entries that a process died over, in all.
+    /// Number of entries during which a process died.
     pub interrupted: u64,
 }
 
 impl ReaderState {
-    /// Whether it has committed anything. Who has not has no place in the log yet, whatever its
-    /// position and lag are: it will begin at the oldest entry, and has lost nothing.
+    /// Returns whether the reader has committed anything. One that has not has no place in the log
+    /// yet, whatever its position and lag say: it will begin at the oldest entry, and has lost
+    /// nothing.
     pub fn has_place(&self) -> bool {
         self.commit_ns > 0 || self.position > 0
     }
@@ -152,7 +155,7 @@ impl ReaderState {
 impl Snapshot {
     pub(crate) fn of(segment: &Segment) -> Result<Snapshot> {
         let claims = segment.claims(false)?;
-        // Whoever looks again and again should be told, and not end by a fault.
+        // A tool that looks again and again should get an error here, and not die of a fault.
         segment.check_size(&claims)?;
         let header = segment.header();
         let namespace = pid_namespace();
@@ -167,7 +170,7 @@ impl Snapshot {
             pid_is_ours: is_ours(pid_ns) && line.pid.load(Acquire) == pid,
             attached_ns: line.attached_ns.load(Relaxed),
             heartbeat_ns: line.heartbeat_ns.load(Relaxed),
-            // With the Release in `say_that_it_waits`: since when is of this wait, or of a later one.
+            // With the Release in `say_that_it_waits`: the time is of this wait, or of a later one.
             waiting_for: waited_for(line.waiting_for.load(Acquire)),
             waiting_since_ns: line.waiting_since_ns.load(Relaxed),
         };
@@ -211,7 +214,7 @@ impl Snapshot {
         };
         let mut snapshot = Snapshot {
             readers: (0..READERS).map(reader).collect(),
-            end: segment.end(), // after the readers: none of them is ahead of it
+            end: segment.end(), // after the readers, so that none of them is ahead of it
             capacity: segment.geometry.capacity(),
             arena: segment.geometry.arena_size(),
             body_mean: 0,
@@ -223,7 +226,8 @@ impl Snapshot {
                 false => Vec::new(),
             },
         };
-        // One that gave up, and has appended nothing since, has not learnt that there is room again.
+        // A writer that gave up, and has not appended since, has not learnt that there is room
+        // again.
         snapshot.look_at_bodies(segment);
         if snapshot.room() != Some(0) && snapshot.arena_held == 0 {
             snapshot.writer.waiting_for = None;
@@ -231,8 +235,9 @@ impl Snapshot {
         Ok(snapshot)
     }
 
-    /// How much of the arena readers have not had, and how long bodies are. Of a long log, whose slots hold
-    /// most bodies, no more is looked at than takes a millisecond.
+    /// Measures how much of the arena readers have not committed, and how long bodies are. Limits
+    /// itself to about a millisecond: in a long log whose slots hold most bodies it looks only at a
+    /// part.
     fn look_at_bodies(&mut self, segment: &Segment) {
         const NEWEST: u64 = 256;
         const LOOKS: usize = 1 << 16;
@@ -253,7 +258,7 @@ impl Snapshot {
             Some(Placed::Arena { place, length }) => Some((place, place + length as u64)),
             _ => None,
         };
-        // Bodies lie one behind the other.
+        // Bodies lie one after the other.
         let Some((_, last)) = (oldest..end).rev().take(LOOKS).find_map(place) else { return };
         let behind = |from: u64| {
             let first = (from.max(oldest)..end).take(LOOKS).find_map(place);
@@ -269,8 +274,8 @@ impl Snapshot {
         self.arena_held = gates.map(|id| self.readers[id].arena_behind).max().unwrap_or_default();
     }
 
-    /// The readers that have not had all entries, and how many each has to come. One that was let off
-    /// and has no place in the log has none to come.
+    /// Returns the readers that have not committed all entries, each with how many are left. A
+    /// reader that was let off and has no place in the log has none left.
     pub fn undelivered(&self) -> impl Iterator<Item = (usize, u64)> {
         let readers = self.readers.iter().filter(|reader| {
             reader.gate || reader.has_place() || reader.known && !reader.let_off
@@ -278,13 +283,13 @@ impl Snapshot {
         readers.map(|reader| (reader.id, self.lag(reader.id))).filter(|&(_, lag)| lag > 0)
     }
 
-    /// Entries that reader `id` has not committed yet.
+    /// Returns how many entries reader `id` has not committed.
     pub fn lag(&self, id: usize) -> u64 {
         self.readers.get(id).map_or(0, |reader| self.end.saturating_sub(reader.position))
     }
 
-    /// Whether the writer overwrites nothing that reader `id` has not had: it is a gate, and is not gone
-    /// in a log whose writer goes on without such.
+    /// Returns whether the writer overwrites nothing that reader `id` has not committed: the reader
+    /// is a gate, and not one that is gone in a log that skips such.
     pub fn is_waited_for(&self, id: usize) -> bool {
         let holds = |reader: &ReaderState| {
             reader.gate && (self.absent == Absent::Wait || reader.alive || !reader.known)
@@ -292,29 +297,30 @@ impl Snapshot {
         self.readers.get(id).is_some_and(holds)
     }
 
-    /// Entries that a lossless log's writer has room for before it waits: those that its hindmost gate
-    /// leaves.
-    /// `None` where it waits for nobody.
+    /// Returns how many entries a lossless log's writer has room for before it waits for its
+    /// hindmost gate, or `None` if it waits for no reader.
     pub fn room(&self) -> Option<u64> {
         let gates = (0..self.readers.len()).filter(|&id| self.is_waited_for(id));
         gates.map(|id| self.headroom(id)).min()
     }
 
-    /// The same as a part of the slots, or of the arena if that is less: from 0 to 1.
+    /// Returns the writer's room as a share of the slots, or of the arena if that is less: from 0
+    /// to 1.
     pub fn room_ratio(&self) -> Option<f64> {
         let gates = (0..self.readers.len()).filter(|&id| self.is_waited_for(id));
         gates.map(|id| self.headroom_ratio(id)).reduce(f64::min)
     }
 
-    /// Entries the writer can still append before reader `id` loses one, or before it waits for it: those
-    /// that slots are left for, or bodies of the [mean length](Snapshot::body_mean), if these are fewer.
+    /// Returns how many entries the writer can append before reader `id` loses one, or before the
+    /// writer waits for that reader. The slots limit it, or the arena, for bodies of the [mean
+    /// length](Snapshot::body_mean).
     pub fn headroom(&self, id: usize) -> u64 {
         let slots = self.capacity.saturating_sub(self.lag(id));
         self.bytes_left(id).checked_div(self.body_mean).map_or(slots, |bodies| slots.min(bodies))
     }
 
-    /// The part of the slots, or of the arena if that is less, that is left before reader `id` loses an
-    /// entry, or the writer waits for it: from 0 to 1.
+    /// Returns which share of the slots, or of the arena if that is less, is left before reader
+    /// `id` loses an entry, or the writer waits for it: from 0 to 1.
     pub fn headroom_ratio(&self, id: usize) -> f64 {
         let slots = self.capacity.saturating_sub(self.lag(id)) as f64 / self.capacity as f64;
         match self.arena {
@@ -329,7 +335,7 @@ impl Snapshot {
     }
 }
 
-/// What these words say of a reader that stands there.
+/// Reads the words about begun and finished entries of a reader at `position`.
 fn calls(line: &CallLine, position: u64) -> Calls {
     let taken = ring::Taken::of(line);
     let is_open = |&i: &u64| taken.begun(position.saturating_add(i)) == Some(false);
@@ -345,7 +351,7 @@ fn calls(line: &CallLine, position: u64) -> Calls {
     }
 }
 
-/// The reader that the word of the writer's line names, if it names one.
+/// Returns the reader that the word in the writer's line names, if it names one.
 fn waited_for(word: u64) -> Option<usize> {
     (1..=READERS as u64).contains(&word).then(|| word as usize - 1)
 }

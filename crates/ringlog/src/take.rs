@@ -1,5 +1,5 @@
-//! Entries that a reader deals with one by one, and finishes in any order: of each, the log says whether it
-//! was begun and whether it was finished, whenever the reader dies.
+//! Entries that a reader handles one by one, and finishes in any order. Even after a kill, the log
+//! says of each entry whether it was begun and whether it was finished.
 
 use crate::reader::Reader;
 use crate::ring::{self, OPEN_MAX};
@@ -8,35 +8,35 @@ use crate::schema::{BodyForm, Message, Record, With};
 /// What became of an entry before it was [taken](Reader::take).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Taken {
-    /// Nobody has begun it.
+    /// No process has begun it.
     New,
-    /// A process that was this reader has begun it, and died before it was finished.
+    /// A process that was this reader began it, and died before it finished it.
     Again,
-    /// A process that was this reader has finished it, and died before it released it.
+    /// A process that was this reader finished it, and died before it released it.
     Finished,
 }
 
-/// How an entry that was [taken](Reader::take) is finished. The log counts each, for people.
+/// How a [taken](Reader::take) entry ended. The log counts each kind, for people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Finished {
     /// It was served.
     Served,
     /// It came too late to be served.
     Expired,
-    /// A process died over it.
+    /// A process died during it.
     Interrupted,
-    /// Nobody wants it any more.
+    /// Its sender no longer wants it.
     Dropped,
 }
 
 impl<R> Reader<R> {
-    /// Notes in the log that the next entry is begun, before it is polled; returns what became of it before.
-    /// `None` if it is not there yet, or lies 64 or more behind the first one that is not
-    /// [released](Reader::release_finished).
+    /// Notes in the log that the next entry is begun, before it is polled; returns what became of
+    /// it before. Returns `None` if the entry is not there yet, or if it lies 64 or more positions
+    /// after the first entry that is not [released](Reader::release_finished).
     ///
-    /// For a reader that a lossless log's writer waits for, and which does something for each entry: after a
-    /// death, the next process that is this reader learns of each entry whether it was begun and whether it
-    /// was finished. So it does nothing twice, or nothing never, as it chooses.
+    /// This is for a gate of a lossless log that does some work for each entry. After a kill, the
+    /// next process that is this reader learns of each entry whether it was begun and whether it
+    /// was finished. So it can choose to do no entry twice, or to leave out none.
     ///
     /// ```
     /// # use ringlog::{Finished, Log, Polled, Record, Taken};
@@ -76,8 +76,8 @@ impl<R> Reader<R> {
         Some(taken)
     }
 
-    /// Notes in the log that the entry at `position`, which was [taken](Reader::take), is finished; what was
-    /// appended for it, to another log, comes before.
+    /// Notes in the log that the entry at `position`, which was [taken](Reader::take), is finished.
+    /// Append its answer to another log before.
     pub fn finish(&mut self, position: u64, how: Finished) {
         let (calls, known) = self.calls();
         ring::finish_entry(calls, known, position);
@@ -90,8 +90,8 @@ impl<R> Reader<R> {
         ring::count_one(count);
     }
 
-    /// Makes room for the writer up to the first entry that was polled and is not finished; returns how many
-    /// entries that releases. As [`release`](Reader::release).
+    /// Makes room for the writer up to the first entry that was polled and is not finished; returns
+    /// how many entries that releases. Otherwise as [`release`](Reader::release).
     pub fn release_finished(&mut self) -> u64 {
         let (first, position) = (self.committed().position, self.position());
         let end = self.calls().1.unfinished(first, position);
@@ -103,10 +103,11 @@ impl<R> Reader<R> {
 }
 
 impl<R: Record, B: BodyForm> Reader<With<R, B>> {
-    /// Returns the entry that the last poll gave, once more. `None` if it gave none, or another entry has
-    /// been polled, or released, since.
+    /// Returns the entry of the last poll again, or `None` if that poll returned no entry, or if
+    /// another entry has been polled, or released, since.
     ///
-    /// For a loop that goes on until the entry is the right one, and then gives it to its caller.
+    /// For a loop that polls until it finds the right entry, and then returns that entry to its
+    /// caller.
     #[inline]
     pub fn held(&self) -> Option<Message<'_, R, B>> {
         self.held_message()

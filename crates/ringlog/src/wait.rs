@@ -1,4 +1,4 @@
-//! What to do while there is nothing to do.
+//! What to do while there is nothing to poll.
 
 use crate::cursor::Polled;
 use crate::observer::Observer;
@@ -13,50 +13,53 @@ use std::time::{Duration, Instant};
 
 /// How a reader waits between two empty polls.
 ///
-/// From the lowest latency to the least work. What each costs and gives is measured by
-/// `benches/figures/wait.rs`.
+/// The variants go from the lowest latency to the least work. `benches/figures/wait.rs` measures
+/// what each costs and gives.
 ///
-/// Where a log has no writer nothing can come, and a [`Reader`] that would sleep for a while sleeps
-/// until there is one again, which wakes it, and looks now and then. It costs next to nothing.
+/// A log without a writer gets no entries. There a [`Reader`] that would sleep for a while sleeps
+/// until a writer attaches and wakes it, and looks now and then. That costs next to nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wait {
-    /// Not at all: one core, all the time, for the lowest latency.
+    /// Do not wait at all: one core, all the time, for the lowest latency.
     Spin,
-    /// Spin for a moment, then let others run first: one core, as long as nobody else wants it.
+    /// Spin for a moment, then let other threads run first: one core, as long as no other thread
+    /// needs it.
     Yield,
-    /// Spin, then yield, then sleep, each time twice as long, up to this: quick while entries
+    /// Spin, then yield, then sleep, each time twice as long, up to this time: fast while entries
     /// come, idle while none do.
     Adaptive(Duration),
-    /// Sleep; an entry waits at most about this long.
+    /// Sleep this long after each empty poll; an entry waits at most about this long.
     Sleep(Duration),
     /// Spin for a moment, then sleep until the writer calls [`wake`](crate::Writer::wake), at most
     /// this long (and never longer than a minute).
     ///
-    /// The bound is what an entry waits if the writer does not call that, if it does in the very
-    /// moment in which the reader falls asleep, or if it dies in between. Any number of readers and
-    /// observers can sleep, and all are woken at once; on Linux alone. Elsewhere, and an [`Observer`]
-    /// that may not store to the log that it sleeps, look every millisecond.
+    /// The bound is how long an entry waits if the writer does not call `wake`, if it does so in
+    /// the very moment in which the reader falls asleep, or if it dies before it does. Any number
+    /// of readers and observers can sleep, and one wake ends all their sleeps. This works on Linux;
+    /// on other systems, and for an [`Observer`] that may not store in the log that it sleeps, it
+    /// is a look every millisecond.
     Block(Duration),
 }
 
 impl Default for Wait {
-    /// Sleep for a millisecond.
+    /// Sleeps for a millisecond after each empty poll.
     fn default() -> Wait {
         Wait::Sleep(Duration::from_millis(1))
     }
 }
 
-/// How often to spin first: some microseconds, about what it takes to be woken.
+/// How often to spin first: some microseconds, about what a wake takes.
 const SPINS: u32 = 128;
 /// How often to yield before the first sleep.
 const YIELDS: u32 = 64;
-/// The first sleep of an adaptive wait; no sleep is much shorter, whatever was asked for.
+/// The first sleep of an adaptive wait; no sleep takes much less, whatever was asked for.
 const LEAST_SLEEP: Duration = Duration::from_micros(50);
-/// After so many empty polls, a power of two, a reader that sleeps asks whether there is a writer.
+/// After this many empty polls, a power of two, a reader that sleeps asks whether there is a
+/// writer.
 const PATIENCE: u32 = 64;
-/// Where there is none it sleeps so long; one that comes without waking anybody is found by then.
+/// How long it sleeps if there is none: it finds a writer that wakes no reader after this time.
 const VACANT: Duration = Duration::from_millis(20);
-/// A sleeper that nobody wakes looks again after this at the latest.
+/// After this time a sleeper looks again, even if no wake came.
 const LONGEST_BLOCK: Duration = Duration::from_secs(60);
 
 /// A [`Wait`], and how many polls have been empty so far.
@@ -97,7 +100,7 @@ const LONGEST_BLOCK: Duration = Duration::from_secs(60);
 #[derive(Debug, Clone)]
 pub struct Idle {
     wait: Wait,
-    /// Empty polls since the last one that was not.
+    /// Empty polls in a row.
     empty: u32,
 }
 
@@ -111,37 +114,38 @@ enum Step {
 }
 
 impl Idle {
-    /// Nothing was empty yet.
+    /// Makes one that has seen no empty poll.
     pub fn new(wait: Wait) -> Idle {
         Idle { wait, empty: 0 }
     }
 
-    /// A poll was not empty: the next wait is as short as the first.
+    /// Notes that a poll was not empty: the next wait is as short as the first.
     #[inline]
     pub fn reset(&mut self) {
         self.empty = 0;
     }
 
-    /// A poll of `follower` was empty: waits once.
+    /// Waits once, after an empty poll of `follower`.
     pub fn wait(&mut self, follower: &impl Follower) {
         self.wait_at_most(follower, Duration::MAX);
     }
 
-    /// Waits once as [`wait`](Idle::wait), but at most so long.
+    /// Waits once as [`wait`](Idle::wait), but at most `at_most`.
     pub fn wait_at_most(&mut self, follower: &impl Follower, at_most: Duration) {
         match self.step(at_most) {
             Step::Block(time) => follower.sleep(time),
             Step::Sleep(time) if self.asks() && follower.is_deserted() => {
-                self.empty -= 1; // and ask the next time, too
+                self.empty -= 1; // so that it asks the next time, too
                 follower.sleep_until_writer(time.max(VACANT.min(at_most)));
             }
             step => step.take(),
         }
     }
 
-    /// A poll of each of these was empty: waits once as [`wait_at_most`](Idle::wait_at_most) for one, until
-    /// any of them would find something. Where it sleeps, it does so for up to 128 of them at once; see
-    /// [`can_wait_for_any`]. Returns whether it was more than a moment: a sleep, or a yield.
+    /// Waits once as [`wait_at_most`](Idle::wait_at_most), after an empty poll of each of these,
+    /// until any of them would find something. It can sleep for up to 128 of them at once; see
+    /// [`can_wait_for_any`]. Returns true if it slept or yielded, and false if it only spun for a
+    /// moment.
     pub fn wait_for_any(&mut self, followers: &[&dyn Follower], at_most: Duration) -> bool {
         match self.step(at_most) {
             Step::Spin => {
@@ -154,7 +158,7 @@ impl Idle {
         true
     }
 
-    /// Whether it is time to ask for the writer: seldom, for that is a system call.
+    /// Returns whether it is time to ask for the writer: seldom, because that is a system call.
     fn asks(&self) -> bool {
         self.empty % PATIENCE == PATIENCE - 1 // so that the highest count asks, too
     }
@@ -187,15 +191,15 @@ impl Step {
     }
 }
 
-/// Who can wait for entries: a [`Reader`] or an [`Observer`].
+/// A handle that can wait for entries: a [`Reader`], an [`Observer`], or a [`Signal`] beside them.
 pub trait Follower: sealed::Sealed {
-    /// Whether a poll would find something: an entry, or a loss.
+    /// Returns whether a poll would find something: an entry, or a loss.
     fn is_ready(&self) -> bool;
 
-    /// Waits until a poll would find something, as `wait` says, but at most `at_most`; returns whether
-    /// it would.
+    /// Waits until a poll would find something, as `wait` says, but at most `at_most`; returns
+    /// whether it would.
     ///
-    /// An async task waits in a thread of its own, as in `examples/tokio.rs`: a wait of this kind has no
+    /// An async task waits in a thread of its own, as in `examples/tokio.rs`: this wait has no
     /// descriptor that could be polled beside others.
     fn wait_until_ready(&self, wait: Wait, at_most: Duration) -> bool
     where
@@ -214,29 +218,30 @@ pub trait Follower: sealed::Sealed {
         true
     }
 
-    /// Sleeps until the writer wakes it, but at most so long, and not if a poll would find something.
+    /// Sleeps until the writer wakes it, at most `at_most`, and not if a poll would find something.
     #[doc(hidden)]
     fn sleep(&self, at_most: Duration);
 
-    /// Whether it is known that there is no writer.
+    /// Returns whether it is known that there is no writer.
     #[doc(hidden)]
     fn is_deserted(&self) -> bool;
 
-    /// Sleeps until a writer attaches, but at most so long, and not if there is one, or has been.
+    /// Sleeps until a writer attaches, at most `at_most`, and not if there is a writer, or
+    /// something to poll.
     #[doc(hidden)]
     fn sleep_until_writer(&self, at_most: Duration);
 
-    /// The word it sleeps on; `None` if nobody would wake it.
+    /// Returns the word that it sleeps on, or `None` if nothing would wake it.
     #[doc(hidden)]
     fn word(&self) -> Option<Word<'_>>;
 }
 
-/// A word that is slept on.
+/// A word that a thread sleeps on.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct Word<'a>(pub(crate) &'a AtomicU64);
 
-/// Something that a thread of this process tells another which waits for it beside logs:
+/// A flag that one thread of this process raises, and that another waits for beside logs:
 /// [`Idle::wait_for_any`].
 ///
 /// ```
@@ -259,20 +264,22 @@ pub struct Signal {
 }
 
 impl Signal {
-    /// Makes one that is not raised.
+    /// Makes a signal that is not raised.
     pub fn new() -> Signal {
         Signal::default()
     }
 
-    /// Raises it, and wakes who waits for it. What this thread did before is seen by who takes it.
+    /// Raises the signal, and wakes the threads that wait for it. The thread that takes it sees
+    /// what this thread did before.
     pub fn raise(&self) {
         self.raised.store(1, Release); // with the Acquire in `take`
         segment::wake_on(&self.sleepers);
     }
 
-    /// Takes it down; returns whether it was raised.
+    /// Takes the signal down; returns whether it was raised.
     pub fn take(&self) -> bool {
-        // With the Release in `raise`. At once, so that one that is raised meanwhile is not lost.
+        // With the Release in `raise`. One step, so that a signal that is raised meanwhile is not
+        // lost.
         self.raised.load(Relaxed) != 0 && self.raised.compare_exchange(1, 0, Acquire, Relaxed).is_ok()
     }
 }
@@ -301,7 +308,8 @@ impl Follower for Signal {
     }
 }
 
-/// Sleeps until one of these is woken, but at most so long, and not if a poll of one would find something.
+/// Sleeps until one of these is woken, at most `at_most`, and not if a poll of one would find
+/// something.
 fn sleep_for_any(followers: &[&dyn Follower], at_most: Duration) {
     let words: Option<Vec<_>> =
         followers.iter().map(|follower| follower.word().map(|Word(word)| word)).collect();
@@ -312,8 +320,8 @@ fn sleep_for_any(followers: &[&dyn Follower], at_most: Duration) {
     }
 }
 
-/// Whether a thread can sleep until one of several logs is woken: on Linux, from 5.16 on, where no sandbox
-/// forbids it. Elsewhere [`Idle::wait_for_any`] looks every millisecond.
+/// Returns whether a thread can sleep until one of several logs is woken: on Linux 5.16 and later,
+/// unless a sandbox forbids it. Otherwise [`Idle::wait_for_any`] looks every millisecond.
 pub fn can_wait_for_any() -> bool {
     let word = AtomicU64::new(0);
     futex::sleep_while_all(&[(&word, 1)], Duration::ZERO)
@@ -350,7 +358,7 @@ impl<R> Follower for Observer<R> {
         Observer::sleep(self, at_most);
     }
 
-    /// It does not ask: that would take a claim's descriptor.
+    /// An observer does not ask: that would take a claim's descriptor.
     fn is_deserted(&self) -> bool {
         false
     }
@@ -371,8 +379,8 @@ pub(crate) mod sealed {
 }
 
 impl<R: Record> Reader<R> {
-    /// Takes the next entry, and waits for it as `wait` says, but at most `at_most`: then it is
-    /// [`Polled::Empty`]. To be sure that a wake arrives, the writer calls
+    /// Takes the next entry, and waits for it as `wait` says, but at most `at_most`; after that it
+    /// returns [`Polled::Empty`]. For [`Wait::Block`] the writer has to call
     /// [`wake`](crate::Writer::wake).
     ///
     /// ```
@@ -402,8 +410,8 @@ impl<R: Record> Reader<R> {
 }
 
 impl Reader<Raw> {
-    /// Takes the next entry's columns and body, and waits for it as `wait` says, but at most `at_most`:
-    /// then it is [`Polled::Empty`].
+    /// Takes the next entry's columns and body, and waits for it as `wait` says, but at most
+    /// `at_most`; after that it returns [`Polled::Empty`].
     pub fn poll_wait(&mut self, wait: Wait, at_most: Duration) -> Polled<Entry<'_>> {
         self.wait_until_ready(wait, at_most);
         self.poll()
@@ -411,8 +419,8 @@ impl Reader<Raw> {
 }
 
 impl<R: Record> Observer<R> {
-    /// Takes the next entry, and waits for it as `wait` says, but at most `at_most`: then it is
-    /// [`Polled::Empty`].
+    /// Takes the next entry, and waits for it as `wait` says, but at most `at_most`; after that it
+    /// returns [`Polled::Empty`].
     pub fn poll_wait(&mut self, wait: Wait, at_most: Duration) -> Polled<R> {
         self.wait_until_ready(wait, at_most);
         self.poll()
@@ -420,8 +428,8 @@ impl<R: Record> Observer<R> {
 }
 
 impl Observer<Raw> {
-    /// Takes the next entry's columns and body, and waits for it as `wait` says, but at most `at_most`:
-    /// then it is [`Polled::Empty`].
+    /// Takes the next entry's columns and body, and waits for it as `wait` says, but at most
+    /// `at_most`; after that it returns [`Polled::Empty`].
     pub fn poll_wait(&mut self, wait: Wait, at_most: Duration) -> Polled<Entry<'_>> {
         self.wait_until_ready(wait, at_most);
         self.poll()
@@ -434,7 +442,7 @@ mod tests {
 
     const MS: Duration = Duration::from_millis(1);
 
-    /// The first so many steps, equal ones next to each other once, with how many they were.
+    /// Returns the first `count` steps, each run of equal ones once, with its length.
     fn steps(idle: &mut Idle, count: u32) -> Vec<(Step, u32)> {
         let mut steps: Vec<(Step, u32)> = Vec::new();
         for _ in 0..count {

@@ -7,8 +7,8 @@ use crate::schema::Record;
 use std::fmt;
 use std::ops::Range;
 
-/// Positions that were overwritten before this reader took them: what an iterator of [`Entries`] yields
-/// in the place of what is gone.
+/// Positions that were overwritten before this reader took them: the iterator [`Entries`] yields
+/// them in place of the entries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lost(pub Range<u64>);
 
@@ -23,8 +23,8 @@ impl fmt::Display for Lost {
 
 impl std::error::Error for Lost {}
 
-/// The entries that are there, each with its position, and what was lost between them. It ends where a
-/// poll is empty, and may be asked again later. It does not commit.
+/// An iterator over the entries that are there, each with its position, and the losses between
+/// them. It ends when a poll is empty; a later call may find more. It does not commit.
 ///
 /// ```
 /// # use ringlog::{Log, Record};
@@ -50,14 +50,14 @@ impl std::error::Error for Lost {}
 pub struct Entries<'a, F>(&'a mut F);
 
 impl<R: Record> Reader<R> {
-    /// Returns an iterator over the entries that are there and what was lost between them.
+    /// Returns an iterator over the entries that are there and the losses between them.
     pub fn entries(&mut self) -> Entries<'_, Reader<R>> {
         Entries(self)
     }
 }
 
 impl<R: Record> Observer<R> {
-    /// Returns an iterator over the entries that are there and what was lost between them.
+    /// Returns an iterator over the entries that are there and the losses between them.
     pub fn entries(&mut self) -> Entries<'_, Observer<R>> {
         Entries(self)
     }

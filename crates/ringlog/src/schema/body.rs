@@ -1,4 +1,4 @@
-//! Bodies: what comes behind the columns of a record, of any length.
+//! Bodies: bytes of any length after the columns of a record.
 
 use super::{Described, Form, Record, Schema};
 use crate::error::Result;
@@ -7,7 +7,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Deref;
 
-/// What is in the bodies of a log.
+/// The kind of body that a log's entries have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Body {
     /// `bytes`: anything.
@@ -23,12 +23,12 @@ pub enum Body {
 impl Body {
     const ALL: [Body; 4] = [Body::Bytes, Body::Text, Body::Json, Body::MsgPack];
 
-    /// The one of this name in a schema.
+    /// Returns the kind with this name in a schema.
     pub fn named(name: &str) -> Option<Body> {
         Body::ALL.into_iter().find(|body| body.name() == name)
     }
 
-    /// Its name in a schema.
+    /// Returns its name in a schema.
     pub const fn name(self) -> &'static str {
         match self {
             Body::Bytes => "bytes",
@@ -53,20 +53,20 @@ pub struct BodyColumn {
 }
 
 impl BodyColumn {
-    /// Its name.
+    /// Returns the body's name.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// What is in it.
+    /// Returns the kind of body.
     pub const fn kind(&self) -> Body {
         self.kind
     }
 }
 
-/// What a body is, as a type: [`Bytes`], [`Utf8`], [`Json`] or [`MsgPack`].
+/// A kind of body as a type: [`Bytes`], [`Utf8`], [`Json`] or [`MsgPack`].
 pub trait BodyForm: sealed::Sealed + fmt::Debug + 'static {
-    /// The same as a value.
+    /// The kind as a value.
     const BODY: Body;
 }
 
@@ -98,8 +98,8 @@ mod sealed {
     pub trait Sealed {}
 }
 
-/// A record with a body behind its columns, which the log names `body`. `With<(), Bytes>` is a body and
-/// nothing else.
+/// A record with a body after its columns; the log names the body `body`. `With<(), Bytes>` is a
+/// body without columns.
 ///
 /// ```
 /// use ringlog::{Json, Record, Schema, Timestamp, With};
@@ -124,7 +124,7 @@ impl<R: Record, B: BodyForm> Form for With<R, B> {
     fn refuses(schema: &Schema) -> Option<String> {
         match Self::schema() {
             Ok(mut ours) => {
-                // What it is called is the log's business.
+                // The body may have another name in the log.
                 if let (Some(ours), Some(theirs)) = (&mut ours.body, &schema.body) {
                     ours.name = theirs.name.clone();
                 }
@@ -142,12 +142,13 @@ impl<R: Record, B: BodyForm> Described for With<R, B> {
     }
 }
 
-/// An entry with its body, as a reader of [`With`] is given it: derefs to the record.
+/// An entry with its body, as readers of [`With`] return it; it derefs to the record.
 #[derive(Debug, Clone, Copy)]
 pub struct Message<'a, R, B> {
-    /// Its columns.
+    /// The columns.
     pub record: R,
-    /// Its body: a copy in the reader, or the log's own bytes where nobody can overwrite them meanwhile.
+    /// The body: a copy in the reader, or the log's own bytes where they cannot be overwritten
+    /// meanwhile.
     pub body: &'a [u8],
     pub(crate) form: PhantomData<fn() -> B>,
 }
@@ -161,8 +162,8 @@ impl<R, B> Deref for Message<'_, R, B> {
 }
 
 impl<'a, R> Message<'a, R, Utf8> {
-    /// The body as text. Writers of this crate append nothing else; what another has stored and is no
-    /// UTF-8 reads as U+FFFD.
+    /// Returns the body as text. Bytes that are not UTF-8, which only a writer in another language
+    /// can have appended, become U+FFFD.
     pub fn text(&self) -> Cow<'a, str> {
         String::from_utf8_lossy(self.body)
     }
@@ -170,10 +171,10 @@ impl<'a, R> Message<'a, R, Utf8> {
 
 #[cfg(feature = "json")]
 impl<'a, R> Message<'a, R, Json> {
-    /// What the body says.
+    /// Returns the value in the body.
     ///
     /// # Errors
-    /// Those of `serde_json`, if it is no JSON, or not of this type.
+    /// Those of `serde_json`, if the body is not JSON, or not of this type.
     pub fn json<T: serde::Deserialize<'a>>(&self) -> serde_json::Result<T> {
         serde_json::from_slice(self.body)
     }
@@ -181,10 +182,10 @@ impl<'a, R> Message<'a, R, Json> {
 
 #[cfg(feature = "msgpack")]
 impl<'a, R> Message<'a, R, MsgPack> {
-    /// What the body says.
+    /// Returns the value in the body.
     ///
     /// # Errors
-    /// Those of `rmp_serde`, if it is no MessagePack, or not of this type.
+    /// Those of `rmp_serde`, if the body is not MessagePack, or not of this type.
     pub fn msgpack<T: serde::Deserialize<'a>>(&self) -> Result<T, rmp_serde::decode::Error> {
         rmp_serde::from_slice(self.body)
     }

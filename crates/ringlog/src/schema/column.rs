@@ -31,11 +31,11 @@ pub(super) const MAX_SCALE: u8 = 18;
     note = "for another struct write its fields here, one by one; for what nobody reads, #[record(skip)]"
 )]
 pub trait Field: Pod {
-    /// Its type in the schema, of just as many bytes.
+    /// Its type in the schema, of the same size.
     const KIND: Kind;
 }
 
-/// The type of a column. These are all there are in this format: a sink may match them without a rest.
+/// The type of a column. This format has no others: a sink may match them exhaustively.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// `u8`
@@ -69,7 +69,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Bytes of a value.
+    /// Returns the size of a value in bytes.
     pub const fn size(self) -> usize {
         match self {
             Kind::U8 | Kind::I8 | Kind::Bool => 1,
@@ -80,7 +80,7 @@ impl Kind {
         }
     }
 
-    /// Where C would put a value: at a multiple of this.
+    /// Returns the alignment of a value in C.
     pub const fn align(self) -> usize {
         match self {
             Kind::Text(_) => 1,
@@ -142,7 +142,7 @@ impl FromStr for Kind {
     }
 }
 
-/// The `8` of `text8`, written as we would write it.
+/// Returns the `8` of `text8`, if it is written as we would write it.
 fn number_after(name: &str, prefix: &str) -> Option<u16> {
     let digits = name.strip_prefix(prefix)?;
     let number: u16 = digits.parse().ok()?;
@@ -158,7 +158,7 @@ pub struct Column {
 }
 
 impl Column {
-    /// The column of a field of type `T`.
+    /// Makes the column of a field of type `T`.
     #[doc(hidden)] // of the derive
     pub const fn of<T: Field>(name: &'static str, offset: usize) -> Column {
         assert!(
@@ -172,22 +172,22 @@ impl Column {
         Column { name: Cow::Borrowed(name), kind: T::KIND, offset }
     }
 
-    /// Its name.
+    /// Returns the column's name.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Its type.
+    /// Returns the column's type.
     pub const fn kind(&self) -> Kind {
         self.kind
     }
 
-    /// Bytes from the start of the record.
+    /// Returns its offset in bytes from the start of the record.
     pub const fn offset(&self) -> usize {
         self.offset
     }
 
-    /// Its value's bytes in `record`.
+    /// Returns the bytes of its value in `record`.
     ///
     /// # Panics
     /// If `record` is shorter than the record of the schema this column is from.

@@ -31,24 +31,24 @@ impl<const S: u8> Field for Decimal<S> {
 pub struct Decimal<const S: u8>(i64);
 
 impl<const S: u8> Decimal<S> {
-    /// Nothing.
+    /// Zero.
     pub const ZERO: Decimal<S> = Decimal(0);
-    /// The largest.
+    /// The largest value.
     pub const MAX: Decimal<S> = Decimal(i64::MAX);
-    /// The least.
+    /// The smallest value.
     pub const MIN: Decimal<S> = Decimal(i64::MIN);
 
-    /// Returns the decimal of `units` times 10^-S.
+    /// Makes a decimal of `units` times 10^-S.
     pub const fn from_units(units: i64) -> Decimal<S> {
         Decimal(units)
     }
 
-    /// Returns how many units of 10^-S it is.
+    /// Returns its value in units of 10^-S.
     pub const fn units(self) -> i64 {
         self.0
     }
 
-    /// Returns it as `f64`. Up to fifteen digits come back from there as they were.
+    /// Returns it as `f64`. Up to fifteen digits survive the conversion and back.
     pub fn to_f64(self) -> f64 {
         self.0 as f64 / 10f64.powi(S.into())
     }
@@ -108,7 +108,7 @@ impl<const S: u8> From<Decimal<S>> for f64 {
     }
 }
 
-/// As integers: overflow panics in a debug build and wraps in a release build.
+/// Adds as integers do: overflow panics in a debug build and wraps in a release build.
 impl<const S: u8> Add for Decimal<S> {
     type Output = Decimal<S>;
 
@@ -117,7 +117,7 @@ impl<const S: u8> Add for Decimal<S> {
     }
 }
 
-/// As integers: overflow panics in a debug build and wraps in a release build.
+/// Subtracts as integers do: overflow panics in a debug build and wraps in a release build.
 impl<const S: u8> Sub for Decimal<S> {
     type Output = Decimal<S>;
 
@@ -126,7 +126,7 @@ impl<const S: u8> Sub for Decimal<S> {
     }
 }
 
-/// So many times: a price times a quantity. Overflow as for integers.
+/// Multiplies by an integer, as a price by a quantity. Overflow is that of integers.
 impl<const S: u8> Mul<i64> for Decimal<S> {
     type Output = Decimal<S>;
 
@@ -201,7 +201,7 @@ impl<const S: u8> fmt::Debug for Decimal<S> {
     }
 }
 
-/// `text` in units of 10^-scale, exactly or not at all.
+/// Returns `text` in units of 10^-scale, exactly, or an error.
 #[doc(hidden)] // of `ringlog-rows`
 pub fn parse_decimal(text: &str, scale: u8) -> Result<i64> {
     let wrong = || invalid!("{} is not a decimal number", shown(text));
@@ -234,7 +234,7 @@ mod serialize {
     use super::Decimal;
     use serde::{Serialize, Serializer};
 
-    /// As text: a number would go through a float in most formats.
+    /// Serializes as text: as a number it would pass through a float in most formats.
     impl<const D: u8> Serialize for Decimal<D> {
         fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
             serializer.collect_str(self)

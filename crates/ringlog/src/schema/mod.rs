@@ -1,4 +1,4 @@
-//! Records and their columns: what a log's entries are made of, in Rust and as the text in its
+//! Records and their columns: what a log's entries consist of, in Rust and as text in the log's
 //! header.
 //!
 //! ```
@@ -41,13 +41,13 @@ use bytemuck::Pod;
 use column::is_column_name;
 use std::borrow::Cow;
 
-/// A struct that can be an entry: `#[derive(Record)]` implements it, and [`Pod`], which says that it is
-/// bytes and nothing else.
+/// A struct that can be an entry. `#[derive(Record)]` implements it, together with [`Pod`], which
+/// says that the struct is plain bytes.
 ///
 /// The struct is `#[repr(C)]`, `Clone` and `Copy`. Its fields are the columns, in order, with their
-/// names. What is to be stored and be no column, as padding has to be, has `#[record(skip)]`;
-/// `#[record(name = "...")]` gives a column another name. A crate that has `ringlog` under another name
-/// says so by `#[record(crate = "...")]` on the struct.
+/// names. A field that is stored without being a column, such as padding, has `#[record(skip)]`;
+/// `#[record(name = "...")]` gives a column another name. If a crate depends on `ringlog` under
+/// another name, it says so by `#[record(crate = "...")]` on the struct.
 ///
 /// ```
 /// use ringlog::{Record, Schema};
@@ -67,36 +67,36 @@ use std::borrow::Cow;
 /// ```
 ///
 /// The compiler refuses what no log can hold, and says what to write instead: `bool`, `Option`,
-/// `String`, `usize`, arrays, tuples, other structs, padding, and a column named `seq`, which the
-/// position has.
+/// `String`, `usize`, arrays, tuples, other structs, padding, and a column named `seq`, which is
+/// the name of the position.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no record",
     note = "write #[derive(Clone, Copy, Record)] and #[repr(C)] on the struct"
 )]
 pub trait Record: Pod {
-    /// Its columns, by name, type and offset.
+    /// The record's columns: names, types and offsets.
     const COLUMNS: &'static [Column];
 }
 
-/// Stands where a record's type would, for those who take the columns from the log: its entries
-/// are bytes, and [`Log::schema`](crate::Log::schema) tells what is in them.
+/// Takes the place of a record's type in a program that learns the columns from the log: entries
+/// are bytes, and [`Log::schema`](crate::Log::schema) says what is in them.
 #[derive(Debug, Clone, Copy)]
 pub enum Raw {}
 
-/// A record of no columns, where all there is to say is in the body.
+/// A record without columns, for entries that are only a body.
 impl Record for () {
     const COLUMNS: &'static [Column] = &[];
 }
 
-/// What is in an entry, as bytes: this is how entries travel where their type is not known, through
+/// An entry as bytes: the form in which entries travel where their type is not known, through
 /// [`Raw`] readers and writers, sinks and sources. Its position travels beside it.
 ///
 /// A slice of bytes is an entry without a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Entry<'a> {
-    /// The fixed columns, laid out as the log's [`Schema`] says.
+    /// The columns, laid out as the log's [`Schema`] says.
     pub columns: &'a [u8],
-    /// What comes behind them; empty where the schema has no body.
+    /// The body; empty if the schema has none.
     pub body: &'a [u8],
 }
 
@@ -121,13 +121,13 @@ impl<'a> From<&'a Vec<u8>> for Entry<'a> {
     }
 }
 
-/// What a writer, reader or observer can be of: a [`Record`], one [`With`] a body, or [`Raw`].
+/// The type of a writer, reader or observer: a [`Record`], one [`With`] a body, or [`Raw`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is neither a record, nor one `With` a body, nor `Raw`",
     note = "write #[derive(Clone, Copy, Record)] and #[repr(C)] on the struct"
 )]
 pub trait Form: sealed::Sealed {
-    /// What keeps it from this schema, if anything does.
+    /// Returns what keeps the type from this schema, if anything does.
     #[doc(hidden)]
     fn refuses(schema: &Schema) -> Option<String>;
 }
@@ -147,16 +147,16 @@ impl Form for Raw {
     }
 }
 
-/// What a log can be made of: a [`Record`], or one [`With`] a body.
+/// A type that a log can be made of: a [`Record`], or one [`With`] a body.
 #[diagnostic::on_unimplemented(
     message = "no log can be made of `{Self}`",
     note = "write #[derive(Clone, Copy, Record)] and #[repr(C)] on the struct; for a body, `With<{Self}, Json>`"
 )]
 pub trait Described: Form {
-    /// Its schema.
+    /// Returns the schema of the type.
     ///
     /// # Errors
-    /// [`Error::Invalid`](crate::Error::Invalid), as [`Schema::of`].
+    /// [`Error::Invalid`](crate::Error::Invalid), as for [`Schema::of`].
     fn schema() -> Result<Schema>;
 }
 
@@ -173,7 +173,8 @@ mod sealed {
     impl<R: super::Record, B: super::BodyForm> Sealed for super::With<R, B> {}
 }
 
-/// The columns of a log's record, and the record's size; and what body comes behind them, if one does.
+/// The columns of a log's record, the size of the record, and the kind of body after it, if there
+/// is one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Schema {
     columns: Vec<Column>,
@@ -182,20 +183,23 @@ pub struct Schema {
 }
 
 impl Schema {
-    /// The schema of a record, or of one [`With`] a body.
+    /// Returns the schema of a record, or of one [`With`] a body.
     ///
     /// # Errors
-    /// [`Error::Invalid`](crate::Error::Invalid), if a column is named twice or the text is too long for the header.
+    /// [`Error::Invalid`](crate::Error::Invalid) if two columns have one name, or the text is too
+    /// long for the header.
     pub fn of<R: Described>() -> Result<Schema> {
         R::schema()
     }
 
-    /// The schema of a declaration such as `time:timestamp,symbol:text8,price:decimal4,size:u32`,
-    /// laid out as C would a struct of these fields. The last may be a body, as in
-    /// `time:timestamp,level:u8,body:json`, or all there is: `body:bytes`.
+    /// Makes the schema of a declaration such as
+    /// `time:timestamp,symbol:text8,price:decimal4,size:u32`, laid out as C lays out a struct of
+    /// these fields. The last may be a body, as in `time:timestamp,level:u8,body:json`; it may
+    /// stand alone, as in `body:bytes`.
     ///
     /// # Errors
-    /// [`Error::Invalid`](crate::Error::Invalid), which names the column and what is the matter with it.
+    /// [`Error::Invalid`](crate::Error::Invalid), which names the column and says what is wrong
+    /// with it.
     pub fn declared(declaration: &str) -> Result<Schema> {
         let (mut columns, mut size, mut align, mut body) = (Vec::new(), 0usize, 1, None);
         for part in declaration.split(',') {
@@ -220,10 +224,11 @@ impl Schema {
         Schema::checked(columns, body, size.next_multiple_of(align))
     }
 
-    /// The schema that a log's header carries, for records of `entry_size` bytes of columns.
+    /// Parses the schema in a log's header, for records with `entry_size` bytes of columns.
     ///
     /// # Errors
-    /// [`Error::Invalid`](crate::Error::Invalid), which names the line and what is the matter with it.
+    /// [`Error::Invalid`](crate::Error::Invalid), which names the line and says what is wrong with
+    /// it.
     pub fn from_text(text: &str, entry_size: usize) -> Result<Schema> {
         let (mut columns, mut body) = (Vec::new(), None);
         let lines = text
@@ -296,7 +301,7 @@ impl Schema {
         }
     }
 
-    /// One column a line: `name type offset`; the body comes last.
+    /// Returns the schema as text, one column a line: `name type offset`. The body comes last.
     pub fn to_text(&self) -> String {
         let mut text: String = self.columns.iter().map(|column| format!("{column}\n")).collect();
         if let Some(body) = &self.body {
@@ -305,28 +310,28 @@ impl Schema {
         text
     }
 
-    /// The columns, in order, without the body.
+    /// Returns the columns, in order, without the body.
     pub fn columns(&self) -> &[Column] {
         &self.columns
     }
 
-    /// What comes behind the columns, if a body does.
+    /// Returns the body after the columns, if there is one.
     pub fn body(&self) -> Option<&BodyColumn> {
         self.body.as_ref()
     }
 
-    /// The names of the columns, in order, with the body's.
+    /// Returns the names of the columns, in order, and last that of the body.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         let body = self.body.iter().map(|body| body.name());
         self.columns.iter().map(Column::name).chain(body)
     }
 
-    /// Bytes of the columns: of the record, or where it has a body, of what comes before that.
+    /// Returns the size of the columns in bytes: of the record, or of what precedes the body.
     pub const fn entry_size(&self) -> usize {
         self.entry_size
     }
 
-    /// The first difference to the schema `other`, as a sentence; `None` if there is none.
+    /// Returns the first difference from the schema `other`, as a sentence, or `None`.
     pub(crate) fn difference(&self, other: &Schema) -> Option<String> {
         let (ours, theirs) = (self.to_text(), other.to_text());
         let mut lines = [ours.lines(), theirs.lines()];

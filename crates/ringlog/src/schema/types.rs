@@ -1,4 +1,4 @@
-//! Moments, truths and texts as columns.
+//! Times, booleans and texts as columns.
 
 use super::column::{Field, Kind};
 use bytemuck::{Pod, Zeroable};
@@ -37,18 +37,18 @@ impl Timestamp {
         Timestamp::from(SystemTime::now())
     }
 
-    /// The moment `ns` nanoseconds after the Unix epoch.
+    /// Makes the time `ns` nanoseconds after the Unix epoch.
     pub const fn from_nanos(ns: i64) -> Timestamp {
         Timestamp(ns)
     }
 
-    /// Nanoseconds since the Unix epoch.
+    /// Returns the nanoseconds since the Unix epoch.
     pub const fn as_nanos(self) -> i64 {
         self.0
     }
 }
 
-/// A moment before 1677 or after 2262 becomes the nearest one that there is.
+/// A time before 1677 or after 2262 becomes the nearest one that can be stored.
 impl From<SystemTime> for Timestamp {
     fn from(time: SystemTime) -> Timestamp {
         let nanos = |apart: Duration| i64::try_from(apart.as_nanos()).unwrap_or(i64::MAX);
@@ -95,7 +95,7 @@ mod moments {
     }
 }
 
-/// True or false, in a byte that any value is allowed in: 0 is false, and all others are true.
+/// True or false, in a byte that may have any value: 0 is false, all others are true.
 #[repr(transparent)]
 #[derive(Clone, Copy, Default, Pod, Zeroable)]
 pub struct Bool(u8);
@@ -183,7 +183,7 @@ impl fmt::Debug for Bool {
 pub struct Text<const N: usize>([u8; N]);
 
 impl<const N: usize> Text<N> {
-    /// The text, cut after the last whole character that fits.
+    /// Makes a text, cut after the last whole character that fits.
     pub fn new(text: &str) -> Text<N> {
         let length = text.floor_char_boundary(N);
         let mut bytes = [0; N];
@@ -191,13 +191,13 @@ impl<const N: usize> Text<N> {
         Text(bytes)
     }
 
-    /// The text up to the first NUL; what is not UTF-8 is replaced.
+    /// Returns the text up to the first NUL, with U+FFFD for what is not UTF-8.
     pub fn as_str(&self) -> Cow<'_, str> {
         String::from_utf8_lossy(until_nul(&self.0))
     }
 }
 
-/// What comes before the padding.
+/// Returns what comes before the padding.
 #[doc(hidden)] // of `ringlog-rows`
 pub fn until_nul(bytes: &[u8]) -> &[u8] {
     bytes.split(|&byte| byte == 0).next().unwrap_or_default()

@@ -6,10 +6,10 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
 
-/// An enum whose variants have no fields, as numbers and names. `#[derive(Variants)]` implements it for
-/// an enum that has a number for its representation, `#[repr(u8)]` and the like.
+/// An enum whose variants have no fields, as numbers and names. `#[derive(Variants)]` implements it
+/// for an enum with a number as its representation, `#[repr(u8)]` and the like.
 pub trait Variants: Copy + 'static {
-    /// What it is stored as.
+    /// The number that it is stored as.
     type Number: Field + Copy + Eq + Ord + Hash + fmt::Display;
     /// Each variant, with its name.
     const VARIANTS: &'static [(Self, &'static str)];
@@ -139,7 +139,7 @@ impl<E: Variants> Hash for Enum<E> {
     }
 }
 
-/// The variant's name, or the number.
+/// Writes the variant's name, or the number.
 impl<E: Variants> fmt::Display for Enum<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.name() {
@@ -155,7 +155,7 @@ impl<E: Variants> fmt::Debug for Enum<E> {
     }
 }
 
-/// As its number, as in rows.
+/// Serializes as its number, as in rows.
 #[cfg(feature = "serde")]
 impl<E: Variants<Number: serde::Serialize>> serde::Serialize for Enum<E> {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
