@@ -150,7 +150,7 @@ pub(crate) struct Checked {
 pub(crate) fn check_header(name: &Name, header: &Header, file_size: u64) -> Result<Checked> {
     let log = || name.to_string();
     if header.magic.load(Acquire) != MAGIC {
-        // with the Release in `create`
+        // with the Release in `create_with`
         let why = "it does not begin as a log does (no RINGLOG1 at 0x80)".to_owned();
         return Err(Error::NotALog { log: log(), why });
     }

@@ -1,8 +1,9 @@
-//! A log's file, made, opened and checked; who sleeps on its words. Long: it is all that is done with
-//! the mapping but by the protocol.
+//! A log's file, made, opened and checked; and the sleepers on its words. Long: it is all that is
+//! done with the mapping, except the protocol.
 //!
-//! Nothing of a log is trusted: whoever opens one checks the file's type, owner and length, and each
-//! word of the header, before believing any of it, reads each word once, and keeps its own copy.
+//! No part of a log is trusted. A process that opens one checks the file's type, owner and length,
+//! and each word of the header, before it believes any of it. It reads each word once, and keeps
+//! its own copy.
 
 use crate::check::{Absent, ON_HUGETLBFS, Purpose, Terms, check_file, check_header, check_size};
 use crate::claims::Claims;
@@ -30,16 +31,16 @@ use Ordering::{Acquire, Relaxed, Release};
 /// What a mapping may be used for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Access {
-    /// Nothing is stored.
+    /// Nothing may be stored.
     Observe,
-    /// Header writable, slots not.
+    /// The header may be stored to, the slots not.
     Read,
-    /// All writable.
+    /// All may be stored to.
     Write,
 }
 
-/// Whether slots of so many bytes are prefaulted if nobody says anything: for a writer, whose first
-/// lap is slow otherwise, but not by reading a disk, and not if to wait for it is the greater evil.
+/// Returns whether slots of `size` bytes are prefaulted by default: for a writer, whose first lap
+/// would be slow, but not where that reads a disk, or takes longer than it saves.
 fn is_prefaulted(access: Access, medium: Medium, size: u64) -> bool {
     access == Access::Write && medium == Medium::Memory && size <= 1 << 30
 }
@@ -55,29 +56,30 @@ pub(crate) struct Segment {
     pub purpose: Purpose,
     pub schema: Schema,
     pub log_id: u128,
-    /// The log that this is a copy of; 0: of none.
+    /// The id of the log that this one is a copy of; 0 if it is none.
     pub source_id: u128,
     base: u64,
     pub created_ns: u64,
-    /// Which boot of the machine this is.
+    /// This boot of the machine.
     boot: [u64; 2],
     medium: Medium,
     access: Access,
     terms: Terms,
     identity: (u64, u64),
-    /// When the file was made, where the file system tells, ns since the Unix epoch.
+    /// When the file was made, in ns since the Unix epoch, if the file system says.
     born_ns: Option<u64>,
     name: Name,
     path: PathBuf,
 }
 
 impl Segment {
-    /// Makes a log, complete or not at all: built without a name, named last, nothing replaced.
+    /// Makes a log, completely or not at all: it is built without a name and named last, and
+    /// replaces nothing.
     pub fn create(name: &Name, schema: &Schema, terms: &Terms) -> Result<()> {
         Segment::create_with(name, schema, terms, |_, _| Ok(()))
     }
 
-    /// The same of a log that `fill` puts something into first, when nobody else has it yet.
+    /// Makes a log, as `create`, that `fill` fills before any other process has it.
     pub fn create_with(
         name: &Name,
         schema: &Schema,
@@ -106,7 +108,7 @@ impl Segment {
             file::directory_of(&path).display()
         )))?;
         let header = MappedHeader::map(&unnamed.file, true).map_err(cannot())?;
-        // What would be refused when it is opened is refused before it has a name.
+        // What would be refused on opening is refused before the log has a name.
         let mapped_size = geometry.mapped_size() as usize;
         let slots =
             Words::map(&unnamed.file, HEADER_SIZE, mapped_size, true).map_err(cannot())?;
@@ -117,7 +119,7 @@ impl Segment {
         getrandom::fill(&mut id).map_err(|e| cannot()(io::Error::other(e)))?;
         let text = schema.to_text();
 
-        // Nobody else has the file yet; the kernel orders these before the name.
+        // No other process has the file yet; the kernel orders these stores before the name.
         header.version.store(VERSION, Relaxed);
         header.capacity.store(geometry.capacity(), Relaxed);
         header.slot_size.store(geometry.slot_size() as u64, Relaxed);
@@ -142,10 +144,10 @@ impl Segment {
             word.store(u64::from_le_bytes(whole), Relaxed);
         }
         fill(&header, &Slots::mapped(slots, geometry))?;
-        header.magic.store(MAGIC, Release); // with the Acquire in `check`
+        header.magic.store(MAGIC, Release); // with the Acquire in `check_header`
 
         if matches!(name, Name::File(_)) {
-            // A name that survives the machine must not come before what it names.
+            // A name that survives the machine's death must not come before what it names.
             unnamed.file.sync_all().map_err(cannot())?;
         }
         unnamed.give_name(&path).map_err(|e| match e.kind() {
@@ -172,7 +174,7 @@ impl Segment {
             Access::Write => meta.len(),
         };
         if stored_to > 0 && meta.blocks() * 512 < meta.len() {
-            // A copy with holes, where a full disk would be a fault at a store.
+            // The file may be a copy with holes, where a store on a full disk would be a fault.
             file::fill_holes(&file, stored_to)
                 .map_err(Error::io(format!("{name}: no room for what is not there of it")))?;
         }
@@ -210,7 +212,7 @@ impl Segment {
         })
     }
 
-    /// The same log again, for another use.
+    /// Opens this log again, for another use.
     pub fn reopen(&self, access: Access, terms: &Terms) -> Result<Segment> {
         let again = Segment::open(&self.name, access, terms)?;
         if again.log_id != self.log_id {
@@ -219,8 +221,8 @@ impl Segment {
         Ok(again)
     }
 
-    /// Makes the memory ready for who has attached: takes its page faults now, and locks it. Changes
-    /// no byte of the log.
+    /// Prepares the memory for the process that attached: takes its page faults now, and locks it.
+    /// Changes no byte of the log.
     pub fn make_ready(&self) -> Result<()> {
         let size = self.geometry.mapped_size();
         if self.terms.prefault.unwrap_or(is_prefaulted(self.access, self.medium, size)) {
@@ -236,7 +238,7 @@ impl Segment {
         Ok(())
     }
 
-    /// What the slots are in this process's memory now.
+    /// Returns how the slots lie in this process's memory now.
     pub fn memory(&self) -> Result<Memory> {
         let from = self.slots.words().map.as_ptr() as usize;
         let memory = memory::memory(from..from + self.slots.words().map.len());
@@ -247,31 +249,31 @@ impl Segment {
         Error::Replaced { log: self.name.to_string() }
     }
 
-    /// The header's words.
+    /// Returns the header's words.
     #[inline]
     pub fn header(&self) -> &Header {
         &self.header
     }
 
-    /// The same by their place, with those that belong to nobody.
+    /// Returns the header's words by index, with those that have no name.
     pub fn header_words(&self) -> &[AtomicU64] {
         &self.header.words
     }
 
-    /// The slots.
+    /// Returns the slots.
     #[inline]
     pub fn ring(&self) -> Ring<'_> {
         Ring::of(&self.slots)
     }
 
-    /// The position after the newest entry.
+    /// Returns the position after the newest entry.
     ///
-    /// Pointers that no writer of this boot of the machine has vouched for are hints: what reached
-    /// the disk, of the slots and of the header, is not known. The log then ends behind whatever
-    /// any of them, or a checkpoint, has seen, so that no position ever stands for two entries.
+    /// Pointers that no writer of this boot has vouched for are hints: it is not known which slots
+    /// and which of the header reached the disk. The log then ends after everything that any
+    /// pointer, or a checkpoint, has seen, so that no position ever stands for two entries.
     pub fn end(&self) -> u64 {
         let header = self.header();
-        // With the Release in `Writer::attach`: the write pointer comes first.
+        // With the Release in `Writer::attach_to`: the write pointer comes first.
         if header.writer.boot_id.each_ref().map(|word| word.load(Acquire)) == self.boot {
             return self.ring().end(&header.write_ptr).max(self.base);
         }
@@ -282,10 +284,11 @@ impl Segment {
         self.ring().newest().max(seen.max().unwrap_or(0)).max(self.base)
     }
 
-    /// All bodies below this position are what was appended, as far as a machine that died can tell.
+    /// Returns a position below which all bodies are what was appended, as far as the death of the
+    /// machine allows to tell.
     ///
-    /// Nothing of this boot is in doubt. What another one left is, but for what its writer synced, and
-    /// has not begun to overwrite since.
+    /// Nothing of this boot is in doubt. Of another boot only that is trusted which its writer
+    /// synced, and has not begun to overwrite since.
     pub fn synced(&self) -> u64 {
         let writer = &self.header().writer;
         // As in `end`.
@@ -295,25 +298,25 @@ impl Segment {
         }
     }
 
-    /// No byte of the arena was ever stored at or above this place.
+    /// Returns a place from which on no byte of the arena was ever stored.
     pub fn cleared(&self) -> u64 {
         let horizon = self.header().horizon.load(Relaxed); // a picture: it only grows
         horizon.saturating_add(self.geometry.arena_size())
     }
 
-    /// Whether the log survives the machine.
+    /// Returns whether the log survives the machine's death.
     pub fn is_on_disk(&self) -> bool {
         self.medium == Medium::Disk
     }
 
-    /// The oldest position that the log can still hold if it ends there.
+    /// Returns the oldest position that the log can still hold if it ends at `end`.
     pub fn oldest(&self, end: u64) -> u64 {
         end.saturating_sub(self.geometry.capacity()).max(self.base)
     }
 
-    /// The first position from `from` on behind which no body is gone that the arena held, if the log ends
-    /// at `end`, and the writer overwrites so many more bytes. A look that is bounded, and so a guess where
-    /// bodies in the arena are rare.
+    /// Returns the first position from `from` on after which no body in the arena is gone, if the
+    /// log ends at `end` and the writer overwrites `more` bytes more. The search is bounded, so the
+    /// result is a guess where few bodies are in the arena.
     pub fn whole_from(&self, from: u64, end: u64, more: u64) -> u64 {
         const LOOKS: u64 = 64;
         let (ring, horizon) = (self.ring(), self.header().horizon.load(Relaxed)); // a guess
@@ -335,36 +338,37 @@ impl Segment {
         low
     }
 
-    /// The first position that was ever here, by the creator.
+    /// Returns the first position that ever existed, as the creator said.
     pub fn base(&self) -> u64 {
         self.base
     }
 
-    /// The write pointer as it stands: a picture for people, and no promise, so in no order.
+    /// Returns the write pointer as it stands: a picture for people without a promise, so without
+    /// an order.
     pub fn written(&self) -> u64 {
         self.header().write_ptr.load(Relaxed)
     }
 
-    /// Whether this file is not the one that the log was made in, but a copy of it: a log is made in
-    /// a file that is a little older than it says, by the time it takes to allocate it.
+    /// Returns whether this file is a copy of the one that the log was made in. The original is a
+    /// little older than the log says, by the time that allocating it took.
     pub fn is_copy(&self) -> bool {
         const ALLOCATED_WITHIN: u64 = 600_000_000_000;
         let made = self.created_ns.saturating_sub(ALLOCATED_WITHIN)..=self.created_ns;
         self.born_ns.is_some_and(|born| !made.contains(&born))
     }
 
-    /// Which boot of the machine this is.
+    /// Returns this boot of the machine.
     pub fn boot(&self) -> [u64; 2] {
         self.boot
     }
 
-    /// What the log is called.
+    /// Returns the log's name.
     pub fn name(&self) -> &Name {
         &self.name
     }
 
-    /// A file description of this very log for claims alone: it is never mapped, so nothing but
-    /// the claim keeps it alive.
+    /// Opens a file description of this very log for claims alone: it is never mapped, so only the
+    /// claim keeps it alive.
     pub fn claims(&self, write: bool) -> Result<Claims> {
         let file = open_file(&self.name, &self.path, write)?;
         let cannot = Error::io(format!("{}: cannot be opened", self.name));
@@ -394,13 +398,13 @@ impl Segment {
         Err(Error::Claimed { log: self.name.to_string(), role, pid: pid.load(Relaxed) })
     }
 
-    /// Whether the log's file is as long as it was when it was mapped.
+    /// Returns an error unless the log's file is as long as it was when it was mapped.
     pub fn check_size(&self, claims: &Claims) -> Result<()> {
         let cannot = Error::io(format!("{}: cannot be looked at", self.name));
         check_size(&self.name, &self.geometry, claims.file_size().map_err(cannot)?)
     }
 
-    /// What the name stands for now.
+    /// Returns what the name stands for now.
     pub fn presence(&self) -> Presence {
         match std::fs::symlink_metadata(&self.path) {
             Ok(meta) if (meta.dev(), meta.ino()) == self.identity => Presence::Here,
@@ -409,14 +413,14 @@ impl Segment {
         }
     }
 
-    /// Sleeps until somebody calls [`wake`](Segment::wake), but at most so long, and not at all if
-    /// there is a reason not to: which is asked when everybody can know that somebody sleeps.
+    /// Sleeps until [`wake`](Segment::wake) is called, at most `at_most`, and not at all if
+    /// `stay_awake` says so: it is asked once others can know that this thread is about to sleep.
     pub fn sleep(&self, at_most: Duration, stay_awake: impl Fn() -> bool) {
         sleep_on(&self.header().sleepers, at_most, stay_awake);
     }
 
-    /// For whoever stores nothing else: the header once more, to say in it that somebody sleeps. `None`
-    /// if this process may not.
+    /// Maps the header once more for a process that stores nothing else, to say in it that it
+    /// sleeps. `None` if this process may not.
     pub fn bell(&self) -> Option<Bell> {
         let file = open_file(&self.name, &self.path, true).ok()?;
         let meta = file.metadata().ok()?;
@@ -425,7 +429,7 @@ impl Segment {
         Some(Bell { header })
     }
 
-    /// Wakes all who sleep, if any have said so since the last time.
+    /// Wakes all that sleep, if any have said so since the last time.
     #[inline]
     pub fn wake(&self) {
         if ring::has_sleepers(&self.header().sleepers) {
@@ -433,15 +437,16 @@ impl Segment {
         }
     }
 
-    /// As [`wake`](Segment::wake), and whoever falls asleep meanwhile sees what was done before.
+    /// Wakes as [`wake`](Segment::wake); and a thread that falls asleep meanwhile sees what was
+    /// done before this.
     pub fn wake_everybody(&self) {
         if ring::has_any_sleepers(&self.header().sleepers) {
             futex::wake_all(&self.header().sleepers);
         }
     }
 
-    /// The readers that the writer waits for: those of the creator, but for the ones that were let off
-    /// for good.
+    /// Returns the readers that the writer waits for: the gates that the creator named, except
+    /// those that were let off for good.
     pub fn gates(&self) -> u8 {
         let lines = self.header().readers.iter().enumerate();
         let waived = lines.filter(|(_, line)| line.waived.load(Relaxed) != 0); // sooner or later
@@ -461,12 +466,12 @@ impl Segment {
         }
     }
 
-    /// Writes the header back, as [`sync`](Segment::sync).
+    /// Writes the header back, as [`sync`](Segment::sync) does the log.
     pub fn sync_header(&self) -> io::Result<()> {
         self.header.words.map.flush()
     }
 
-    /// Writes what is mapped back to the file system, if that keeps it anywhere.
+    /// Writes the mapping back to the file system, if that keeps it anywhere.
     pub fn sync(&self) -> io::Result<()> {
         self.slots.words().map.flush()?;
         self.header.words.map.flush()
@@ -485,18 +490,18 @@ fn lock(name: &Name, size: u64, lock: impl FnOnce() -> io::Result<()>) -> Result
     })
 }
 
-/// A header in which nothing is stored but that somebody sleeps.
+/// A header that is mapped only to say that a process sleeps.
 pub(crate) struct Bell {
     header: MappedHeader,
 }
 
 impl Bell {
-    /// As [`Segment::sleep`].
+    /// Sleeps as [`Segment::sleep`].
     pub fn sleep(&self, at_most: Duration, stay_awake: impl Fn() -> bool) {
         sleep_on(self.word(), at_most, stay_awake);
     }
 
-    /// What it sleeps on.
+    /// Returns the word that it sleeps on.
     pub fn word(&self) -> &AtomicU64 {
         &self.header.sleepers
     }
@@ -510,15 +515,16 @@ fn sleep_on(sleepers: &AtomicU64, at_most: Duration, stay_awake: impl Fn() -> bo
     }
 }
 
-/// About a microsecond: a writer that did not see the word yet has then stored its entry where we see it,
-/// unless it is stopped in between.
+/// Waits about a microsecond: by then a writer that did not see the word yet has stored its entry
+/// where we see it, unless it is stopped in between.
 fn pause() {
     for _ in 0..64 {
         std::hint::spin_loop();
     }
 }
 
-/// Sleeps on all of these words at once, as [`Segment::sleep`] on one; false, at once, if that cannot be.
+/// Sleeps on all of these words at once, as [`Segment::sleep`] on one; returns false, at once, if
+/// that is impossible.
 pub(crate) fn sleep_on_any(
     words: &[&AtomicU64],
     at_most: Duration,
@@ -532,21 +538,21 @@ pub(crate) fn sleep_on_any(
     stay_awake() || futex::sleep_while_all(&asleep, at_most)
 }
 
-/// Wakes who sleeps on a word of this process.
+/// Wakes the threads that sleep on a word of this process.
 pub(crate) fn wake_on(word: &AtomicU64) {
     if ring::has_any_sleepers(word) {
         futex::wake_all(word);
     }
 }
 
-/// What a log's name stands for, seen from one that was opened under it.
+/// What a log's name stands for, as seen from a log that was opened under it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Presence {
     /// This log.
     Here,
-    /// Nothing: it was deleted. Those attached go on with what they have.
+    /// Nothing: the log was deleted. Processes that are attached keep what they have.
     Deleted,
-    /// Another file: it was deleted, and the name given anew.
+    /// Another file: the log was deleted, and its name given to another.
     Replaced,
 }
 
@@ -568,7 +574,7 @@ mod tests {
         lock: false,
     };
 
-    /// A log of eight slots, in a directory of its own.
+    /// Makes a log of eight slots, in a directory of its own.
     fn log() -> (tempfile::TempDir, Name) {
         let directory = tempfile::tempdir().unwrap();
         let name = Name::File(directory.path().join("a.log"));

@@ -1,5 +1,6 @@
-//! The atomics everything shared is made of: the standard library's, or loom's when a model is
-//! checked (`--cfg loom`); in tests of the library, of threads that can be killed at any store.
+//! The atomics that everything shared is made of: the standard library's, or loom's when a model is
+//! checked (`--cfg loom`). In the library's own tests, those of threads that can be killed at any
+//! store.
 
 #[cfg(loom)]
 use loom::sync::atomic;
@@ -22,12 +23,12 @@ mod mortal {
 
     thread_local! {
         #[allow(clippy::missing_const_for_thread_local)] // loom's knows none
-        /// This thread is dead before so many stores more.
+        /// How many stores this thread still does before it is dead.
         static LIFE: Cell<u64> = Cell::new(u64::MAX);
     }
 
-    /// Does what a thread that is killed after so many stores has done of `action`; whether it got
-    /// to the end. Stores of the dead are not carried out, which is all that others see of a death.
+    /// Runs `action` as a thread does that is killed after `stores` stores; returns whether it got
+    /// to the end. A dead thread's stores are left out, which is all that others see of a death.
     pub fn killed_after(stores: u64, action: impl FnOnce()) -> bool {
         LIFE.with(|life| {
             life.set(stores + 1);

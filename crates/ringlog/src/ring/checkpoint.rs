@@ -1,4 +1,4 @@
-//! What a reader commits, all at once: its place, its losses, and where its sink stands.
+//! What a reader commits in one step: its place, its losses, and where its sink stands.
 
 use crate::layout::{Checkpoint, Output, OutputLine, ReaderLine};
 use crate::sync::{AtomicU64, Ordering, fence};
@@ -6,15 +6,16 @@ use crate::sync::{AtomicU64, Ordering, fence};
 use Ordering::{Acquire, Relaxed, Release};
 
 /// Stores a checkpoint of reader `i` so that a kill between any two stores leaves the old one or
-/// the new one: it goes beside the one that counts, and the read pointer's store makes it count.
+/// the new one: the new one goes beside the one that counts, and the store of the read pointer
+/// makes it count.
 pub(crate) fn commit(read_ptr: &AtomicU64, line: &ReaderLine, checkpoint: &Checkpoint) {
     // Only this reader stores these words, so its own loads need no partner.
     let positions = line.checkpoints.each_ref().map(|c| c.position.load(Relaxed));
     let (counts, _) = counting(read_ptr.load(Relaxed), positions);
     let (old, new) = (&line.checkpoints[counts], &line.checkpoints[1 - counts]);
-    // Each store is Release so that none moves before an earlier one: program order is all that
-    // a kill respects. A checkpoint is disowned before it changes, and the old one at the end, so
-    // that never two of them answer to one position.
+    // Each store is Release so that none moves before an earlier one: a kill respects only program
+    // order. A checkpoint is disowned before it changes, and the old one at the end, so that two of
+    // them never have one position.
     new.position.store(DISOWNED, Release);
     new.lost.store(checkpoint.lost, Release);
     new.laps.store(checkpoint.laps, Release);
@@ -25,8 +26,8 @@ pub(crate) fn commit(read_ptr: &AtomicU64, line: &ReaderLine, checkpoint: &Check
     old.position.store(DISOWNED, Release);
 }
 
-/// Stores when reader `i` committed, which is also what says that it ever did. Comes after
-/// [`commit`], so that a kill in the first of them leaves a reader that has not.
+/// Stores when reader `i` committed, which also says that it ever did. Comes after [`commit`], so
+/// that a kill during a reader's first commit leaves it as one that has not committed.
 pub(crate) fn committed_at(line: &ReaderLine, ns: u64) {
     line.commit_ns.store(ns.max(1), Release);
 }
@@ -34,32 +35,32 @@ pub(crate) fn committed_at(line: &ReaderLine, ns: u64) {
 /// The position of a checkpoint that belongs to no read pointer.
 pub(super) const DISOWNED: u64 = u64::MAX;
 
-/// Which of the checkpoints at these positions counts, and whether the read pointer says so. If
-/// it does not, whatever it says, it is the further of those that are not disowned: `commit`
-/// spares the very one that `checkpoint` believes.
+/// Returns which of the checkpoints at these positions counts, and whether the read pointer says
+/// so. If the read pointer names neither, the higher of those that are not disowned counts:
+/// `commit` spares exactly the one that `checkpoint` believes.
 pub(super) fn counting(pointer: u64, positions: [u64; 2]) -> (usize, bool) {
     match positions.iter().position(|&position| position == pointer) {
         Some(counts) if pointer != DISOWNED => (counts, true),
         _ => {
-            let [a, b] = positions.map(|position| position.wrapping_add(1)); // disowned: 0
+            let [a, b] = positions.map(|position| position.wrapping_add(1)); // a disowned one: 0
             (usize::from(b > a), false)
         }
     }
 }
 
-/// What a reader finds of the one before it.
+/// What a reader finds of the process that was this reader before it.
 pub(crate) struct Committed {
-    /// What it committed last.
+    /// The last commit.
     pub checkpoint: Checkpoint,
-    /// Nobody has committed anything yet.
+    /// Nothing has been committed yet.
     pub fresh: bool,
-    /// A read pointer that no checkpoint belongs to, and that is not believed.
+    /// A read pointer that belongs to no checkpoint, and is not believed.
     pub foreign: Option<u64>,
 }
 
-/// What reader `i` committed last: the checkpoint that belongs to the read pointer.
+/// Returns what reader `i` committed last: the checkpoint that belongs to the read pointer.
 ///
-/// If none does, something other than a reader has stored one of these words; the checkpoint
+/// If there is none, something other than a reader has stored one of these words; the checkpoint
 /// that is not disowned is then believed.
 pub(crate) fn checkpoint(read_ptr: &AtomicU64, line: &ReaderLine) -> Committed {
     let look = || {
@@ -75,23 +76,23 @@ pub(crate) fn checkpoint(read_ptr: &AtomicU64, line: &ReaderLine) -> Committed {
         let again = line.checkpoints[counts].position.load(Relaxed); // the fence above orders it
         (pointer, checkpoints[counts], believed && again == pointer)
     };
-    // A reader that lives may commit under the look; what is really wrong stays wrong.
+    // A living reader may commit during a look, so look again; what is really wrong stays wrong.
     let mut looks = std::iter::repeat_with(look).take(16);
     let (pointer, mut checkpoint, believed) =
         looks.find(|&(.., believed)| believed).unwrap_or_else(look);
-    // The checkpoints do not tell: a commit that was killed can leave any of their words at 0.
-    // Only the next owner asks, and its claim orders the load.
+    // The checkpoints do not tell: a killed commit can leave any of their words at 0. Only the next
+    // owner asks, and its claim orders the load.
     let fresh = pointer == 0 && line.commit_ns.load(Relaxed) == 0;
     if checkpoint.position == DISOWNED {
-        // Not even that, though no kill leaves it so.
+        // Both are disowned, though no kill leaves them so.
         checkpoint = Checkpoint { position: pointer, ..Checkpoint::default() };
     }
     Committed { checkpoint, fresh, foreign: (!believed).then_some(pointer) }
 }
 
-/// Stores which file reader `i` writes. Another file is disowned first and owned last, so that a
-/// kill in between leaves no file that is half one and half the other; so is one in which the reader
-/// skips, for that is two words.
+/// Stores which file reader `i` writes. To change the file, it is disowned first and owned last, so
+/// that a kill in between leaves no mix of two files. A change of where the reader skips in a file
+/// does the same, because that is two words.
 pub(crate) fn set_output(line: &OutputLine, output: &Output) {
     let is_same = line.skipped_to.load(Relaxed) == output.skipped_to;
     if line.file.load(Relaxed) != output.file || !is_same {
@@ -112,10 +113,10 @@ pub(crate) fn disown_output(line: &OutputLine) {
     line.file.store(0, Release); // as in `set_output`
 }
 
-/// Which file reader `i` writes, if it has said so.
+/// Returns which file reader `i` writes, if it has said so.
 pub(crate) fn output(line: &OutputLine) -> Option<Output> {
     let output = Output {
-        file: line.file.load(Relaxed), // for its owner, whom the claim orders; else for people
+        file: line.file.load(Relaxed), // for its owner, ordered by the claim; else for people
         path: line.path.load(Relaxed),
         begin: line.begin.load(Relaxed),
         lost: line.lost.load(Relaxed),

@@ -1,4 +1,4 @@
-//! Where the log ends, and where a reader goes on after a lap or behind a hole.
+//! Where the log ends, and where a reader continues after a lap or a hole.
 
 use super::{Ring, Seen};
 use crate::layout::{POSITION_LIMIT, WRITING};
@@ -8,7 +8,7 @@ use Ordering::{Acquire, Relaxed, Release};
 
 impl<'a> Ring<'a> {
     /// Makes the log end at `end`, where a writer begins. If no entry before it is left to say so,
-    /// it is as if a writer had died in its next append.
+    /// the slot says it, as if a writer had died in its next append.
     pub fn begin(&self, write_ptr: &AtomicU64, end: u64) {
         self.advance(write_ptr, end);
         if self.end(write_ptr) != end {
@@ -16,14 +16,15 @@ impl<'a> Ring<'a> {
         }
     }
 
-    /// The position after the newest published entry.
+    /// Returns the position after the newest published entry.
     ///
-    /// That is the write pointer, or further: a writer can die before its last store, in a batch
-    /// half a ring before.
-    /// The two slots beside it tell whether it can be believed; if not, all slots are asked.
+    /// That is the write pointer, or higher: a writer can die before its last store, in a batch up
+    /// to half a ring before it. The two slots at the pointer tell whether it can be believed; if
+    /// not, all slots are asked.
     pub fn end(&self, write_ptr: &AtomicU64) -> u64 {
         let mut pointer = 0;
-        // A live writer may lap the look; a pointer that is really wrong stays wrong.
+        // A living writer may lap a look, so look again; a pointer that is really wrong stays
+        // wrong.
         for _ in 0..16 {
             pointer = write_ptr.load(Acquire); // with the store in `advance`
             if let Some(end) = self.rolled_forward(write_ptr, pointer) {
@@ -32,13 +33,14 @@ impl<'a> Ring<'a> {
         }
         self.scan().unwrap_or_else(|| match self.newest() {
             0 => 0,
-            // Slots that agree on nothing have less to say than a pointer that none of them backs.
+            // Slots that agree on nothing count less than a pointer that none of them confirms.
             _ if pointer < POSITION_LIMIT => pointer,
             newest => newest,
         })
     }
 
-    /// `pointer`, moved over entries that are published above it; `None` if the slots deny it.
+    /// Returns `pointer`, moved over the entries that are published above it; `None` if the slots
+    /// contradict it.
     pub(super) fn rolled_forward(&self, write_ptr: &AtomicU64, pointer: u64) -> Option<u64> {
         if pointer < POSITION_LIMIT && self.stamp(pointer).load(Relaxed) == WRITING | pointer {
             return Some(pointer); // its append has begun; the pointer was loaded with Acquire
@@ -50,16 +52,17 @@ impl<'a> Ring<'a> {
         for _ in 0..self.geometry().capacity() {
             match self.look(end) {
                 Seen::Entry => {
-                    // One that moves has a writer at work, whom nobody catches up with by a look at
-                    // each slot: each takes a line away from it, for as long as it goes on.
-                    let moved = write_ptr.load(Relaxed); // the looks below it order it
+                    // If the pointer moves, a writer is at work. Looking at slot after slot would
+                    // never catch up with it, and would take each line away from it.
+                    let moved = write_ptr.load(Relaxed); // the looks at the slot below it order it
                     if moved > end && self.is_borne_out(moved) {
                         return Some(moved);
                     }
                     end += 1;
                 }
                 Seen::Empty => return Some(end),
-                // With its entry below still there the pointer is right, and the stamp is not.
+                // The entry below it is still there, so the pointer is right and the stamp is
+                // wrong.
                 Seen::Passed(_) | Seen::Damaged => {
                     return (end > 0 && self.look(end - 1) == Seen::Entry).then_some(end);
                 }
@@ -68,23 +71,24 @@ impl<'a> Ring<'a> {
         None
     }
 
-    /// Whether the slots below `pointer` say that it is one.
+    /// Returns whether the slots below `pointer` confirm it.
     fn is_borne_out(&self, pointer: u64) -> bool {
         let below = |back| pointer.checked_sub(back).map(|position| self.look(position));
         pointer < POSITION_LIMIT
             && match below(1) {
                 None | Some(Seen::Entry) => true,
                 Some(Seen::Empty) => false,
-                // With the entry before it still there the pointer is right, and the stamp is not.
+                // The entry before that is still there, so the pointer is right and the stamp is
+                // wrong.
                 Some(Seen::Passed(_) | Seen::Damaged) => below(2) == Some(Seen::Entry),
             }
     }
 
-    /// Where a reader goes on that wanted `position` and found `holder` in its slot: at the oldest
-    /// entry still there, or a sixteenth of the ring later if the writer moves while we look, so
-    /// that it is not lapped again at once; twice as much for each of the `again` times in a row that it
-    /// was all the same, but no more than half the ring. `end` finds the end of the log, which comes second. The
-    /// same position again is no lap: the slot was damaged before its entry came.
+    /// Returns where a reader continues that wanted `position` and found `holder` in its slot, and
+    /// the end of the log, which `end` finds. It continues at the oldest entry. If the writer moves
+    /// while we look, it continues a sixteenth of the ring later, so as not to be lapped again at
+    /// once; twice as much for each of the `again` laps in a row, at most half the ring. Returning
+    /// `position` itself means no lap: its slot was damaged before its entry came.
     pub fn after_lap(
         &self,
         end: impl Fn() -> u64,
@@ -98,8 +102,8 @@ impl<'a> Ring<'a> {
             std::hint::spin_loop(); // about a microsecond
         }
         let end = end();
-        // All below a holder is published. A stamp that says otherwise is no writer's: it costs
-        // the entry it stands on, if there was one.
+        // All positions below a holder are published. No writer stored a stamp that says otherwise;
+        // it costs the entry in its slot, if there was one.
         if position >= end {
             return (position, end);
         }
@@ -109,13 +113,13 @@ impl<'a> Ring<'a> {
         let head_start = if end == before { 0 } else { (capacity / (16 >> again.min(3))).max(1) };
         let mut next = end.saturating_sub(capacity) + head_start; // a holder is a lap ahead
         if head_start == 0 && self.look(next) != Seen::Entry {
-            next += 1; // a writer that stopped, or died, in the middle of this slot
+            next += 1; // a writer stopped, or died, in the middle of this slot
         }
         (next, end)
     }
 
-    /// The end of a run of slots that ought to hold published entries, from `position` to below
-    /// `end`, and do not: what a machine that died had not written back.
+    /// Returns the end of a run of slots from `position` to below `end` that should hold published
+    /// entries and do not: the machine died before they were written back.
     pub fn after_hole(&self, position: u64, end: u64) -> u64 {
         let mut next = (position + 1).max(end.saturating_sub(self.geometry().capacity()));
         while next < end && matches!(self.look(next), Seen::Empty | Seen::Damaged) {
@@ -124,27 +128,28 @@ impl<'a> Ring<'a> {
         next
     }
 
-    /// The position after the newest entry, for a pointer that is not to be believed: of one that
-    /// follows another or the one before that, so that no single stamp that somebody scribbled
-    /// moves the end away from all readers. `None` if there is none. Costs a look at every slot.
+    /// Returns the position after the newest entry, if the pointer cannot be believed. An entry
+    /// counts only if it follows another one, or the one before that, so that a single scribbled
+    /// stamp does not move the end away from all readers. Returns `None` if no entry counts. Costs
+    /// a look at every slot.
     pub fn scan(&self) -> Option<u64> {
         let is_there = |position| self.look(position) == Seen::Entry;
         let follows = |holder: u64| holder < 2 || is_there(holder - 1) || is_there(holder - 2);
         self.held().filter(|&(holder, _)| follows(holder)).map(|(_, end)| end).max()
     }
 
-    /// The position after the newest entry that any slot speaks of: after a restart of the machine,
-    /// when its neighbours may be missing.
+    /// Returns the position after the newest entry that any slot names: after a restart of the
+    /// machine, when its neighbours may be missing.
     pub fn newest(&self) -> u64 {
         self.held().map(|(_, end)| end).max().unwrap_or(0)
     }
 
-    /// What each slot holds, and where the log ends by its stamp.
+    /// Returns what each slot holds, with where the log ends by its stamp.
     fn held(&self) -> impl Iterator<Item = (u64, u64)> {
         (0..self.geometry().capacity()).filter_map(|index| {
             let stamp = self.stamp(index).load(Acquire); // as in `look`
             let holder = self.holder(stamp, index).filter(|_| stamp != 0)?;
-            // Being written: all before it is published, it is not.
+            // An entry being written is not published, but all before it are.
             Some((holder, if stamp & WRITING != 0 { holder } else { holder + 1 }))
         })
     }

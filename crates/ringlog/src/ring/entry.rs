@@ -1,4 +1,4 @@
-//! An entry: published, and read.
+//! An entry: how it is published, and how it is read.
 
 use super::words::{load, load_pairs, store, store_pairs};
 use super::{Ring, Seen};
@@ -8,16 +8,16 @@ use crate::sync::{AtomicU64, Ordering, fence};
 use Ordering::{Acquire, Relaxed, Release};
 
 impl<'a> Ring<'a> {
-    /// Writes the record of `position` and publishes it: as many stores as the record has words,
-    /// and three. Only the writer calls this, with each position once.
+    /// Writes the record of `position` and publishes it: one store for each word of the record, and
+    /// three more. Only the writer calls this, with each position once.
     #[inline]
     pub fn publish(&self, write_ptr: &AtomicU64, position: u64, record: &[u8]) {
         self.fill::<false>(position, record);
         self.advance(write_ptr, position + 1);
     }
 
-    /// As [`publish`](Ring::publish), of columns with the head of a body behind them, and behind that
-    /// what the slot has of the body: itself, or its place.
+    /// Publishes columns, the head of a body, and what the slot has of the body: the body itself,
+    /// or its place. Otherwise as [`publish`](Ring::publish).
     #[inline]
     pub fn publish_with(
         &self,
@@ -27,7 +27,7 @@ impl<'a> Ring<'a> {
         head: u64,
         behind: &[u8],
     ) {
-        let at = columns.len().next_multiple_of(8); // known where the record's type is
+        let at = columns.len().next_multiple_of(8); // a constant where the record's type is known
         self.fill_by(position, at + 8 + behind.len(), |words| {
             store(words, columns);
             let (head_word, rest) = (&words[at / 8], &words[at / 8 + 1..]);
@@ -37,8 +37,8 @@ impl<'a> Ring<'a> {
         self.advance(write_ptr, position + 1);
     }
 
-    /// Publishes records from `position` on, and moves the write pointer once for half a ring of
-    /// them; returns the position behind them.
+    /// Publishes records from `position` on, and moves the write pointer once for each half ring of
+    /// them; returns the position after them.
     #[inline]
     pub fn publish_batch<R>(
         &self,
@@ -58,21 +58,23 @@ impl<'a> Ring<'a> {
         next
     }
 
-    /// The first part of [`publish`](Ring::publish): the entry is there for all who ask its slot,
-    /// and the write pointer says nothing of it yet. It may be half a ring behind: then the entry
-    /// below it is still there, and [`end`](Ring::end) goes on from there.
+    /// Does the first part of [`publish`](Ring::publish): each look at the slot finds the entry,
+    /// and the write pointer does not yet say so. The pointer may be half a ring behind: then the
+    /// entry below it is still there, and [`end`](Ring::end) continues from there.
     #[inline(always)] // as `slot`
     pub(super) fn fill<const BATCH: bool>(&self, position: u64, record: &[u8]) {
         self.fill_by(position, record.len(), |words| {
-            // A record that was just made is in registers, and would have to go to memory to be paired.
+            // A record that was just made is in registers; pairing its words would take it through
+            // memory.
             if BATCH { store_pairs(words, record) } else { store(words, record) }
         });
     }
 
-    /// [`fill`](Ring::fill), by who stores that many bytes to the words behind the stamp.
+    /// Does what [`fill`](Ring::fill) does, with `store` to store the `size` bytes after the stamp.
     #[inline(always)] // as `slot`
     fn fill_by(&self, position: u64, size: usize, store: impl FnOnce(&[AtomicU64])) {
-        // Cut to a length that is known where the record's type is, so that the loop unrolls.
+        // Cut to a length that is constant where the record's type is known, so that the loop
+        // unrolls.
         let slot = self.slot(position, size);
         // With the Acquires in `read` and `look`: all stamps below `position` come first.
         slot[0].store(WRITING | position, Release);
@@ -81,14 +83,14 @@ impl<'a> Ring<'a> {
         slot[0].store(position + 1, Release); // with the Acquire in `read`: the words come first
     }
 
-    /// The second part of [`publish`](Ring::publish), of all entries below `end`.
+    /// Does the second part of [`publish`](Ring::publish), for all entries below `end`.
     #[inline]
     pub(super) fn advance(&self, write_ptr: &AtomicU64, end: u64) {
         write_ptr.store(end, Release); // with the Acquire in `end`: the stamps come first
     }
 
     /// Copies the record of `position` into `record`, if it is there. What is in `record` means
-    /// something only if the answer is [`Seen::Entry`].
+    /// something only if the result is [`Seen::Entry`].
     #[inline(always)] // as `slot`
     pub fn read(&self, position: u64, record: &mut [u8]) -> Seen {
         let slot = self.slot(position, record.len());
@@ -106,9 +108,10 @@ impl<'a> Ring<'a> {
         self.tell(stamp, position)
     }
 
-    /// Copies the record of a position that has been published, as the caller knows, into `record`,
-    /// if it is still there: a first look would find nothing new. What is in `record` means something
-    /// only if it is. Pairs are for records whose length is known to the compiler.
+    /// Copies the record of `position` into `record`, if it is still there. The caller knows that
+    /// the position has been published, so a first look would find nothing new. What is in `record`
+    /// means something only if the result is true. Pairs are for records whose length is known to
+    /// the compiler.
     #[inline(always)] // as `slot`
     pub fn read_published<const PAIRS: bool>(&self, position: u64, record: &mut [u8]) -> bool {
         let slot = self.slot(position, record.len());
@@ -120,8 +123,8 @@ impl<'a> Ring<'a> {
         slot[0].load(Relaxed) == position + 1 // the fence above orders it
     }
 
-    /// The write pointer, if the entry below it bears it out, and 0 if not: all below have been
-    /// published. Cheaper than [`end`](Ring::end), and may be behind it.
+    /// Returns the write pointer if the entry below it confirms it, so that all positions below it
+    /// are published, and otherwise 0. Cheaper than [`end`](Ring::end), and may be behind it.
     #[inline]
     pub fn written(&self, write_ptr: &AtomicU64) -> u64 {
         let written = write_ptr.load(Relaxed); // the stamp orders it
@@ -130,9 +133,9 @@ impl<'a> Ring<'a> {
         if last.load(Acquire) == written { written } else { 0 }
     }
 
-    /// Copies the slot of `position` as it is, all that is behind the stamp, and gives the stamp;
-    /// `None` if that changed meanwhile. Under `p + 1` the copy is the record of `p`, whole. Under
-    /// `WRITING | p` each word of it is of `p` or of the entry before it in this slot.
+    /// Copies all words after the stamp of `position`'s slot, as they are, and returns the stamp;
+    /// `None` if the stamp changed meanwhile. Under `p + 1` the copy is the record of `p`, whole.
+    /// Under `WRITING | p` each word of it is of `p` or of the previous entry in this slot.
     pub fn picture(&self, position: u64, words: &mut [u64]) -> Option<u64> {
         let slot = self.slots.slot(position);
         let (stamp, rest) = (&slot[0], &slot[1..]);

@@ -1,5 +1,5 @@
-//! The protocol: publish, read, commit, recover. Every memory ordering of the data path is in
-//! this folder, each with its partner. Knows neither files nor time.
+//! The protocol: publish, read, commit, recover. Every memory ordering of the data path is in this
+//! folder, each with its partner. The protocol knows neither files nor time.
 //!
 //! The writer puts the position into the slot itself, around the record:
 //!
@@ -13,19 +13,19 @@
 //!                                            if lost: fence            Acquire (L)
 //! ```
 //!
-//! (A): whoever sees `p + 1` sees the record of `p`, or a newer one. (F): whoever copied a single
-//! word of a newer record sees a newer stamp at the second look. So what passes both looks is the
-//! record of `p`, whole. (W): whoever sees the write pointer sees every stamp below it. (L): so
-//! does whoever was lapped, of all stamps below the one it found: it may take them for published,
-//! and report what is not there as lost.
+//! (A): a reader that sees `p + 1` sees the record of `p`, or a newer one. (F): a reader that
+//! copied a single word of a newer record sees a newer stamp at the second look. So what passes
+//! both looks is the record of `p`, whole. (W): a reader that sees the write pointer sees every
+//! stamp below it. (L): a reader that was lapped sees every stamp below the one it found: it may
+//! take these positions for published, and report what is not there as lost.
 //!
-//! Of an entry that is known to have been published, the second look is enough.
+//! For an entry that is known to be published, the second look is enough.
 //!
-//! A reader that keeps up polls the very line the entry will arrive in, and never touches a line
-//! that the writer owns but for its own read pointer, once per commit, and, if it takes many at a
-//! time, the write pointer: only when it found an entry and knows of no more. In a stream it stays
-//! away from slots that are being filled: what is published it knows by the write pointer, or by the
-//! stamp of an entry farther on.
+//! A reader that keeps up polls the very cache line that the entry will arrive in. It touches only
+//! two lines that the writer uses: that of its own read pointer, once a commit; and, if it takes
+//! many at a time, that of the write pointer, only after it has found an entry and knows of no
+//! more. In a stream it stays away from slots that are being filled: it knows what is published by
+//! the write pointer, or by the stamp of an entry further ahead.
 
 mod words;
 
@@ -65,16 +65,17 @@ use crate::sys::slots::{Cut, Slots};
 
 use Ordering::Acquire;
 
-/// The slots, and how they are cut.
+/// The slots, and their sizes.
 #[derive(Clone, Copy)]
 pub(crate) struct Ring<'a> {
     geometry: &'a Geometry,
     slots: Cut<'a>,
-    /// Where the arena is asked for, for the few who do: an append of a record without a body does not.
+    /// Where the arena is found, for the few calls that need it: appending a record without a body
+    /// does not.
     all: &'a Slots,
 }
 
-/// What a reader that wants one position finds in its slot.
+/// What a reader that wants one position finds in that position's slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Seen {
     /// The entry, whole; the record has been copied out.
@@ -88,21 +89,22 @@ pub(crate) enum Seen {
 }
 
 impl<'a> Ring<'a> {
-    /// The ring that these slots are.
+    /// Makes the ring of these slots.
     #[inline(always)]
     pub fn of(slots: &'a Slots) -> Ring<'a> {
         Ring { geometry: slots.geometry(), slots: slots.cut(), all: slots }
     }
 
-    /// How the slots are cut.
+    /// Returns the sizes of the slots.
     #[inline(always)]
     pub fn geometry(&self) -> &'a Geometry {
         self.geometry
     }
 
-    /// The words of the slot of `position`: as many as a stamp and the record take. Where the slot is
-    /// the geometry says; how many words there are to copy, the record, whose type may be known.
-    #[inline(always)] // or the record's size, where the caller knows it, would not be known here
+    /// Returns the words of the slot of `position`, as many as a stamp and the record take. The
+    /// geometry says where the slot is; the record, whose type may be known, says how many words to
+    /// copy.
+    #[inline(always)] // otherwise a record size that the caller knows would not be constant here
     pub(super) fn slot(&self, position: u64, record_size: usize) -> &'a [AtomicU64] {
         &self.slots.slot(position)[..slot_words(record_size)]
     }
@@ -112,7 +114,7 @@ impl<'a> Ring<'a> {
         &self.slots.slot(position)[0]
     }
 
-    /// What the slot of `position` holds, without its record.
+    /// Returns what the slot of `position` holds, without its record.
     pub fn look(&self, position: u64) -> Seen {
         match self.stamp(position).load(Acquire) {
             stamp if stamp == position + 1 => Seen::Entry,
@@ -120,7 +122,8 @@ impl<'a> Ring<'a> {
         }
     }
 
-    /// Empty, passed or damaged: told by the stamp alone, so that an empty poll reads one word.
+    /// Decides by the stamp alone whether the slot is empty, passed or damaged: so an empty poll
+    /// reads one word.
     #[inline]
     pub(super) fn tell(&self, stamp: u64, position: u64) -> Seen {
         match self.holder(stamp, position) {
@@ -131,7 +134,7 @@ impl<'a> Ring<'a> {
         }
     }
 
-    /// The position that a stamp in the slot of `position` stands for, written or being written.
+    /// Returns the position that a stamp in the slot of `position` names, written or being written.
     #[inline]
     pub fn holder(&self, stamp: u64, position: u64) -> Option<u64> {
         let holder = if stamp & WRITING != 0 { stamp & !WRITING } else { stamp.wrapping_sub(1) };

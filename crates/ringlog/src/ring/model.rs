@@ -1,5 +1,5 @@
-//! Every execution that the memory model allows of a tiny ring, by loom: `scripts/loom`. Long: it is
-//! one list.
+//! Every execution of a tiny ring that the memory model allows, by loom: `scripts/loom`. Long: it
+//! is one list.
 
 #![allow(clippy::unwrap_used)]
 
@@ -17,8 +17,8 @@ use loom::sync::{Arc, Mutex};
 use loom::thread::{self, JoinHandle};
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
-/// Checks every execution in which threads are interrupted up to `preemptions` times, which ends
-/// within seconds, and counts them. What a load may return is not bounded.
+/// Checks and counts every execution in which threads are interrupted at most `preemptions` times,
+/// which takes seconds. What a load may return is not bounded.
 fn executions(preemptions: usize, execution: impl Fn() + Send + Sync + 'static) -> u64 {
     let count = std::sync::Arc::new(AtomicU64::new(0));
     let counted = count.clone();
@@ -31,7 +31,7 @@ fn executions(preemptions: usize, execution: impl Fn() + Send + Sync + 'static) 
     count.load(Relaxed)
 }
 
-/// As `common::figure` of the tests of whole processes.
+/// Prints a figure, as `common::figure` in the tests of whole processes.
 fn figure(executions: u64) {
     let thread = std::thread::current();
     let name = thread.name().and_then(|name| name.rsplit("::").next()).unwrap_or_default();
@@ -57,7 +57,7 @@ fn beside<T: Send + Sync + 'static>(
     thread::spawn(move || act(&shared))
 }
 
-/// `Heap::read` asserts that what is delivered is whole and the one asked for.
+/// Takes one entry; `Heap::read` asserts that it is whole and the one that was asked for.
 fn take(heap: &Heap) {
     let first = heap.read(0);
     assert!(matches!(first, Seen::Entry | Seen::Empty | Seen::Passed(2)), "{first:?}");
@@ -75,7 +75,7 @@ fn an_entry_delivered_is_whole_and_the_one_asked_for() {
     model(5, 0, 3, &[take]);
 }
 
-/// Relaxed, so that looking does not bring about what it looks for.
+/// Looks at every stamp, Relaxed, so that the look does not itself cause what it looks for.
 fn see_every_stamp(heap: &Heap, below: u64) {
     for position in 0..below {
         let stamp = heap.stamp(position).load(Relaxed) & !WRITING;
@@ -161,7 +161,7 @@ fn whoever_only_looks_and_finds_a_slot_passed_sees_them_too() {
     model(3, 1, 2, &[reader]);
 }
 
-/// Takes what it can in three polls, and accounts for all that it went past.
+/// Takes what it can in three polls, and accounts for all positions that it passed.
 fn follow(heap: &Heap) {
     let mut reader = Follower::new(heap);
     for _ in 0..3 {
@@ -181,9 +181,9 @@ fn two_readers_that_are_lapped_account_for_all_and_never_lose_the_newest_entry()
     model(1, 1, 2, &[follow, follow]);
 }
 
-/// A writer that is killed after each number of stores of `action`, in a ring of so many slots,
-/// and the next one, which finds an entry more for each store of `published` that was carried out;
-/// `reader` beside both.
+/// Kills a writer after each number of stores of `action`, in a ring of `capacity` slots, and runs
+/// the next writer, which finds one entry more for each store of `published` that was done;
+/// `reader` runs beside both.
 fn restart(
     preemptions: usize,
     (capacity, before): (u64, u64),
@@ -219,7 +219,8 @@ fn restart(
     figure(count);
 }
 
-/// Two bodies fill the arena; those that follow overwrite them one by one.
+/// Runs a model in which two bodies fill the arena, and the following ones overwrite them one by
+/// one.
 fn bodies(preemptions: usize, before: u64, writes: u64, readers: &'static [fn(&Heap)]) {
     figure(executions(preemptions, move || {
         let heap = Arc::new(Heap::with_bodies(4, 128));
@@ -257,7 +258,7 @@ fn a_body_of_which_a_newer_one_takes_the_first_word_alone_is_gone() {
         let heap = Arc::new(Heap::with_bodies(4, 128));
         heap.append_body(0, 0, 64);
         let reader = beside(&heap, |heap| _ = heap.read_body(0));
-        // Its end is one word beyond where the arena begins anew: so is the horizon.
+        // It ends one word beyond where the arena begins anew, and so does the horizon.
         heap.append_body(1, 120, 16);
         reader.join().unwrap();
         assert!(!heap.read_body(0), "it has been overwritten in part");
@@ -280,7 +281,7 @@ fn no_body_is_torn_where_a_writer_is_killed_in_one_and_another_goes_on() {
                 all.store(killed_after(stores, append), Relaxed);
             });
             killed.join().unwrap();
-            // As `Tail::find`: it begins above all that anybody may have stored.
+            // As in `Tail::find`: the writer begins above all that another may have stored.
             let end = heap.ring().end(&heap.write_ptr);
             heap.ring().begin(&heap.write_ptr, end);
             let head = heap.horizon.load(Relaxed) + 128;
@@ -297,7 +298,7 @@ fn no_body_is_torn_where_a_writer_is_killed_in_one_and_another_goes_on() {
     figure(count);
 }
 
-/// What is promised of the write pointer, and of the entries.
+/// Checks what is promised of the write pointer and of the entries.
 fn see_all(heap: &Heap) {
     see_every_stamp(heap, heap.write_ptr.load(Acquire));
     let mut reader = Follower::new(heap);
@@ -335,7 +336,7 @@ fn whoever_finds_that_a_writer_began_far_beyond_the_entries_sees_where() {
     }));
 }
 
-/// Commits that go on, stay where they are, and go back.
+/// Commits that move forward, stay, and go back.
 const COMMITS: [Checkpoint; 4] = [
     Checkpoint { position: 40, lost: 7, laps: 2, mark: 900 },
     Checkpoint { position: 60, lost: 8, laps: 3, mark: 1200 },
@@ -367,8 +368,8 @@ fn whoever_looks_at_a_reader_that_commits_sees_one_commit_whole() {
     figure(count);
 }
 
-/// Nobody looks at a living reader's output: its claim orders it. What two looks at `file` cannot
-/// tell apart, though, a kill could leave.
+/// A living reader's output has no other readers, because its claim orders it. But what two looks
+/// at `file` cannot tell apart, a kill could leave.
 #[test]
 fn whoever_looks_twice_at_an_output_that_changes_sees_one_file_whole_and_the_commit_before_it() {
     const OLD: OutputWords = [11, 12, 13, 14, 15, 16, 17, 0];
@@ -423,8 +424,8 @@ fn whoever_looks_at_a_reader_that_attaches_takes_no_process_id_for_one_of_anothe
     }));
 }
 
-/// A log with its word for sleepers, and the kernel's end of it: the word is compared, and who
-/// sleeps on it is found, under one lock.
+/// A log with its word for sleepers, and the kernel's side of it: comparing the word and finding
+/// who sleeps on it happen under one lock.
 struct Bedroom {
     heap: Heap,
     sleepers: crate::sync::AtomicU64,
@@ -437,7 +438,7 @@ impl Bedroom {
         Bedroom { heap: Heap::new(2, 16), sleepers, asleep: Mutex::new([false; 2]) }
     }
 
-    /// As a reader that found nothing: it looks again.
+    /// Sleeps as a reader that found nothing: it looks again first.
     fn sleep(&self, sleeper: usize) {
         let word = fall_asleep(&self.sleepers);
         if self.heap.read(0) == Seen::Empty {
@@ -457,7 +458,8 @@ impl Bedroom {
     }
 }
 
-/// So many that go to sleep while an entry is appended and they are woken, and what then is true.
+/// Runs `sleepers` threads that go to sleep while an entry is appended and they are woken, and
+/// checks what is true afterwards.
 fn sleep(
     preemptions: usize,
     sleepers: usize,
@@ -476,7 +478,7 @@ fn sleep(
     })
 }
 
-/// A wake can be lost, as is said of it; a sleeper cannot.
+/// As documented, a wake can be lost; a sleeper cannot.
 #[test]
 fn a_sleeper_whose_wake_was_lost_is_woken_by_the_next_one() {
     let lost = std::sync::Arc::new(AtomicU64::new(0));
@@ -507,7 +509,7 @@ fn no_wake_is_lost_with_a_fence_between_the_append_and_the_wake() {
     figure(count);
 }
 
-/// A log of two slots whose writer waits for two readers, and the kernel's end of `room`.
+/// A log of two slots whose writer waits for two readers, and the kernel's side of `room`.
 struct Gated {
     heap: Heap,
     read_ptrs: [crate::sync::AtomicU64; 2],
@@ -529,7 +531,7 @@ impl Gated {
         hindmost.is_none_or(|(_, pointer)| next < limit(pointer, next, 2))
     }
 
-    /// As a writer that has to append up to `end`, and gives up after some looks for room.
+    /// Appends as a writer up to `end`, and gives up after some looks for room.
     fn append_up_to(&self, mut next: u64, end: u64, gates: u8) {
         for _ in 0..4 {
             while next < end && self.has_room(next, gates) {
@@ -539,7 +541,7 @@ impl Gated {
         }
     }
 
-    /// As reader `id`, which commits each entry.
+    /// Follows as reader `id`, and commits each entry.
     fn follow(&self, id: usize, polls: u64) {
         for position in 0..polls {
             match self.heap.read(position) {
@@ -558,7 +560,7 @@ impl Gated {
         }
     }
 
-    /// As a writer at `next` that found no room: it looks again.
+    /// Sleeps as a writer at `next` that found no room: it looks again first.
     fn sleep(&self, next: u64) {
         let word = fall_asleep(&self.room);
         if !self.has_room(next, 0b11) {
@@ -615,8 +617,8 @@ fn a_reader_that_is_waited_for_loses_nothing_to_the_writer_behind_one_that_was_k
     figure(count);
 }
 
-/// A wake can be lost, as is said of it: the writer looks again by itself. A sleeper cannot: the
-/// next commit wakes it.
+/// As documented, a wake can be lost: the writer then looks again by itself. A sleeper cannot be
+/// lost: the next commit wakes it.
 #[test]
 fn a_writer_whose_wake_was_lost_is_woken_by_the_next_commit_of_any_gate() {
     let lost = std::sync::Arc::new(AtomicU64::new(0));

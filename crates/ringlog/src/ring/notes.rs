@@ -1,8 +1,9 @@
-//! What a reader leaves for people: who it is, where it began, how far it ever was, what it lost last,
-//! and where its output is. Nothing is decided by any of it.
+//! What a reader leaves for people: which process it is, where it began, its highest position, its
+//! last loss, and where its output is. Nothing is decided by any of it.
 //!
-//! Each store is Release, so that a kill leaves a prefix of them. What takes several words is taken
-//! back before its words change and said behind them: a kill leaves the old, the new, or nothing said.
+//! Each store is Release, so that a kill leaves a prefix of them. A note of several words is taken
+//! back before its words change, and made valid after them: a kill leaves the old note, the new
+//! one, or none.
 
 use crate::layout::{Checkpoint, PATH_MAX, ReaderLine, ReaderNotes, STATE_OPEN};
 use crate::sync::{AtomicU64, Ordering};
@@ -10,23 +11,23 @@ use std::ops::Range;
 
 use Ordering::{Acquire, Relaxed, Release};
 
-/// The length of a path that is not said: whatever bytes are there, none is behind it.
+/// The length of a path that is not valid: whatever bytes are there, they are no path.
 const UNSAID: u64 = u64::MAX;
 
-/// A process as its line tells of it.
+/// A process, as its line describes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Owner {
-    /// Its process id; 0 is: not said.
+    /// Its process id; 0: not said.
     pub pid: u64,
-    /// The pid namespace that this is of; 0 is: not said.
+    /// The pid namespace of `pid`; 0: not said.
     pub pid_ns: u64,
-    /// When it attached, ns since the Unix epoch; 0 is: nobody ever did.
+    /// When it attached, ns since the Unix epoch; 0: no process ever did.
     pub attached_ns: u64,
     /// It is attached, or was killed while it was.
     pub open: bool,
 }
 
-/// Stores who is reader `i` now. Until its process id is there, the line has none.
+/// Stores which process is reader `i` now. Until its process id is stored, the line has none.
 pub(crate) fn introduce(line: &ReaderLine, pid: u64, pid_ns: u64, ns: u64) {
     line.pid.store(0, Release);
     line.pid_ns.store(0, Release);
@@ -36,12 +37,12 @@ pub(crate) fn introduce(line: &ReaderLine, pid: u64, pid_ns: u64, ns: u64) {
     line.pid.store(pid, Release); // with the Acquire in `seen_twice`, as all here
 }
 
-/// Stores that reader `i` ends in order.
+/// Stores that reader `i` closed in order.
 pub(crate) fn take_leave(line: &ReaderLine) {
     line.state.store(0, Release);
 }
 
-/// Who is, or last was, reader `i`.
+/// Returns which process is, or last was, reader `i`.
 pub(crate) fn owner(line: &ReaderLine) -> Owner {
     let look = || Owner {
         pid: line.pid.load(Acquire),
@@ -52,8 +53,8 @@ pub(crate) fn owner(line: &ReaderLine) -> Owner {
     seen_twice(look).unwrap_or_else(|| Owner { pid: 0, pid_ns: 0, ..look() })
 }
 
-/// Stores where reader `i` begins, before the commit that makes it so: a reader killed in between
-/// says it again. Never more is missed than lies below.
+/// Stores where reader `i` begins, before the commit that makes it true: after a kill in between,
+/// the next one stores it again. `missed` is never more than `began`.
 pub(crate) fn begin_at(line: &ReaderLine, began: u64, missed: u64) {
     line.missed.store(0, Release);
     line.began.store(began, Release);
@@ -63,20 +64,20 @@ pub(crate) fn begin_at(line: &ReaderLine, began: u64, missed: u64) {
 /// Stores how far reader `i` was, before a commit that goes back.
 pub(crate) fn keep_peaks(line: &ReaderLine, was: &Checkpoint) {
     for (peak, was) in [(&line.peak_position, was.position), (&line.peak_lost, was.lost)] {
-        peak.store(peak.load(Relaxed).max(was), Release); // its owner's own
+        peak.store(peak.load(Relaxed).max(was), Release); // a word of this reader alone
     }
 }
 
-/// Stores which positions were lost last, and when that was told.
+/// Stores which positions were lost last, and when that was reported.
 pub(crate) fn told_lost(notes: &ReaderNotes, lost: &Range<u64>, ns: u64) {
     notes.lost_ns.store(0, Release);
-    notes.lost_from.store(0, Release); // a range at any moment
+    notes.lost_from.store(0, Release); // so that it is a range at any moment
     notes.lost_to.store(lost.end, Release);
     notes.lost_from.store(lost.start, Release);
     notes.lost_ns.store(ns.max(1), Release);
 }
 
-/// Which positions were lost last, and when that was told; `None` if none were.
+/// Returns which positions were lost last, and when that was reported; `None` if none were.
 pub(crate) fn last_lost(notes: &ReaderNotes) -> Option<(Range<u64>, u64)> {
     let look = || {
         let ns = notes.lost_ns.load(Acquire);
@@ -85,14 +86,14 @@ pub(crate) fn last_lost(notes: &ReaderNotes) -> Option<(Range<u64>, u64)> {
     seen_twice(look).filter(|(_, ns)| *ns > 0)
 }
 
-/// Stores that nothing is said of where the output is. Comes before its other words change.
+/// Stores that the path of the output is not valid. Comes before the output's other words change.
 pub(crate) fn unname_output(notes: &ReaderNotes) {
     if notes.path_len.load(Relaxed) != 0 {
         notes.path_len.store(UNSAID, Release);
     }
 }
 
-/// Stores where the output is: an absolute path, of which the end is kept.
+/// Stores the absolute path of the output, or the end of a long one.
 pub(crate) fn name_output(notes: &ReaderNotes, path: &[u8]) {
     if output_path(notes)
         .is_some_and(|(now, length)| length == path.len() as u64 && path.ends_with(&now))
@@ -111,7 +112,7 @@ pub(crate) fn name_output(notes: &ReaderNotes, path: &[u8]) {
     notes.path_len.store(path.len() as u64, Release);
 }
 
-/// Where the output is: the end of its path that is kept, and how long all of it is.
+/// Returns the path of the output, or the end of a long one, and how long the whole is.
 pub(crate) fn output_path(notes: &ReaderNotes) -> Option<(Vec<u8>, u64)> {
     let look = || {
         let length = notes.path_len.load(Acquire);
@@ -123,7 +124,7 @@ pub(crate) fn output_path(notes: &ReaderNotes) -> Option<(Vec<u8>, u64)> {
     Some((path, length))
 }
 
-/// Whether the words that a note was made of stood still meanwhile.
+/// Returns a note whose words did not change during the look, or `None` if they keep changing.
 fn seen_twice<T: PartialEq>(look: impl Fn() -> T) -> Option<T> {
     let mut before = look();
     for _ in 0..16 {
@@ -136,7 +137,7 @@ fn seen_twice<T: PartialEq>(look: impl Fn() -> T) -> Option<T> {
     None
 }
 
-/// A word for people that only grows, beside the one that counts.
+/// Returns a value for people that only grows, from its own word and from the word that counts.
 pub(crate) fn peak(peak: &AtomicU64, now: u64) -> u64 {
-    peak.load(Relaxed).max(now) // both are of one owner, and either order is a picture of a moment
+    peak.load(Relaxed).max(now) // one owner stores both, and either order is a picture of a moment
 }

@@ -1,6 +1,5 @@
 //! What the tests and the models of the ring share: a log on heap memory, entries that are known
-//! from their position, the loop of a reader, and the words that
-//! one commits to.
+//! from their position, the loop of a reader, and the words that a reader commits to.
 
 #![allow(clippy::unwrap_used)]
 
@@ -40,7 +39,7 @@ impl Heap {
         }
     }
 
-    /// A ring of records that are bodies alone, in an arena of so many bytes.
+    /// Makes a ring of records that are only bodies, with an arena of `arena` bytes.
     #[cfg(loom)]
     pub fn with_bodies(capacity: u64, arena: u64) -> Heap {
         Heap::of(Geometry::with_bodies(capacity, 16, 8, arena).expect("a geometry"))
@@ -55,8 +54,8 @@ impl Heap {
         self.ring().publish(&self.write_ptr, position, bytemuck::bytes_of(&words));
     }
 
-    /// Asks for the entry of `position` with its body: whether both are there. If they are, it is the
-    /// body of that very entry, and whole.
+    /// Reads the entry of `position` with its body; returns whether both are there. If they are, it
+    /// is the body of that very entry, and whole.
     #[cfg(loom)]
     pub fn read_body(&self, position: u64) -> bool {
         let mut record = [0; 16];
@@ -88,14 +87,14 @@ impl Heap {
         self.ring().publish(&self.write_ptr, position, &self.entry(position));
     }
 
-    /// A batch of entries, of `R`'s size each.
+    /// Appends a batch of entries, each of the size of `R`.
     pub fn append_batch<R: Pod>(&self, positions: Range<u64>) -> u64 {
         let record = |position| bytemuck::pod_read_unaligned(&self.entry(position));
         let records: Vec<R> = positions.clone().map(record).collect();
         self.ring().publish_batch(&self.write_ptr, positions.start, &records, bytemuck::bytes_of)
     }
 
-    /// Asks for the entry of `position`; if there is one, it is the one asked for, and whole.
+    /// Reads the entry of `position`; if there is one, it is the one that was asked for, and whole.
     pub fn read(&self, position: u64) -> Seen {
         let mut record = vec![0xEE; self.slots.geometry().entry_size()];
         let seen = self.ring().read(position, &mut record);
@@ -105,7 +104,7 @@ impl Heap {
         seen
     }
 
-    /// Asks for an entry that has been published: if it is still there, it is whole.
+    /// Reads an entry that has been published: if it is still there, it is whole.
     pub fn read_published(&self, position: u64) -> bool {
         let mut record = vec![0xEE; self.slots.geometry().entry_size()];
         let there = self.ring().read_published::<true>(position, &mut record);
@@ -113,8 +112,8 @@ impl Heap {
         there
     }
 
-    /// Copies the slot of `position` as it is: each word is of the entry that its stamp stands for,
-    /// or, if that is being written, of the one before it in this slot.
+    /// Copies the slot of `position` as it is. Each word is of the entry that its stamp names, or,
+    /// if that entry is being written, of the previous one in this slot.
     pub fn picture(&self, position: u64) -> Option<u64> {
         let mut words = vec![0xEE; self.slots.geometry().slot_size() / 8 - 1];
         let stamp = self.ring().picture(position, &mut words)?;
@@ -134,7 +133,8 @@ impl Heap {
     }
 }
 
-/// Every word, and every cut of one, differs from that of any other position and place.
+/// Makes an entry in which every word, and every cut of one, differs from that of any other
+/// position and place.
 fn entry(position: u64, size: usize) -> Vec<u8> {
     (0..size.div_ceil(8) as u64)
         .flat_map(|i| ((position + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15) + i).to_le_bytes())
@@ -142,7 +142,7 @@ fn entry(position: u64, size: usize) -> Vec<u8> {
         .collect()
 }
 
-/// A reader as the public one is, without a segment.
+/// A reader like the public one, without a segment.
 pub struct Follower<'a> {
     pub heap: &'a Heap,
     pub position: u64,
@@ -156,7 +156,7 @@ impl<'a> Follower<'a> {
         Follower { heap, position: 0, published: 0, delivered: 0, lost: 0 }
     }
 
-    /// Takes the next entry, or notes what it lost; `false` if there is nothing new.
+    /// Takes the next entry, or notes what it lost; returns false if there is nothing new.
     pub fn poll(&mut self) -> bool {
         let position = self.position;
         match self.heap.read(position) {
@@ -172,7 +172,7 @@ impl<'a> Follower<'a> {
                 self.lost += self.position - position;
             }
             seen => {
-                // A hole is what a dead machine leaves, never a living writer.
+                // Only the death of a machine leaves a hole, never a living writer.
                 assert!(
                     position >= self.published,
                     "{seen:?} at {position}, published to {}",
@@ -193,7 +193,7 @@ pub struct Desk {
 
 /// The words that `commit` stores: the read pointer, and position, lost, laps, mark, twice.
 pub type Words = [u64; 9];
-/// file, path, begin, lost, head, skipped_to, skipped_lost, finishing.
+/// The words of an output: file, path, begin, lost, head, skipped_to, skipped_lost, finishing.
 pub type OutputWords = [u64; 8];
 
 impl Desk {

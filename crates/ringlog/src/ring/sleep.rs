@@ -1,24 +1,26 @@
-//! Who sleeps, and has to be woken.
+//! How a thread says that it sleeps, and how the writer learns that it has to wake some.
 
 use crate::sync::{AtomicU64, Ordering, fence};
 
 use Ordering::{Relaxed, SeqCst};
 
-/// Says that somebody is about to sleep, who then looks once more whether there is a reason to, and
-/// sleeps on the word only while it still is what this gives: odd.
+/// Says that a thread is about to sleep. It must then look once more for a reason not to, and sleep
+/// on the word only while the word is still what this returns: odd.
 pub(crate) fn fall_asleep(sleepers: &AtomicU64) -> u64 {
     let word = sleepers.fetch_or(1, Relaxed) | 1; // the kernel compares it, see `has_sleepers`
-    // With a fence that a writer may have between its append and `has_sleepers`: then one of both
-    // sees the other. Without one a wake can be lost, and the sleeper is there for the next.
+    // With a fence that a writer may have between its append and `has_sleepers`: then one of the
+    // two sees the other. Without such a fence the wake can be lost, and the next wake finds the
+    // sleeper.
     fence(SeqCst);
     word
 }
 
-/// Whether somebody has to be woken. If so, the word moves on, and is even until somebody falls
-/// asleep again; what it was does not come back with that.
+/// Returns whether a thread has to be woken. If so, the word moves on, and is even until a thread
+/// falls asleep again; it does not return to an earlier value.
 ///
-/// It must be woken after this: a sleeper compares the word under the kernel's lock, which the wake
-/// takes too. So whoever is not asleep yet at the wake finds that the word is another.
+/// The wake must follow this: the kernel compares the word with the sleeper's value under a lock
+/// that the wake takes too. So a thread that is not asleep at the wake finds that the word has
+/// changed.
 #[inline]
 pub(crate) fn has_sleepers(sleepers: &AtomicU64) -> bool {
     let word = sleepers.load(Relaxed); // too early is a lost wake: see `fall_asleep`
@@ -29,8 +31,8 @@ pub(crate) fn has_sleepers(sleepers: &AtomicU64) -> bool {
     asleep
 }
 
-/// As [`has_sleepers`], and nobody is missed: whoever it does not find, and who looks once more for
-/// what was done before this, finds that.
+/// Returns whether a thread has to be woken, as [`has_sleepers`], and misses none: a thread that it
+/// does not find, and that looks once more for what was done before this call, sees that.
 pub(crate) fn has_any_sleepers(sleepers: &AtomicU64) -> bool {
     fence(SeqCst); // with the one in `fall_asleep`
     has_sleepers(sleepers)

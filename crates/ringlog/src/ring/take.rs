@@ -1,5 +1,6 @@
-//! What a reader has begun and finished of the entries behind its read pointer, in any order. One process
-//! stores these words, the reader that they belong to; whoever is it next finds what the last one left.
+//! Which entries from the read pointer on a reader has begun, and which of them it has finished, in
+//! any order. Only the reader that these words belong to stores them; the next process that is this
+//! reader finds what the last one left.
 
 use crate::layout::CallLine;
 use crate::sync::{AtomicU64, Ordering};
@@ -7,30 +8,30 @@ use std::sync::atomic::compiler_fence;
 
 use Ordering::{Relaxed, Release};
 
-/// How many entries behind the read pointer can be begun: each has a bit.
+/// How many entries from the read pointer on can be begun: each has a bit.
 pub(crate) const OPEN_MAX: u64 = 64;
 
 const fn bit(position: u64) -> u64 {
     1 << (position % OPEN_MAX)
 }
 
-/// What has been begun and finished, by the two words that say so.
+/// What has been begun and finished, in the two words that say so.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Taken {
     /// All entries below it are begun.
     pub begun: u64,
-    /// Of the [`OPEN_MAX`] from the read pointer on: bit `p mod 64`, the one at `p` is finished.
+    /// Bit `p mod 64`: the entry at `p`, of the [`OPEN_MAX`] from the read pointer on, is finished.
     pub finished: u64,
 }
 
 impl Taken {
-    /// What the words say now.
+    /// Reads the words.
     pub fn of(calls: &CallLine) -> Taken {
         Taken { begun: calls.taken.load(Relaxed), finished: calls.answered.load(Relaxed) } // the claim orders it
     }
 
-    /// What they say to a reader that stands there, in a log that ends there: what no reader leaves there
-    /// is not believed.
+    /// Reads the words for a reader at `position`, in a log that ends at `end`. Values that no
+    /// reader leaves there are not believed.
     pub fn found(calls: &CallLine, position: u64, end: u64) -> Taken {
         let found = Taken::of(calls);
         match found.begun <= end.min(position.saturating_add(OPEN_MAX)) {
@@ -39,44 +40,44 @@ impl Taken {
         }
     }
 
-    /// Whether the entry at `position`, of the [`OPEN_MAX`] from the read pointer on, has been begun, and if
-    /// so, finished.
+    /// Returns whether the entry at `position` is finished, or `None` if it is not begun. It is one
+    /// of the [`OPEN_MAX`] from the read pointer on.
     pub fn begun(&self, position: u64) -> Option<bool> {
         (position < self.begun).then(|| self.finished & bit(position) != 0)
     }
 
-    /// The first position from `from` on, and below `to`, that is not finished; or `to`.
+    /// Returns the first position in `from..to` that is not finished, or `to`.
     pub fn unfinished(&self, from: u64, to: u64) -> u64 {
         let end = to.min(from.saturating_add(OPEN_MAX));
         (from..end).find(|&position| self.begun(position) != Some(true)).unwrap_or(end)
     }
 }
 
-/// Says that the entry at `position` is begun, before anything is done for it.
+/// Stores that the entry at `position` is begun, before anything is done for it.
 pub(crate) fn begin_entry(calls: &CallLine, taken: &mut Taken, position: u64) {
     if position < taken.begun {
-        return; // begun by one that died, and its bit is its own
+        return; // begun by one that died; its bit is valid
     }
-    // The bit first: until the entry counts as begun, it is that of the one so many before it, which is
-    // below the read pointer.
+    // The bit comes first: until the entry counts as begun, its bit still belongs to the entry
+    // `OPEN_MAX` before it, which is below the read pointer.
     taken.finished &= !bit(position);
     calls.answered.store(taken.finished, Relaxed);
-    // Behind the bit; with the claim of the next reader, in `of`.
+    // After the bit; with the claim of the next reader, in `of`.
     taken.begun = position + 1;
     calls.taken.store(taken.begun, Release);
-    // What is done for the entry comes behind this: a killed process has stored what it has executed, and
-    // that is in the order of its program if the compiler leaves it so.
+    // The work for the entry comes after this. A killed process has stored what it has executed,
+    // and the compiler keeps that in program order across this fence.
     compiler_fence(std::sync::atomic::Ordering::SeqCst);
 }
 
-/// Says that the entry at `position` is finished, behind all that was done for it.
+/// Stores that the entry at `position` is finished, after everything that was done for it.
 pub(crate) fn finish_entry(calls: &CallLine, taken: &mut Taken, position: u64) {
     taken.finished |= bit(position);
-    // Behind the stamp of an answer; with the claim of the next reader, in `of`.
+    // After the stamp of an answer; with the claim of the next reader, in `of`.
     calls.answered.store(taken.finished, Release);
 }
 
-/// One more of these, for people.
+/// Adds one to a count for people.
 pub(crate) fn count_one(count: &AtomicU64) {
     count.store(count.load(Relaxed).wrapping_add(1), Relaxed);
 }
@@ -92,7 +93,7 @@ mod tests {
         for position in [0, 1, 63, 64, 65, 1000] {
             for stores in 0.. {
                 let calls = CallLine::default();
-                // The one before it in the same bit was finished, and has been released.
+                // The entry before it with that bit was finished, and has been released.
                 calls.answered.store(u64::MAX, Relaxed);
                 calls.taken.store(position, Relaxed);
                 let mut taken = Taken::of(&calls);
@@ -147,7 +148,8 @@ mod tests {
     }
 
     proptest! {
-        /// Entries begun in order and finished in any, and released up to the first that is not.
+        /// Begins entries in order, finishes them in any, and releases up to the first that is not
+        /// finished.
         #[test]
         fn each_is_what_was_done_with_it(deeds in prop::collection::vec(any::<u8>(), 0..600)) {
             let calls = CallLine::default();

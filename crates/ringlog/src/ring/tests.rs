@@ -1,4 +1,4 @@
-//! The protocol on heap memory: long, because each sentence of it is a test here. What needs another
+//! The protocol on heap memory. Long: each of its sentences is a test here. What needs another
 //! order of loads and stores is in `model`.
 
 #![allow(clippy::unwrap_used)]
@@ -18,7 +18,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 impl Heap {
-    /// With `count` entries appended; `half`: and the next one begun, by a writer that was killed.
+    /// Makes a ring with `count` entries appended; with `half`, a killed writer has begun the next
+    /// one.
     fn filled(capacity: u64, count: u64, half: bool) -> Heap {
         let heap = Heap::new(capacity, 8);
         (0..count).for_each(|position| heap.append(position));
@@ -33,7 +34,7 @@ impl Heap {
         self.ring().end(&self.write_ptr)
     }
 
-    /// Where a reader goes on that wanted `position` and was passed.
+    /// Returns where a reader continues that wanted `position` and was passed.
     fn lapped(&self, position: u64) -> (u64, u64) {
         let Seen::Passed(holder) = self.read(position) else { panic!("{position} is not passed") };
         self.lapped_by(position, holder)
@@ -48,7 +49,8 @@ impl Heap {
     }
 }
 
-/// Empty, part-full, full and wrapped rings, with and without an entry begun: capacity, count, half.
+/// Returns empty, part-full, full and wrapped rings, with and without an entry begun: capacity,
+/// count, half.
 fn rings() -> impl Iterator<Item = (u64, u64, bool)> {
     [2, 4, 8, 32].into_iter().flat_map(|capacity| {
         (0..=3 * capacity + 1).flat_map(move |n| [(capacity, n, false), (capacity, n, true)])
@@ -127,10 +129,10 @@ fn a_write_pointer_that_no_entry_bears_out_says_nothing() {
     assert_eq!(Heap::new(8, 8).ring().written(&Heap::new(8, 8).write_ptr), 0);
 }
 
-/// Looks at each entry of a writer that goes on are never done, and slow it down by as much.
+/// A look at each entry of a writer at work never ends, and slows the writer down by as much.
 #[test]
 fn a_look_for_the_end_that_the_writer_overtakes_does_not_follow_it_entry_by_entry() {
-    // Published up to 700 of a batch that the pointer says nothing of yet.
+    // Published up to 700 of a batch, which the pointer does not say yet.
     let heap = Heap::filled(1024, 700, false);
     let looked = |pointer, moved| {
         heap.write_ptr.store(moved, Relaxed);
@@ -155,16 +157,16 @@ fn a_stamp_tells_empty_from_passed_from_damaged() {
         (WRITING | (p + 8), Seen::Passed(p + 8)),
         (p + 8 + 1, Seen::Passed(p + 8)),
         (p + 80 + 1, Seen::Passed(p + 80)),
-        (p, Seen::Damaged),     // of the slot before
-        (p + 2, Seen::Damaged), // of the slot behind
+        (p, Seen::Damaged),     // of the slot before this one
+        (p + 2, Seen::Damaged), // of the slot after this one
         (WRITING | (p + 1), Seen::Damaged),
         (WRITING, Seen::Damaged),
         (u64::MAX, Seen::Damaged),
-        (POSITION_LIMIT + p - p % 8 + 5 + 1, Seen::Damaged), // of this slot, in another age
+        (POSITION_LIMIT + p - p % 8 + 5 + 1, Seen::Damaged), // of this slot, beyond all positions
         (WRITING | (POSITION_LIMIT + 5), Seen::Damaged),
     ] {
         heap.stamp(p).store(stamp, Relaxed);
-        // The record is not of `p` unless the stamp says so, so do not look at it.
+        // The record is that of `p` only if the stamp says so, so it is not looked at.
         assert_eq!(heap.ring().read(p, &mut [0; 8]), seen, "stamp {stamp:#x}");
         assert_eq!(heap.ring().look(p), seen, "stamp {stamp:#x}");
     }
@@ -179,7 +181,7 @@ fn a_stamp_tells_empty_from_passed_from_damaged() {
     }
 }
 
-/// Stamps as hostile as any, but near enough to what is true to be believed now and then.
+/// Returns stamps that are hostile, and near enough to the right ones to be believed now and then.
 fn stamps() -> impl Strategy<Value = u64> {
     let near = (any::<bool>(), prop_oneof![0u64..300, POSITION_LIMIT - 150..POSITION_LIMIT + 150]);
     prop_oneof![
@@ -262,7 +264,7 @@ fn a_writer_killed_at_any_store_leaves_a_whole_prefix_of_what_it_appends() {
                 let held = (end + 1).saturating_sub(capacity)..end;
                 assert!(held.into_iter().all(|p| heap.read(p) == Seen::Entry), "{ring}");
                 if let Some(oldest) = end.checked_sub(capacity) {
-                    // Or nobody who wants it would ever learn that it is gone.
+                    // Otherwise no reader that wants it would ever learn that it is gone.
                     let seen = heap.ring().look(oldest);
                     assert!([Seen::Entry, Seen::Passed(end)].contains(&seen), "{seen:?} in {ring}");
                 }
@@ -388,8 +390,8 @@ fn stamps_that_agree_on_a_later_lap_do_not_move_the_end_from_a_pointer_that_is_r
     }
 }
 
-/// Stamps that no writer has put into the slot of `position`: of a later lap, though the log has
-/// not come so far, of another slot, and of none.
+/// Returns stamps that no writer has put into the slot of `position`: of a later lap, which the log
+/// has not reached, of another slot, and of none.
 fn wrong_stamps(position: u64, capacity: u64) -> impl Iterator<Item = u64> {
     let later = [position + capacity, position + 2 * capacity, position + (1 << 40)];
     let elsewhere = [position + 1, position + (1 << 40) + 1, POSITION_LIMIT + position];
@@ -490,12 +492,12 @@ fn a_hole_ends_at_the_next_entry_or_at_the_end() {
             }
         }
     }
-    // One that is older than the ring: up to what the ring can hold.
+    // A position older than the ring continues at the oldest that the ring can hold.
     assert_eq!(Heap::filled(capacity, count, false).ring().after_hole(3, count), 12);
     assert_eq!(Heap::new(capacity, 8).ring().after_hole(3, count), 20);
 }
 
-/// Every state that a kill in `commit(c)` can leave, upon `words`.
+/// Returns every state that a kill in `commit(c)` can leave, starting from `words`.
 fn kills_of_commit(words: Words, c: &Checkpoint) -> Vec<Words> {
     kills(|stores| {
         let desk = Desk::new(words);
@@ -504,7 +506,7 @@ fn kills_of_commit(words: Words, c: &Checkpoint) -> Vec<Words> {
     })
 }
 
-/// What is left after a kill behind no store, behind one, and so on to the end.
+/// Returns what a kill leaves after no store, after one, and so on to the end.
 fn kills<T>(killed: impl Fn(u64) -> (T, bool)) -> Vec<T> {
     let ends = (0..)
         .map(killed)
@@ -513,7 +515,7 @@ fn kills<T>(killed: impl Fn(u64) -> (T, bool)) -> Vec<T> {
 }
 
 const FIRST: Checkpoint = Checkpoint { position: 40, lost: 7, laps: 2, mark: 900 };
-/// What comes after it: further on, at the same place with another mark, back, on again.
+/// The commits that follow: further ahead, the same place with another mark, back, ahead again.
 const COMMITS: [Checkpoint; 5] = [
     FIRST,
     Checkpoint { position: 60, lost: 8, laps: 3, mark: 1200 },
@@ -522,8 +524,8 @@ const COMMITS: [Checkpoint; 5] = [
     Checkpoint { position: 70, lost: 10, laps: 5, mark: 1500 },
 ];
 
-/// Commits one after the other, each killed after every store, each upon what the kill before it
-/// left; `check` is given every state, with what counted before it and what was to count.
+/// Commits one after the other, each killed after every store, each starting from what the kill
+/// before it left. `check` gets every state, with what counted before it and what was to count.
 fn walk(words: Words, commits: &[Checkpoint], check: &mut impl FnMut(Words, [Checkpoint; 2])) {
     let Some((new, rest)) = commits.split_first() else { return };
     let (old, foreign) = Desk::new(words).checkpoint();
@@ -602,7 +604,7 @@ fn a_foreign_store_to_the_read_pointer_is_found_out_and_costs_no_checkpoint() {
             for pointer in [0, 1, 39, 41, 100, POSITION_LIMIT, WRITING | 40, u64::MAX - 1, u64::MAX]
             {
                 if pointer != DISOWNED && [state[1], state[5]].contains(&pointer) {
-                    continue; // a pointer of the reader's own
+                    continue; // a pointer that the reader itself stored
                 }
                 let mut scribbled = state;
                 scribbled[0] = pointer;
@@ -613,7 +615,7 @@ fn a_foreign_store_to_the_read_pointer_is_found_out_and_costs_no_checkpoint() {
                     let (then, _) = Desk::new(killed).checkpoint();
                     assert!(then == found || then == next, "{then:?} in {killed:?}");
                 }
-                // And the other way: a kill upon a kill, then the scribble.
+                // And the other way round: a kill after a kill, then the scribble.
                 for mut killed in kills_of_commit(state, &next) {
                     if [killed[1], killed[5]].contains(&pointer) {
                         continue;
@@ -637,7 +639,7 @@ fn without_a_checkpoint_the_read_pointer_counts_and_nothing_is_lost() {
     }
 }
 
-/// Every state that a kill in `set_output` can leave that goes from one file to another.
+/// Returns every state that a kill in `set_output` can leave between one file and another.
 fn kills_of_set_output(old: OutputWords, new: OutputWords) -> Vec<OutputWords> {
     kills(|stores| {
         let line = output_line(old);
@@ -654,7 +656,7 @@ fn kills_of_set_output(old: OutputWords, new: OutputWords) -> Vec<OutputWords> {
 fn a_kill_between_two_files_leaves_one_of_them_or_none() {
     let old = [11, 12, 13, 14, 15, 16, 17, 1];
     assert_eq!(output(&output_line([0; 8])), None);
-    // The last two: the same file, in which the reader skips, once more or for the first time.
+    // The last two: the same file, in which the reader skips, again or for the first time.
     for new in [
         [21, 22, 23, 24, 25, 26, 27, 0],
         [21, 12, 13, 14, 0, 0, 0, 0],
@@ -667,7 +669,7 @@ fn a_kill_between_two_files_leaves_one_of_them_or_none() {
                 [None, Some(to_output(old)), Some(to_output(new))].contains(&found),
                 "{state:?}"
             );
-            // The next reader says it again.
+            // The next reader stores it again.
             let line = output_line(state);
             set_output(&line, &to_output(new));
             assert_eq!(output(&line), Some(to_output(new)));
@@ -692,7 +694,7 @@ fn a_kill_while_one_word_of_a_file_changes_leaves_the_file_as_it_was_or_as_it_is
     }
 }
 
-/// The stores themselves, seen from beside: what is seen at a moment is what a kill leaves then.
+/// The stores as another thread sees them: what it sees at a moment is what a kill leaves then.
 #[test]
 fn whoever_looks_while_files_change_sees_no_file_with_words_of_an_earlier_or_a_later_one() {
     let (line, files) = (output_line([1; 8]), 300_000);
@@ -704,8 +706,8 @@ fn whoever_looks_while_files_change_sees_no_file_with_words_of_an_earlier_or_a_l
         };
         let mut seen = 0;
         while seen < files {
-            // Loads in the order of the stores find nothing that is older, in the other nothing
-            // that is newer.
+            // Loads in the order of the stores find nothing older; loads in the other order find
+            // nothing newer.
             let file = line.file.load(Acquire);
             for word in words() {
                 assert!(word.load(Relaxed) >= file, "{file} is said before its words");
@@ -720,7 +722,8 @@ fn whoever_looks_while_files_change_sees_no_file_with_words_of_an_earlier_or_a_l
     });
 }
 
-/// What `look` finds after a kill behind each number of stores of `act`, upon what `before` left.
+/// Returns what `look` finds after a kill after each number of stores of `act`, starting from what
+/// `before` left.
 fn kills_upon<W: Default, T>(
     before: impl Fn(&W),
     act: impl Fn(&W),
@@ -741,7 +744,7 @@ fn a_kill_while_a_loss_is_told_leaves_the_one_before_or_the_new_one_or_none() {
         assert!(from <= to, "{from}..{to}");
         last_lost(notes)
     };
-    // Further on, back, and at the same place.
+    // Further ahead, back, and at the same place.
     for (old, new) in [(10..20, 30..90), (30..90, 10..20), (10..20, 10..20)] {
         let tell = |range: &Range<u64>, ns| {
             let range = range.clone();
@@ -793,7 +796,7 @@ fn a_reader_killed_before_it_has_a_process_id_has_none_and_is_open() {
     for seen in &found[1..found.len() - 1] {
         assert_eq!(seen.pid, 0, "{found:?}");
     }
-    // Of who was killed it is never said that he ended, but for one that said nothing yet.
+    // A reader that was killed is never shown as closed, except one that has not said anything yet.
     assert!(found[3..].iter().all(|seen| seen.open), "{found:?}");
 }
 

@@ -1,11 +1,11 @@
-//! A record's words, stored and loaded: one by one, or in pairs; a body's in lines.
+//! A record's words, stored and loaded: one by one, or in pairs; those of a body in cache lines.
 
 use crate::sync::{AtomicU64, Ordering};
 use crate::sys::cpu::{LINE, load_lines, load_pair, store_lines, store_pair};
 
 use Ordering::Relaxed;
 
-/// Stores a record's words, all Relaxed; the last may have bytes to spare.
+/// Stores a record's words, all Relaxed; the last may be partly used.
 #[inline(always)] // as `slot`
 pub fn store(words: &[AtomicU64], record: &[u8]) {
     let (whole, rest) = record.as_chunks();
@@ -13,7 +13,7 @@ pub fn store(words: &[AtomicU64], record: &[u8]) {
         word.store(u64::from_le_bytes(*bytes), Relaxed);
     }
     if !rest.is_empty() {
-        // The last eight bytes there are, and of them the last: to copy so few takes longer.
+        // The last eight bytes, shifted to those that are left: copying a few bytes takes longer.
         let last = match record.last_chunk() {
             Some(last) => u64::from_le_bytes(*last) >> (64 - 8 * rest.len()),
             None => rest.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)),
@@ -22,7 +22,7 @@ pub fn store(words: &[AtomicU64], record: &[u8]) {
     }
 }
 
-/// As [`store`], two words at a time but for the first: then no pair lies across two lines.
+/// Stores as [`store`], two words at a time except the first: so no pair lies across two lines.
 #[inline(always)] // as `slot`
 pub fn store_pairs(words: &[AtomicU64], record: &[u8]) {
     let (first, others) = record.split_at(record.len().min(8));
@@ -47,7 +47,7 @@ pub fn load(words: &[AtomicU64], record: &mut [u8]) {
     }
 }
 
-/// As [`load`], in the pairs of [`store_pairs`].
+/// Loads as [`load`], in the pairs of [`store_pairs`].
 #[inline(always)] // as `slot`
 pub fn load_pairs(words: &[AtomicU64], record: &mut [u8]) {
     let (first, others) = record.split_at_mut(record.len().min(8));
@@ -59,10 +59,10 @@ pub fn load_pairs(words: &[AtomicU64], record: &mut [u8]) {
     load(&words[1 + 2 * pairs.len()..], rest);
 }
 
-/// Words of a line.
+/// Words in a cache line.
 const WORDS: usize = LINE / 8;
 
-/// As [`store`], for what may be long: a line at a time.
+/// Stores as [`store`], for what may be long: a line at a time.
 pub fn store_long(words: &[AtomicU64], body: &[u8]) {
     store_by(words, body, store_lines);
 }
@@ -78,7 +78,7 @@ fn store_by(
     store(short, rest);
 }
 
-/// As [`load`], for what may be long: a line at a time.
+/// Loads as [`load`], for what may be long: a line at a time.
 pub fn load_long(words: &[AtomicU64], body: &mut [u8]) {
     load_by(words, body, load_lines);
 }
@@ -88,7 +88,7 @@ fn load_by(
     body: &mut [u8],
     load_lines: impl Fn(&[[AtomicU64; WORDS]], &mut [[u8; LINE]]),
 ) {
-    // Up to where a line of the copy begins: a store across two lines is as dear as two.
+    // Up to where a line of the copy begins: a store across two lines costs as much as two.
     let before = match body.as_ptr().align_offset(LINE) {
         before if before % 8 == 0 && before < body.len() => before,
         _ => 0,
@@ -111,7 +111,8 @@ mod tests {
 
     type Way = (fn(&[AtomicU64], &[u8]), fn(&[AtomicU64], &mut [u8]));
 
-    /// By lines in the plain form, by words, and by lines as this processor has them.
+    /// Returns the ways to copy: in the plain form, by words, and by lines as this processor has
+    /// them.
     fn ways() -> Vec<Way> {
         #[cfg_attr(not(target_arch = "x86_64"), allow(unused_mut))]
         let mut ways: Vec<Way> = vec![(store_long, load_long), (store, load)];
@@ -131,7 +132,7 @@ mod tests {
 
     const AROUND: u8 = 0xA5;
 
-    /// Copies there and back, between places so far from where a line begins.
+    /// Copies there and back, with these offsets from where a line begins.
     fn copies(length: usize, word: usize, byte: usize, seed: u64) {
         let mut random = fastrand::Rng::with_seed(seed);
         let body: Vec<u8> = (0..length).map(|_| random.u8(..)).collect();
