@@ -42,7 +42,7 @@ pub(super) fn counting(pointer: u64, positions: [u64; 2]) -> (usize, bool) {
     match positions.iter().position(|&position| position == pointer) {
         Some(counts) if pointer != DISOWNED => (counts, true),
         _ => {
-            let [a, b] = positions.map(|position| position.wrapping_add(1)); // a disowned one: 0
+            let [a, b] = positions.map(|position| position.wrapping_add(1)); // disowned: 0
             (usize::from(b > a), false)
         }
     }

@@ -1,4 +1,4 @@
-//! Instructions: two words at once, or a line of them, where the processor has a way.
+//! Instructions: two words at once, or a cache line of them, where the processor can.
 
 use crate::sync::AtomicU64;
 #[cfg(not(all(target_arch = "x86_64", not(any(test, loom)))))]
@@ -6,27 +6,27 @@ use crate::sync::Ordering::Relaxed;
 #[cfg(all(target_arch = "x86_64", not(any(test, loom))))]
 use std::arch::{asm, x86_64::__m128i};
 
-/// Stores two words at once: as the plain form below, which stands in for it elsewhere.
+/// Stores two words at once, as the plain form below does on other processors.
 #[cfg(all(target_arch = "x86_64", not(any(test, loom))))]
 #[inline(always)]
 pub(crate) fn store_pair(words: &[AtomicU64; 2], pair: &[u8; 16]) {
     let pair: __m128i = bytemuck::cast(*pair);
-    // SAFETY: it stores the 16 bytes of these two words, which any number of threads may store to.
-    // Rust takes it for two Relaxed stores, and they are no less: an aligned word is stored whole,
-    // and stores of all widths become visible in their order.
+    // SAFETY: it stores the 16 bytes of these two words, to which any number of threads may store.
+    // To Rust it is two Relaxed stores, and it is no less: an aligned word is stored whole, and
+    // stores of all widths become visible in order.
     unsafe {
         asm!("movups [{}], {}", in(reg) words, in(xmm_reg) pair, options(nostack, preserves_flags));
     }
 }
 
-/// Loads two words at once: as the plain form below, which stands in for it elsewhere.
+/// Loads two words at once, as the plain form below does on other processors.
 #[cfg(all(target_arch = "x86_64", not(any(test, loom))))]
 #[inline(always)]
 pub(crate) fn load_pair(words: &[AtomicU64; 2]) -> [u8; 16] {
     let pair: __m128i;
-    // SAFETY: it loads the 16 bytes of these two words, which may be stored to meanwhile. Rust takes
-    // it for two Relaxed loads, and they are no less: an aligned word is loaded whole, and loads of
-    // all widths are carried out in their order. Not `pure`: the next may find something else.
+    // SAFETY: it loads the 16 bytes of these two words, to which others may store meanwhile. To
+    // Rust it is two Relaxed loads, and it is no less: an aligned word is loaded whole, and loads
+    // of all widths are performed in order. Not `pure`: the next load may find something else.
     unsafe {
         asm!("movups {}, [{}]", out(xmm_reg) pair, in(reg) words,
             options(nostack, preserves_flags, readonly));
@@ -54,7 +54,7 @@ pub(crate) fn load_pair(words: &[AtomicU64; 2]) -> [u8; 16] {
     pair
 }
 
-/// A line of a processor's cache: what the words of long bodies are copied in.
+/// Bytes of a cache line, the unit in which the words of long bodies are copied.
 pub(crate) const LINE: usize = 64;
 
 /// Stores lines of words, all Relaxed, in any order.
@@ -85,8 +85,8 @@ pub(crate) fn load_lines(words: &[[AtomicU64; 8]], lines: &mut [[u8; LINE]]) {
     }
 }
 
-/// Lines by two registers of four words each. In tests of the library they are compared with the plain
-/// form, and not used.
+/// Copies lines through two registers of four words each. Tests of the library compare it with the
+/// plain form, and do not otherwise use it.
 #[cfg(all(target_arch = "x86_64", not(loom)))]
 pub(crate) mod avx {
     use super::LINE;
@@ -94,49 +94,53 @@ pub(crate) mod avx {
     use crate::sync::AtomicU64;
     use std::arch::asm;
 
-    /// As [`store_lines`](super::store_lines); false where the processor has none, and nothing is stored.
+    /// Stores as [`store_lines`](super::store_lines); returns false, and stores nothing, if the
+    /// processor cannot.
     #[inline]
     pub fn store_lines(words: &[[AtomicU64; 8]], lines: &[[u8; LINE]]) -> bool {
         let has = is_x86_feature_detected!("avx");
         if has {
             let count = words.len().min(lines.len());
-            // SAFETY: the processor has been asked for them, and both have so many lines. Words may be
-            // stored to by whoever has them, and they are stored as below.
+            // SAFETY: the processor has been asked, and both sides have `count` lines. Other
+            // threads may store to the words, and this stores to them as described below.
             unsafe { copy(lines.as_ptr(), words.as_ptr().cast_mut().cast(), count) };
         }
         has
     }
 
-    /// As [`load_lines`](super::load_lines); false where the processor has none, and nothing is loaded.
+    /// Loads as [`load_lines`](super::load_lines); returns false, and loads nothing, if the
+    /// processor cannot.
     #[inline]
     pub fn load_lines(words: &[[AtomicU64; 8]], lines: &mut [[u8; LINE]]) -> bool {
         let has = is_x86_feature_detected!("avx");
         if has {
             let count = words.len().min(lines.len());
-            // SAFETY: the processor has been asked for them, and both have so many lines. Words may be
-            // stored to meanwhile, and they are loaded as below.
+            // SAFETY: the processor has been asked, and both sides have `count` lines. Other
+            // threads may store to the words meanwhile, and this loads them as described below.
             unsafe { copy(words.as_ptr().cast(), lines.as_mut_ptr(), count) };
         }
         has
     }
 
-    /// Copies so many lines, which are at both and do not overlap. Either may be words that other threads load
-    /// and store meanwhile; what is no such word is the caller's alone.
+    /// Copies `count` lines, which exist at both places and do not overlap. Either may be words
+    /// that other threads load and store meanwhile; memory that is not such words is the caller's
+    /// alone.
     #[target_feature(enable = "avx")]
     unsafe fn copy(from: *const [u8; LINE], to: *mut [u8; LINE], count: usize) {
         if count == 0 {
             return;
         }
-        // A load waits for a store not long before it to the same place in another page: so it goes to where
-        // it has not stored yet.
+        // A load waits for a recent store to the same offset in another page. So the copy goes
+        // towards where it has not stored yet.
         let is_ahead = (1..PAGE / 2).contains(&(to.addr().wrapping_sub(from.addr()) % PAGE));
         let (first, step) = if is_ahead { (count - 1, LINE.wrapping_neg()) } else { (0, LINE) };
-        // SAFETY: it loads `count` lines and stores as many, all within what the caller has. Of words, Rust takes
-        // it for Relaxed loads and stores, and they are no less: words are aligned, so none lies across two lines
-        // of the cache, and however the processor parts what it loads and stores, it parts no aligned word. They
-        // have no order among them that anybody goes by; with what is loaded and stored before the loop and
-        // behind it they are in order, for loads of all widths are carried out in their order, and stores become
-        // visible in theirs. It leaves the upper halves of the registers as other code wants them.
+        // SAFETY: it loads `count` lines and stores as many, all within what the caller has. For
+        // words, to Rust it is Relaxed loads and stores, and it is no less: words are aligned, so
+        // none lies across two cache lines, and however the processor splits these loads and
+        // stores, it splits no aligned word. Nothing relies on an order among them. They are in
+        // order with what is loaded and stored before and after the loop, because loads of all
+        // widths are performed in order, and stores become visible in theirs. It leaves the upper
+        // halves of the registers as other code needs them.
         unsafe {
             asm!(
                 "2:",

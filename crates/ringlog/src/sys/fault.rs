@@ -1,5 +1,5 @@
-//! Who would be left with a mapping that is no longer theirs: a forked child, and a process whose
-//! file was cut short. What a signal handler and a child that was just forked have to know.
+//! Processes that would be left with a mapping that is no longer theirs: a forked child, and one
+//! whose file was cut short. What a signal handler and a child just after its fork have to know.
 
 use crate::error::{Error, Result};
 use nix::libc;
@@ -13,22 +13,22 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use Ordering::{Acquire, Relaxed, Release};
 
-/// The logs' memory: from which page on, and how many bytes.
+/// The logs' memory: the first page of each mapping, and its size in bytes.
 pub static MAPPED: Registry = Registry::free();
 /// The descriptors of claims.
 pub static CLAIMS: Registry = Registry::free();
 
-/// A list of numbers that can be looked through where nobody may wait for a lock. It only grows:
-/// a place that was given back is used again.
+/// A list of numbers that can be read where waiting for a lock is forbidden. It only grows; a place
+/// that was given back is used again.
 pub struct Registry {
     taken: AtomicBool,
     at: AtomicUsize,
-    /// 0 while the place says nothing.
+    /// 0 while the place is empty.
     size: AtomicUsize,
     next: OnceLock<Box<Registry>>,
 }
 
-/// A place in a list, given back when this is dropped.
+/// A place in a list; dropping this gives it back.
 pub struct Held(&'static Registry);
 
 impl Registry {
@@ -67,11 +67,11 @@ impl Drop for Held {
     }
 }
 
-/// What a forked child has instead of the claims: a description of nothing that matters.
+/// What a forked child has in place of the claims: a file description without locks.
 static NOTHING: OnceLock<File> = OnceLock::new();
 
-/// From here on a child that is forked has neither the claims, which would outlive this process
-/// with it, nor the memory, where it would be a second writer.
+/// Sees to it that a child forked from here on has neither the claims, which would outlive this
+/// process in it, nor the memory, where it would be a second writer.
 fn leave_children_nothing() -> io::Result<()> {
     if NOTHING.get().is_some() {
         return Ok(());
@@ -87,27 +87,27 @@ fn leave_children_nothing() -> io::Result<()> {
     Ok(())
 }
 
-/// Runs in a child before `fork` returns there. A child that is to become another program has
-/// nothing anyway, and is mostly not forked in this sense (`posix_spawn`).
+/// Runs in a child before `fork` returns there. A child that is about to become another program
+/// loses these anyway, and is mostly not forked in this sense (`posix_spawn`).
 extern "C" fn in_child() {
     #[cfg(target_os = "linux")] // elsewhere a child does not share its parent's claims
     if let Some(nothing) = NOTHING.get() {
         for (fd, _) in CLAIMS.all() {
-            // SAFETY: two numbers. The descriptor stays what its `File` in this process, which
-            // nobody can use for more than claims, closes one day.
+            // SAFETY: two numbers. The descriptor still belongs to its `File` in this process,
+            // which can use it for nothing but claims, and closes it one day.
             unsafe { libc::dup3(nothing.as_raw_fd(), fd as libc::c_int, libc::O_CLOEXEC) };
         }
     }
     for (at, size) in MAPPED.all() {
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_FIXED;
         // SAFETY: the range is a mapping of a `Words`, which lives on in this process, so that
-        // nobody else has the address; whoever touches it from now on gets a fault, and nothing
+        // nothing else is mapped at that address. An access from now on is a fault, and nothing
         // that was read from it is read again. `Words` unmaps it, as it would have.
         unsafe { libc::mmap(at as *mut libc::c_void, size, libc::PROT_NONE, flags, -1, 0) };
     }
 }
 
-/// What to say and do when a log's memory is gone, and who was to be asked before.
+/// What to print and do when a log's memory is gone, and the handler that was there before.
 struct LastWords {
     line: String,
     code: i32,
@@ -119,21 +119,22 @@ static LAST_WORDS: OnceLock<LastWords> = OnceLock::new();
 /// The modes of the terminal on stdout, and what to write to it.
 static TERMINAL: OnceLock<(libc::termios, &'static str)> = OnceLock::new();
 
-/// Ends this process with a line on stderr and an exit code, at once and without running
-/// destructors, when the memory of a log turns out to be gone.
+/// Prepares this process to end when the memory of a log is gone: at once, with a line on stderr
+/// and an exit code, and without running destructors.
 ///
-/// A log is mapped. Whoever cuts its file short while it is in use, or a disk that cannot be
-/// read, makes the next access a `SIGBUS`, which ends a process without a word. The library does
-/// not handle signals unless it is told to: call this first thing in `main`, as the programs do,
+/// A log is mapped memory. If a process cuts the log's file short while it is in use, or a disk
+/// cannot be read, the next access is a `SIGBUS`, which ends a process without a message. The
+/// library handles no signals unless it is asked to: call this first in `main`, as the programs do,
 /// if your program has nothing better to do then. It loses no more than a kill does.
 ///
-/// The first call counts. A `SIGBUS` for any other reason goes to whoever handled it before.
+/// The first call counts. A `SIGBUS` for any other reason goes to the handler that was there
+/// before.
 ///
 /// # Errors
-/// [`Error::Io`], if the system refuses.
+/// [`Error::Io`] if the system refuses.
 pub fn exit_on_fault(line: &str, code: i32) -> Result<()> {
-    // SAFETY: all zeros is a `sigaction`; it is filled by the kernel, or by us with a handler of
-    // the type that SA_SIGINFO asks for, which calls nothing but what a handler may.
+    // SAFETY: all zeros is a valid `sigaction`. The kernel fills it, or we fill it with a handler
+    // of the type that SA_SIGINFO asks for, which calls only what a handler may.
     let result = unsafe {
         LAST_WORDS.get_or_init(|| {
             let mut before = std::mem::zeroed();
@@ -152,15 +153,16 @@ pub fn exit_on_fault(line: &str, code: i32) -> Result<()> {
     }
 }
 
-/// For a program that changes the terminal on its stdout: from here on, what ends the process by
-/// [`exit_on_fault`] first writes `farewell` there, and gives it the modes that it has now.
+/// Prepares [`exit_on_fault`] to restore the terminal on stdout, for a program that changes it:
+/// before it ends the process it writes `farewell` there, and sets the modes that the terminal has
+/// now.
 ///
 /// The first call counts.
 ///
 /// # Errors
-/// [`Error::Io`], if stdout is not a terminal.
+/// [`Error::Io`] if stdout is not a terminal.
 pub fn restore_on_fault(farewell: &'static str) -> Result<()> {
-    // SAFETY: all zeros is a `termios`, which is filled by the kernel.
+    // SAFETY: all zeros is a valid `termios`; the kernel fills it.
     let (result, modes) = unsafe {
         let mut modes = std::mem::zeroed();
         (libc::tcgetattr(libc::STDOUT_FILENO, &mut modes), modes)
@@ -174,8 +176,8 @@ pub fn restore_on_fault(farewell: &'static str) -> Result<()> {
 
 extern "C" fn on_fault(signal: libc::c_int, info: *mut libc::siginfo_t, _: *mut libc::c_void) {
     let Some(LastWords { line, code, before }) = LAST_WORDS.get() else { return };
-    // SAFETY: the kernel's `info`, of a fault unless somebody sent the signal; then `write`, `poll`,
-    // `tcsetattr`, `_exit`, `sigaction` and `raise`, which a handler may call.
+    // SAFETY: `info` is the kernel's, for a fault unless a process sent the signal; then only
+    // `write`, `poll`, `tcsetattr`, `_exit`, `sigaction` and `raise`, which a handler may call.
     unsafe {
         let (is_sent, at) = ((*info).si_code <= 0, (*info).si_addr() as usize);
         if !is_sent && MAPPED.all().any(|(from, size)| at.wrapping_sub(from) < size) {
@@ -183,7 +185,7 @@ extern "C" fn on_fault(signal: libc::c_int, info: *mut libc::siginfo_t, _: *mut 
                 libc::write(libc::STDOUT_FILENO, farewell.as_ptr().cast(), farewell.len());
                 libc::tcsetattr(libc::STDOUT_FILENO, libc::TCSANOW, modes);
             }
-            // Who does not read it must not keep us from ending.
+            // A stderr that is not read must not keep us from ending.
             let mut stderr =
                 libc::pollfd { fd: libc::STDERR_FILENO, events: libc::POLLOUT, revents: 0 };
             if libc::poll(&mut stderr, 1, 500) == 1 {
@@ -191,7 +193,7 @@ extern "C" fn on_fault(signal: libc::c_int, info: *mut libc::siginfo_t, _: *mut 
             }
             libc::_exit(*code);
         }
-        // A fault happens again as soon as we return.
+        // The fault happens again as soon as we return.
         libc::sigaction(signal, before, null_mut());
         if is_sent {
             libc::raise(signal);

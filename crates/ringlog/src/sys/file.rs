@@ -1,5 +1,5 @@
-//! Files: where shared memory has its names, files that get their name last, real allocation, and
-//! what keeps their bytes.
+//! Files: where shared memory has its names, files that are named last, real allocation, and the
+//! medium that holds their bytes.
 
 use nix::libc;
 use nix::sys::resource::{Resource, getrlimit};
@@ -10,9 +10,9 @@ use std::io;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-/// Where the POSIX shared memory object `/name` is a file.
+/// Returns the path of the POSIX shared-memory object `/name`.
 ///
-/// Elsewhere than on Linux it is an ordinary file in the temporary directory: the same bytes,
+/// On systems other than Linux it is an ordinary file in the temporary directory: the same bytes,
 /// but written back to a disk now and then.
 pub fn shm_path(name: &str) -> PathBuf {
     let directory =
@@ -20,19 +20,19 @@ pub fn shm_path(name: &str) -> PathBuf {
     directory.join(name.trim_start_matches('/'))
 }
 
-/// Opens what is there without following a link, and without waiting if it is a pipe.
+/// Opens an existing file, without following a link and without waiting if it is a pipe.
 pub fn open_existing(path: &Path, write: bool) -> io::Result<File> {
     let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_CLOEXEC;
     OpenOptions::new().read(true).write(write).custom_flags(flags).open(path)
 }
 
-/// Where our open files have names, if /proc is there.
+/// The directory that names our open files, if there is a /proc.
 const OUR_FILES: &str = "/proc/self/fd";
 
-/// A file that has no name yet, or only one that nobody looks for.
+/// A file that has no name yet, or only a provisional one.
 pub struct Unnamed {
     pub file: File,
-    /// Its provisional name, where the file system cannot do without.
+    /// Its provisional name, if the file system needs one.
     provisional: Option<PathBuf>,
 }
 
@@ -43,7 +43,7 @@ impl Unnamed {
         let unnamed = match Unnamed::nameless(directory) {
             Some(result) => Unnamed { file: result?, provisional: None },
             None => {
-                // A kill before `give_name` leaves this file behind, in nobody's way.
+                // After a kill before `give_name` this hidden file remains, and does no harm.
                 let mut name = std::ffi::OsString::from(".");
                 name.push(path.file_name().unwrap_or_default());
                 let unique = getrandom::u64().map_err(io::Error::other)?;
@@ -62,8 +62,8 @@ impl Unnamed {
         Ok(unnamed)
     }
 
-    /// A file without any name, which a kill cannot leave behind; `None` where there is no such
-    /// thing.
+    /// Makes a file without a name, of which a kill leaves nothing; `None` if the file system has
+    /// no such files.
     #[cfg(target_os = "linux")]
     fn nameless(directory: &Path) -> Option<io::Result<File>> {
         if !Path::new(OUR_FILES).exists() {
@@ -87,7 +87,7 @@ impl Unnamed {
         None
     }
 
-    /// Gives the file its name, at once and without replacing anything.
+    /// Gives the file its name, in one step and without replacing anything.
     pub fn give_name(self, path: &Path) -> io::Result<()> {
         match &self.provisional {
             Some(provisional) => std::fs::hard_link(provisional, path),
@@ -110,7 +110,7 @@ impl Drop for Unnamed {
     }
 }
 
-/// The directory a path is in.
+/// Returns the directory of a path.
 pub fn directory_of(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if parent != Path::new("") => parent,
@@ -120,24 +120,23 @@ pub fn directory_of(path: &Path) -> &Path {
 
 /// Makes an empty file `size` bytes long.
 pub fn lengthen(file: &File, size: u64) -> io::Result<()> {
-    // Beyond this limit the kernel ends the process with a signal, where nobody handles that.
+    // Beyond this limit the kernel ends the process with a signal, if it has no handler.
     if getrlimit(Resource::RLIMIT_FSIZE)?.0 < size {
         return Err(nix::Error::EFBIG.into());
     }
     file.set_len(size)
 }
 
-/// Makes all `size` bytes of a file really there: a full disk is an error now and not a fault
-/// later.
+/// Allocates all `size` bytes of a file: so a full disk is an error now and not a fault later.
 #[cfg(target_os = "linux")]
 pub fn allocate(file: &File, size: u64) -> io::Result<()> {
     let size = libc::off_t::try_from(size).map_err(|_| io::ErrorKind::FileTooLarge)?;
     Ok(nix::fcntl::posix_fallocate(file, 0, size)?)
 }
 
-/// Makes bytes of a file that may have holes really there, and changes none; where the file system
-/// cannot, a full disk is a fault later. Not as [`allocate`], for which the C library may write zeros,
-/// and others store there.
+/// Allocates the holes in the first bytes of a file, and changes no byte. If the file system
+/// cannot, a full disk is a fault later. Unlike [`allocate`], for which the C library may write
+/// zeros, this is safe while others store there.
 #[cfg(target_os = "linux")]
 pub fn fill_holes(file: &File, size: u64) -> io::Result<()> {
     use nix::fcntl::{FallocateFlags, fallocate};
@@ -151,30 +150,30 @@ pub fn fill_holes(file: &File, size: u64) -> io::Result<()> {
     }
 }
 
-/// Elsewhere nobody can.
+/// Does nothing: only Linux can.
 #[cfg(not(target_os = "linux"))]
 pub fn fill_holes(_file: &File, _size: u64) -> io::Result<()> {
     Ok(())
 }
 
-/// By writing zeros: as safe, slower.
+/// Allocates by writing zeros: as safe, but slower.
 #[cfg(not(target_os = "linux"))]
 pub fn allocate(file: &File, size: u64) -> io::Result<()> {
     io::copy(&mut io::Read::take(io::repeat(0), size), &mut &*file).map(drop)
 }
 
-/// What keeps a file's bytes, as far as it matters to a mapping.
+/// What holds a file's bytes, as far as it matters to a mapping.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Medium {
-    /// A tmpfs, such as `/dev/shm`: all there is of the file is memory already.
+    /// A tmpfs, such as `/dev/shm`: the whole file is memory already.
     Memory,
-    /// A hugetlbfs: nothing can be mapped there but whole huge pages.
+    /// A hugetlbfs: only whole huge pages can be mapped there.
     HugePages,
-    /// Anything else, and whatever does not say.
+    /// Anything else, or unknown.
     Disk,
 }
 
-/// What keeps this file's bytes.
+/// Returns what holds this file's bytes.
 #[cfg(target_os = "linux")]
 pub fn medium_of(file: &File) -> Medium {
     match fstatfs(file).map(|stats| stats.filesystem_type()) {
@@ -184,7 +183,7 @@ pub fn medium_of(file: &File) -> Medium {
     }
 }
 
-/// Elsewhere nothing is taken for memory: nobody prefaults unless asked to.
+/// Returns [`Medium::Disk`]: so nothing is prefaulted by default.
 #[cfg(not(target_os = "linux"))]
 pub fn medium_of(_file: &File) -> Medium {
     Medium::Disk

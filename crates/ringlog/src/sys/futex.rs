@@ -1,4 +1,4 @@
-//! Sleep on a word that other processes store to, and wake who sleeps there.
+//! Sleeping on a word that other processes store to, and waking the sleepers.
 
 use crate::sync::AtomicU64;
 use crate::sys::clock::doze;
@@ -6,7 +6,7 @@ use crate::sys::clock::doze;
 use nix::libc;
 use std::time::Duration;
 
-/// Sleeps until `wake_all`, but at most so long, and not at all if the word has another value.
+/// Sleeps until `wake_all`, at most `at_most`, and not at all if the word has another value.
 #[cfg(target_os = "linux")]
 pub fn sleep_while(word: &AtomicU64, value: u64, at_most: Duration) {
     let time = libc::timespec {
@@ -14,9 +14,9 @@ pub fn sleep_while(word: &AtomicU64, value: u64, at_most: Duration) {
         tv_nsec: at_most.subsec_nanos().into(),
     };
     let (futex, value) = (std::ptr::from_ref(word).cast::<u32>(), value as u32);
-    // SAFETY: the kernel loads the first four bytes of a word of ours, and the time. That others
-    // store to the word meanwhile is what the call is for; if its memory is gone, it fails. Not
-    // FUTEX_PRIVATE_FLAG: the others are other processes.
+    // SAFETY: the kernel loads the first four bytes of a word that we hold, and the time. Others
+    // may store to the word meanwhile; that is what the call is for. If its memory is gone, the
+    // call fails. Not FUTEX_PRIVATE_FLAG, because the others are other processes.
     let result = unsafe { libc::syscall(libc::SYS_futex, futex, libc::FUTEX_WAIT, value, &time) };
     let woken = result == 0
         || matches!(
@@ -24,14 +24,14 @@ pub fn sleep_while(word: &AtomicU64, value: u64, at_most: Duration) {
             nix::Error::EAGAIN | nix::Error::EINTR | nix::Error::ETIMEDOUT
         );
     if !woken {
-        doze(at_most); // a system that has no such call for us must not make us spin
+        doze(at_most); // a system that refuses us the call must not make us spin
     }
 }
 
-/// Words of which one can be waited for at once.
+/// Most words that can be waited for at once.
 pub const WORDS_MAX: usize = 128;
 
-/// What the kernel compares and sleeps on, one of several: `struct futex_waitv`.
+/// One of several words for the kernel to compare and sleep on: `struct futex_waitv`.
 #[cfg(target_os = "linux")]
 #[repr(C)]
 struct Waiter {
@@ -41,12 +41,13 @@ struct Waiter {
     zero: u32,
 }
 
-/// A value of four bytes, in memory that processes share.
+/// The flag for a value of four bytes, in memory that processes share.
 #[cfg(target_os = "linux")]
 const FOUR_BYTES: u32 = 2;
 
-/// Sleeps until `wake_all` of one of these words, but at most so long, and not at all if one has another
-/// value; false, at once, where the system knows no such call, or there are too many.
+/// Sleeps until `wake_all` of one of these words, at most `at_most`, and not at all if one has
+/// another value. Returns false, at once, if the system has no such call, or there are too many
+/// words.
 #[cfg(target_os = "linux")]
 pub fn sleep_while_all(words: &[(&AtomicU64, u64)], at_most: Duration) -> bool {
     let waiters: Vec<_> = words
@@ -65,7 +66,7 @@ pub fn sleep_while_all(words: &[(&AtomicU64, u64)], at_most: Duration) -> bool {
         tv_sec: end.as_secs().min(i64::MAX as u64) as libc::time_t,
         tv_nsec: end.subsec_nanos().into(),
     };
-    // SAFETY: the kernel loads the list, which is as long as is said, the time, and the first four bytes
+    // SAFETY: the kernel loads the list, whose length is given, the time, and the first four bytes
     // of each word, as in `sleep_while`.
     let result = unsafe {
         libc::syscall(
@@ -88,7 +89,7 @@ pub fn sleep_while_all(words: &[(&AtomicU64, u64)], at_most: Duration) -> bool {
 #[cold]
 pub fn wake_all(word: &AtomicU64) {
     let futex = std::ptr::from_ref(word).cast::<u32>();
-    // SAFETY: an address, by which the kernel finds who sleeps. It can only fail to find them, and
+    // SAFETY: an address, by which the kernel finds the sleepers. It can only fail to find them;
     // then they wake up by themselves.
     unsafe { libc::syscall(libc::SYS_futex, futex, libc::FUTEX_WAKE, i32::MAX) };
 }

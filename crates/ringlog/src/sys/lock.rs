@@ -1,4 +1,4 @@
-//! Ranges of a file, locked by the kernel for as long as a process lives.
+//! Ranges of a file that the kernel locks for as long as a process lives.
 
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
@@ -7,9 +7,9 @@ use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
-/// Claims the bytes `from..from + size` of a file for this file description; false if another
-/// one has them. Released by the kernel when the last descriptor of it is closed, however the
-/// process ends.
+/// Locks the bytes `from..from + size` of a file for this file description; returns false if
+/// another one has a lock on them. The kernel releases the lock when the last descriptor of the
+/// description is closed, however the process ends.
 pub fn lock_range(file: &File, from: u64, size: u64) -> io::Result<bool> {
     match fcntl(file, set_lock(&range(from, size))) {
         Ok(_) => Ok(true),
@@ -18,18 +18,18 @@ pub fn lock_range(file: &File, from: u64, size: u64) -> io::Result<bool> {
     }
 }
 
-/// Where a file is locked as a whole: behind all that it can hold, and so behind the claims of a log
-/// that somebody takes for another file.
+/// The range that stands for a whole file: beyond all bytes that it can have, and so beyond the
+/// claims of a log that is taken for another file.
 pub const WHOLE: (u64, u64) = (1 << 62, 1);
 
-/// Locks a file as a whole; false if another file description has.
+/// Locks a whole file; returns false if another file description has it locked.
 #[cfg(target_os = "linux")]
 pub fn lock_whole(file: &File) -> io::Result<bool> {
     lock_range(file, WHOLE.0, WHOLE.1)
 }
 
-/// Elsewhere a lock that whoever may read the file can take, too: the other kind would go with the
-/// first descriptor of the file that this process closes.
+/// Locks a whole file by a lock that needs only read permission: on systems other than Linux the
+/// other kind would end with the first descriptor of the file that this process closes.
 #[cfg(not(target_os = "linux"))]
 pub fn lock_whole(file: &File) -> io::Result<bool> {
     match file.try_lock() {
@@ -39,12 +39,12 @@ pub fn lock_whole(file: &File) -> io::Result<bool> {
     }
 }
 
-/// Gives up what [`lock_whole`] took.
+/// Releases the lock of [`lock_whole`].
 pub fn unlock_whole(file: &File) -> io::Result<()> {
     if cfg!(target_os = "linux") { unlock(file) } else { file.unlock() }
 }
 
-/// Keeps everybody from [`lock_whole`]; false if another file description has done that.
+/// Keeps all others from [`lock_whole`]; returns false if another file description holds that.
 pub fn lock_shared(file: &File) -> io::Result<bool> {
     let read = libc::F_RDLCK as libc::c_short;
     match fcntl(file, set_lock(&libc::flock { l_type: read, ..range(WHOLE.0, WHOLE.1) })) {
@@ -54,37 +54,38 @@ pub fn lock_shared(file: &File) -> io::Result<bool> {
     }
 }
 
-/// Gives up all claims of this file description, whoever else has a descriptor of it.
+/// Releases all claims of this file description, even if other processes have descriptors of it.
 pub fn unlock(file: &File) -> io::Result<()> {
     let all = libc::flock { l_type: libc::F_UNLCK as libc::c_short, ..range(0, 0) };
     fcntl(file, set_lock(&all))?;
     Ok(())
 }
 
-/// Whether another file description has a claim on these bytes.
+/// Returns whether another file description has a claim on these bytes.
 pub fn is_claimed(file: &File, from: u64, size: u64) -> io::Result<bool> {
     Ok(!is_free(file, libc::F_RDLCK, from, size)?)
 }
 
-/// Whether another file description keeps everybody from claiming these bytes with a read lock, which
-/// is no claim: whoever may read the file can take one.
+/// Returns whether another file description keeps these bytes from being claimed by a read lock,
+/// which is no claim: read permission is enough for one.
 pub fn is_read_locked(file: &File, from: u64, size: u64) -> io::Result<bool> {
     Ok(!is_free(file, libc::F_WRLCK, from, size)? && !is_claimed(file, from, size)?)
 }
 
-/// Whether a lock of this kind could be had: a read lock is in the way of a claim, a claim of both.
+/// Returns whether a lock of this kind would succeed: a read lock blocks a claim, and a claim
+/// blocks both.
 fn is_free(file: &File, kind: libc::c_int, from: u64, size: u64) -> io::Result<bool> {
     let mut range = libc::flock { l_type: kind as libc::c_short, ..range(from, size) };
     fcntl(file, get_lock(&mut range))?;
     Ok(range.l_type == libc::F_UNLCK as libc::c_short)
 }
 
-/// The processes that have a read lock on a file, as far as the system lets this one see.
+/// Returns the processes with a read lock on a file, as far as this process may see them.
 pub fn read_lockers(file: &File) -> Vec<u32> {
     let Ok(meta) = file.metadata() else { return Vec::new() };
     let inode = format!(":{} ", meta.ino());
     let is_one = |line: &str| {
-        line.contains(" READ ") && line.contains(&inode) && !line.contains("FLOCK") // in nobody's way
+        line.contains(" READ ") && line.contains(&inode) && !line.contains("FLOCK") // which blocks none
     };
     let has_one = |process: &Path| {
         let descriptors = fs::read_dir(process.join("fdinfo")).into_iter().flatten().flatten();
@@ -120,8 +121,8 @@ fn get_lock(range: &mut libc::flock) -> FcntlArg<'_> {
     FcntlArg::F_OFD_GETLK(range)
 }
 
-// Classic record locks belong to the process: a second claim within it is not refused, and
-// closing any descriptor of the log gives its claims up. One claim a process is what holds.
+// Classic record locks belong to the process: a second claim within it is not refused, and closing
+// any descriptor of the log releases its claims. So a process can hold one claim only.
 #[cfg(not(target_os = "linux"))]
 fn set_lock(range: &libc::flock) -> FcntlArg<'_> {
     FcntlArg::F_SETLK(range)

@@ -1,4 +1,4 @@
-//! A file in memory as atomic words. It may be cut short, or changed by anybody, at any time.
+//! A file in memory as atomic words. Any process may cut it short, or change it, at any time.
 
 use crate::layout::{HEADER_SIZE, Header, PAGE};
 use crate::sync::AtomicU64;
@@ -17,7 +17,7 @@ use std::os::unix::fs::MetadataExt;
 
 /// Mapped words.
 pub struct Words {
-    _held: Held, // goes before the mapping: soon after, somebody else can be at its address
+    _held: Held, // goes before the mapping, whose address may soon be another's
     pub map: MmapRaw,
     count: usize,
 }
@@ -31,16 +31,16 @@ impl Words {
         if map.as_ptr().align_offset(64) != 0 {
             return Err(io::Error::other("the mapping does not begin at a cache line"));
         }
-        // SAFETY: a question.
+        // SAFETY: it only asks.
         let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) } as usize;
         let lead = map.as_ptr() as usize % page; // where pages are larger than our header
         let held = MAPPED.hold(map.as_ptr() as usize - lead, bytes + lead)?;
         Ok(Words { _held: held, map, count: bytes / 8 })
     }
 
-    /// Takes the page faults that are to come, and changes no byte. In memory the faults of loads
-    /// are all there are (but on an AArch64 that cannot mark a page as dirty by itself); on a disk
-    /// there is another one for the first store to each page.
+    /// Takes all page faults now, and changes no byte. In memory the faults of loads are the only
+    /// ones (except on an AArch64 that cannot mark a page as dirty by itself). On a disk the first
+    /// store to each page is another fault.
     pub fn prefault(&self, stores: bool) -> io::Result<()> {
         #[cfg(target_os = "linux")]
         {
@@ -50,7 +50,8 @@ impl Words {
                 outcome => return outcome,
             }
         }
-        // Before Linux 5.14, and elsewhere: a load of each page. Stores to a disk still fault.
+        // Before Linux 5.14, and on other systems, it loads from each page. Stores to a disk still
+        // fault later.
         let _ = stores;
         for word in self.iter().step_by(PAGE / 8) {
             std::hint::black_box(word.load(Relaxed));
@@ -59,18 +60,19 @@ impl Words {
     }
 }
 
-/// A log below this is smaller than a huge page.
+/// Bytes of a huge page; a smaller log gets none.
 pub const HUGE_PAGE: u64 = 2 << 20;
 
-/// Fills a new file with huge pages, where a tmpfs has them for those who ask (`huge=advise`). Only
-/// a mapping can ask. What this leaves, for want of room too, is for `allocate`.
+/// Fills a new file with huge pages, if it is on a tmpfs that gives them on request
+/// (`huge=advise`). Only a mapping can ask. `allocate` does what this leaves, for example for want
+/// of huge pages.
 #[cfg(target_os = "linux")]
 pub fn ask_for_huge_pages(file: &File, size: u64) {
     if size < HUGE_PAGE || medium_of(file) != Medium::Memory {
         return;
     }
     let Ok(words) = Words::map(file, 0, size as usize, true) else { return };
-    // The first page tells: it comes alone, or all of a huge page does.
+    // The first page shows it: it comes alone, or with all of a huge page.
     let first = || {
         words.map.advise(Advice::HugePage)?;
         words.map.advise_range(Advice::PopulateWrite, 0, PAGE)?;
@@ -90,11 +92,11 @@ impl Deref for Words {
     #[inline]
     fn deref(&self) -> &[AtomicU64] {
         // SAFETY: `map` is a live mapping of at least `count` words, aligned to 64 bytes, for as
-        // long as `self`; in a forked child it is of nothing, and to touch it is a fault. The
-        // memory is shared with other processes, which is what atomics are for; any bit pattern is
-        // an `AtomicU64`. Where the mapping is read-only nobody stores: stores go through
-        // `Segment::header` of a `Read` or `Write` segment (commit, attach, sleep, wake) or the
-        // slots of a `Write` segment (publish), which `Reader` and `Writer` alone have.
+        // long as `self` lives; in a forked child nothing is mapped there, and an access is a
+        // fault. The memory is shared with other processes, which is what atomics are for; any bit
+        // pattern is an `AtomicU64`. If the mapping is read-only, nothing stores to it: stores go
+        // through `Segment::header` of a `Read` or `Write` segment (commit, attach, sleep, wake) or
+        // the slots of a `Write` segment (publish), which only `Reader` and `Writer` have.
         unsafe { std::slice::from_raw_parts(self.map.as_ptr().cast::<AtomicU64>(), self.count) }
     }
 }
@@ -115,9 +117,9 @@ impl Deref for MappedHeader {
 
     #[inline]
     fn deref(&self) -> &Header {
-        // SAFETY: `Header` is `repr(C)` and made of `AtomicU64` alone, `HEADER_SIZE` bytes of them
-        // (asserted in layout.rs), which is what `MappedHeader::map`, alone in making one, has
-        // mapped; aligned, shared and stored to as is said of `Words`.
+        // SAFETY: `Header` is `repr(C)` and consists of `AtomicU64` alone, `HEADER_SIZE` bytes of
+        // them (asserted in layout.rs). `MappedHeader::map`, the only place that makes one, has
+        // mapped as many bytes. They are aligned, shared and stored to as described for `Words`.
         unsafe { &*self.words.map.as_ptr().cast::<Header>() }
     }
 }

@@ -1,20 +1,20 @@
-//! What a mapping is made of: which pages, how much of it is there, whether it stays.
+//! What a mapping consists of: which pages, how much of it is resident, whether it stays.
 
 use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
 use std::fmt;
 use std::io;
 use std::ops::Range;
 
-/// How much this process may lock, in bytes; `None` without a limit.
+/// Returns how many bytes this process may lock; `None` if there is no limit.
 pub fn lock_limit() -> Option<u64> {
     let limit = getrlimit(Resource::RLIMIT_MEMLOCK).ok()?.0;
     (limit != RLIM_INFINITY).then_some(limit)
 }
 
-/// What a log's slots are in this process's memory, as the kernel tells: of which pages, how much
-/// of it can be touched without a page fault, and whether it stays there.
+/// How a log's slots lie in this process's memory, as the kernel reports it: in which pages, how
+/// much can be accessed without a page fault, and whether it stays resident.
 ///
-/// Shown, that is `64 MiB in 4 KiB pages, all resident`, or `62 MiB of 64 MiB in huge pages, all
+/// Displayed as `64 MiB in 4 KiB pages, all resident`, or `62 MiB of 64 MiB in huge pages, all
 /// resident, locked`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -23,10 +23,10 @@ pub struct Memory {
     pub size: u64,
     /// Bytes of an ordinary page.
     pub page: u64,
-    /// Bytes that have been touched, or prefaulted: to look there takes no page fault.
+    /// Bytes that have been accessed, or prefaulted: an access takes no page fault there.
     pub resident: u64,
-    /// Bytes of those that are mapped by huge pages: one entry of the processor's page tables for
-    /// each two megabytes, or what the machine has.
+    /// How many of these bytes are mapped by huge pages: one entry of the processor's page tables
+    /// for each 2 MiB, or whatever the machine's size is.
     pub huge: u64,
     /// Whether it is locked.
     pub locked: bool,
@@ -47,7 +47,7 @@ impl fmt::Display for Memory {
     }
 }
 
-/// Bytes in the largest unit that they are whole multiples of.
+/// A number of bytes, displayed in the largest unit that it is a whole multiple of.
 pub struct Bytes(pub u64);
 
 impl fmt::Display for Bytes {
@@ -60,10 +60,10 @@ impl fmt::Display for Bytes {
     }
 }
 
-/// What the mappings at these addresses are.
+/// Returns what the mappings at these addresses consist of.
 #[cfg(target_os = "linux")]
 pub fn memory(at: Range<usize>) -> io::Result<Memory> {
-    let smaps = std::fs::read("/proc/self/smaps")?; // with the names of files, of any bytes
+    let smaps = std::fs::read("/proc/self/smaps")?; // with names of files, of any bytes
     let smaps = String::from_utf8_lossy(&smaps);
     let mut memory = Memory { size: at.len() as u64, ..Memory::default() };
     let mut ours = false;
@@ -88,7 +88,7 @@ pub fn memory(at: Range<usize>) -> io::Result<Memory> {
     Ok(memory)
 }
 
-/// Elsewhere nobody tells.
+/// Returns an error: other systems do not report it.
 #[cfg(not(target_os = "linux"))]
 pub fn memory(_at: Range<usize>) -> io::Result<Memory> {
     Err(io::ErrorKind::Unsupported.into())

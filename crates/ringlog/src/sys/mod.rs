@@ -1,22 +1,22 @@
-//! What the operating system and the processor do for a log. The only `unsafe` of the crate is here,
-//! and where systems differ is here too: Linux is where all promises hold, and each fallback says
-//! what it gives up.
+//! What the operating system and the processor do for a log. The crate's only `unsafe` is here, and
+//! so is every difference between systems: all promises hold on Linux, and each fallback says what
+//! it gives up.
 //!
 //! | file | is | unsafe, because |
 //! |---|---|---|
 //! | `begin` | whether there was a stdout | a function that runs before `main` |
-//! | `bytes` | the bytes of words, without a copy | that nobody stores to them is a promise of the protocol |
+//! | `bytes` | the bytes of words, without a copy | that nothing stores to them is a promise of the protocol |
 //! | `clock` | the wall clock, the boot's identity, a doze | |
 //! | `cpu` | words in pairs | instructions that Rust has no name for |
 //! | `fault` | what a forked child and a signal handler must know | they run where almost nothing may be called |
 //! | `file` | files that get their name last, real allocation | |
-//! | `futex` | sleep on a word, and wake who sleeps | system calls on an address |
+//! | `futex` | sleeping on a word, and waking the sleepers | system calls on an address |
 //! | `lock` | ranges of a file, locked by the kernel for a living process | |
 //! | `map` | a file as atomic words | a mapping is a pointer and a length |
 //! | `memory` | what a mapping is made of | |
-//! | `plain` | types that are bytes and nothing else | no derive can say it of a generic type |
+//! | `plain` | types that are plain bytes | no derive can say it of a generic type |
 //! | `process` | whether another process is stopped | |
-//! | `slots` | the words cut into slots | a slot is found without asking whether it is there |
+//! | `slots` | the words cut into slots | a slot is found without a check that it exists |
 
 #![allow(unsafe_code)]
 

@@ -1,5 +1,5 @@
-//! The slots of a log as words, cut as its geometry says, and the arena behind them. To find one takes no check: that they all
-//! lie within the words was checked when these were made.
+//! The slots of a log as words, cut as its geometry says, and the arena after them. Finding a slot
+//! takes no check: that all slots lie within the words was checked when these were made.
 
 use crate::layout::Geometry;
 use crate::sync::AtomicU64;
@@ -12,13 +12,13 @@ use std::slice::from_raw_parts;
 pub struct Slots {
     words: Owner,
     geometry: Geometry,
-    /// Of the geometry, made ready for the one line that every append and poll runs.
+    /// From the geometry, prepared for the one line that every append and poll runs.
     mask: u64,
     /// Words from one slot to the next.
     stride: usize,
 }
 
-/// What keeps the words: neither moves them nor gives any back while it lives.
+/// What owns the words: it neither moves them nor frees any while it lives.
 enum Owner {
     #[cfg(not(loom))]
     Mapped(Words),
@@ -39,16 +39,16 @@ impl Owner {
 }
 
 impl Slots {
-    /// The slots that are these words.
+    /// Makes the slots that consist of these words.
     ///
     /// # Panics
-    /// If there are not exactly as many, with those of the arena, as the geometry says.
+    /// If their number, with those of the arena, is not exactly what the geometry says.
     #[cfg(not(loom))]
     pub fn mapped(words: Words, geometry: Geometry) -> Slots {
         Slots::of(Owner::Mapped(words), geometry)
     }
 
-    /// Slots that no file is behind.
+    /// Makes slots without a file.
     #[cfg(any(test, loom))]
     pub fn on_heap(geometry: Geometry) -> Slots {
         let words = (0..geometry.mapped_size() / 8).map(|_| AtomicU64::new(0)).collect();
@@ -67,13 +67,13 @@ impl Slots {
         Slots { words, geometry, mask, stride }
     }
 
-    /// How they are cut.
+    /// Returns the geometry that they are cut by.
     #[inline(always)]
     pub fn geometry(&self) -> &Geometry {
         &self.geometry
     }
 
-    /// The mapping.
+    /// Returns the mapping.
     #[cfg(not(loom))]
     pub fn words(&self) -> &Words {
         match &self.words {
@@ -83,14 +83,14 @@ impl Slots {
         }
     }
 
-    /// The words of the arena; none, if the log has no bodies.
+    /// Returns the words of the arena; none if the log has no bodies.
     #[inline]
     pub fn arena(&self) -> &[AtomicU64] {
         let words = self.words.all();
         &words[words.len() - self.geometry.arena_size() as usize / 8..]
     }
 
-    /// What it takes to find a slot, for as long as these live.
+    /// Returns what is needed to find a slot, for as long as these live.
     #[inline(always)]
     pub fn cut(&self) -> Cut<'_> {
         let first = self.words.all().as_ptr();
@@ -108,14 +108,15 @@ pub struct Cut<'a> {
 }
 
 impl<'a> Cut<'a> {
-    /// The slot of `position`, all of it: its stamp, and what is behind.
+    /// Returns the whole slot of `position`: its stamp, and what follows.
     #[inline(always)]
     pub fn slot(&self, position: u64) -> &'a [AtomicU64] {
         let index = (position & self.mask) as usize;
-        // SAFETY: `index` is below the capacity, a power of two of which `mask` has the bits below,
-        // and `Slots::of` has seen that as many slots of `stride` words begin at `first`. None of
-        // these changes, for all are private to this file, which stores them once; the owner of the
-        // words keeps them where they are for as long as it is borrowed, which is `'a`.
+        // SAFETY: `index` is below the capacity, a power of two, because `mask` has exactly the
+        // bits below it; and `Slots::of` has checked that `capacity` slots of `stride` words begin
+        // at `first`. None of these values changes, because all are private to this file, which
+        // stores them once. The owner keeps the words in place for as long as it is borrowed, which
+        // is `'a`.
         unsafe { from_raw_parts(self.first.add(index * self.stride), self.stride) }
     }
 }

@@ -21,7 +21,7 @@ const RESERVED: [Range<usize>; 6] = [
 ];
 
 impl Verifier<'_> {
-    /// What the log was opened by.
+    /// Checks that the words that the log was opened by are as they were then.
     pub(super) fn creator(&mut self) {
         let geometry = self.segment.geometry;
         let text = self.segment.schema.to_text();
@@ -56,7 +56,7 @@ impl Verifier<'_> {
             }
         }
         self.time(offset_of!(Header, created_ns), "created_ns");
-        // What says more about words that are 0 here.
+        // These words mean nothing in such a log.
         if self.segment.gates == 0 {
             self.zero(offset_of!(Header, absent), "absent", "its writer waits for nobody");
         }
@@ -78,7 +78,7 @@ impl Verifier<'_> {
         }
     }
 
-    /// Words that are zero.
+    /// Checks that reserved words are zero.
     pub(super) fn reserved(&mut self) {
         for offset in RESERVED.into_iter().flat_map(|range| range.step_by(8)) {
             let word = self.word(offset);
@@ -89,7 +89,7 @@ impl Verifier<'_> {
         }
     }
 
-    /// A word that is 0 in such a log.
+    /// Checks that a word is 0, as it is in such a log.
     fn zero(&mut self, offset: usize, name: &str, why: &str) {
         let word = self.word(offset);
         if word != 0 {
@@ -97,7 +97,7 @@ impl Verifier<'_> {
         }
     }
 
-    /// A time, for people.
+    /// Checks a time; it is for people.
     fn time(&mut self, offset: usize, name: &str) {
         let ns = self.word(offset);
         if i64::try_from(ns).is_err() {
@@ -106,7 +106,7 @@ impl Verifier<'_> {
         }
     }
 
-    /// A process id, for people.
+    /// Checks a process id; it is for people.
     fn pid(&mut self, offset: usize) {
         let pid = self.word(offset);
         if i32::try_from(pid).is_err() {
@@ -118,14 +118,14 @@ impl Verifier<'_> {
         let before = self.end;
         let line = offset_of!(Header, writer);
         let ours = self.is_of_this_boot();
-        let pointer = self.word(offset_of!(Header, write_ptr)); // behind the boot, as it is stored
+        let pointer = self.word(offset_of!(Header, write_ptr)); // after the boot, as it is stored
         let end = self.end_by_now();
         // A batch moves the pointer once for half a ring.
         let behind = pointer.saturating_add(self.segment.geometry.capacity() / 2);
         let what = match end {
             _ if pointer >= POSITION_LIMIT => Some("which is no position".to_owned()),
             Some(end) if pointer > end => Some(format!("and the entries end at {end}")),
-            // Of another boot it is but a hint.
+            // A pointer of another boot is only a hint.
             _ if behind < before && ours => Some(format!("and there are entries up to {before}")),
             _ => None,
         };
@@ -164,12 +164,12 @@ impl Verifier<'_> {
     }
 
     pub(super) fn reader(&mut self, id: usize) {
-        let before = self.end; // whatever the writer does under the look, it was there
+        let before = self.end; // whatever the writer does meanwhile, this was there
         let pointer_at = offset_of!(Header, read_ptrs) + 8 * id;
         let line = offset_of!(Header, readers) + id * size_of::<ReaderLine>();
         let fields = (line..line + size_of::<ReaderLine>()).step_by(8);
         let Some(words) = self.words(std::iter::once(pointer_at).chain(fields)) else { return };
-        let end = self.end_by_now(); // after the reader, who cannot be ahead of it
+        let end = self.end_by_now(); // after the reader, which cannot be ahead of it
         let beyond = |position: u64| match end {
             _ if position >= POSITION_LIMIT => Some("which is no position".to_owned()),
             Some(end) if position > end => Some(format!("and the log ends at {end}")),
@@ -198,7 +198,8 @@ impl Verifier<'_> {
             let laps_at = counts + offset_of!(CheckpointLine, laps);
             let mark_at = counts + offset_of!(CheckpointLine, mark);
             let (lost, laps, mark) = (at(lost_at), at(laps_at), at(mark_at));
-            // More than positions is no damage: who goes back may lose the same ones again.
+            // Losing more than there are positions is no damage: a reader that goes back may lose
+            // them again.
             if lost >= POSITION_LIMIT || lost > 0 && laps == 0 {
                 damage(
                     line + lost_at,
@@ -306,7 +307,7 @@ impl Verifier<'_> {
             odd(last, format!("{:#x} in a word that is zero", at(last)));
         }
         if at(offset_of!(ReaderLine, attached_ns)) == 0 {
-            // But the process id, and that it is open, which may be stored before.
+            // All but the process id and the state, which may be stored before.
             let mut others = (8..size_of::<ReaderLine>()).step_by(8);
             let stored = others.find(|&it| it != offset_of!(ReaderLine, state) && at(it) != 0);
             if let Some(offset) = stored {
@@ -323,26 +324,26 @@ impl Verifier<'_> {
         self.notes(id);
     }
 
-    /// Whether a writer that stops for a reader at this position has overwritten what it must not. Of
-    /// another boot its pointer may not have been written back.
+    /// Returns whether a writer that waits for a reader at this position has overwritten what it
+    /// must not. The pointer of another boot may not have been written back, so it is not judged.
     fn is_beyond_the_room(&self, position: u64, end: u64) -> bool {
         position < POSITION_LIMIT
             && end.saturating_sub(position) > self.segment.geometry.capacity()
             && self.is_of_this_boot()
     }
 
-    /// Whether a writer of this boot of the machine has vouched for the pointers.
+    /// Returns whether a writer of this boot has vouched for the pointers.
     fn is_of_this_boot(&self) -> bool {
         let boot = offset_of!(Header, writer) + offset_of!(WriterLine, boot_id);
         [self.word(boot), self.word(boot + 8)] == self.segment.boot()
     }
 
-    /// What a reader leaves for people.
+    /// Checks the notes that a reader leaves for people.
     fn notes(&mut self, id: usize) {
         let notes = offset_of!(Header, notes) + id * size_of::<ReaderNotes>();
         let fields = (notes..notes + size_of::<ReaderNotes>()).step_by(8);
         let Some(words) = self.words(fields) else { return };
-        let end = self.end_by_now(); // after the reader, who cannot be ahead of it
+        let end = self.end_by_now(); // after the reader, which cannot be ahead of it
         let is_beyond = |position: u64| {
             position >= POSITION_LIMIT || end.is_some_and(|end| position > end)
         };

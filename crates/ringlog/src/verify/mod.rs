@@ -1,5 +1,5 @@
-//! A look at every word of a log: what is not as docs/format.md says, and where. Stores nothing, and
-//! says nothing false of a log that goes on meanwhile.
+//! A look at every word of a log: what is not as docs/format.md says, and where. Stores nothing,
+//! and reports nothing false of a log in use.
 
 mod header;
 mod slots;
@@ -23,7 +23,7 @@ pub struct Finding {
     pub offset: u64,
     /// In which slot, if it is in one.
     pub slot: Option<u64>,
-    /// The position that the slot is there for by now, if any.
+    /// The position whose entry the slot should hold now, if any.
     pub position: Option<u64>,
     /// What is there, and what should be.
     pub what: String,
@@ -34,9 +34,9 @@ pub struct Finding {
 #[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "lowercase"))]
 #[non_exhaustive]
 pub enum Severity {
-    /// Bytes that no writer or reader of this format stores, and that mislead nobody.
+    /// Bytes that no writer or reader of this format stores, and that mislead no program.
     Oddity,
-    /// An entry, a place or a count that somebody is given wrong, or not at all.
+    /// An entry, a place or a count that a program would get wrong, or not at all.
     Damage,
 }
 
@@ -62,29 +62,31 @@ impl fmt::Display for Finding {
     }
 }
 
-/// What [`Log::verify`](crate::Log::verify) has looked at, and how many findings there were.
+/// What [`Log::verify`](crate::Log::verify) has checked, and how much it found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Verified {
     /// Slots of the log.
     pub slots: u64,
-    /// The positions that the log should hold: from the oldest to its end, as it was at last.
+    /// The positions that the log should hold: from the oldest to the end, as of the end of the
+    /// check.
     pub held: Range<u64>,
-    /// Slots that were found to hold an entry, whole and where it belongs.
+    /// Number of slots that hold a whole entry in its right place.
     pub entries: u64,
     /// The position that is being written, or was when the writer was killed.
     pub unfinished: Option<u64>,
-    /// Findings that are damage.
+    /// Number of findings that are damage.
     pub damage: u64,
-    /// Findings that are not.
+    /// Number of findings that are oddities.
     pub oddities: u64,
 }
 
-/// How often to look again at what changed under the look, before leaving it to the living.
+/// Number of looks at words that keep changing, before they are left to the processes that use
+/// them.
 const LOOKS: u32 = 16;
-/// How often the end of the log is determined anew: each time can take a look at every slot, of a
-/// log that lies.
+/// Number of times the end of the log is determined anew: in a log with wrong stamps each of them
+/// can take a look at every slot.
 const ASKS: u32 = 1000;
 
 pub(crate) fn verify(segment: &Segment, found: &mut dyn FnMut(Finding)) -> Verified {
@@ -111,12 +113,13 @@ pub(crate) fn verify(segment: &Segment, found: &mut dyn FnMut(Finding)) -> Verif
 struct Verifier<'a> {
     segment: &'a Segment,
     found: &'a mut dyn FnMut(Finding),
-    /// The log has come so far, or further.
+    /// The log has reached this position, or gone further.
     end: u64,
-    /// A position, and one that its slot claims to hold though the log has not come so far.
+    /// A position, and a later one that its slot claims to hold though the log has not reached
+    /// that.
     lie: Option<(u64, u64)>,
     asks: u32,
-    /// Columns that have values no writer stores.
+    /// Columns with values that no writer stores.
     checked: Vec<Column>,
     entries: u64,
     damage: u64,
@@ -136,7 +139,7 @@ impl Verifier<'_> {
         (self.found)(finding);
     }
 
-    /// A finding in the header.
+    /// Reports a finding in the header.
     fn header(&mut self, severity: Severity, offset: usize, what: String) {
         let offset = offset as u64;
         self.finding(Finding { severity, offset, slot: None, position: None, what });
@@ -146,7 +149,7 @@ impl Verifier<'_> {
         self.segment.header_words()[offset / 8].load(Acquire) // no look moves before an earlier one
     }
 
-    /// The words of `offsets`, as they all were at one moment; `None` if they never stand still.
+    /// Returns the words at `offsets` as they all were at one moment; `None` if they keep changing.
     fn words(&self, offsets: impl Iterator<Item = usize> + Clone) -> Option<Vec<u64>> {
         let look = || offsets.clone().map(|offset| self.word(offset)).collect::<Vec<u64>>();
         let mut before = look();
@@ -160,8 +163,8 @@ impl Verifier<'_> {
         None
     }
 
-    /// Where the log ends by now, and no later than it did when this was asked; `None` if the
-    /// writer is too fast to tell.
+    /// Returns where the log ends, no later than when this was called; `None` if the writer is too
+    /// fast to tell.
     fn end_by_now(&mut self) -> Option<u64> {
         let ring = self.segment.ring();
         let mut steps = ring.geometry().capacity();
@@ -183,7 +186,7 @@ impl Verifier<'_> {
             if asked > self.end {
                 self.end = asked; // more than a lap further
             } else if ring.look(self.end) == Seen::Passed(holder) {
-                // Had this slot been passed, the log would have been further all the while.
+                // If this slot had been passed, the log would have been further all the time.
                 self.lie = Some((self.end, holder));
             }
         }
@@ -194,7 +197,7 @@ impl Verifier<'_> {
         let capacity = self.segment.geometry.capacity();
         let stamp = self.segment.ring().picture(end, &mut []);
         let unfinished = (stamp == Some(WRITING | end)).then_some(end);
-        // The slot of what is being written held the oldest.
+        // The slot of the entry that is being written held the oldest.
         let free = unfinished.map_or(0, |end| (end + 1).saturating_sub(capacity));
         Verified {
             slots: capacity,

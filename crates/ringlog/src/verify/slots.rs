@@ -1,4 +1,4 @@
-//! The slots: their stamps, and what is behind them.
+//! The slots: their stamps, and the bytes after these.
 
 use super::{Finding, LOOKS, Severity, Verifier};
 use crate::layout::{HEADER_SIZE, WRITING};
@@ -34,9 +34,9 @@ impl Verifier<'_> {
         }
     }
 
-    /// Whether a slot can have this stamp while the log ends somewhere from `before` to `after`
-    /// (`None`: anywhere further): the position of the entry that it holds, or the one that it
-    /// should hold, and what is the matter.
+    /// Checks whether a slot can have this stamp while the log ends from `before` to `after`
+    /// (`None`: anywhere further). Returns the position of the entry that it holds; or the one that
+    /// it should hold, and what is wrong.
     fn stamp(
         &self,
         slot: u64,
@@ -46,7 +46,8 @@ impl Verifier<'_> {
     ) -> Result<Option<u64>, (Option<u64>, String)> {
         let capacity = self.segment.geometry.capacity();
         let oldest = self.segment.oldest(before);
-        // The one position of this slot from the oldest to the end, or the first that it will have.
+        // The one position of this slot between the oldest and the end, or else the first that
+        // comes into it.
         let due = oldest + (slot.wrapping_sub(oldest) & (capacity - 1));
         let is_due = due < before;
         let after = after.unwrap_or(u64::MAX);
@@ -80,7 +81,7 @@ impl Verifier<'_> {
         }
     }
 
-    /// What is behind the stamp.
+    /// Checks the bytes after the stamp.
     fn bytes(&mut self, slot: u64, offset: u64, stamp: u64, held: Option<u64>, bytes: &[u8]) {
         let size = self.segment.geometry.entry_size();
         let mut findings = Vec::new();
@@ -121,7 +122,8 @@ impl Verifier<'_> {
         }
     }
 
-    /// What is the matter with the body of the entry at `position`, and where in its record that is said.
+    /// Returns what is wrong with the body of the entry at `position`, and where in its record that
+    /// stands.
     fn body(&self, position: u64, record: &[u8]) -> Option<(usize, String)> {
         let geometry = &self.segment.geometry;
         if geometry.arena_size() == 0 {
@@ -138,7 +140,7 @@ impl Verifier<'_> {
             }
             Placed::Inline(_) => None,
             Placed::Arena { place, length } => {
-                // The writer has cleared what it stored; and it may have cleared more since.
+                // The writer has cleared what it stored to, and may have cleared more since.
                 let cleared = self.segment.cleared();
                 if place + length as u64 > cleared {
                     return Some((
