@@ -1,5 +1,5 @@
-//! The caller's end: send a request, wait for its answer, or do other things meanwhile. Long for its
-//! documentation.
+//! The caller's end: sends a request, and waits for the answer or does other things meanwhile. Long
+//! for its documentation.
 
 use crate::clock;
 use crate::error::CallError;
@@ -11,16 +11,16 @@ use std::marker::PhantomData;
 use std::ops::Deref;
 use std::time::Duration;
 
-/// A client that sleeps asks at least this often whether its server lives.
+/// How often, at least, a sleeping client asks whether its server lives.
 const LOOK: Duration = Duration::from_millis(10);
-/// Polls before it looks at the clock.
+/// Empty polls before each look at the clock.
 const PATIENCE: u32 = 64;
-/// Polls before it first asks for the server: it is about to sleep.
+/// Empty polls before it first asks for the server: it is about to sleep.
 const ASKS: u32 = PATIENCE + 120;
-/// Between two looks for a server, ns.
+/// Time between two such questions, in ns.
 const ASKS_AGAIN: u64 = 1_000_000;
 
-/// How to become a client: what [`Client::options`] gives.
+/// How to become a client; made by [`Client::options`].
 #[derive(Debug, Clone)]
 pub struct ClientOptions {
     pub(crate) wait: Wait,
@@ -31,41 +31,42 @@ pub struct ClientOptions {
 }
 
 impl ClientOptions {
-    /// How it waits: [`Wait::Block`] unless asked otherwise, some microseconds of spinning and then sleep.
-    /// [`Wait::Spin`] for the lowest latency.
+    /// Sets how the client waits. The default, [`Wait::Block`], spins for some microseconds and
+    /// then sleeps; [`Wait::Spin`] has the lowest latency.
     pub fn wait(mut self, wait: Wait) -> ClientOptions {
         self.wait = wait;
         self
     }
 
-    /// Believes a service that belongs to this user id too; without it, only to the caller or to root.
+    /// Trusts a service that belongs to this user id too. By default it must belong to the caller
+    /// or to root.
     pub fn owner(mut self, uid: u32) -> ClientOptions {
         self.owner = Some(uid);
         self
     }
 
-    /// Whether a call whose server is gone waits for the next one, as long as it has time. Unless asked, it
-    /// is [`CallError::Gone`].
+    /// Sets whether a call whose server is gone waits for the next server while it has time. By
+    /// default it fails with [`CallError::Gone`].
     pub fn outlast(mut self, outlast: bool) -> ClientOptions {
         self.outlast = outlast;
         self
     }
 
-    /// Whether each request says exactly when it was sent, for tools to tell how long calls take: a look at
-    /// the clock on both sides.
+    /// Sets whether each request says exactly when it was sent, so that tools can tell how long
+    /// calls take. It costs a look at the clock on both sides.
     pub fn timed(mut self, timed: bool) -> ClientOptions {
         self.timed = timed;
         self
     }
 
-    /// The longest answer in bytes, of those in parts; 64 MiB unless asked otherwise.
+    /// Sets the length of the longest answer in parts, in bytes. The default is 64 MiB.
     pub fn answer_max(mut self, bytes: usize) -> ClientOptions {
         self.answer_max = bytes;
         self
     }
 }
 
-/// A request that was sent, and whose answer can be waited for.
+/// A request that was sent, to wait for its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Ticket(pub(crate) u64);
 
@@ -76,45 +77,45 @@ pub struct Upload {
     method: u32,
     sent_ns: u64,
     pub(crate) deadline_ns: u64,
-    /// What has been written and not sent.
+    /// What has been written and is not sent.
     pub(crate) buffer: Vec<u8>,
-    /// Some of it could not be sent.
+    /// A part of it could not be sent.
     is_broken: bool,
 }
 
-/// A client of a service: it has a lane of its own until it is dropped or its process dies.
+/// A client of a service. It has its own lane until it is dropped or its process dies.
 ///
-/// Requests are bytes behind the number of a method; the type says whether these are more than that:
+/// A request is the number of a method, and bytes; the type says what the bytes are:
 /// `Client<MsgPack>`. See the [crate's page](crate) for an example.
 pub struct Client<B = Bytes> {
-    /// Dropped before the claim of the lane, so that who has that finds this free.
+    /// Dropped before the claim of the lane, so that the next client finds it free.
     from: Reader<With<Answered, B>>,
     to: LosslessWriter<With<Asked, B>>,
     lane: usize,
     client: u32,
-    /// Bytes of the longest message that goes in one piece.
+    /// Length of the longest message that goes in one piece, in bytes.
     whole_max: usize,
     pub(crate) options: ClientOptions,
-    /// Sent, and not answered.
+    /// Requests sent and not answered.
     pub(crate) pending: Vec<Pending>,
-    /// Answered, and not asked for yet.
+    /// Answers that came and have not been asked for.
     pub(crate) done: VecDeque<Done>,
-    /// The last answer, if it came in parts or was set aside.
+    /// The last answer, if it came in parts or was copied for later.
     assembled: Vec<u8>,
 }
 
 pub(crate) struct Pending {
     pub ticket: u64,
-    /// By the clock of the machine, ns; 0: never.
+    /// When its time is over, by the machine's monotonic clock, in ns; 0: never.
     pub deadline_ns: u64,
     /// What has come of an answer in parts.
     pub parts: Vec<u8>,
     is_too_large: bool,
-    /// Some of its answer has come.
+    /// A part of its answer has come.
     is_begun: bool,
-    /// Some of it has been read, and then it was begun anew.
+    /// A part of it was read, and then the answer began anew.
     is_broken: bool,
-    /// Some of it has been read.
+    /// A part of it has been read.
     pub is_read: bool,
 }
 
@@ -128,7 +129,7 @@ pub(crate) struct Done {
 enum Filed {
     /// There is none yet.
     Nothing,
-    /// It is whole, where it lies, and that of the pending call of this index.
+    /// It is whole, lies in the lane, and belongs to the pending call of this index.
     Held(usize),
     /// It was a part, is kept now, or is of a call that was given up.
     Other,
@@ -143,7 +144,7 @@ impl<B> fmt::Debug for Client<B> {
     }
 }
 
-/// An answer: derefs to its bytes, which are the lane's own where they came in one piece.
+/// An answer; derefs to its bytes, which are the lane's own if they came in one piece.
 pub struct Answer<'a, B = Bytes> {
     body: &'a [u8],
     form: PhantomData<fn() -> B>,
@@ -163,7 +164,7 @@ impl<B> Deref for Answer<'_, B> {
     }
 }
 
-/// What is left of a call's time, and how it is waited.
+/// What is left of a call's time, and how to wait.
 pub(crate) struct Patience {
     idle: Idle,
     polls: u32,
@@ -177,7 +178,8 @@ impl Patience {
         Patience { idle: Idle::new(wait), polls: 0, deadline_ns, asked_ns: 0 }
     }
 
-    /// Whether a poll was empty so often that it is time to look at the clock; if not, it has paused.
+    /// Returns whether the call's time is over, looking at the clock only after many empty polls;
+    /// otherwise it has paused.
     #[inline]
     fn is_over(&mut self) -> bool {
         self.polls = self.polls.saturating_add(1);
@@ -190,7 +192,7 @@ impl Patience {
 }
 
 impl Client {
-    /// Options with their defaults, to change and then [connect](ClientOptions::connect) with.
+    /// Returns the default options, to change and then [connect](ClientOptions::connect) with.
     pub fn options() -> ClientOptions {
         ClientOptions {
             wait: Wait::Block(LOOK),
@@ -224,20 +226,21 @@ impl<B: BodyForm> Client<B> {
         }
     }
 
-    /// A request of which nothing is sent yet.
+    /// Makes a request of which nothing is sent.
     pub(crate) fn begin(&self, method: u32, timeout: Duration) -> Upload {
         let (sent_ns, deadline_ns) = lane::deadline(timeout, self.options.timed);
         Upload { stream: None, method, sent_ns, deadline_ns, buffer: Vec::new(), is_broken: false }
     }
 
-    /// Sends a request, and waits for its answer, but at most so long; `Duration::MAX` is forever.
+    /// Sends a request, and waits for its answer, at most for `timeout`; `Duration::MAX` is
+    /// forever.
     ///
-    /// The server runs a request at most once, unless it was told otherwise, and not when its time is over.
-    /// Bytes that are longer than half of the lane's arena go in parts, and so do answers; then this answer
-    /// is a copy.
+    /// The server runs a request at most once, unless the service repeats, and not after its time
+    /// is over. A request that is longer than half of the lane's arena goes in parts, and so does
+    /// such an answer; [`Answer`] is then a copy.
     ///
     /// # Errors
-    /// [`CallError`] says what became of it.
+    /// [`CallError`] says what became of the call.
     pub fn call(
         &mut self,
         method: u32,
@@ -249,11 +252,12 @@ impl<B: BodyForm> Client<B> {
         Ok(self.answer(is_held))
     }
 
-    /// As [`call`](Client::call), and does something else meanwhile, again and again: above all, it serves
-    /// what this process is called for. `work` returns soon; this thread does not sleep.
+    /// Sends a request as [`call`](Client::call), and runs `work` again and again while it waits:
+    /// above all, to serve what this process is called for. `work` should return soon; this thread
+    /// does not sleep.
     ///
     /// # Errors
-    /// As there.
+    /// Those of [`call`](Client::call).
     pub fn call_while(
         &mut self,
         method: u32,
@@ -270,11 +274,11 @@ impl<B: BodyForm> Client<B> {
         Ok(self.answer(is_held))
     }
 
-    /// Sends a request, without waiting for its answer. It waits for room, where 64 requests are under way,
-    /// or their bytes fill the arena.
+    /// Sends a request, and does not wait for its answer. It waits for room while 64 requests are
+    /// under way, or their bytes fill the arena.
     ///
     /// # Errors
-    /// As [`call`](Client::call). Nobody runs it then.
+    /// Those of [`call`](Client::call); the request is then not run.
     pub fn send(
         &mut self,
         method: u32,
@@ -301,17 +305,18 @@ impl<B: BodyForm> Client<B> {
         self.append(&mut upload, rest, false, work).map(Ticket)
     }
 
-    /// Waits for the answer of a request that was sent.
+    /// Waits for the answer to a request that was sent.
     ///
     /// # Errors
-    /// As [`call`](Client::call).
+    /// Those of [`call`](Client::call).
     pub fn wait_for(&mut self, ticket: Ticket) -> Result<Answer<'_, B>, CallError> {
         let is_held = self.find(ticket, &mut |_| {})?;
         Ok(self.answer(is_held))
     }
 
-    /// Returns the next answer of any request that was sent, in the order in which they come, and waits for
-    /// it, but at most so long. `None` if there is none by then, or nothing was sent.
+    /// Returns the next answer to any request that was sent, in the order in which answers come,
+    /// and waits for it, at most `at_most`. Returns `None` if none has come, or if no request is
+    /// pending.
     pub fn receive(
         &mut self,
         at_most: Duration,
@@ -348,40 +353,40 @@ impl<B: BodyForm> Client<B> {
         Some((Ticket(ticket), self.wait_for(Ticket(ticket))))
     }
 
-    /// Gives up a request: its answer finds nobody. The server runs it all the same, unless its time is
-    /// over.
+    /// Gives up a request: its answer is dropped when it comes. The server still runs the request,
+    /// unless its time is over.
     pub fn forget(&mut self, ticket: Ticket) {
         self.pending.retain(|pending| pending.ticket != ticket.0);
         self.done.retain(|done| done.ticket != ticket.0);
     }
 
-    /// Requests that were sent and are not answered.
+    /// Returns how many requests were sent and are not answered.
     pub fn pending(&self) -> usize {
         self.pending.len()
     }
 
-    /// Which lane of the service it has.
+    /// Returns which lane of the service this client has.
     pub fn lane(&self) -> usize {
         self.lane
     }
 
-    /// What is in requests and answers.
+    /// Returns what kind of bytes requests and answers are.
     pub fn form(&self) -> Body {
         B::BODY
     }
 
-    /// Whether its server lives.
+    /// Returns whether its server lives.
     pub fn has_server(&self) -> bool {
         self.from.has_writer()
     }
 
-    /// Bytes of a part.
+    /// Returns the length of a part in bytes.
     pub(crate) fn part_max(&self) -> usize {
         self.whole_max / 2
     }
 
-    /// Appends a request, or a part of one, and waits for room; takes answers meanwhile, for the server may
-    /// be waiting for that.
+    /// Appends a request, or a part of one, and waits for room. Meanwhile it takes answers, because
+    /// the server may wait for that.
     pub(crate) fn append(
         &mut self,
         upload: &mut Upload,
@@ -389,7 +394,7 @@ impl<B: BodyForm> Client<B> {
         more: bool,
         work: &mut dyn FnMut(&mut Idle),
     ) -> Result<u64, CallError> {
-        // Without what is not sent it would be another request.
+        // Without the part that was not sent it would be another request.
         if std::mem::replace(&mut upload.is_broken, true) {
             return Err(CallError::Value("some of the request was not sent".to_owned()));
         }
@@ -456,11 +461,11 @@ impl<B: BodyForm> Client<B> {
         let message = match self.from.poll() {
             Polled::Entry { record, .. } => record,
             Polled::Empty => return Filed::Nothing,
-            Polled::Lost(_) => return Filed::Other, // nothing is, but where somebody has scribbled
+            Polled::Lost(_) => return Filed::Other, // none is, unless some process has scribbled
         };
         let Answered { request, status, part, .. } = message.record;
         let Some(at) = self.pending.iter().position(|pending| pending.ticket == request) else {
-            return Filed::Other; // too late, or to the client before this one
+            return Filed::Other; // too late, or for the client before this one
         };
         let pending = &mut self.pending[at];
         if part == 0 && !pending.is_begun {
@@ -468,14 +473,14 @@ impl<B: BodyForm> Client<B> {
         }
         let is_last = part & MORE == 0;
         if part & BEHIND == 0 {
-            // It begins anew, by another server: what came before is no answer.
+            // Another server begins it anew: what came before is no answer.
             pending.parts.clear();
             pending.is_too_large = false;
             pending.is_broken |= pending.is_read;
         }
         pending.is_begun = true;
         if is_last && status != Status::Ok {
-            pending.parts.clear(); // likewise
+            pending.parts.clear(); // likewise no answer
         }
         match pending.parts.len() + message.body.len() > self.options.answer_max {
             true => (pending.is_too_large, pending.parts) = (true, Vec::new()),
@@ -504,7 +509,8 @@ impl<B: BodyForm> Client<B> {
         }
     }
 
-    /// Waits until the answer is there: true where it lies in the lane, false where it is `assembled`.
+    /// Waits until the answer is there; returns true if it lies in the lane, and false if it is in
+    /// `assembled`.
     pub(crate) fn find(
         &mut self,
         Ticket(ticket): Ticket,
@@ -540,7 +546,7 @@ impl<B: BodyForm> Client<B> {
                         none => {
                             let pending =
                                 self.pending.iter().find(|pending| pending.ticket == ticket);
-                            // Nobody waits for what was never sent, or forgotten.
+                            // A ticket that was never given, or was forgotten.
                             let Some(pending) = pending else { return Err(CallError::TimedOut) };
                             none.insert(Patience::new(self.options.wait, pending.deadline_ns))
                         }
@@ -557,7 +563,7 @@ impl<B: BodyForm> Client<B> {
         }
     }
 
-    /// Waits once: for an answer, or also for room for a request of so many bytes.
+    /// Waits once: for an answer, or also for room for a request of `length` bytes.
     #[inline]
     pub(crate) fn wait_once(
         &mut self,
@@ -611,7 +617,7 @@ impl<B: BodyForm> Client<B> {
 
 impl<B> Drop for Client<B> {
     fn drop(&mut self) {
-        self.from.release(); // what it has taken keeps nobody waiting
+        self.from.release(); // so that the server does not wait for it
     }
 }
 
@@ -623,7 +629,8 @@ macro_rules! values {
                              [`call`](Client::call).")]
             ///
             /// # Errors
-            /// As there, and [`CallError::Value`] if one of both cannot be written or is another type.
+            /// Those of a call, and [`CallError::Value`] if a value cannot be serialized or is of
+            /// another type.
             pub fn $call<Q: serde::Serialize + ?Sized, A: serde::de::DeserializeOwned>(
                 &mut self,
                 method: u32,

@@ -1,4 +1,4 @@
-//! The monotonic clock of the machine, which all its processes share.
+//! The machine's monotonic clock, which all its processes share.
 
 use nix::time::{ClockId, clock_gettime};
 use std::time::Duration;
@@ -12,12 +12,12 @@ fn ns(time: nix::Result<nix::sys::time::TimeSpec>) -> u64 {
     time.map_or(0, |time| Duration::from(time).as_nanos() as u64)
 }
 
-/// Now.
+/// Returns the time now, in ns.
 pub(crate) fn now_ns() -> u64 {
     ns(clock_gettime(ClockId::CLOCK_MONOTONIC))
 }
 
-/// Now, or some milliseconds ago; a fifth of the cost.
+/// Returns the time now, or of some milliseconds ago; at a fifth of the cost.
 pub(crate) fn coarse_ns() -> u64 {
     ns(clock_gettime(COARSE))
 }

@@ -1,4 +1,4 @@
-//! How to become a client: the search for a server, and for a lane that is free.
+//! How to become a client: the search for a server, and for a free lane.
 
 use crate::client::{Client, ClientOptions};
 use crate::error::CallError;
@@ -10,19 +10,20 @@ impl Client {
     /// Becomes a client that sends bytes, as [`ClientOptions::connect`].
     ///
     /// # Errors
-    /// As there.
+    /// Those of [`ClientOptions::connect`].
     pub fn connect(name: impl Into<Name>, at_most: Duration) -> Result<Client, CallError> {
         Client::options().connect(name, at_most)
     }
 }
 
 impl ClientOptions {
-    /// Becomes a client of a service, and waits for its server, and for a lane that is free, but at most so
-    /// long.
+    /// Becomes a client of a service, and waits for its server and for a free lane, at most
+    /// `at_most`.
     ///
     /// # Errors
-    /// [`CallError::TimedOut`] if all lanes have a client, and none left in time; [`CallError::Gone`] if
-    /// nobody serves by then; [`CallError::Log`] as [`Log::open`], and if what has the name is no service.
+    /// [`CallError::TimedOut`] if all lanes have a client, and none became free in time;
+    /// [`CallError::Gone`] if no process serves by then; [`CallError::Log`] with the errors of
+    /// [`Log::open`], and if the log with this name is no service.
     pub fn connect<B: BodyForm>(
         &self,
         name: impl Into<Name>,
@@ -43,7 +44,7 @@ impl ClientOptions {
         }
     }
 
-    /// The first lane that has no client; `None` if there is none now.
+    /// Takes the first lane that has no client; `None` if there is none now.
     fn find_lane<B: BodyForm>(&self, name: &Name) -> Result<Option<Client<B>>, CallError> {
         let service = self.open(name)?;
         let Purpose::Service { lanes } = service.purpose() else {
@@ -85,12 +86,12 @@ impl ClientOptions {
         });
         let (requests, answers) = (requests?, answers?);
         if !answers.is_claimed(Role::Writer)? {
-            // One that its server skips, or has not got to yet.
+            // The server skips this lane, or has not come to it yet.
             let (log, role) = (answers.name().to_string(), Role::Writer);
             return Err(Error::Claimed { log, role, pid: 0 });
         }
         let to = requests.lossless_writer()?; // the claim of the lane
-        // What was answered to the client before this one is nobody's.
+        // Answers to the client before this one are dropped.
         let mut from = answers.reader_from(READER, Start::Newest)?;
         from.release();
         let whole_max = requests.geometry().body_max();

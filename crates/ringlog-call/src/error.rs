@@ -1,4 +1,4 @@
-//! What can become of a call but its answer.
+//! What can become of a call, except an answer.
 
 use crate::lane::Status;
 use std::fmt;
@@ -7,33 +7,33 @@ use std::fmt;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum CallError {
-    /// There was none in time. The server does not run a request whose time is over; it may have begun
-    /// this one before.
+    /// No answer came in time. The server does not begin a request whose time is over; it may have
+    /// begun this one before.
     TimedOut,
-    /// The server is gone. The request may have been run, or be run by the next server until its time is
-    /// over; its answer finds nobody.
+    /// The server is gone. The request may have been run, or the next server may run it until its
+    /// time is over; that answer is dropped.
     Gone,
-    /// The handler says that it failed, and why, in bytes of its own.
+    /// The handler says that it failed, and why, in its own bytes.
     Failed(Vec<u8>),
-    /// The server died when it had begun the request, and another came. It may have been run, and is not
-    /// run again.
+    /// The server died after it had begun the request, and another server came. The request may
+    /// have been run, and is not run again.
     Interrupted,
     /// The request came too late, and was not run.
     Expired,
-    /// The handler panicked: what it said.
+    /// The handler panicked, with this message.
     Panicked(String),
-    /// The server knows no such method.
+    /// The service has no such method.
     NoMethod,
     /// The request, or the answer, is longer than the other side takes.
     TooLarge,
-    /// A value is not what its bytes were to be.
+    /// The bytes are not a value of the expected type.
     Value(String),
     /// The lane cannot be used.
     Log(ringlog::Error),
 }
 
 impl CallError {
-    /// What an answer that is none stands for.
+    /// Returns the error that an answer with this status stands for.
     pub(crate) fn of(status: Option<Status>, body: &[u8]) -> CallError {
         match status {
             Some(Status::Failed) => CallError::Failed(body.to_vec()),
@@ -91,7 +91,7 @@ impl From<ringlog::Error> for CallError {
 
 /// What a handler returns if it fails: the caller gets the bytes, as [`CallError::Failed`].
 ///
-/// Any error becomes one by `?`, with its message as the bytes.
+/// `?` makes one of any error, with the error's message as the bytes.
 #[derive(Debug)]
 pub struct Failure {
     pub(crate) status: Status,
@@ -99,12 +99,12 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// Makes one of bytes that the caller understands.
+    /// Makes a failure of bytes that the caller understands.
     pub fn new(body: impl Into<Vec<u8>>) -> Failure {
         Failure { status: Status::Failed, body: body.into() }
     }
 
-    /// Makes the one that says that there is no such method: [`CallError::NoMethod`].
+    /// Makes the failure that says that there is no such method: [`CallError::NoMethod`].
     pub fn no_method() -> Failure {
         Failure { status: Status::NoMethod, body: Vec::new() }
     }

@@ -1,18 +1,18 @@
-//! A lane: two lossless logs, of one client's requests and of the answers to them; what stands in their
-//! entries, and what they are called.
+//! A lane: two lossless logs, one of a client's requests and one of the answers; their columns, and
+//! their names.
 
 use crate::clock;
 use ringlog::{Enum, Log, Name, Options, Purpose, Record, Variants};
 use std::time::Duration;
 
-/// Requests of one client that can be under way: as many as a reader can have begun.
+/// Most requests of one client that can be under way: as many as a reader can have begun.
 pub(crate) const SLOTS: u64 = 64;
-/// The server is this reader of requests, and the client of answers.
+/// The server is this reader of requests, and the client is this reader of answers.
 pub(crate) const READER: usize = 0;
 
-/// More of this message comes.
+/// A part after which more of this message comes.
 pub(crate) const MORE: u8 = 1;
-/// Some of this message has come.
+/// A part before which some of this message came.
 pub(crate) const BEHIND: u8 = 2;
 /// The client asks when the request is answered.
 pub(crate) const TIMED: u8 = 4;
@@ -23,13 +23,13 @@ pub(crate) const TIMED: u8 = 4;
 pub(crate) struct Asked {
     /// When it was sent, by the monotonic clock of the machine; 0 where nobody looked at the clock.
     pub sent_ns: u64,
-    /// When it is too late to be run, by the same clock; 0: never.
+    /// When it is too late to run it, by that clock; 0: never.
     pub deadline_ns: u64,
     /// The position of its first part.
     pub stream: u64,
-    /// What is asked for.
+    /// The number of the method.
     pub method: u32,
-    /// Which client it is of: how many writers the log had had, with it.
+    /// The client that sent it: how many writers the log had had, including this one.
     pub client: u32,
     /// [`MORE`], [`BEHIND`] and [`TIMED`].
     pub part: u8,
@@ -53,11 +53,11 @@ impl Asked {
 #[derive(Debug, Clone, Copy, Record)]
 #[repr(C)]
 pub(crate) struct Answered {
-    /// The position of the request; of one in parts, of its last.
+    /// The position of the request; if that came in parts, of its last.
     pub request: u64,
     /// When it was answered, by the same clock; 0 where the request does not ask.
     pub sent_ns: u64,
-    /// What became of the request; of what is not the last part, `Ok`.
+    /// What became of the request; `Ok` in all parts but the last.
     pub status: Enum<Status>,
     /// [`MORE`] and [`BEHIND`].
     pub part: u8,
@@ -71,9 +71,9 @@ pub(crate) struct Answered {
 pub(crate) enum Status {
     /// The body is its answer.
     Ok,
-    /// The handler says that it failed: the body says why.
+    /// The handler failed, and the body says why.
     Failed,
-    /// The server died over it.
+    /// The server died during it.
     Interrupted,
     /// It came too late.
     Expired,
@@ -85,14 +85,14 @@ pub(crate) enum Status {
     TooLarge,
 }
 
-/// Which way a log of a lane goes.
+/// The direction of a log of a lane.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Way {
     Requests,
     Answers,
 }
 
-/// What a log of lane `number` of a service is called: `/calc.0.req`, `/calc.0.rep`.
+/// Returns the name of a log of lane `number` of a service: `/calc.0.req`, `/calc.0.rep`.
 pub(crate) fn name(service: &Name, number: usize, way: Way) -> Name {
     match way {
         Way::Requests => service.with_ending(&format!(".{number}.req")),
@@ -106,11 +106,12 @@ pub(crate) fn options(arena: u64, mode: u32, recorders: &[usize]) -> Options {
     Log::options().capacity(SLOTS).arena(arena).lossless(gates).purpose(Purpose::Lane).mode(mode)
 }
 
-/// The time now, and the time at which so much time is over; 0 and 0 if it never is, and nobody asks.
+/// Returns the time now, and the time when `timeout` is over; 0 and 0 if it never is and no time is
+/// asked for.
 pub(crate) fn deadline(timeout: Duration, timed: bool) -> (u64, u64) {
     let forever = timeout >= Duration::from_secs(u64::from(u32::MAX));
-    // By the fine clock: the coarse one can be behind by more than a tick, and it would be over too soon
-    // for a server whose clock is not.
+    // By the fine clock: the coarse one can be behind by more than a tick. The time would then be
+    // over too soon for a server whose clock is not behind.
     let now = if timed || !forever { clock::now_ns() } else { 0 };
     let end = now.saturating_add(timeout.as_nanos().min(u128::from(u64::MAX)) as u64);
     (now, if forever { 0 } else { end })

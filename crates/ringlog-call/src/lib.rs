@@ -1,8 +1,9 @@
 //! Calls with time-outs between processes of one machine, over logs of [`ringlog`] in shared memory.
 //!
-//! A process [serves](Service) a name; others [connect](Client) to it, and call methods of it by a number
-//! and bytes. Either side may die at any instruction: a call is run at most once, or its caller is told
-//! that it may have been. There is no daemon, no registry, and nothing to clean up.
+//! A process [serves](Service) a name. Others [connect](Client) to it, and call its methods by a
+//! number and bytes. Either side may be killed at any instruction: a call is run at most once, or
+//! its caller learns that it may have been. There is no daemon, no registry, and nothing to clean
+//! up.
 //!
 //! ```
 //! use ringlog::Wait;
@@ -47,27 +48,28 @@
 //!
 //! # How it works
 //!
-//! A client has a lane: two lossless logs, of its requests and of the answers to them. It is the client for
-//! as long as it holds the claim of the first, which the kernel frees when it dies; then the lane is the
-//! next client's. The server makes lanes as they are needed, so that one is free.
+//! A client has a lane: two lossless logs, one of its requests and one of the answers. It owns the
+//! lane while it holds the writer's claim of the first, which the kernel frees when the client
+//! dies; the next client may then take the lane. The server makes lanes as they are needed, so that
+//! one is always free.
 //!
 //! # Guarantees
 //!
-//! - A request is run at most once: before it is run, the server notes in the lane that it is begun, and when
-//!   its answer is sent, that it is finished. The next server tells the caller of what was begun and not
-//!   finished ([`CallError::Interrupted`]), or runs it again if it is told to
-//!   ([`ServiceOptions::repeat`]): then it is run at least once. What was not begun it runs.
-//! - Each call ends: in an answer, an error, or when its time is over. A request whose time is over is not
-//!   run.
-//! - An answer reaches the client that asked, and nobody else: it names the position of its request, and a
+//! - A request is run at most once. Before the server runs it, it notes in the lane that the
+//!   request is begun; after it has sent the answer, that the request is finished. The next server
+//!   reports a request that was begun and not finished to its caller ([`CallError::Interrupted`]).
+//!   With [`ServiceOptions::repeat`] it runs that request again: then a request is run at least
+//!   once. What was not begun it runs.
+//! - Each call ends: with an answer, with an error, or when its time is over. A request whose time
+//!   is over is not run.
+//! - Only the client that asked gets the answer: an answer names the position of its request, and a
 //!   position is never given twice.
-//! - A client that takes no answers, is stopped or dead, holds nobody up but itself.
+//! - A client that takes no answers, or is stopped or dead, holds up only itself.
 //!
 //! # Time
 //!
-//! Time-outs go by the monotonic clock of the machine. A server looks at the coarse one, which is some
-//! milliseconds behind: it takes a request for late so much behind its time, and never
-//! before it.
+//! Time-outs use the machine's monotonic clock. A server looks at the coarse one, which is some
+//! milliseconds behind: it may find a request late that much after its time, and never before.
 
 #![warn(missing_debug_implementations)]
 

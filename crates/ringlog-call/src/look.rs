@@ -1,4 +1,4 @@
-//! A service seen from outside, without a claim: its server, its lanes, and the calls in them.
+//! A service as seen without a claim: its server, its lanes, and the calls in them.
 
 use crate::clock;
 use crate::lane::{self, Answered, Asked, MORE, READER, Status, Way};
@@ -16,9 +16,9 @@ pub struct ServiceState {
     pub served: bool,
     /// How many lanes there can be.
     pub lanes_max: u64,
-    /// Those that there are, and can be looked at.
+    /// The lanes that exist and can be looked at.
     pub lanes: Vec<LaneState>,
-    /// Those that cannot, and why.
+    /// The lanes that cannot be looked at, and why.
     pub skipped: Vec<(u64, String)>,
 }
 
@@ -26,28 +26,28 @@ pub struct ServiceState {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct LaneState {
-    /// Which.
+    /// Its number.
     pub number: u64,
     /// A living process is its client.
     pub has_client: bool,
-    /// The last one's process id; 0 if it did not get that far.
+    /// The last client's process id; 0 if it did not get far enough to say.
     pub client_pid: u64,
-    /// How many clients it has had.
+    /// How many clients the lane has had.
     pub clients: u64,
-    /// Requests that are begun and not answered.
+    /// Number of requests that are begun and not answered.
     pub running: u64,
-    /// Requests that are not begun.
+    /// Number of requests that are not begun.
     pub waiting: u64,
-    /// How long ago the oldest of both was sent, ns, if it says so.
+    /// How long ago the oldest of these was sent, in ns, if it says so.
     pub oldest_ns: Option<u64>,
-    /// Requests answered, in all.
+    /// Number of requests answered.
     pub answered: u64,
-    /// Requests that came too late, in all.
+    /// Number of requests that came too late.
     pub expired: u64,
-    /// Requests that a server died over, in all.
+    /// Number of requests during which a server died.
     pub interrupted: u64,
-    /// How long the newest calls took, ns, from before they were sent to behind their run: of those that
-    /// tell, which a client [asks for](crate::ClientOptions::timed).
+    /// How long the newest calls took, in ns, from before they were sent until after they had run:
+    /// of those that say so, which a client [asks for](crate::ClientOptions::timed).
     pub took_ns: Vec<u64>,
     /// The newest calls, the oldest first.
     pub calls: Vec<CallState>,
@@ -59,21 +59,21 @@ pub struct LaneState {
 pub struct CallState {
     /// The position of its request.
     pub position: u64,
-    /// What was asked for.
+    /// The number of the method.
     pub method: u32,
-    /// When it was sent, by the monotonic clock, ns; 0: it does not tell.
+    /// When it was sent, by the machine's monotonic clock, in ns; 0 if it does not say.
     pub sent_ns: u64,
-    /// What was sent.
+    /// The bytes of the request.
     pub request: Vec<u8>,
-    /// More of it was sent before this.
+    /// More parts were sent before this.
     pub request_in_parts: bool,
-    /// How it is.
+    /// How far it is.
     pub progress: Progress,
-    /// What was answered.
+    /// The bytes of the answer.
     pub answer: Vec<u8>,
-    /// More of it was answered before this.
+    /// More parts were answered before this.
     pub answer_in_parts: bool,
-    /// How long it took, ns, if it tells.
+    /// How long it took, in ns, if it says so.
     pub took_ns: Option<u64>,
 }
 
@@ -83,15 +83,15 @@ pub struct CallState {
 pub enum Progress {
     /// It is not begun.
     Waiting,
-    /// It is begun, and not answered: it runs, or its server died over it.
+    /// It is begun, and not answered: it runs, or its server died during it.
     Running,
-    /// It is answered, but the lane holds the answer no more, or there is none.
+    /// It is over, and the lane does not hold an answer: it is overwritten, or there was none.
     Over,
     /// It is answered.
     Answered,
-    /// Its handler said that it failed.
+    /// Its handler failed.
     Failed,
-    /// A server died over it.
+    /// A server died during it.
     Interrupted,
     /// It came too late.
     Expired,
@@ -104,7 +104,7 @@ pub enum Progress {
 }
 
 impl Progress {
-    /// One word.
+    /// Returns one word for it.
     pub const fn name(self) -> &'static str {
         match self {
             Progress::Waiting => "waits",
@@ -135,10 +135,10 @@ impl Progress {
 }
 
 impl ServiceState {
-    /// Looks at a service, and at so many of each lane's newest calls.
+    /// Looks at a service, and at the newest `calls` calls of each lane.
     ///
     /// # Errors
-    /// As [`Options::open`]; [`Error::Invalid`] if the log is no service.
+    /// Those of [`Options::open`]; [`Error::Invalid`] if the log is no service.
     pub fn of(name: impl Into<Name>, options: &Options, calls: usize) -> Result<ServiceState> {
         let name = name.into();
         let log = options.open(&name)?;
@@ -157,7 +157,7 @@ impl ServiceState {
         Ok(ServiceState { served, lanes_max, lanes, skipped })
     }
 
-    /// What its logs are called: of the service itself, and of the lanes that there are.
+    /// Returns the names of its logs: of the service itself, and of the lanes that exist.
     pub fn logs(name: &Name, options: &Options) -> Vec<Name> {
         let most = match options.open(name).map(|log| log.purpose()) {
             Ok(Purpose::Service { lanes }) => lanes as usize,
@@ -188,7 +188,7 @@ impl LaneState {
     }
 }
 
-/// The last of an answer that the lane holds.
+/// The last part of an answer that the lane holds.
 struct Found {
     status: Option<Status>,
     sent_ns: u64,
@@ -202,7 +202,7 @@ fn look<B: BodyForm>(
     number: u64,
     calls: usize,
 ) -> Result<LaneState> {
-    // The answers first: one that is there belongs to a request that is there.
+    // The answers come first: so the request of each answer is there.
     let mut found = HashMap::new();
     for_each(answers, |_, message: Message<'_, Answered, B>| {
         if message.part & MORE == 0 {
@@ -213,7 +213,7 @@ fn look<B: BodyForm>(
     })?;
     let snapshot = requests.snapshot()?;
     let (end, server) = (snapshot.end, &snapshot.readers[READER]);
-    let begun = server.calls.begun.max(server.position).min(end); // whatever they say
+    let begun = server.calls.begun.max(server.position).min(end); // whatever the log says
     let mut state = LaneState {
         number,
         has_client: snapshot.writer.alive,
@@ -270,7 +270,7 @@ fn look<B: BodyForm>(
     Ok(state)
 }
 
-/// All entries that a log holds now.
+/// Calls `each` with every entry that a log holds now.
 fn for_each<R: ringlog::Record, B: BodyForm>(
     log: &Log,
     mut each: impl FnMut(u64, Message<'_, R, B>),

@@ -1,4 +1,5 @@
-//! The answers of a lane, on their way: what its client does not take is kept for it, and holds up nobody.
+//! The answers of a lane on their way: what its client does not take is kept for it, and holds up
+//! no other.
 
 use crate::clock;
 use crate::lane::{Answered, BEHIND, MORE, Status};
@@ -6,7 +7,7 @@ use ringlog::{BodyForm, Enum, Error, Finished, Idle, LosslessWriter, Wait, With}
 use std::collections::VecDeque;
 use std::io;
 
-/// Polls for room before an answer is kept until its client takes some: a microsecond or two.
+/// Polls for room before an answer is kept until the client takes some: a microsecond or two.
 const PATIENCE: u32 = 64;
 /// Bytes of a part of an answer that is written piece by piece.
 const PART: usize = 256 << 10;
@@ -20,18 +21,18 @@ fn answered(request: u64, status: Status, part: u8, timed: bool) -> Answered {
 pub(crate) struct Outbox<B> {
     to: LosslessWriter<With<Answered, B>>,
     waiting: VecDeque<Kept>,
-    /// Requests whose answer has been sent whole since this was last asked.
+    /// Requests whose answer has been sent whole since the last call of `settled`.
     settled: Vec<(u64, Finished)>,
-    /// Bytes of these.
+    /// Bytes of the kept answers.
     kept: usize,
     limit: usize,
     pub part_max: usize,
     whole_max: usize,
-    /// Its client was not quick lately: no use to wait for it.
+    /// The client was slow recently, so waiting for it is of no use.
     slow: bool,
-    /// Its client may be, and has not been woken for what was sent.
+    /// The client may sleep, and has not been woken for what was sent.
     is_asleep: bool,
-    /// For the next answer.
+    /// A buffer for the next answer.
     pub spare: Vec<u8>,
 }
 
@@ -39,7 +40,7 @@ pub(crate) struct Outbox<B> {
 struct Kept {
     line: Answered,
     body: Vec<u8>,
-    /// With it the request is finished, and how; of what more comes behind, nothing.
+    /// How it finishes its request; `None` if more of the answer comes.
     settles: Option<Finished>,
 }
 
@@ -59,12 +60,12 @@ impl<B: BodyForm> Outbox<B> {
         }
     }
 
-    /// What wakes it when its client makes room.
+    /// Returns the log of answers, whose room the client makes.
     pub fn to(&self) -> &LosslessWriter<With<Answered, B>> {
         &self.to
     }
 
-    /// Sends what waits, as far as there is room; whether nothing waits any more.
+    /// Sends what waits, as far as there is room; returns whether nothing waits any longer.
     pub fn flush(&mut self) -> bool {
         while let Some(Kept { line, body, settles }) = self.waiting.front() {
             if self.to.try_append(line, body).is_err() {
@@ -80,15 +81,16 @@ impl<B: BodyForm> Outbox<B> {
         true
     }
 
-    /// Wakes the client for what was sent: last of all, for whom it wakes may be let run in our place.
+    /// Wakes the client for what was sent. It comes last, because the woken process may run in our
+    /// place.
     pub fn wake(&mut self) {
         if std::mem::take(&mut self.is_asleep) {
             self.to.wake();
         }
     }
 
-    /// The requests whose answer has been sent whole since this was last asked: from now on they are
-    /// finished, and not before.
+    /// Returns the requests whose answer has been sent whole since the last call: they are finished
+    /// now, and not before.
     pub fn settled(&mut self) -> impl Iterator<Item = (u64, Finished)> {
         self.settled.drain(..)
     }
@@ -97,19 +99,19 @@ impl<B: BodyForm> Outbox<B> {
         self.waiting.is_empty()
     }
 
-    /// Bytes of the message for which there is to be room next.
+    /// Returns the length of the message for which there has to be room next, in bytes.
     pub fn next_length(&self) -> usize {
         self.waiting.front().map_or(0, |kept| kept.body.len())
     }
 
-    /// Nobody takes what waits.
+    /// Drops what waits, which no client will take.
     pub fn clear(&mut self) {
         (self.kept, self.slow) = (0, false);
         self.waiting.clear();
         self.settled.clear();
     }
 
-    /// Sends a part of an answer, behind which more comes.
+    /// Sends a part of an answer, after which more comes.
     pub fn send_part(
         &mut self,
         request: u64,
@@ -138,7 +140,7 @@ impl<B: BodyForm> Outbox<B> {
         self.waiting.push_back(Kept { line, body: body.to_vec(), settles });
     }
 
-    /// Appends it, and waits for a moment where there is no room: no longer than to keep it would take.
+    /// Appends it, and waits a moment if there is no room: not longer than keeping it would take.
     fn try_send(&mut self, line: &Answered, body: &[u8]) -> bool {
         let mut idle = Idle::new(Wait::Spin);
         for _ in 0..if self.slow { 1 } else { PATIENCE } {
@@ -158,7 +160,7 @@ impl<B: BodyForm> Outbox<B> {
         false
     }
 
-    /// Sends a whole answer, in parts if need be.
+    /// Sends a whole answer, in parts if necessary.
     pub fn send_whole(
         &mut self,
         request: u64,
@@ -168,7 +170,7 @@ impl<B: BodyForm> Outbox<B> {
         how: Finished,
     ) -> io::Result<()> {
         if body.len() > self.whole_max && self.kept + body.len() > self.limit {
-            return Err(too_much()); // before some of it is sent
+            return Err(too_much()); // before a part of it is sent
         }
         let (mut rest, mut part) = (body, 0);
         while rest.len() > self.whole_max {
@@ -179,7 +181,7 @@ impl<B: BodyForm> Outbox<B> {
         self.send(answered(request, status, part, timed), rest, Some(how))
     }
 
-    /// Sends the last of an answer; there always is an answer.
+    /// Sends the last part of an answer; every answer has one.
     pub fn send_last(
         &mut self,
         request: u64,
@@ -194,14 +196,14 @@ impl<B: BodyForm> Outbox<B> {
             false => self.send_whole(request, status, timed, body, how),
         };
         if sent.is_err() {
-            // What it was to be is too much; that it is costs nothing.
+            // The answer is too long, and to say so takes no room.
             let part = if begun { BEHIND } else { 0 };
             self.keep(answered(request, Status::TooLarge, part, timed), &[], Some(how));
         }
     }
 }
 
-/// Why no more of an answer is taken.
+/// Returns why no more of an answer is taken.
 pub(crate) fn too_much() -> io::Error {
     io::Error::new(io::ErrorKind::StorageFull, "the client has not taken what it was sent before")
 }

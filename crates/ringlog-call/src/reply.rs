@@ -1,4 +1,4 @@
-//! What a handler is given: a request, and where its answer goes, now or later.
+//! What a handler gets: a request, and where its answer goes, now or later.
 
 use crate::clock;
 use crate::error::Failure;
@@ -34,23 +34,24 @@ impl<B> fmt::Debug for Request<'_, B> {
 }
 
 impl<B> Request<'_, B> {
-    /// What is asked for.
+    /// Returns the number of the method that is called.
     pub fn method(&self) -> u32 {
         self.asked.method
     }
 
-    /// Its bytes: the lane's own, where they came in one piece.
+    /// Returns its bytes: the lane's own, if they came in one piece.
     pub fn body(&self) -> &[u8] {
         self.body
     }
 
-    /// Which lane it came by, and its position there: no two requests of a service have both in common.
+    /// Returns which lane it came by, and its position there: together they are unique in a
+    /// service.
     pub fn place(&self) -> (usize, u64) {
         (self.lane, self.position)
     }
 
-    /// Whether somebody still waits for its answer: it has time left, and its client lives. For a handler
-    /// that takes long. Takes some system calls.
+    /// Returns whether a client still waits for its answer: the request has time left, and its
+    /// client lives. For a handler that takes long. Takes some system calls.
     pub fn is_wanted(&self) -> bool {
         is_wanted(self.asked, self.log)
     }
@@ -62,33 +63,33 @@ fn is_wanted(asked: &Asked, log: &Log) -> bool {
         && log.is_claimed(Role::Writer).unwrap_or(false)
 }
 
-/// Whether it is too late to run a request.
+/// Returns whether it is too late to run a request.
 pub(crate) fn is_late(asked: &Asked, now_ns: u64) -> bool {
     asked.deadline_ns != 0 && now_ns > asked.deadline_ns
 }
 
-/// Where the answer to a request goes: written as bytes, piece by piece or at once.
+/// Where the answer to a request goes: it is written as bytes, piece by piece or at once.
 ///
-/// A handler that returns `Ok` has answered, with what it has written or nothing. What it wrote before it
-/// failed is not the answer.
+/// A handler that returns `Ok` has answered, with what it has written, or with nothing. If it
+/// fails, what it wrote before is not the answer.
 pub struct Reply<'a, B = Bytes> {
     to: Target<'a, B>,
     request: u64,
     /// Whether the answer says when it was given.
     timed: bool,
     buffer: Vec<u8>,
-    /// Some of the answer is under way.
+    /// A part of the answer is under way.
     begun: bool,
-    /// It has been sent whole.
+    /// The answer has been sent whole.
     whole: bool,
     deferred: bool,
-    /// Where a deferred one goes.
+    /// Where a deferred answer goes.
     late: &'a Later,
 }
 
 enum Target<'a, B> {
     Lane(&'a RefCell<Outbox<B>>),
-    /// It is kept, and sent by the thread that has the lanes.
+    /// The answer is kept, and the thread that has the lanes sends it.
     Kept {
         limit: usize,
     },
@@ -118,10 +119,10 @@ impl<'a, B: BodyForm> Reply<'a, B> {
         }
     }
 
-    /// Answers with these bytes, at once: for a long answer the cheapest way.
+    /// Answers with these bytes at once, which is the cheapest way for a long answer.
     ///
     /// # Errors
-    /// [`io::ErrorKind::StorageFull`] if the client has not taken so much of earlier answers that there is no
+    /// [`io::ErrorKind::StorageFull`] if the client has not taken earlier answers, and there is no
     /// room; [`io::ErrorKind::InvalidInput`] if something has been written.
     pub fn send(&mut self, body: &[u8]) -> io::Result<()> {
         if self.whole || self.begun || !self.buffer.is_empty() {
@@ -146,8 +147,8 @@ impl<'a, B: BodyForm> Reply<'a, B> {
         }
     }
 
-    /// Keeps the request, to answer it later, and from another thread if need be: the handler returns `Ok`,
-    /// and nothing is answered. The server goes on with other requests.
+    /// Keeps the request, to answer it later, perhaps from another thread. The handler returns
+    /// `Ok`, which answers nothing, and the server continues with other requests.
     pub fn defer(&mut self, request: &Request<'_, B>) -> Deferred<B> {
         self.deferred = true;
         Deferred {
@@ -161,12 +162,13 @@ impl<'a, B: BodyForm> Reply<'a, B> {
         }
     }
 
-    /// Sends what is to be sent when the handler has returned; whether it answers later.
+    /// Sends what is to be sent when the handler has returned; returns whether the answer comes
+    /// later.
     pub(crate) fn end(mut self, status: Status, failure: &[u8]) -> bool {
         let Target::Lane(outbox) = &self.to else { return false };
         let mut outbox = outbox.borrow_mut();
         let is_answer = status == Status::Ok;
-        // One that fails behind that has answered: what comes later is nobody's.
+        // A handler that fails after deferring has answered: what comes later is dropped.
         let is_later = self.deferred && is_answer && !self.whole;
         if !self.whole && !is_later {
             let body = if is_answer { &self.buffer[..] } else { failure };
@@ -209,13 +211,13 @@ impl<B: BodyForm> Write for Reply<'_, B> {
         Ok(count)
     }
 
-    /// Sends off what has been written, so that the client can read it while the rest is made.
+    /// Sends what has been written, so that the client can read it while the rest is made.
     fn flush(&mut self) -> io::Result<()> {
         if self.buffer.is_empty() { Ok(()) } else { self.send_part() }
     }
 }
 
-/// Where answers go that come later: to the thread that has the lanes.
+/// Where late answers go: to the thread that has the lanes.
 #[derive(Clone)]
 pub(crate) struct Later {
     pub answers: mpsc::Sender<Late>,
@@ -233,8 +235,8 @@ pub(crate) struct Late {
     pub body: Vec<u8>,
 }
 
-/// A request that is kept, to be answered later: [`Reply::defer`]. It can be sent to another thread.
-/// Dropped without an answer, it is answered as one whose handler panicked.
+/// A request that is kept, to be answered later: [`Reply::defer`]. It can be sent to another
+/// thread. If it is dropped without an answer, it is answered as one whose handler panicked.
 pub struct Deferred<B = Bytes> {
     asked: Asked,
     body: Vec<u8>,
@@ -255,7 +257,7 @@ impl<B> fmt::Debug for Deferred<B> {
 }
 
 impl<B: BodyForm> Deferred<B> {
-    /// The request: what it asks for, its bytes, whether it is still wanted.
+    /// Returns the request.
     pub fn request(&self) -> Request<'_, B> {
         Request {
             asked: &self.asked,
@@ -267,17 +269,17 @@ impl<B: BodyForm> Deferred<B> {
         }
     }
 
-    /// Answers it.
+    /// Answers the request.
     pub fn answer(mut self, body: impl Into<Vec<u8>>) {
         self.end(Status::Ok, body.into());
     }
 
-    /// Answers that it failed.
+    /// Answers that the request failed.
     pub fn fail(mut self, failure: Failure) {
         self.end(failure.status, failure.body);
     }
 
-    /// Has a handler answer it, here and now.
+    /// Runs a handler that answers it, now, in this thread.
     pub fn serve(
         mut self,
         handler: impl FnOnce(&Request<'_, B>, &mut Reply<'_, B>) -> Result<(), Failure>,
@@ -323,7 +325,7 @@ impl<B> Drop for Deferred<B> {
     }
 }
 
-/// What became of a handler: it returned, failed, or panicked.
+/// Runs a handler, and returns what became of it: it returned, failed, or panicked.
 pub(crate) fn handled(handler: impl FnOnce() -> Result<(), Failure>) -> (Status, Vec<u8>) {
     match catch_unwind(AssertUnwindSafe(handler)) {
         Ok(Ok(())) => (Status::Ok, Vec::new()),
@@ -343,7 +345,7 @@ macro_rules! values {
             #[doc = concat!("Returns what it says, which is ", $what, ".")]
             ///
             /// # Errors
-            /// If it is no such value.
+            /// A [`Failure`] if it is not such a value.
             pub fn $value<T: serde::de::DeserializeOwned>(&self) -> Result<T, Failure> {
                 $from(self.body).map_err(Failure::from)
             }
@@ -354,7 +356,7 @@ macro_rules! values {
             #[doc = concat!("Answers with a value, as ", $what, ".")]
             ///
             /// # Errors
-            /// If it cannot be written.
+            /// A [`Failure`] if it cannot be written.
             pub fn $value<T: serde::Serialize + ?Sized>(
                 &mut self,
                 value: &T,

@@ -1,4 +1,4 @@
-//! The server's end: takes requests of all its lanes in turn, and waits for all of them at once.
+//! The server's end: takes requests from all its lanes in turn, and waits for all of them at once.
 
 use crate::clock;
 use crate::error::Failure;
@@ -16,13 +16,14 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
-/// A server looks for clients that came or went at least this often.
+/// How often, at least, a server looks for clients that came or went.
 const LOOK: Duration = Duration::from_millis(10);
 
-/// After so many polls that found nothing it looks at more than requests, which would come later for it.
+/// After this many polls that found nothing, it looks at more than requests; before, that would
+/// delay them.
 const RESTS: u32 = 32;
 
-/// What a server notes when it begins.
+/// What a server stores in its log when it begins.
 #[derive(Debug, Clone, Copy, Record)]
 #[repr(C)]
 struct Began {
@@ -30,7 +31,7 @@ struct Began {
     pid: u64,
 }
 
-/// How to serve: what [`Service::options`] gives.
+/// How to serve; made by [`Service::options`].
 #[derive(Debug, Clone)]
 pub struct ServiceOptions {
     lanes: Option<u64>,
@@ -39,21 +40,21 @@ pub struct ServiceOptions {
 }
 
 impl ServiceOptions {
-    /// How many clients there can be at a time; 16 unless asked otherwise. Lanes are made as they are
-    /// needed, and stay. A service that is there already with another number is refused.
+    /// Sets how many clients there can be at a time. The default is 16. Lanes are made as they are
+    /// needed, and stay. An existing service with another number is refused.
     pub fn lanes(mut self, lanes: u64) -> ServiceOptions {
         self.lanes = Some(lanes);
         self
     }
 
-    /// Bytes of the two arenas of each lane that is made, a power of two from 4 KiB to 4 GiB; 1 MiB unless
-    /// asked otherwise. What is longer than half of it goes in parts.
+    /// Sets the size of both arenas of each new lane, in bytes: a power of two from 4 KiB to 4 GiB.
+    /// The default is 1 MiB. A message that is longer than half of it goes in parts.
     pub fn arena(mut self, bytes: u64) -> ServiceOptions {
         self.rules.arena = bytes;
         self
     }
 
-    /// Permissions of the logs that are made; 0600 unless asked otherwise. Clients store to their lanes.
+    /// Sets the permissions of new logs. The default is 0600. Clients store to their lanes.
     pub fn mode(mut self, mode: u32) -> ServiceOptions {
         self.rules.mode = mode;
         self
@@ -76,22 +77,22 @@ impl ServiceOptions {
         self
     }
 
-    /// The most bytes of a client's requests in parts, together; 64 MiB unless asked otherwise. What is
-    /// longer is not run.
+    /// Sets the length in bytes of all requests in parts of one client together. The default is 64
+    /// MiB. A longer one is not run.
     pub fn request_max(mut self, bytes: usize) -> ServiceOptions {
         self.rules.request_max = bytes;
         self
     }
 
-    /// The most bytes of answers that are kept for a client that does not take them; 64 MiB unless asked
-    /// otherwise. While any are kept, no more of its requests are run.
+    /// Sets how many bytes of answers the server keeps for a client that does not take them. The
+    /// default is 64 MiB. While it keeps any, it runs no more requests of that client.
     pub fn backlog(mut self, bytes: usize) -> ServiceOptions {
         self.rules.backlog = bytes;
         self
     }
 
-    /// How long a server that is told to stop waits for answers that are still to come, and for clients to
-    /// take them; 5 s unless asked otherwise.
+    /// Sets how long a server that is asked to stop waits for answers that are still to come, and
+    /// for clients to take them. The default is 5 s.
     pub fn drain(mut self, at_most: Duration) -> ServiceOptions {
         self.drain = at_most;
         self
@@ -100,11 +101,13 @@ impl ServiceOptions {
     /// Becomes the server of this name.
     ///
     /// # Errors
-    /// [`Error::Claimed`] while another living process is; [`Error::Invalid`] if what has the name is
-    /// another log, or has another number of lanes; as [`Log::open`] and [`Log::create`].
+    /// [`Error::Claimed`] while another living process is; [`Error::Invalid`] if another log has
+    /// the name, or the service has another number of lanes; those of [`Log::open`] and
+    /// [`Log::create`].
     pub fn serve<B: BodyForm>(&self, name: impl Into<Name>) -> Result<Service<B>> {
         let name = name.into();
-        // What its last lane is called is the longest; refused later, it would leave a log behind.
+        // The name of the last lane is the longest; if it were refused later, a log would be left
+        // behind.
         let last = self.lanes.unwrap_or(16).saturating_sub(1) as usize;
         let last = crate::lane::name(&name, last, crate::lane::Way::Requests);
         if let Err(e @ Error::Invalid(_)) = Log::open(last) {
@@ -165,28 +168,28 @@ impl ServiceOptions {
 
 /// The server of a name, until it is dropped or its process dies.
 ///
-/// One thread has it. See the [crate's page](crate) for an example.
+/// It belongs to one thread. See the [crate's page](crate) for an example.
 pub struct Service<B = Bytes> {
     name: Name,
     _log: Log,
-    /// Its claim is the service's.
+    /// The claim of this writer is the service's.
     _writer: Writer<Began>,
-    /// From the first on those that are made; `None` is one that is not ours to use.
+    /// The lanes that exist, in order; `None` is one that this server cannot use.
     lanes: Vec<OnceCell<Option<Lane<B>>>>,
     made: Cell<usize>,
-    /// Of the lanes that were there when it began, none is left to take.
+    /// All lanes that were there when it began are taken.
     complete: Cell<bool>,
     looked_ns: Cell<u64>,
     /// Polls in a row that found nothing, or something.
     quiet: Cell<u32>,
     busy: Cell<u32>,
-    /// The lane that the next poll begins with.
+    /// The lane with which the next poll begins.
     first: Cell<usize>,
     rules: Rules,
     drain: Duration,
     later: Later,
     late: mpsc::Receiver<Late>,
-    /// Of lanes whose handler runs.
+    /// Late answers for lanes whose handler is running.
     put_off: RefCell<VecDeque<Late>>,
     notices: RefCell<Vec<String>>,
 }
@@ -201,7 +204,7 @@ impl<B> fmt::Debug for Service<B> {
 }
 
 impl Service {
-    /// Options with their defaults, to change and then [serve](ServiceOptions::serve) with.
+    /// Returns the default options, to change and then [serve](ServiceOptions::serve) with.
     pub fn options() -> ServiceOptions {
         let rules = Rules {
             arena: 1 << 20,
@@ -217,18 +220,18 @@ impl Service {
     /// Becomes a server of bytes, as [`ServiceOptions::serve`].
     ///
     /// # Errors
-    /// As there.
+    /// Those of [`ServiceOptions::serve`].
     pub fn serve(name: impl Into<Name>) -> Result<Service> {
         Service::options().serve(name)
     }
 }
 
 impl<B: BodyForm> Service<B> {
-    /// Has each lane's next request run, and sends what was answered later; returns how many of both there
-    /// were. Never waits.
+    /// Runs the next request of each lane, and sends answers that were made later; returns how many
+    /// of both there were. Never waits.
     ///
-    /// A handler may call this again while it waits for something itself: the lane of its own request is
-    /// then left alone.
+    /// A handler may call this again while it waits for something itself: the lane of its own
+    /// request is then left out.
     pub fn poll(
         &self,
         handler: &mut impl FnMut(&Request<'_, B>, &mut Reply<'_, B>) -> Result<(), Failure>,
@@ -236,7 +239,7 @@ impl<B: BodyForm> Service<B> {
         self.poll_while(|| true, handler)
     }
 
-    /// The same, of requests only while they may be taken.
+    /// Polls as `poll`, for requests only while `may_take` allows.
     fn poll_while(
         &self,
         may_take: impl Fn() -> bool,
@@ -244,7 +247,7 @@ impl<B: BodyForm> Service<B> {
     ) -> usize {
         let mut now = None;
         let turn = |lane: &&Lane<B>| may_take() && lane.turn(&mut now, &self.later, handler);
-        // No lane is always the first.
+        // Each poll begins with another lane, so that none is always the first.
         let first = self.first.replace(self.first.get().wrapping_add(1));
         let first = first.checked_rem(self.made.get()).unwrap_or_default();
         let in_turn = self.lanes_of(first..self.made.get()).chain(self.lanes_of(0..first));
@@ -261,9 +264,9 @@ impl<B: BodyForm> Service<B> {
         count
     }
 
-    /// Serves until it is told to stop, which a signal handler may do. What is under way then is answered
-    /// first, as far as there is [time](ServiceOptions::drain); what has not been begun is left to the next
-    /// server.
+    /// Serves until `stop` is set, which a signal handler may do. It then answers what is under
+    /// way, as far as there is [time](ServiceOptions::drain), and leaves what has not been begun to
+    /// the next server.
     pub fn run(
         &self,
         wait: Wait,
@@ -273,7 +276,7 @@ impl<B: BodyForm> Service<B> {
         self.run_while(wait, stop, || true, handler);
     }
 
-    /// The same, which takes requests only while it may.
+    /// Serves as `run`, and takes requests only while `may_take` allows.
     fn run_while(
         &self,
         wait: Wait,
@@ -302,9 +305,9 @@ impl<B: BodyForm> Service<B> {
         self.lanes().for_each(Lane::rest);
     }
 
-    /// [Serves](Service::run) with so many threads that run the handler, beside this one that has the lanes:
-    /// for handlers that take long. Each request is copied once, and each answer. A request is begun when
-    /// there is a thread for it.
+    /// [Serves](Service::run) with `workers` threads that run the handler, beside this thread,
+    /// which has the lanes: for handlers that take long. Each request and each answer is copied
+    /// once. A request is begun when a worker is free.
     pub fn run_with(
         &self,
         workers: usize,
@@ -330,20 +333,20 @@ impl<B: BodyForm> Service<B> {
             let may_take = || busy.load(Relaxed) < workers;
             self.run_while(wait, stop, may_take, |request, reply| {
                 busy.fetch_add(1, Relaxed);
-                let _ = jobs.send(reply.defer(request)); // the workers live as long
+                let _ = jobs.send(reply.defer(request)); // the workers live as long as this
                 Ok(())
             });
             drop(jobs);
         });
     }
 
-    /// Waits once until there is a request, or an answer that comes later, as `idle` says, but at most so
-    /// long; for a loop of one's own around [`poll`](Service::poll).
+    /// Waits once for a request, or for an answer that was made later, as `idle` says, but at most
+    /// `at_most`; for your own loop around [`poll`](Service::poll).
     pub fn wait(&self, idle: &mut Idle, at_most: Duration) {
         self.wait_for(true, idle, at_most);
     }
 
-    /// The same; for requests only if they may be taken.
+    /// Waits as `wait`, for requests only if they may be taken.
     fn wait_for(&self, requests: bool, idle: &mut Idle, at_most: Duration) {
         let sleepers: Vec<_> = self.lanes().filter_map(Lane::sleeper).collect();
         let rooms: Vec<_> = sleepers.iter().filter_map(|sleeper| sleeper.room()).collect();
@@ -353,21 +356,21 @@ impl<B: BodyForm> Service<B> {
         }
         all.extend(rooms.iter().map(|room| &**room));
         if idle.wait_for_any(&all, at_most.min(LOOK)) {
-            self.quiet.set(0); // there may be more to look at by now
+            self.quiet.set(0); // there may be more to look at now
         }
     }
 
-    /// What there was to tell since this was last asked: lanes that are not ours to use.
+    /// Returns what there is to report since the last call: lanes that this server cannot use.
     pub fn notices(&self) -> Vec<String> {
         self.notices.take()
     }
 
-    /// What it is called.
+    /// Returns the service's name.
     pub fn name(&self) -> &Name {
         &self.name
     }
 
-    /// How many lanes there are by now.
+    /// Returns how many lanes there are now.
     pub fn lane_count(&self) -> usize {
         self.lanes().count()
     }
@@ -407,10 +410,10 @@ impl<B: BodyForm> Service<B> {
         }
     }
 
-    /// Learns of clients that came and went, and makes one more lane where all have one. Takes those that
-    /// are there already, which may hold requests.
+    /// Notes clients that came and went, and makes one more lane if all have a client. Also takes
+    /// existing lanes, which may hold requests.
     fn look(&self) {
-        let mut has_free = self.lanes().filter(|lane| !lane.look()).count() > 0; // all are looked at
+        let mut has_free = self.lanes().filter(|lane| !lane.look()).count() > 0; // not `any`: all are looked at
         let mut complete = true;
         for (number, lane) in self.lanes.iter().enumerate() {
             if lane.get().is_some() {
@@ -428,7 +431,7 @@ impl<B: BodyForm> Service<B> {
                     has_free |= !made.look();
                     let _ = lane.set(Some(made));
                 }
-                // By a server that is just ending.
+                // By a server that is about to end.
                 Err(Error::Claimed { .. }) => {
                     complete = false;
                     continue;

@@ -1,5 +1,5 @@
-//! A lane as its server has it: takes a request, has it run, and says that it is finished; after a death it
-//! goes on from what the lane says.
+//! A lane as its server has it: takes a request, runs it, and notes that it is finished. After a
+//! kill the next server continues from what the lane says.
 
 use crate::clock;
 use crate::error::Failure;
@@ -13,10 +13,10 @@ use std::cell::{Ref, RefCell};
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-/// After so many requests room is made, also while more come.
+/// After this many requests room is made, even while more come.
 const RELEASED: u64 = SLOTS / 4;
 
-/// Requests of a client that come in parts at a time.
+/// Most requests in parts of one client at a time.
 const STREAMS: usize = 64;
 
 /// What a service does about requests.
@@ -46,7 +46,7 @@ pub(crate) struct Lane<B> {
 
 struct Requests<B> {
     reader: Reader<With<Asked, B>>,
-    /// The client it serves, by its number.
+    /// The number of the client that this lane serves.
     client: u32,
     /// That client is gone.
     is_gone: bool,
@@ -54,9 +54,9 @@ struct Requests<B> {
     streams: Vec<Stream>,
     /// Bytes of these.
     streamed: usize,
-    /// Requests that handlers have kept: bit `p mod 64`, the one at position `p`.
+    /// Requests that handlers have kept: bit `p mod 64` stands for the one at position `p`.
     kept: u64,
-    /// Bytes of requests since room was made last.
+    /// Bytes of requests since room was last made.
     taken: u64,
 }
 
@@ -69,14 +69,14 @@ struct Stream {
 
 /// What to do about the request that has been taken.
 enum Deed {
-    /// Nothing: its answer is sent, it is a part, or nobody wants it.
+    /// Only finish it: its answer is sent, it is a part, or its client no longer wants it.
     Finish(Finished),
-    /// It was finished by the server before this one.
+    /// Skip it: the server before this one finished it.
     Skip,
-    /// Say why it is not run.
+    /// Answer why it is not run.
     Refuse(Status, Finished),
     Run,
-    /// It is the last part of this stream.
+    /// Run this request, of which it is the last part.
     RunStream(Vec<u8>),
 }
 
@@ -104,7 +104,7 @@ impl<B: BodyForm> Lane<B> {
         let outbox = Outbox::of(answers.lossless_writer()?, whole_max, rules.backlog);
         let mut reader: Reader<With<Asked, B>> = log.reader(READER)?;
         if reader.committed().position > reader.position() {
-            reader.release(); // somebody has scribbled: it goes on where the log ends
+            reader.release(); // some process has scribbled: continue where the log ends
         }
         let requests = Requests {
             client: reader.epoch() as u32,
@@ -124,14 +124,14 @@ impl<B: BodyForm> Lane<B> {
         })
     }
 
-    /// Deals with the next request, if there is one; whether there was.
+    /// Handles the next request, if there is one; returns whether there was.
     pub fn turn(
         &self,
         now: &mut Option<u64>,
         late: &Later,
         handler: &mut impl FnMut(&Request<'_, B>, &mut Reply<'_, B>) -> std::result::Result<(), Failure>,
     ) -> bool {
-        // If not, this is called by the handler of a request of this very lane.
+        // Otherwise a handler of a request of this very lane is calling.
         let Ok(mut requests) = self.requests.try_borrow_mut() else { return false };
         if !requests.reader.is_ready() {
             return false;
@@ -149,7 +149,7 @@ impl<B: BodyForm> Lane<B> {
         let Requests { reader, streams, streamed, is_gone, kept, taken: bytes, .. } =
             &mut *requests;
         let Polled::Entry { position, record: message } = reader.poll() else {
-            return false; // somebody has scribbled
+            return false; // some process has scribbled
         };
         let asked = &message.record;
         *bytes += message.body.len() as u64;
@@ -220,12 +220,13 @@ impl<B: BodyForm> Lane<B> {
     /// Answers a request that was kept.
     ///
     /// # Errors
-    /// What was to be answered, if a handler of this lane runs, which calls this.
+    /// The answer itself, if this is called by a handler that runs on this lane.
     pub fn answer(&self, late: Late) -> std::result::Result<(), Late> {
         let Ok(mut requests) = self.requests.try_borrow_mut() else { return Err(late) };
         let Late { position, client, timed, status, body, .. } = late;
         let open = requests.reader.committed().position..requests.reader.position();
-        // What a client left behind was given up when it was gone, and each is answered once.
+        // The requests of a client were given up when it was gone, and each request is answered
+        // once.
         let is_kept = open.contains(&position) && requests.kept & bit(position) != 0;
         if client == requests.client && !requests.is_gone && is_kept {
             requests.kept &= !bit(position);
@@ -236,7 +237,8 @@ impl<B: BodyForm> Lane<B> {
         Ok(())
     }
 
-    /// Nothing came: makes room for what is finished, and sends what there is room for.
+    /// Does what is left when no request came: makes room for what is finished, and sends what
+    /// there is room for.
     pub fn rest(&self) {
         let Ok(mut requests) = self.requests.try_borrow_mut() else { return };
         let mut outbox = self.outbox.borrow_mut();
@@ -245,7 +247,7 @@ impl<B: BodyForm> Lane<B> {
         requests.release();
     }
 
-    /// Looks whether its client lives; whether it has one.
+    /// Looks whether its client lives, and gives up its requests if not; returns whether it does.
     pub fn look(&self) -> bool {
         let Ok(mut requests) = self.requests.try_borrow_mut() else { return true };
         let has_client = requests.reader.has_writer();
@@ -257,13 +259,13 @@ impl<B: BodyForm> Lane<B> {
         has_client
     }
 
-    /// Whether nothing is under way: no request kept, no answer that waits for room.
+    /// Returns whether nothing is under way: no request is kept, and no answer waits for room.
     pub fn is_idle(&self) -> bool {
         let requests = self.requests.try_borrow().is_ok_and(|requests| requests.kept == 0);
         requests && self.outbox.try_borrow().is_ok_and(|outbox| outbox.is_empty())
     }
 
-    /// What wakes its server.
+    /// Returns what wakes the server of this lane.
     pub fn sleeper(&self) -> Option<Sleeper<'_, B>> {
         let requests = self.requests.try_borrow().ok()?;
         let outbox = self.outbox.try_borrow().ok()?;
@@ -271,19 +273,20 @@ impl<B: BodyForm> Lane<B> {
     }
 }
 
-/// Who sleeps until a request comes, or room for an answer.
+/// What a server sleeps on: a request, or room for an answer.
 pub(crate) struct Sleeper<'a, B> {
     requests: Ref<'a, Requests<B>>,
     outbox: Ref<'a, Outbox<B>>,
 }
 
 impl<B: BodyForm> Sleeper<'_, B> {
-    /// A request, unless the client takes no answers: it gets no more of them.
+    /// Returns what is ready when a request has come, unless the client takes no answers: it gets
+    /// no more of them.
     pub fn requests(&self) -> Option<&dyn Follower> {
         self.outbox.is_empty().then_some(&self.requests.reader as &dyn Follower)
     }
 
-    /// Room for an answer that waits for it.
+    /// Returns what is ready when there is room for an answer that waits for it.
     pub fn room(&self) -> Option<Box<dyn Follower + '_>> {
         let waits = !self.outbox.is_empty();
         waits.then(|| Box::new(self.outbox.to().room_for(self.outbox.next_length())) as Box<_>)
@@ -291,20 +294,21 @@ impl<B: BodyForm> Sleeper<'_, B> {
 }
 
 impl<B: BodyForm> Requests<B> {
-    /// A new client has the lane: nothing of the one before is wanted any more.
+    /// Begins with a new client of this lane: it wants nothing of the one before.
     fn begin_with(&mut self, client: u32) {
         (self.client, self.is_gone) = (client, false);
         self.give_up();
     }
 
-    /// Nobody wants what is under way: its room is free, whatever becomes of it.
+    /// Gives up what is under way, and frees its room.
     fn give_up(&mut self) {
         self.streams.clear();
         (self.streamed, self.kept) = (0, 0);
         self.reader.release();
     }
 
-    /// Finishes the requests whose answers have been sent, and then wakes who waits for these.
+    /// Finishes the requests whose answers have been sent, and then wakes the client that waits for
+    /// these.
     fn settle(&mut self, outbox: &mut Outbox<B>) {
         for (position, how) in outbox.settled() {
             self.reader.finish(position, how);
@@ -312,7 +316,7 @@ impl<B: BodyForm> Requests<B> {
         outbox.wake();
     }
 
-    /// Joins a part to those before it.
+    /// Joins a part to the parts before it.
     fn join(
         streams: &mut Vec<Stream>,
         streamed: &mut usize,
@@ -324,13 +328,14 @@ impl<B: BodyForm> Requests<B> {
         let known = streams.iter().position(|stream| stream.of == asked.stream);
         let at = match known {
             Some(at) => at,
-            // The parts before it went down with the server that had them.
+            // The server that had the parts before it has died.
             None if asked.part & BEHIND != 0 && is_last => {
                 return Deed::Refuse(Status::Interrupted, Finished::Interrupted);
             }
             None if asked.part & BEHIND != 0 => return Deed::Finish(Finished::Dropped),
             None => {
-                // Those whose time is over have been given up, and of many the first.
+                // Requests whose time is over have been given up, and with too many so has the
+                // first.
                 let now = clock::coarse_ns();
                 streams.retain(|stream| stream.deadline_ns == 0 || now <= stream.deadline_ns);
                 if streams.len() >= STREAMS {

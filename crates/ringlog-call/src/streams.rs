@@ -1,4 +1,4 @@
-//! Requests that are written piece by piece, and answers that are read so.
+//! Requests that are written piece by piece, and answers that are read piece by piece.
 
 use crate::client::{Client, Patience, Ticket, Upload};
 use crate::error::CallError;
@@ -13,7 +13,7 @@ impl<B: BodyForm> Client<B> {
         self.begin(method, timeout)
     }
 
-    /// Writes a piece of a request. Its parts go off as they are full.
+    /// Writes a piece of a request. A part is sent as soon as it is full.
     pub fn write<'a>(&'a mut self, upload: &'a mut Upload) -> impl Write + 'a {
         Uploading { client: self, upload }
     }
@@ -21,7 +21,7 @@ impl<B: BodyForm> Client<B> {
     /// Sends the rest of a request that was written piece by piece.
     ///
     /// # Errors
-    /// As [`send`](Client::send).
+    /// Those of [`send`](Client::send).
     pub fn finish(&mut self, mut upload: Upload) -> Result<Ticket, CallError> {
         let rest = std::mem::take(&mut upload.buffer);
         self.append(&mut upload, &rest, false, &mut |_| {}).map(Ticket)
@@ -83,7 +83,7 @@ impl<B: BodyForm> Read for Reading<'_, B> {
 }
 
 impl<B: BodyForm> Reading<'_, B> {
-    /// Gets some more of the answer.
+    /// Gets the next part of the answer.
     fn next(&mut self) -> Result<(), CallError> {
         let mut patience = None;
         self.at = 0;
