@@ -1,9 +1,9 @@
 //! Several writers whose readers see one stream, by [`ringlog`] in shared memory.
 //!
-//! A topic `/ticks` is a number of logs, `/ticks.0` and on, each with a writer of its own: so no writer
-//! waits for another, and one that dies leaves nothing behind that anybody stands before. A [`Publisher`]
-//! is the writer of the first log that has none. A [`Subscriber`] follows all of them, and those that come:
-//! as durable reader `id` of each, or without a claim.
+//! A topic `/ticks` is a number of logs, `/ticks.0` and on, each with a writer of its own. So no
+//! writer waits for another, and a writer that dies holds up none. A [`Publisher`] is the writer of
+//! the first log that has none. A [`Subscriber`] follows all of the logs, and those that come
+//! later: as durable reader `id` of each, or without a claim.
 //!
 //! ```
 //! use ringlog::{Polled, Record, Start};
@@ -45,9 +45,10 @@
 //!
 //! # Guarantees
 //!
-//! Of each writer's entries, those of [`ringlog`]: in order, whole, once, or told as lost. Between writers
-//! there is no order but the one that is asked for, [by time](Subscriber::by_time). What must have one
-//! order for good goes through one log that a [`Sequencer`] writes.
+//! For each writer's entries, the guarantees of [`ringlog`]: in order, whole, and once, or reported
+//! as lost. Between writers there is no order, unless the subscriber asks for order [by
+//! time](Subscriber::by_time). Entries that need one lasting order go through one log that a
+//! [`Sequencer`] writes.
 
 #![warn(missing_debug_implementations)]
 

@@ -1,4 +1,4 @@
-//! One order for good: all entries of a topic in one log, by the one process that writes it.
+//! One lasting order: all entries of a topic in one log, written by one process.
 
 use crate::subscriber::Subscriber;
 use crate::topic::Topic;
@@ -10,31 +10,32 @@ use std::fmt;
 use std::ops::Range;
 use std::time::Duration;
 
-/// Bytes of the columns in front of each entry: which log it is of, by its number and a part of its id,
-/// for a log may be removed and made anew; and its position there.
+/// Bytes of the columns before each entry: the log that the entry is from, by its number and a part
+/// of its id, because a log may be removed and made anew; and its position there.
 const ORIGIN: usize = 16;
-/// Between two looks at whether to go on, while there is no room.
+/// Time between two questions whether to stop, while there is no room.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// Appends the entries of all logs of a topic to one log, by time if they have a time, each once and with
-/// its origin: `log`, `id` and `at` are its first columns.
+/// Appends the entries of all logs of a topic to one log, by time if they have a time, each once
+/// and with its origin: the first columns are `log`, `id` and `at`.
 ///
-/// Killed, and begun again by whoever, it goes on where it was: it commits what it has appended, and what
-/// it had appended and not committed it finds in its own log by the origins.
+/// After a kill the next sequencer continues where the last one was: it commits what it has
+/// appended, and finds in its own log, by the origins, what was appended and not committed.
 pub struct Sequencer {
     from: Subscriber<Reader<Raw>>,
     to: To,
     topic: Topic,
-    /// Of each log, which it is, and the first position that is not appended.
+    /// For each log, its id, and the first position that is not appended.
     passed: Vec<(Option<u32>, u64)>,
-    /// Entries appended since it committed.
+    /// Entries appended since the last commit.
     open: u64,
-    /// So many may be: they have to be found again.
+    /// Most entries before a commit: after a kill they have to be found again.
     open_max: u64,
-    /// Bytes of bodies since then, and how many there may be.
+    /// Bytes of bodies since the last commit, and the most before one.
     bytes: usize,
     bytes_max: usize,
-    /// The entry that is to be appended next: where it is of, its columns and its body.
+    /// The log and position of the next entry to append; its columns and body are in `line` and
+    /// `body`.
     pending: Option<(u64, u64)>,
     line: Vec<u8>,
     body: Vec<u8>,
@@ -45,16 +46,17 @@ enum To {
     Lossless(LosslessWriter<Raw>),
 }
 
-/// What came of one [`Sequencer::poll`].
+/// The result of one [`Sequencer::poll`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Sequenced {
-    /// An entry was appended, at this position.
+    /// An entry was appended at this position.
     Appended(u64),
-    /// Entries of this log were overwritten first: they are in no log.
+    /// Entries of this log were overwritten before they were taken: they are not in the sequencer's
+    /// log.
     Lost(u64, Range<u64>),
     /// There is nothing to append now.
     Nothing,
-    /// There is an entry, and it is not appended: it was told to stop while it waited for room.
+    /// There is an entry, and it was not appended: `stop` returned true while it waited for room.
     Stopped,
 }
 
@@ -65,12 +67,13 @@ impl fmt::Debug for Sequencer {
 }
 
 impl Sequencer {
-    /// Becomes reader `id` of all logs of a topic, and the writer of `into`, which `options` make if it is
-    /// not there. An entry waits for the other logs at most for `hold`.
+    /// Becomes reader `id` of all logs of a topic, and the writer of `into`, which is made with
+    /// `options` if it does not exist. An entry waits for the other logs at most `hold`.
     ///
     /// # Errors
-    /// [`Error::NotFound`] if the topic has no log yet; [`Error::Schema`] if `into` has other columns than
-    /// the topic's with `log`, `id` and `at` before them; as [`Topic::subscriber`] and [`Log::writer`].
+    /// [`Error::NotFound`] if the topic has no log yet; [`Error::Schema`] if the columns of `into`
+    /// are not the topic's with `log`, `id` and `at` before them; those of [`Topic::subscriber`]
+    /// and [`Log::writer`].
     pub fn begin(
         topic: &Topic,
         id: usize,
@@ -101,7 +104,7 @@ impl Sequencer {
                         Some((known, passed)) if *known == Some(id) => {
                             *passed = at.saturating_add(1)
                         }
-                        _ => {} // of a log that is there no more
+                        _ => {} // of a log that no longer exists
                     }
                 }
                 Polled::Lost(_) => {}
@@ -128,11 +131,11 @@ impl Sequencer {
         })
     }
 
-    /// Appends the next entry, if there is one. Waits for room where the log that it writes is lossless, and
-    /// asks `stop` meanwhile whether to give up.
+    /// Appends the next entry, if there is one. If the log that it writes is lossless, it waits for
+    /// room, and asks `stop` meanwhile whether to give up.
     ///
     /// # Errors
-    /// As [`LosslessWriter::append_timeout`], but for room.
+    /// Those of [`LosslessWriter::append_timeout`], except for want of room.
     pub fn poll(&mut self, stop: impl Fn() -> bool) -> Result<Sequenced> {
         let (number, position) = loop {
             if let Some(pending) = self.pending {
@@ -142,11 +145,11 @@ impl Sequencer {
                 Some((number, Polled::Entry { position, record })) => {
                     let Some((id, passed)) = self.passed.get_mut(number as usize) else { continue };
                     if position < *passed {
-                        continue; // it is appended already
+                        continue; // appended already
                     }
                     let id = match *id {
                         Some(id) => id,
-                        // It has come since.
+                        // The log has come since.
                         None => *id.insert(self.topic.find_log(number)?.as_ref().map_or(0, id_of)),
                     };
                     self.line.clear();
@@ -188,7 +191,7 @@ impl Sequencer {
         Ok(Sequenced::Appended(appended))
     }
 
-    /// Commits what has been appended, and wakes who sleeps until it is.
+    /// Commits what has been appended, and wakes the readers that sleep until then.
     fn commit(&mut self) {
         if self.open > 0 {
             (self.open, self.bytes) = (0, 0);
@@ -200,28 +203,29 @@ impl Sequencer {
         }
     }
 
-    /// Waits once until there may be an entry, as `idle` says, but at most so long.
+    /// Waits once until there may be an entry, as `idle` says, but at most `at_most`.
     pub fn wait(&self, idle: &mut Idle, at_most: Duration) {
         self.from.wait(idle, at_most);
     }
 
-    /// Whether there is an entry that waits for older ones.
+    /// Returns whether an entry is held back until the other logs have a later one.
     pub fn is_holding(&self) -> bool {
         self.from.is_holding()
     }
 
-    /// Logs of the topic that cannot be followed, as [`Subscriber::skipped`].
+    /// Returns the logs of the topic that cannot be followed, as [`Subscriber::skipped`].
     pub fn skipped(&mut self) -> Vec<(u64, Error)> {
         self.from.skipped()
     }
 
-    /// Entries lost in all logs of the topic, by everybody who has been this reader.
+    /// Returns how many entries were lost in all logs of the topic, by all processes that have been
+    /// this reader.
     pub fn lost(&self) -> u64 {
         self.from.lost()
     }
 }
 
-/// The columns of a topic, with an entry's origin before them.
+/// Returns the columns of a topic, with an entry's origin before them.
 fn with_origin(schema: &Schema) -> Result<Schema> {
     let mut text = "log u32 0\nid u32 4\nat u64 8\n".to_owned();
     for line in schema.to_text().lines() {
@@ -241,12 +245,12 @@ fn origin(columns: &[u8]) -> (u32, u32, u64) {
     (word(0) as u32, (word(0) >> 32) as u32, word(8))
 }
 
-/// A part of its id, which another log of its name has not.
+/// Returns the part of a log's id that another log with its name does not have.
 fn id_of(log: &Log) -> u32 {
     log.id() as u32
 }
 
-/// A column that is a time, ns since the Unix epoch.
+/// Returns the value of a time column, in ns since the Unix epoch.
 fn time_of(column: &Column, entry: &Entry<'_>) -> u64 {
     let bytes = column.bytes(entry.columns).try_into();
     bytes.map_or(0, |bytes| i64::from_le_bytes(bytes).max(0).cast_unsigned())

@@ -9,47 +9,48 @@ use std::fmt;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-/// New logs are looked for this often.
+/// How often new logs are looked for.
 const LOOK: Duration = Duration::from_millis(10);
 
-/// Where there always is something, they are looked for after so many polls.
+/// If there is always something to poll, new logs are looked for after this many polls.
 const LOOKS: u32 = 256;
 
-/// How a log of a topic is followed.
+/// How to follow a log of a topic.
 type Attach<F> = Box<dyn Fn(&Log, Start) -> Result<F> + Send>;
-/// When an entry was made.
+/// Returns when an entry was made.
 type Time<F> = Box<dyn for<'a> Fn(&<F as PollNext>::Item<'a>) -> u64 + Send>;
 
-/// Follows all logs of a topic, and those that come: [`Topic::subscriber`], [`Topic::observe`].
+/// Follows all logs of a topic, and those that come later: [`Topic::subscriber`],
+/// [`Topic::observe`].
 ///
-/// Each writer's entries come in their order, each log in turn; [`by_time`](Subscriber::by_time) asks for
-/// another order between writers.
+/// The entries of each writer come in their order, and the logs take turns;
+/// [`by_time`](Subscriber::by_time) orders entries of different writers.
 pub struct Subscriber<F: PollNext> {
     topic: Topic,
     attach: Attach<F>,
-    /// By their numbers; `None` is one that is not there yet.
+    /// The logs by number; `None` is one that does not exist yet.
     members: Vec<Option<Member<F>>>,
-    /// The log that is looked at first.
+    /// The log to poll first.
     turn: usize,
     looked: Instant,
     polls: u32,
     order: Option<Order<F>>,
-    /// Found when it was looked at times, and not told yet.
+    /// Losses that a look at times has found, and that no poll has returned yet.
     losses: VecDeque<(u64, Range<u64>)>,
-    /// Logs that cannot be followed, and have been told of or will be.
+    /// Logs that cannot be followed, with the reason until it has been returned.
     skipped: Vec<(u64, Option<Error>)>,
 }
 
 struct Member<F> {
     follower: F,
-    /// Of its next entry: when it was made, and when that was seen first.
+    /// When its next entry was made, and when that entry was first seen.
     head: Option<(u64, Instant)>,
     /// All entries below this position were there at that time.
     seen: (u64, Instant),
 }
 
 impl<F: PollNext> Member<F> {
-    /// Since when its next entry is known to be there.
+    /// Returns since when its next entry is known to be there.
     fn seen(&mut self) -> Instant {
         if self.follower.position() >= self.seen.0 {
             let end = self.follower.end().max(self.follower.position() + 1);
@@ -95,9 +96,9 @@ impl<F: PollNext> Subscriber<F> {
         Ok(subscriber)
     }
 
-    /// Gives entries in the order of their times, which `time` tells, as far as that can be: an entry waits
-    /// until each log has a next one, but no longer than `hold`; then it comes before younger ones that have
-    /// waited less. What is more than `hold` late comes late.
+    /// Orders entries by the times that `time` returns, as far as possible. An entry waits until
+    /// each log has a next one, but at most `hold`; after that it comes before younger entries that
+    /// have waited less. An entry that is more than `hold` late comes out of order.
     pub fn by_time(
         mut self,
         hold: Duration,
@@ -107,8 +108,8 @@ impl<F: PollNext> Subscriber<F> {
         self
     }
 
-    /// Takes the next entry of any log, or tells of a loss in one, with that log's number. `None` if there
-    /// is none now. Never waits.
+    /// Takes the next entry of any log, or returns a loss in one, with the number of that log.
+    /// Returns `None` if there is nothing now. Never waits.
     pub fn poll(&mut self) -> Option<(u64, Polled<F::Item<'_>>)> {
         let next = match self.order {
             None => self.next_in_turn(),
@@ -131,11 +132,12 @@ impl<F: PollNext> Subscriber<F> {
         }
     }
 
-    /// Looks for logs that have come, if it is time to.
+    /// Looks for new logs, if that is due.
     fn look(&mut self) {
         if self.looked.elapsed() >= LOOK {
             self.looked = Instant::now();
-            // One that cannot be followed is skipped aloud, or tried again at the next look.
+            // A log that cannot be followed is listed in `skipped`, or tried again at the next
+            // look.
             let _ = self.find(Start::Resume, false);
         }
     }
@@ -149,7 +151,7 @@ impl<F: PollNext> Subscriber<F> {
         turns.find(is_ready)
     }
 
-    /// The log whose next entry is the oldest, if that may come. A loss comes at once.
+    /// Returns the log with the oldest next entry, if that entry may come. A loss comes at once.
     fn next_by_time(&mut self) -> Option<usize> {
         let Subscriber { members, order, losses, .. } = self;
         let Order { hold, time } = order.as_ref()?;
@@ -171,7 +173,8 @@ impl<F: PollNext> Subscriber<F> {
                 all = false;
                 continue;
             };
-            // Those that have waited for long enough before those that have not, then the oldest.
+            // Entries that have waited long enough come before those that have not; then the
+            // oldest.
             let rank = (seen.elapsed() < *hold, made, number);
             first = Some(first.map_or(rank, |first| first.min(rank)));
         }
@@ -179,34 +182,34 @@ impl<F: PollNext> Subscriber<F> {
         (all || !is_early).then_some(number)
     }
 
-    /// Waits once until there may be something to poll, as `idle` says, but at most so long.
+    /// Waits once until there may be something to poll, as `idle` says, but at most `at_most`.
     pub fn wait(&self, idle: &mut Idle, at_most: Duration) {
         let held = self.order.as_ref().map_or(LOOK, |order| order.hold);
         let waits = self.members().any(|(_, member)| member.head.is_some());
         let bound = if waits { held.min(LOOK) } else { LOOK };
-        // One whose next entry is known is not waited for.
+        // A log whose next entry is known needs no wait.
         let open = self.members().filter(|(_, member)| member.head.is_none());
         let followers: Vec<_> = open.map(|(_, member)| &member.follower as &dyn Follower).collect();
         idle.wait_for_any(&followers, at_most.min(bound));
     }
 
-    /// Whether there is an entry that is held, until the other logs have a later one.
+    /// Returns whether an entry is held back until the other logs have a later one.
     pub fn is_holding(&self) -> bool {
         self.members().any(|(_, member)| member.head.is_some())
     }
 
-    /// The numbers of the logs that it follows.
+    /// Returns the numbers of the logs that it follows.
     pub fn numbers(&self) -> impl Iterator<Item = u64> {
         self.members().map(|(number, _)| number)
     }
 
-    /// What follows log `number`, if it is there.
+    /// Returns the reader or observer of log `number`, if that log exists.
     pub fn follower(&self, number: u64) -> Option<&F> {
         self.members.get(number as usize)?.as_ref().map(|member| &member.follower)
     }
 
-    /// Logs that cannot be followed, and why, as far as that was not asked before: such as belong to
-    /// somebody else, or have other columns.
+    /// Returns the logs that cannot be followed, and why: for example because another user owns
+    /// them, or they have other columns. Each log is returned once.
     pub fn skipped(&mut self) -> Vec<(u64, Error)> {
         let skipped = self.skipped.iter_mut();
         skipped.filter_map(|(number, why)| Some((*number, why.take()?))).collect()
@@ -217,7 +220,7 @@ impl<F: PollNext> Subscriber<F> {
         members.filter_map(|(number, member)| Some((number, member.as_ref()?)))
     }
 
-    /// Follows the logs that are there by now.
+    /// Follows the logs that exist now.
     fn find(&mut self, start: Start, is_first: bool) -> Result<()> {
         for number in 0..self.members.len() {
             let is_skipped = self.skipped.iter().any(|(skipped, _)| *skipped == number as u64);
@@ -234,8 +237,8 @@ impl<F: PollNext> Subscriber<F> {
                     let seen = (0, Instant::now());
                     self.members[number] = Some(Member { follower, head: None, seen });
                 }
-                // Another subscriber has this id, it is just being made anew, there is no descriptor: that
-                // may change.
+                // Another subscriber has this id, the log is just being made anew, or there is no
+                // descriptor: any of these may change.
                 Err(e @ (Error::Claimed { .. } | Error::Replaced { .. } | Error::Io { .. })) => {
                     if is_first {
                         return Err(e);
@@ -249,10 +252,12 @@ impl<F: PollNext> Subscriber<F> {
 }
 
 impl Topic {
-    /// Follows all its logs as durable reader `id` of each, from where that reader left off.
+    /// Follows all logs of the topic as durable reader `id` of each, from where that reader left
+    /// off.
     ///
     /// # Errors
-    /// As [`Log::reader`], of those that are there; of none, it waits for them to come.
+    /// Those of [`Log::reader`], for the logs that exist; if there are none, it waits for them to
+    /// come.
     pub fn subscriber<R: Form + 'static>(&self, id: usize) -> Result<Subscriber<Reader<R>>>
     where
         Reader<R>: PollNext,
@@ -260,11 +265,11 @@ impl Topic {
         self.subscriber_from(id, Start::Resume)
     }
 
-    /// The same, which begins elsewhere in the logs that are there. In those that come later it begins with
-    /// their first entry.
+    /// Follows all logs of the topic as [`subscriber`](Topic::subscriber), and begins at `start` in
+    /// the logs that exist. In logs that come later it begins with the first entry.
     ///
     /// # Errors
-    /// As there.
+    /// Those of [`subscriber`](Topic::subscriber).
     pub fn subscriber_from<R: Form + 'static>(
         &self,
         id: usize,
@@ -276,10 +281,10 @@ impl Topic {
         Subscriber::begin(self.clone(), start, move |log, start| log.reader_from(id, start))
     }
 
-    /// Follows all its logs without a claim: any number can.
+    /// Follows all logs of the topic without a claim, as any number of processes can.
     ///
     /// # Errors
-    /// As [`Log::observe`], of those that are there.
+    /// Those of [`Log::observe`], for the logs that exist.
     pub fn observe<R: Form + 'static>(&self, start: Start) -> Result<Subscriber<Observer<R>>>
     where
         Observer<R>: PollNext,
@@ -292,7 +297,7 @@ impl<R> Subscriber<Reader<R>>
 where
     Reader<R>: PollNext,
 {
-    /// Stores in each log that what came of it has been carried out, as [`Reader::commit`].
+    /// Stores in each log that everything polled from it has been exported, as [`Reader::commit`].
     pub fn commit(&mut self) {
         for Member { follower, .. } in self.members.iter_mut().flatten() {
             if follower.committed().position != Reader::position(follower) {
@@ -301,7 +306,7 @@ where
         }
     }
 
-    /// Entries lost in all logs, by everybody who has been this reader.
+    /// Returns how many entries were lost in all logs, by all processes that have been this reader.
     pub fn lost(&self) -> u64 {
         self.members().map(|(_, member)| member.follower.lost()).sum()
     }

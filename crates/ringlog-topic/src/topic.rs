@@ -1,4 +1,4 @@
-//! The logs of a topic, and who writes them.
+//! The logs of a topic, and their writers.
 
 use ringlog::{
     Described, Error, Form, Log, LosslessWriter, Name, Options, Purpose, Result, Writer,
@@ -6,7 +6,7 @@ use ringlog::{
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 
-/// Several logs, of one name and a number each.
+/// Several logs with one name, and a number each.
 #[derive(Debug, Clone)]
 pub struct Topic {
     name: Name,
@@ -15,38 +15,39 @@ pub struct Topic {
 }
 
 impl Topic {
-    /// A topic of up to so many logs, each as [`Log::options`] makes one. Nothing is made before somebody
-    /// publishes.
+    /// Makes a topic of up to `logs` logs, each as [`Log::options`] would make it. No log is made
+    /// before there is a publisher.
     pub fn new(name: impl Into<Name>, logs: u64) -> Topic {
         Topic { name: name.into(), logs, options: Log::options() }
     }
 
-    /// How its logs are made and opened: their capacity, gates, arena, mode, whose are believed.
+    /// Sets how its logs are made and opened: capacity, gates, arena, mode, and whose logs are
+    /// trusted.
     pub fn options(mut self, options: Options) -> Topic {
         self.options = options;
         self
     }
 
-    /// What it is called.
+    /// Returns the topic's name.
     pub fn name(&self) -> &Name {
         &self.name
     }
 
-    /// How many logs there can be.
+    /// Returns how many logs the topic can have.
     pub fn logs(&self) -> u64 {
         self.logs
     }
 
-    /// What log `number` of it is called: `/ticks.3`.
+    /// Returns the name of log `number`: `/ticks.3`.
     pub fn log_name(&self, number: u64) -> Name {
         self.name.with_ending(&format!(".{number}"))
     }
 
-    /// Becomes the writer of the first of its logs that has none, and makes that if need be.
+    /// Becomes the writer of the first log that has none, and makes that log if it does not exist.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if all have one, or a log of that name is part of no such topic; as
-    /// [`Log::open`], [`Log::create`] and [`Log::writer`].
+    /// [`Error::Invalid`] if all logs have a writer, or if a log of that name does not belong to
+    /// this topic; those of [`Log::open`], [`Log::create`] and [`Log::writer`].
     pub fn publisher<R: Form + Described>(&self) -> Result<Publisher<R>> {
         self.first_free(|number| self.publisher_at(number))
     }
@@ -54,24 +55,25 @@ impl Topic {
     /// Becomes the writer of log `number`.
     ///
     /// # Errors
-    /// [`Error::Claimed`] if it has one; as [`publisher`](Topic::publisher).
+    /// [`Error::Claimed`] if that log has a writer; those of [`publisher`](Topic::publisher).
     pub fn publisher_at<R: Form + Described>(&self, number: u64) -> Result<Publisher<R>> {
         let writer = self.log::<R>(number)?.writer()?;
         Ok(Publisher { writer, number })
     }
 
-    /// As [`publisher`](Topic::publisher), of a topic whose logs lose nothing.
+    /// Becomes the writer of the first log that has none, in a topic whose logs lose nothing.
     ///
     /// # Errors
-    /// As there, and [`Error::Invalid`] if its logs are not [lossless](Options::lossless).
+    /// Those of [`publisher`](Topic::publisher), and [`Error::Invalid`] if its logs are not
+    /// [lossless](Options::lossless).
     pub fn lossless_publisher<R: Form + Described>(&self) -> Result<LosslessPublisher<R>> {
         self.first_free(|number| self.lossless_publisher_at(number))
     }
 
-    /// Becomes the writer of log `number`, of a topic whose logs lose nothing.
+    /// Becomes the writer of log `number`, in a topic whose logs lose nothing.
     ///
     /// # Errors
-    /// As [`publisher_at`](Topic::publisher_at).
+    /// Those of [`publisher_at`](Topic::publisher_at).
     pub fn lossless_publisher_at<R: Form + Described>(
         &self,
         number: u64,
@@ -107,7 +109,7 @@ impl Topic {
         Ok(log)
     }
 
-    /// Refuses what is no log of this topic.
+    /// Refuses a log that does not belong to this topic.
     fn check(&self, log: &Log) -> Result<()> {
         let is = match log.purpose() {
             Purpose::Topic { logs } if logs == self.logs => return Ok(()),
@@ -121,7 +123,8 @@ impl Topic {
         )))
     }
 
-    /// The topic of this name, as its logs that there are say: how many it can have. `None` if there is none.
+    /// Finds the topic with this name by its logs, which say how many there can be. Returns `None`
+    /// if there are none.
     ///
     /// # Errors
     /// [`Error::Io`] if logs cannot be listed.
@@ -150,13 +153,13 @@ impl Topic {
         Ok(None)
     }
 
-    /// What its logs are called that there are.
+    /// Returns the names of the logs that exist.
     pub fn members(&self) -> Vec<Name> {
         let is_there = |&number: &u64| matches!(self.find_log(number), Ok(Some(_)));
         (0..self.logs).filter(is_there).map(|number| self.log_name(number)).collect()
     }
 
-    /// Log `number`, if it is there.
+    /// Opens log `number`, if it exists.
     pub(crate) fn find_log(&self, number: u64) -> Result<Option<Log>> {
         match self.options.open(self.log_name(number)) {
             Ok(log) => self.check(&log).map(|()| Some(log)),
@@ -166,13 +169,14 @@ impl Topic {
     }
 }
 
-/// The topic that a log says it is part of, and its number there; `None` if it says no such thing.
+/// Returns the topic that a log says it belongs to, and its number there; `None` if it says no such
+/// thing.
 pub fn member_of(log: &Log) -> Option<(Name, u64)> {
     let is_member = matches!(log.purpose(), Purpose::Topic { .. });
     is_member.then(|| topic_of(log.name())).flatten()
 }
 
-/// What topic a log of this name would be part of, and its number there.
+/// Returns the topic that a log with this name could belong to, and its number there.
 pub fn topic_of(name: &Name) -> Option<(Name, u64)> {
     let cut = |name: &str| {
         let (topic, digits) = name.rsplit_once('.')?;
@@ -206,7 +210,7 @@ macro_rules! publishers {
         }
 
         impl<R> $name<R> {
-            /// Which log of the topic it writes.
+            /// Returns the number of the log that it writes.
             pub fn number(&self) -> u64 {
                 self.number
             }
@@ -228,8 +232,8 @@ macro_rules! publishers {
     )+ };
 }
 publishers! {
-    /// The writer of one log of a topic: derefs to a [`Writer`].
+    /// The writer of one log of a topic; it derefs to a [`Writer`].
     Publisher of Writer;
-    /// The same of a topic that loses nothing: derefs to a [`LosslessWriter`].
+    /// The writer of one log of a topic that loses nothing; it derefs to a [`LosslessWriter`].
     LosslessPublisher of LosslessWriter;
 }
