@@ -1,4 +1,4 @@
-//! Bodies as they stand in rows: as JSON, as text, or as base64 or hex.
+//! Bodies as they are written in rows: as JSON, as text, or as base64 or hex.
 
 use crate::value::{float, integer};
 use data_encoding::{BASE64, Encoding, HEXLOWER};
@@ -7,10 +7,10 @@ use rmp::Marker;
 use rmp::decode::{RmpRead as _, read_marker};
 use serde::de::IgnoredAny;
 
-/// How bytes are written in CSV: those of a body of bytes or of MessagePack.
+/// How CSV has bytes: bodies of bytes, or of MessagePack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum BytesFormat {
-    /// Base64 of RFC 4648, padded.
+    /// Base64 of RFC 4648, with padding.
     #[default]
     Base64,
     /// Hexadecimal digits in lower case.
@@ -34,24 +34,26 @@ impl BytesFormat {
         self.encoding().encode_mut(bytes, &mut out[from..]);
     }
 
-    /// The bytes that this is the text of, and no other text is.
+    /// Returns the bytes that exactly this text stands for; `None` if it is not written as `put`
+    /// writes it.
     pub(crate) fn bytes(self, text: &[u8]) -> Option<Vec<u8>> {
         self.encoding().decode(text).ok()
     }
 }
 
-/// How deep the arrays and maps of MessagePack may lie in each other to be written as JSON.
+/// How deep arrays and maps of MessagePack may nest to be written as JSON.
 const DEPTH: usize = 128;
 
-/// The most bytes that JSON has for one of MessagePack; a few more come for the whole.
+/// Most bytes of JSON for each byte of MessagePack; the whole takes a few more.
 pub(crate) const MOST_JSON: usize = 16;
 
-/// Appends the one JSON value that a body holds, in one line; false if it holds none, with nothing
-/// appended.
+/// Appends the one JSON value that a body holds, in one line; returns false, and appends nothing,
+/// if it holds none.
 ///
-/// A body of JSON loses the white space outside its strings, and keeps the digits of its numbers. One of
-/// MessagePack is written anew: a key that is no string as the JSON of it, `bin` as base64, `ext` as
-/// `{"type":5,"data":"<base64>"}`, and what JSON has no number for as `null`. An empty body is `null`.
+/// JSON loses the white space outside its strings, and its numbers keep their digits. MessagePack
+/// is converted: a key that is not a string becomes its JSON in a string, `bin` becomes base64,
+/// `ext` becomes `{"type":5,"data":"<base64>"}`, and a number that JSON cannot have becomes `null`.
+/// An empty body is `null`.
 ///
 /// ```
 /// use ringlog::Body;
@@ -101,7 +103,7 @@ fn is_json(text: &str) -> bool {
     serde_json::from_str::<IgnoredAny>(text).is_ok()
 }
 
-/// Whether a text is one JSON value as [`json_of`] writes it.
+/// Returns whether a text is one JSON value as [`json_of`] writes it.
 pub(crate) fn is_compact_json(text: &str) -> bool {
     let mut again = Vec::new();
     is_json(text) && {
@@ -124,14 +126,14 @@ fn compact(json: &str, out: &mut Vec<u8>) {
     }));
 }
 
-/// Appends a string of JSON.
+/// Appends a JSON string.
 pub(crate) fn string(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
     escape(text.as_bytes(), out);
     out.push(b'"');
 }
 
-/// Appends what stands for a text in a string of JSON.
+/// Appends a text as it is written within a JSON string.
 pub(crate) fn escape(text: &[u8], out: &mut Vec<u8>) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     let mut rest = text;
@@ -152,16 +154,16 @@ pub(crate) fn escape(text: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(rest);
 }
 
-/// Appends bytes as a string of JSON.
+/// Appends bytes as a JSON string of base64.
 pub(crate) fn base64_string(bytes: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
     BytesFormat::Base64.put(bytes, out);
     out.push(b'"');
 }
 
-/// Appends the value that `input` begins with, and goes behind it. `None`: it is no MessagePack, lies too
-/// deep, or has a key that JSON has no text for: a key within a key would have to be escaped as often as
-/// it lies deep, and be as long as two to that.
+/// Appends the value that `input` begins with, and moves past it. Returns `None` if it is not
+/// MessagePack, nests too deep, or has a key within a key: escaping that would double its length at
+/// each level.
 fn value(input: &mut &[u8], depth: usize, in_key: bool, out: &mut Vec<u8>) -> Option<()> {
     let marker = read_marker(input).ok()?;
     match marker {
@@ -228,7 +230,7 @@ fn value(input: &mut &[u8], depth: usize, in_key: bool, out: &mut Vec<u8>) -> Op
     Some(())
 }
 
-/// Appends a key: a string as it is, anything else as a string of its JSON.
+/// Appends a key: a string as it is, anything else as a string with its JSON.
 fn key(input: &mut &[u8], depth: usize, in_key: bool, out: &mut Vec<u8>) -> Option<()> {
     let from = out.len();
     value(input, depth, true, out)?;
@@ -242,7 +244,7 @@ fn key(input: &mut &[u8], depth: usize, in_key: bool, out: &mut Vec<u8>) -> Opti
     Some(())
 }
 
-/// What is left of the depth, one further down.
+/// Returns the depth that is left one level down.
 fn deeper(depth: usize) -> Option<usize> {
     depth.checked_sub(1)
 }
@@ -253,7 +255,7 @@ fn comma(i: usize, out: &mut Vec<u8>) {
     }
 }
 
-/// How many bytes or values come behind a marker.
+/// Returns how many bytes or values follow a marker.
 fn length(marker: Marker, input: &mut &[u8]) -> Option<usize> {
     let length = match marker {
         Marker::FixStr(length) | Marker::FixArray(length) | Marker::FixMap(length) => length.into(),
@@ -277,7 +279,7 @@ fn bytes<'a>(input: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {
     Some(bytes)
 }
 
-/// Appends a number, or `null` for what JSON has no number for.
+/// Appends a number, or `null` if JSON cannot have it.
 fn finite(number: impl zmij::Float + Into<f64> + Copy, out: &mut Vec<u8>) {
     if number.into().is_finite() {
         float(number, out);
@@ -336,7 +338,7 @@ mod tests {
             let json = json(Body::MsgPack, body);
             assert_eq!(json.as_deref(), Some(becomes), "{}", body.escape_ascii());
         }
-        // Cut short, more than one, reserved, no UTF-8, a key in a key.
+        // Cut short, more than one value, reserved, not UTF-8, a key in a key.
         for no in [&b"\x91"[..], b"\x01\x02", b"\xc1", b"\xa1\xff", b"\x81\x81\x01\x02\x03"] {
             assert_eq!(json(Body::MsgPack, no), None, "{}", no.escape_ascii());
         }
@@ -348,7 +350,7 @@ mod tests {
         assert!(json(Body::MsgPack, &nested(DEPTH)).is_some());
         assert_eq!(json(Body::MsgPack, &nested(DEPTH + 1)), None);
         assert_eq!(json(Body::MsgPack, &nested(1 << 20)), None);
-        // Of four thousand million values none is there.
+        // An array of four thousand million values, none of which is there.
         assert_eq!(json(Body::MsgPack, b"\xdd\xff\xff\xff\xff"), None);
     }
 

@@ -1,5 +1,5 @@
-//! What a reader left in a file: whether it is the one that this reader wrote, how far its rows go, and
-//! whether those that were not committed are the log's.
+//! What a reader left in a file: whether this reader wrote it, how far its rows go, and whether the
+//! rows that were not committed are the log's.
 
 use crate::format::RowFormat;
 use crate::paths::identity;
@@ -9,39 +9,41 @@ use ringlog::{LeftOff, Lookback};
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 
-/// How much of a file is looked at for its last row, at first.
+/// Bytes at the end of a file that are first searched for its last row.
 const LAST: u64 = 64 << 10;
 
-/// What is under the name.
+/// What has the name.
 pub(crate) enum Finding {
     /// Nothing, or an empty file.
     Nothing,
-    /// The file that this reader left. `other` says why the reader cannot continue it, if it cannot.
+    /// The file that this reader left. `other` says why the reader cannot resume in it, if it
+    /// cannot.
     Ours { found: Found, other: Option<String> },
-    /// Another one, or one that has become unusable. If `heal`, the rows of ours are gone with it.
+    /// Another file, or one that has become unusable. With `heal`, our rows are gone with it.
     Foreign { why: String, heal: bool },
 }
 
-/// What is in a file that this reader left.
+/// What a file holds that this reader left.
 pub(crate) struct Found {
-    /// The position behind its last whole row.
+    /// The position after its last whole row.
     pub next: u64,
-    /// Rows behind the committed length; or all of them, if it is shorter.
+    /// Number of rows after the committed length, or of all rows if the file is shorter.
     rows: u64,
-    /// Of these, behind the last skip.
+    /// How many of these are after the last skip.
     rows_behind_skip: u64,
-    /// Where its last whole row ends.
+    /// Where its last whole row ends, in bytes.
     pub length: u64,
-    /// How it begins.
+    /// The hash of how it begins.
     pub head: u64,
 }
 
 impl Found {
-    /// Entries lost below `next`: what its rows leave out, but for what the reader was told to skip.
+    /// Returns how many entries below `next` were lost: the gaps in its rows, except what the
+    /// reader was told to skip.
     pub fn lost(&self, old: &Output, left: &LeftOff) -> u64 {
         let Checkpoint { position: committed, lost, .. } = left.committed;
         if self.next >= committed {
-            // What lies before the beginning was passed over, and is nobody's loss.
+            // What lies before the beginning was passed over, and is no loss.
             let passed = self.next.saturating_sub(committed.max(old.begin));
             return lost.saturating_add(passed.saturating_sub(self.rows));
         }
@@ -58,7 +60,7 @@ fn foreign(why: &str, heal: bool) -> io::Result<Finding> {
     Ok(Finding::Foreign { why: why.to_owned(), heal })
 }
 
-/// Looks at a file, and at what the source still holds of its rows.
+/// Examines a file, and compares it with what the source still holds of its rows.
 pub(crate) fn examine(
     file: &File,
     format: &RowFormat,
@@ -92,7 +94,7 @@ pub(crate) fn examine(
     read_back(file, format, left, &output, source)
 }
 
-/// Reads the rows of a file that this reader left, as far as they have to be looked at.
+/// Reads the rows of a file that this reader left, as far as necessary.
 fn read_back(
     file: &File,
     format: &RowFormat,
@@ -115,9 +117,9 @@ fn read_back(
         return by_the_mark(file, format, left, source, Found { head, ..nothing });
     }
 
-    // Behind the committed length there are few rows; without it, all have to be looked at.
+    // There are few rows after the committed length; without that, all rows have to be read.
     let (from, least) = if cut || mark < header { (header, output.begin) } else { (mark, since) };
-    // Of a file that was cut and has grown again, the mark lies within a row or behind later ones.
+    // In a file that was cut and has grown again, the mark lies within a row or after later rows.
     let is_before = |row: &[u8]| format.position_of(row).is_some_and(|it| it < since);
     let is_as_left = from <= header || ends_a_row(file, format, from, is_before)?;
     if !is_as_left || from > 0 && read_at(file, from - 1, 1)? != b"\n" {
@@ -130,13 +132,13 @@ fn read_back(
         let seq = match format.position_of(row) {
             Some(seq) if seq >= left.end => {
                 let why = format!("it has row {seq}, and the log ends at {}", left.end);
-                return foreign(&why, cut); // what was committed is in it, unless it was cut
+                return foreign(&why, cut); // the committed rows are in it, unless it was cut
             }
             Some(seq) if seq >= found.next => seq,
             _ => return foreign("its rows are not as this reader left them", true),
         };
-        // What was not committed may be of a log that is no more: its positions have been given to
-        // other entries, after the machine died or the log came back from a copy.
+        // What was not committed may be from a log that no longer exists: after the death of the
+        // machine, or when a copy took the log's place, other entries have its positions.
         if seq >= since
             && let Some(entry) = source.entry(seq)
         {
@@ -157,7 +159,7 @@ fn read_back(
         return foreign("it is shorter than it was, and yet has its last row", true);
     }
     found.length = rows.end;
-    // What is no row behind the mark may be the end of one that the mark lies within.
+    // What is not a row after the mark may be the end of a row that the mark lies within.
     let is_torn = found.length < file.metadata()?.len() && from > header;
     if is_torn && !ends_a_row(file, format, from, |row| format.is_row(row))? {
         return foreign("it is not as this reader left it", true);
@@ -171,8 +173,8 @@ fn ours(found: Found, left: &LeftOff) -> Finding {
     Finding::Ours { found, other }
 }
 
-/// The same where rows bear no positions: all below the mark is what was committed, and how long its
-/// last rows are, the source knows that still holds them.
+/// Examines a file whose rows have no positions. Everything below the mark was committed; the
+/// length of its last rows is known if the source still holds them.
 fn by_the_mark(
     file: &File,
     format: &RowFormat,
@@ -207,7 +209,7 @@ fn by_the_mark(
     Ok(ours(Found { next, length: end, head, ..found }, left))
 }
 
-/// Whether such a row ends at this place, which is behind the header.
+/// Returns whether a row for which `is_such` is true ends at this place, after the header.
 fn ends_a_row(
     file: &File,
     format: &RowFormat,
@@ -216,7 +218,7 @@ fn ends_a_row(
 ) -> io::Result<bool> {
     let room = (at - format.header().len() as u64).min(format.longest as u64);
     let mut looked = 0;
-    // Most rows are short; of one that is not, each byte is looked at a few times.
+    // Most rows are short. In a long one each byte is looked at a few times.
     let wider = |it: &u64| (*it < room).then(|| (4 * it).min(room));
     for width in std::iter::successors(Some(LAST.min(room)), wider) {
         let bytes = read_at(file, at - width, width as usize)?;
@@ -233,14 +235,14 @@ fn ends_a_row(
     Ok(false)
 }
 
-/// How a file begins, to somebody who expects a format.
+/// How a file begins, for a given format.
 #[derive(PartialEq, Eq)]
 enum Beginning {
     /// With a part of the header.
     Cut,
-    /// With the header, and no row behind it.
+    /// With the header, and no row after it.
     Header,
-    /// With the header and a row, of which this is the hash.
+    /// With the header and a row; this is the hash of the row.
     Row(u64),
     /// Without the header.
     Other,
@@ -262,7 +264,7 @@ fn head_of(file: &File, format: &RowFormat) -> io::Result<Beginning> {
     })
 }
 
-/// So many bytes, or as many as there are.
+/// Reads `count` bytes, or as many as there are.
 pub(crate) fn read_at(file: &File, at: u64, count: usize) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let mut file = file;

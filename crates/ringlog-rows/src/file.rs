@@ -1,9 +1,9 @@
-//! The file that a sink writes: found, known again, gone on with, or set aside.
+//! The file that a sink writes: found, recognised, and resumed or set aside.
 //!
-//! A file is gone on with only if it is the one this reader left: the same inode born at the same
-//! time, beginning with the same header and row. Then its rows are the truth: whatever was
-//! killed, and when, the next row is the one after its last. Anything else that has the name is
-//! set aside under a name with a number, and never touched.
+//! A file is resumed only if it is the one that this reader left: the same inode, born at the same
+//! time, that begins with the same header and row. Then its rows are the truth: whatever was
+//! killed, and when, the next row is the one after its last. Any other file with the name is set
+//! aside under a name with a number, and never touched.
 
 use crate::examine::{Finding, examine, read_at};
 use crate::format::{RowFormat, SEQ};
@@ -17,19 +17,19 @@ use std::mem::offset_of;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// What a sink asks when it opens its file.
+/// What a sink asks for when it opens its file.
 pub(crate) struct Asked<'a> {
     pub path: &'a Path,
     pub format: &'a RowFormat,
     pub sync: bool,
     pub left: &'a LeftOff,
-    /// The file that it wrote until now and that was moved away, if it was.
+    /// The file that it wrote until now, if that was moved away.
     pub moved: Option<(&'a File, &'a Output)>,
 }
 
-/// The file, locked and cut to its whole rows, and where to go on in it. What is there and not this
-/// reader's is set aside; the source disowns the file before that, if its rows are safe there and not
-/// to be written again, whatever is killed in between.
+/// Opens the file, locked and cut to its whole rows; returns it, and where to resume in it. A file
+/// that is not this reader's is set aside. Before that the source disowns it, if its rows are safe
+/// there and must not be written again even after a kill in between.
 pub(crate) fn open(asked: &Asked, source: &mut dyn Lookback) -> Result<(File, Resume)> {
     let Asked { format, left, .. } = *asked;
     let path = &behind_links(asked.path)
@@ -43,7 +43,7 @@ pub(crate) fn open(asked: &Asked, source: &mut dyn Lookback) -> Result<(File, Re
         && let Some(part) = parts::find(path, &old).map_err(cannot())?
         && is_torn(&part, &old, asked, source).map_err(cannot())?
     {
-        // Cut before it was renamed, by somebody; then the reporter was killed.
+        // The file was cut before it was renamed; then the reporter was killed.
         parts::take_back(&part, path).map_err(cannot())?;
         claimed = claim(path)?;
     }
@@ -90,7 +90,7 @@ pub(crate) fn open(asked: &Asked, source: &mut dyn Lookback) -> Result<(File, Re
     let resume = match finding {
         Finding::Ours { found, other: None } => {
             if meta.len() > found.length {
-                file.set_len(found.length).map_err(cannot())?; // what is append-only may not be cut
+                file.set_len(found.length).map_err(cannot())?; // an append-only file cannot be cut
                 let dropped = meta.len() - found.length;
                 notes.push(if format.format.has_positions() {
                     format!("{shown}: an unfinished last line of {dropped} bytes is dropped")
@@ -115,7 +115,7 @@ pub(crate) fn open(asked: &Asked, source: &mut dyn Lookback) -> Result<(File, Re
             let mark = Mark { value: found.length, output: Some(output) };
             Resume { position, lost, mark, notes }
         }
-        // Its rows stay where they are: the next file begins behind them.
+        // Its rows stay where they are: the next file begins after them.
         Finding::Ours { found, .. } if !left.explicit => {
             (output.begin, output.lost) = (found.next, found.lost(&old, left));
             let mark = Mark { value: 0, output: Some(output) };
@@ -131,7 +131,7 @@ pub(crate) fn open(asked: &Asked, source: &mut dyn Lookback) -> Result<(File, Re
                     let left = LeftOff { output: Some(*old), ..*left };
                     let has_a_name = file.metadata().is_ok_and(|meta| meta.nlink() > 0);
                     match examine(file, format, &left, source).map_err(cannot())? {
-                        // A copy of it is somewhere else, and may end at the commit.
+                        // A copy of it exists elsewhere, and may end at the commit.
                         Finding::Ours { found, .. } if found.next >= committed && !has_a_name => {
                             None
                         }
@@ -149,8 +149,8 @@ pub(crate) fn open(asked: &Asked, source: &mut dyn Lookback) -> Result<(File, Re
                         Finding::Nothing | Finding::Foreign { .. } => Some(*old),
                     }
                 }
-                // Killed when it was finished, and before the next was begun: it may have been
-                // carried away since.
+                // The reporter was killed after it finished the file, and before it began the next:
+                // the part may have been moved away since.
                 _ => left.output.filter(|old| old.path == output.path && !old.finishing),
             };
             if let Some(old) = gone.filter(|old| old.begin < left.position) {
@@ -166,7 +166,8 @@ pub(crate) fn open(asked: &Asked, source: &mut dyn Lookback) -> Result<(File, Re
         }
     };
     if asked.sync {
-        // What a run before this one wrote, or made, and did not live to sync is committed next.
+        // The next commit covers what an earlier run wrote, or made, and did not sync before it
+        // died.
         file.sync_data().map_err(cannot())?;
         if resume.mark.value == 0 {
             let directory = File::open(directory_of(path)).map_err(cannot())?;
@@ -176,7 +177,7 @@ pub(crate) fn open(asked: &Asked, source: &mut dyn Lookback) -> Result<(File, Re
     Ok((file, resume))
 }
 
-/// Whether a finished part has fewer rows than were committed.
+/// Returns whether a finished part has fewer rows than were committed.
 fn is_torn(
     part: &Path,
     old: &Output,
@@ -192,7 +193,7 @@ fn is_torn(
     })
 }
 
-/// Why a file must not even be renamed: it is nothing that a reporter has written.
+/// Returns why a file must not even be renamed: a reporter cannot have written it.
 fn untouchable(file: &File, path: &Path, ours: &Output) -> io::Result<Option<&'static str>> {
     let begins = |at, bytes: &[u8]| read_at(file, at, bytes.len()).map(|read| read == bytes);
     if begins(offset_of!(Header, magic) as u64, &MAGIC.to_le_bytes())? {
@@ -205,7 +206,7 @@ fn untouchable(file: &File, path: &Path, ours: &Output) -> io::Result<Option<&'s
     Ok((!rows).then_some("is neither CSV nor JSON Lines, by its name or by what it holds"))
 }
 
-/// The file that the name stands for, claimed for this process; `None` if there is none.
+/// Opens the file with this name, claimed for this process; `None` if there is none.
 fn claim(path: &Path) -> Result<Option<File>> {
     let cannot = || Error::io(format!("{}: cannot be written", path.display()));
     loop {
@@ -214,7 +215,7 @@ fn claim(path: &Path) -> Result<Option<File>> {
             opened => opened.map_err(cannot())?,
         };
         lock_output(&file, path)?; // one process writes a file
-        // Until it was locked, another process could set it aside.
+        // Before it was locked, another process could have set it aside.
         let meta = file.metadata().map_err(cannot())?;
         match std::fs::metadata(path) {
             Ok(named) if (named.dev(), named.ino()) == (meta.dev(), meta.ino()) => {
@@ -239,7 +240,7 @@ fn set_aside(path: &Path) -> io::Result<PathBuf> {
     let mut number = 1u64;
     loop {
         let aside = with_infix(path, &number.to_string());
-        // The empty file reserves the name, so that the rename replaces nothing of anybody's.
+        // The empty file reserves the name, so that the rename replaces no other file.
         match OpenOptions::new().write(true).create_new(true).open(&aside) {
             Ok(_) => {
                 if let Err(e) = std::fs::rename(path, &aside) {
@@ -254,24 +255,24 @@ fn set_aside(path: &Path) -> io::Result<PathBuf> {
     }
 }
 
-/// Whether the file at `path` is the one that a reader writes: the log knows it by its inode and
-/// birth time, and not by its name.
+/// Returns whether the file at `path` is the one that a reader writes: the log recognises it by its
+/// inode and birth time, and not by its name.
 pub fn is_output_of(reader: &ReaderState, path: &Path) -> bool {
     std::fs::metadata(path).is_ok_and(|meta| is_output(reader, &meta))
 }
 
-/// Whether this is the file that a reader writes.
+/// Returns whether this is the file that a reader writes.
 pub fn is_output(reader: &ReaderState, meta: &Metadata) -> bool {
     reader.output.is_some_and(|output| output.file == identity(meta))
 }
 
-/// Whether a reader's file has this path, or had it when it was begun.
+/// Returns whether a reader's file has this path, or had it when it was begun.
 pub fn is_path_of_output(reader: &ReaderState, path: &Path) -> bool {
     let hash = behind_links(path).and_then(|path| path_hash(&path)).ok();
     reader.output.is_some_and(|output| hash == Some(output.path))
 }
 
-/// Whether a reader last wrote a file, and at another path than this one.
+/// Returns whether a reader last wrote a file, at another path than this one.
 pub fn had_another_output(reader: &ReaderState, path: &Path) -> bool {
     reader.output.is_some() && !is_path_of_output(reader, path) && !is_output_of(reader, path)
 }

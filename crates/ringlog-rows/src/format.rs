@@ -1,4 +1,4 @@
-//! Records to rows of text, and the rows of a file again.
+//! Records as rows of text, and the rows of a file.
 
 use crate::body::{BytesFormat, MOST_JSON, base64_string, escape, json_of};
 use crate::hash::{FNV_BASIS, fnv1a};
@@ -11,32 +11,34 @@ use std::sync::Arc;
 /// How a row of JSON Lines begins.
 pub(crate) const SEQ: &[u8] = b"{\"seq\":";
 
-/// What a row looks like.
+/// The form of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Format {
-    /// CSV: a header `seq,<columns>`, then one row an entry, RFC 4180, line ends LF, no comments. A body
-    /// of text or JSON is a text as any other; one of bytes or MessagePack is a [`BytesFormat`].
+    /// CSV: a header `seq,<columns>`, then one row for each entry, RFC 4180, line ends LF, no
+    /// comments. A body of text or JSON is written as any text; one of bytes or MessagePack as
+    /// [`BytesFormat`] says.
     #[default]
     Csv,
-    /// JSON Lines: one object an entry, `seq` and the columns its members, in their order.
+    /// JSON Lines: one object for each entry, with `seq` and the columns as its members, in order.
     ///
-    /// Numbers have all their digits: a decimal as it is (`189.4500`), an integer also above
-    /// 2<sup>53</sup>, which a parser that has only doubles rounds. NaN and the infinities, which
-    /// JSON has no number for, are `null`. A text that is not UTF-8 has replacement characters.
+    /// Numbers have all their digits: a decimal as it is (`189.4500`), an integer above
+    /// 2<sup>53</sup> too, which a parser that knows only doubles would round. NaN and the
+    /// infinities, which JSON does not have, are `null`. A text that is not UTF-8 has replacement
+    /// characters.
     ///
-    /// A body of JSON or MessagePack is a value as [`json_of`] writes it, or if it is none,
+    /// A body of JSON or MessagePack is a value as [`json_of`] writes it, or, if it is not valid,
     /// `"body":null,"body_raw":"<base64>"`; one of bytes is base64.
     Jsonl,
-    /// Each body as it is, and a line end behind it; no columns and no position.
+    /// Each body as it is, with a line end after it; no columns and no position.
     Raw,
-    /// Each body as it is behind its length, 32 bits little-endian; no columns and no position.
+    /// Each body as it is, after its length in 32 bits, little-endian; no columns and no position.
     Frames,
 }
 
 impl Format {
     const ALL: [Format; 4] = [Format::Csv, Format::Jsonl, Format::Raw, Format::Frames];
 
-    /// Whether each row says the position of its entry.
+    /// Returns whether each row says the position of its entry.
     pub(crate) fn has_positions(self) -> bool {
         matches!(self, Format::Csv | Format::Jsonl)
     }
@@ -78,16 +80,16 @@ pub struct RowFormat {
     pub(crate) time: TimeFormat,
     pub(crate) bytes: BytesFormat,
     header: Vec<u8>,
-    /// No row has more bytes without its body.
+    /// Most bytes of a row without its body.
     usual: usize,
-    /// No body has more bytes.
+    /// Most bytes of a body.
     body_max: usize,
-    /// No row has more bytes.
+    /// Most bytes of a row.
     pub(crate) longest: usize,
     pub(crate) stop: Stop,
 }
 
-/// Whether rows are not to be read back any longer.
+/// Returns true once reading rows back should stop.
 #[derive(Clone)]
 pub(crate) struct Stop(pub Arc<dyn Fn() -> bool + Send + Sync>);
 
@@ -101,21 +103,21 @@ impl fmt::Debug for Stop {
 struct Column {
     kind: Kind,
     bytes: Range<usize>,
-    /// What comes before the value in an object: `,"price":`.
+    /// What precedes the value in an object: `,"price":`.
     key: Vec<u8>,
 }
 
 #[derive(Debug, Clone)]
 pub(crate) struct BodyKey {
     pub kind: Body,
-    /// As that of a column.
+    /// What precedes the body in an object: `,"body":`.
     pub key: Vec<u8>,
-    /// What comes before a body that is not what the schema says: `,"body":null,"body_raw":`.
+    /// What precedes a body that is not valid: `,"body":null,"body_raw":`.
     pub raw_key: Vec<u8>,
 }
 
 impl RowFormat {
-    /// For records of these columns.
+    /// Makes the format of records with these columns.
     pub fn new(schema: &Schema, format: Format, time: TimeFormat) -> RowFormat {
         let key = |name: &str| format!(",\"{name}\":"); // letters, digits and underscores
         let columns = schema.columns().iter().map(|column| Column {
@@ -126,7 +128,7 @@ impl RowFormat {
         let body = schema.body().map(|body: &BodyColumn| {
             let mut raw = format!("{}_raw", body.name());
             while schema.names().any(|name| name == raw) {
-                raw.push('_'); // no object has a member twice
+                raw.push('_'); // so that no object has a member twice
             }
             BodyKey {
                 kind: body.kind(),
@@ -143,7 +145,7 @@ impl RowFormat {
         format: Format,
         time: TimeFormat,
     ) -> RowFormat {
-        // A text at worst: every byte of it a quote that is doubled, or a control byte of six.
+        // A text at worst: each byte is a quote that is doubled, or a control byte that takes six.
         let longest = |column: &Column| match format {
             Format::Csv => column.kind.most_text() + 3,
             Format::Jsonl => column.key.len() + 2 * column.kind.most_text() + 2,
@@ -157,17 +159,17 @@ impl RowFormat {
         RowFormat { columns, body, format, time, bytes, header, usual, body_max, longest, stop }
     }
 
-    /// The same, with bodies of bytes written in this way in CSV.
+    /// Sets how bodies of bytes are written in CSV.
     pub fn with_bytes_as(mut self, bytes: BytesFormat) -> RowFormat {
         self.bytes = bytes;
         self
     }
 
-    /// From here on no body has more bytes: what is longer is no row.
+    /// Sets the length of the longest body: what is longer is no row.
     pub(crate) fn expect_bodies_up_to(&mut self, most: usize) {
         let Some(body) = &self.body else { return };
         self.body_max = most;
-        // Each byte of a text may be one of UTF-8 that is none, or a control byte.
+        // At worst each byte of a text is invalid UTF-8, or a control byte.
         let times = match (self.format, body.kind) {
             (Format::Raw | Format::Frames, _) => 1,
             (Format::Csv, _) => 3,
@@ -178,7 +180,7 @@ impl RowFormat {
         self.longest = most.saturating_mul(times).saturating_add(self.usual + 16);
     }
 
-    /// What comes before the first row: a line of CSV; nothing in other formats.
+    /// Returns what comes before the first row: a line in CSV, nothing in other formats.
     pub fn header(&self) -> &[u8] {
         &self.header
     }
@@ -198,7 +200,7 @@ impl RowFormat {
                 out.push(b'\n');
             }
             Format::Frames => {
-                // A log's bodies have fewer bytes than 32 bits can say.
+                // The length of every body in a log fits 32 bits.
                 out.extend_from_slice(&(entry.body.len() as u32).to_le_bytes());
                 out.extend_from_slice(entry.body);
             }
@@ -220,7 +222,7 @@ impl RowFormat {
         out.push(b'\n');
     }
 
-    /// A body as it stands in a row.
+    /// Appends a body as it is written in CSV.
     pub(crate) fn csv_body(&self, kind: Body, body: &[u8], out: &mut Vec<u8>) {
         match kind {
             Body::Text | Body::Json => {
@@ -252,7 +254,7 @@ impl RowFormat {
         out.extend_from_slice(b"}\n");
     }
 
-    /// A value as it stands in a row, once `put` has appended its text.
+    /// Appends a value as it is written in CSV; `put` appends its text.
     #[inline]
     pub(crate) fn csv_field(&self, kind: Kind, out: &mut Vec<u8>, put: impl FnOnce(&mut Vec<u8>)) {
         let from = out.len();
@@ -262,7 +264,7 @@ impl RowFormat {
         }
     }
 
-    /// A value as it stands in an object, likewise.
+    /// Appends a value as a member of an object; `put` appends its text.
     #[inline]
     pub(crate) fn member(&self, kind: Kind, out: &mut Vec<u8>, put: impl FnOnce(&mut Vec<u8>)) {
         let is_text = match kind {
@@ -284,7 +286,7 @@ impl RowFormat {
         }
     }
 
-    /// What stands before each value, and its type.
+    /// Returns what precedes each value, and its type.
     pub(crate) fn fields(&self) -> impl Iterator<Item = (&[u8], Kind)> {
         let key = |column: &'_ Column| {
             if self.format == Format::Csv { 0..1 } else { 0..column.key.len() }
@@ -292,18 +294,18 @@ impl RowFormat {
         self.columns.iter().map(move |column| (&column.key[key(column)], column.kind))
     }
 
-    /// What comes behind them, if a body does.
+    /// Returns what precedes the body, if there is one.
     pub(crate) fn body(&self) -> Option<&BodyKey> {
         self.body.as_ref()
     }
 
-    /// What tells a file's beginning from another's: the header, the way rows are written, and the
-    /// first row. Never 0.
+    /// Returns the hash that tells one file's beginning from another's: of the header, the way rows
+    /// are written, and the first row. Never 0.
     pub(crate) fn head(&self, first_row: &[u8]) -> u64 {
         let Way { format, time, bytes } = self.way();
-        // Which of CSV and JSON Lines it is, the row says.
+        // The row itself shows whether it is CSV or JSON Lines.
         let way = time as u8 + 2 * bytes as u8 + 4 * (format as u8).saturating_sub(1);
-        // Of a body that has line ends the first line, as it is read back.
+        // Only the first line of a body with line ends, as it is read back.
         let first = match format {
             Format::Raw => first_row.split_inclusive(|&byte| byte == b'\n').next(),
             _ => None,
@@ -312,7 +314,7 @@ impl RowFormat {
         fnv1a(hash, first.unwrap_or(first_row)).max(1)
     }
 
-    /// In which way rows are written, as far as it shows in them.
+    /// Returns the way rows are written, as far as the rows show it.
     fn way(&self) -> Way {
         let kind = self.body.as_ref().map(|body| body.kind);
         let has_bytes =
@@ -324,7 +326,8 @@ impl RowFormat {
         }
     }
 
-    /// All others for the same columns, and how a file in them differs from one of ours.
+    /// Returns all other formats for these columns, and how a file in each differs from one in this
+    /// format.
     pub(crate) fn others(&self) -> Vec<(RowFormat, &'static str)> {
         let (ours, mut others) = (self.way(), Vec::new());
         for format in Format::ALL {
@@ -374,7 +377,7 @@ fn header(columns: &[Column], body: Option<&BodyKey>, format: Format) -> Vec<u8>
     header
 }
 
-/// Escapes what was appended since `from`, if it cannot stand in a string of JSON.
+/// Escapes what was appended from `from` on, if it cannot stand in a JSON string.
 fn escape_if_needed(from: usize, out: &mut Vec<u8>) {
     if out[from..].iter().any(|byte| matches!(byte, 0..0x20 | b'"' | b'\\')) {
         let text = out.split_off(from);
@@ -382,7 +385,7 @@ fn escape_if_needed(from: usize, out: &mut Vec<u8>) {
     }
 }
 
-/// Quotes what was appended since `from`, if a CSV reader would misread it.
+/// Quotes what was appended from `from` on, if a CSV reader would misread it.
 fn quote_if_needed(from: usize, out: &mut Vec<u8>) {
     if out[from..].iter().any(|byte| matches!(byte, b'"' | b',' | b'\n' | b'\r')) {
         let text = out.split_off(from);

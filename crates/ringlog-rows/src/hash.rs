@@ -1,7 +1,7 @@
-//! FNV-1a: what files are known again by.
+//! FNV-1a: the hash by which files are recognised.
 
-/// FNV-1a, 64 bit, going on from `hash` (begin with [`FNV_BASIS`]). It tells files apart that
-/// were mixed up, not files that were forged.
+/// Returns the 64-bit FNV-1a of bytes, continued from `hash` (begin with [`FNV_BASIS`]). It detects
+/// files that were mixed up, not files that were forged.
 pub(crate) const fn fnv1a(mut hash: u64, bytes: &[u8]) -> u64 {
     let mut i = 0;
     while i < bytes.len() {

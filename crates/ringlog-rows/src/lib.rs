@@ -1,8 +1,8 @@
 //! Entries of a [`ringlog`] log as rows of CSV or JSON Lines, in files that are resumed exactly once.
 //!
 //! [`Rows`] is a [`Sink`](ringlog::Sink): a [`Report`](ringlog::Report) exports a durable reader's
-//! entries to it, and whatever is killed, and when, the next row in the file is the one after its
-//! last. [`RowFormat`] is the rows alone, and [`Value`] one column's bytes as text, and back.
+//! entries to it. Whatever is killed, and when, the next row in the file is the one after its last.
+//! [`RowFormat`] makes the rows alone, and [`Value`] converts one column's bytes to text and back.
 
 // The reading order is in CONTRIBUTING.md, and a test holds it.
 mod body;

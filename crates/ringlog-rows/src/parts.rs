@@ -1,4 +1,4 @@
-//! Finished parts of an output: their names, and which there are.
+//! Finished parts of an output: their names, and which ones exist.
 
 use crate::paths::{behind_links, directory_of, identity, with_infix};
 use ringlog::layout::Output;
@@ -7,8 +7,8 @@ use std::io::{self, ErrorKind};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-/// Renames `out.csv` to the first of `out.000000000000012.csv`, `out.000000000000012.1.csv`, ...
-/// that is free, if its rows begin at 12.
+/// Renames `out.csv`, whose rows begin at 12, to the first of `out.000000000000012.csv`,
+/// `out.000000000000012.1.csv`, ... that is free.
 pub(crate) fn finish(path: &Path, output: &Output) -> io::Result<PathBuf> {
     let path = behind_links(path)?;
     let mut number = 0;
@@ -18,7 +18,7 @@ pub(crate) fn finish(path: &Path, output: &Output) -> io::Result<PathBuf> {
         if is_compressed(&part)? {
             continue;
         }
-        // As in `set_aside`; an empty file is what somebody reserved who was killed then.
+        // As in `set_aside`; an empty file is a name that was reserved before a kill.
         match OpenOptions::new().write(true).create_new(true).open(&part) {
             Err(e) if e.kind() != ErrorKind::AlreadyExists => return Err(e),
             Err(_) if !is_empty(&part)? => continue,
@@ -34,7 +34,7 @@ pub(crate) fn finish(path: &Path, output: &Output) -> io::Result<PathBuf> {
     }
 }
 
-/// The part that this file has been renamed to by [`finish`].
+/// Returns the part that [`finish`] has renamed this file to.
 pub(crate) fn find(path: &Path, output: &Output) -> io::Result<Option<PathBuf>> {
     let mut number = 0;
     loop {
@@ -50,7 +50,7 @@ pub(crate) fn find(path: &Path, output: &Output) -> io::Result<Option<PathBuf>> 
     }
 }
 
-/// Gives a part the name back that it had before [`finish`], if nobody else has taken it.
+/// Gives a part back the name that it had before [`finish`], unless another file has it now.
 pub(crate) fn take_back(part: &Path, path: &Path) -> io::Result<()> {
     let path = behind_links(path)?;
     if path.symlink_metadata().is_ok() {
@@ -59,7 +59,7 @@ pub(crate) fn take_back(part: &Path, path: &Path) -> io::Result<()> {
     std::fs::rename(part, path) // in one step: a kill leaves it one name
 }
 
-/// What is behind the names of compressed parts.
+/// The extensions of compressed parts.
 const COMPRESSED: [&str; 2] = ["zst", "gz"];
 
 fn is_compressed(part: &Path) -> io::Result<bool> {
@@ -71,12 +71,12 @@ fn is_compressed(part: &Path) -> io::Result<bool> {
     Ok(false)
 }
 
-/// What a finished part is called when it is compressed.
+/// Returns the names that a finished part can have when it is compressed.
 pub fn compressed(part: &Path) -> impl Iterator<Item = PathBuf> + '_ {
     COMPRESSED.iter().map(|extension| part.with_added_extension(extension))
 }
 
-/// What a part was called before it was compressed, or while it was not.
+/// Returns the name that a part has while it is not compressed.
 pub fn uncompressed(path: &Path) -> PathBuf {
     let is_compressed = path.extension().is_some_and(|it| COMPRESSED.iter().any(|by| it == *by));
     if is_compressed { path.with_extension("") } else { path.to_owned() }
@@ -94,11 +94,11 @@ fn part_name(path: &Path, begin: u64, number: u64) -> PathBuf {
     }
 }
 
-/// The finished parts of the output at `path`, as a [`Rotation`](crate::Rotation) leaves them, in
-/// their order; without those that are compressed.
+/// Returns the finished parts of the output at `path`, as a [`Rotation`](crate::Rotation) leaves
+/// them, in order; without those that are compressed.
 ///
 /// # Errors
-/// What the operating system said about its directory.
+/// What the operating system answered about its directory.
 pub fn parts(path: &Path) -> io::Result<Vec<PathBuf>> {
     let path = behind_links(path)?;
     let mut parts = Vec::new();
@@ -114,8 +114,9 @@ pub fn parts(path: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(parts.into_iter().map(|(_, part)| part).collect())
 }
 
-/// Where the rows of a part of the output at `path` begin, by its name, and the number behind that,
-/// which is 0 but where there were two; `None` if it has not the name of a part.
+/// Returns the position where the rows of a part of the output at `path` begin, by its name, and
+/// the number after that, which is 0 unless there were two; `None` if it does not have the name of
+/// a part.
 pub fn begin_of(part: &Path, path: &Path) -> Option<(u64, u64)> {
     let name = part.file_name()?.as_bytes();
     let begin = path.file_stem()?.as_bytes();

@@ -1,4 +1,4 @@
-//! Paths and what they stand for: beside a file, behind a link, and what a file is known again by.
+//! Paths and what they stand for: beside a file, behind a link, and how a file is recognised.
 
 use crate::hash::{FNV_BASIS, fnv1a};
 use nix::libc;
@@ -9,7 +9,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
-/// `out.csv` as `out.INFIX.csv`.
+/// Returns `out.INFIX.csv` for `out.csv`.
 pub(crate) fn with_infix(path: &Path, infix: &str) -> PathBuf {
     let mut name = path.file_stem().unwrap_or_default().to_owned();
     name.push(".");
@@ -21,11 +21,10 @@ pub(crate) fn with_infix(path: &Path, infix: &str) -> PathBuf {
     path.with_file_name(name)
 }
 
-/// As many links as the kernel follows.
+/// The number of links that the kernel follows.
 const LINKS: usize = 40;
 
-/// A link stays where it is: it is the file behind it, and behind those it leads to, that is made,
-/// or renamed.
+/// Follows links to the end: a link stays where it is, and the file at the end is made, or renamed.
 pub(crate) fn behind_links(path: &Path) -> io::Result<PathBuf> {
     let mut path = path.to_owned();
     for _ in 0..LINKS {
@@ -40,7 +39,7 @@ pub(crate) fn behind_links(path: &Path) -> io::Result<PathBuf> {
     Err(io::Error::from_raw_os_error(libc::ELOOP))
 }
 
-/// What a file is known again by: a hash of its inode and birth time. Never 0.
+/// Returns how a file is recognised: a hash of its inode and birth time. Never 0.
 #[doc(hidden)] // of `ringlog-tools`
 pub fn identity(meta: &Metadata) -> u64 {
     let born = meta.created().ok().and_then(|born| born.duration_since(UNIX_EPOCH).ok());
@@ -48,23 +47,23 @@ pub fn identity(meta: &Metadata) -> u64 {
     fnv1a(fnv1a(FNV_BASIS, &meta.ino().to_le_bytes()), &born.to_le_bytes()).max(1)
 }
 
-/// The directory a path is in.
+/// Returns the directory of a path.
 pub(crate) fn directory_of(path: &Path) -> &Path {
     path.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."))
 }
 
-/// A path, absolute. By its directory: the file itself may be gone again.
+/// Returns the absolute path, by its directory: the file itself may be gone again.
 pub(crate) fn absolute(path: &Path) -> io::Result<PathBuf> {
     Ok(directory_of(path).canonicalize()?.join(path.file_name().unwrap_or_default()))
 }
 
-/// What the log knows a path by: a hash of it, absolute.
+/// Returns the hash of an absolute path, by which the log knows it.
 pub(crate) fn path_hash(path: &Path) -> io::Result<u64> {
     Ok(fnv1a(FNV_BASIS, absolute(path)?.as_os_str().as_bytes()))
 }
 
-/// Whether a file is not there, though its directory is: the one behind a link, if it is one. It is
-/// looked for after that, for the directory may have come back a moment ago.
+/// Returns whether a file is missing though its directory exists; for a link, that of the file
+/// behind it. The file is looked for last, because the directory may have come back a moment ago.
 pub(crate) fn is_gone(path: &Path) -> bool {
     behind_links(path).is_ok_and(|path| {
         let found = directory_of(&path).exists().then(|| path.symlink_metadata());

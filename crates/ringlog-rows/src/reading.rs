@@ -1,4 +1,4 @@
-//! Rows again: the whole rows of a file, one after the other, and the position of each.
+//! Rows read back: the whole rows of a file, one after the other, and the position of each.
 
 use crate::body::{BytesFormat, is_compact_json, json_of, string};
 use crate::format::{BodyKey, Format, RowFormat, SEQ};
@@ -12,17 +12,17 @@ use std::io::{self, BufRead, BufReader, ErrorKind, Read as _, Seek as _, SeekFro
 const CHUNK: usize = 128 << 10;
 
 impl RowFormat {
-    /// How many of these bytes, which begin with a row, are whole rows.
+    /// Returns how many of these bytes, which begin with a row, are whole rows.
     pub(crate) fn whole(&self, bytes: &[u8]) -> usize {
         self.ends(bytes).last().unwrap_or(0)
     }
 
-    /// Whether these bytes are one row, as far as its end can tell.
+    /// Returns whether these bytes are one row, as far as its end shows.
     pub(crate) fn is_one(&self, bytes: &[u8]) -> bool {
         self.ends(bytes).next() == Some(bytes.len())
     }
 
-    /// Where rows end in these bytes, which begin with one.
+    /// Returns where rows end in these bytes, which begin with one.
     fn ends(&self, bytes: &[u8]) -> impl Iterator<Item = usize> {
         let (mut at, is_csv) = (0, self.format == Format::Csv);
         std::iter::from_fn(move || {
@@ -40,7 +40,7 @@ impl RowFormat {
         })
     }
 
-    /// Ends a look at rows that may take long, once there is a reason to stop.
+    /// Returns an error once there is a reason to stop a long search.
     pub(crate) fn check_stop(&self) -> io::Result<()> {
         if (self.stop.0)() {
             return Err(io::Error::new(ErrorKind::Interrupted, "its rows were not all read"));
@@ -48,7 +48,7 @@ impl RowFormat {
         Ok(())
     }
 
-    /// The position of a row that [`row`](RowFormat::row) made.
+    /// Returns the position of a row that [`row`](RowFormat::row) made.
     pub(crate) fn position_of(&self, row: &[u8]) -> Option<u64> {
         let (begin, end) = match self.format {
             Format::Csv => (&b""[..], &b"\n"[..]),
@@ -59,9 +59,9 @@ impl RowFormat {
         str::from_utf8(digits).ok()?.parse().ok()
     }
 
-    /// Returns true if [`row`](RowFormat::row) makes this row of some entry: all columns and nothing
-    /// else, each value spelled as it is there. A body of MessagePack is any JSON. What has no positions
-    /// has no wrong rows.
+    /// Returns true if [`row`](RowFormat::row) makes this row of some entry: all columns and
+    /// nothing else, each value spelled as it is there. A body of MessagePack may be any JSON. In a
+    /// format without positions every row is right.
     ///
     /// ```
     /// # use ringlog::Schema;
@@ -80,7 +80,7 @@ impl RowFormat {
         }
     }
 
-    /// Each value is read, and must be written again as it stands there.
+    /// Parses each value, and compares it with how it would be written.
     fn spells(&self, row: &str) -> Option<()> {
         let row = match self.format {
             Format::Csv => row.strip_suffix('\n')?,
@@ -107,7 +107,7 @@ impl RowFormat {
         }
     }
 
-    /// The same of a body, which is all that comes behind the columns.
+    /// Parses the body, which is all that follows the columns, and compares it likewise.
     fn spells_body(&self, body: &BodyKey, text: &str) -> Option<()> {
         let BodyKey { kind, key, raw_key } = body;
         let mut again = Vec::new();
@@ -146,8 +146,8 @@ impl RowFormat {
         is_spelled.then_some(())
     }
 
-    /// Returns true if a row can begin so that was cut off while it was written, as far as its last
-    /// value, which may be half there, can tell.
+    /// Returns true if these bytes can be the beginning of a row that was cut off while it was
+    /// written. Its last value, which may be incomplete, is not checked.
     pub fn is_begin_of_row(&self, row: &[u8]) -> bool {
         if !self.format.has_positions() {
             return true;
@@ -203,7 +203,7 @@ impl RowFormat {
         Some(keys.into_iter().any(may_be))
     }
 
-    /// How long the field is that this begins with.
+    /// Returns the length of the field that this begins with.
     fn length_of_field(&self, text: &str) -> Option<usize> {
         let Some(quoted) = text.strip_prefix('"') else {
             return Some(text.find(',').unwrap_or(text.len()));
@@ -221,7 +221,7 @@ impl RowFormat {
         }
     }
 
-    /// Appends the field that is written for the value of this one.
+    /// Appends this field's value as it would be written.
     fn field_again(&self, kind: Kind, field: &str, out: &mut Vec<u8>) -> Option<()> {
         let text = match (field.strip_prefix('"'), self.format) {
             (None, _) => Cow::Borrowed(field),
@@ -249,13 +249,13 @@ impl RowFormat {
 }
 
 /// Returns whether a text column of `most` bytes can be written as `text`. A replacement character
-/// stands for one byte or more that were not UTF-8.
+/// stands for at least one byte that was not UTF-8.
 fn fits(text: &str, most: u16) -> bool {
     let least = |it: char| if it == char::REPLACEMENT_CHARACTER { 1 } else { it.len_utf8() };
     !text.contains('\0') && text.chars().map(least).sum::<usize>() <= usize::from(most)
 }
 
-/// What a string of JSON holds, of those that are written here.
+/// Returns what a JSON string holds, for strings as they are written here.
 fn unescaped(string: &str) -> Option<String> {
     let (mut text, mut rest) = (String::new(), string);
     while let Some((before, escape)) = rest.split_once('\\') {
@@ -273,13 +273,14 @@ fn unescaped(string: &str) -> Option<String> {
     Some(text + rest)
 }
 
-/// How many bytes a frame says that it has.
+/// Returns the number of bytes that a frame says it has.
 fn frame_length(bytes: &[u8]) -> Option<usize> {
     let length = bytes.first_chunk().map(|length| u32::from_le_bytes(*length))?;
     usize::try_from(length).ok()
 }
 
-/// The whole rows of a file, one after the other. In CSV a line end within quotes ends no row.
+/// The whole rows of a file, one after the other. In CSV a line end within quotes does not end a
+/// row.
 pub(crate) struct WholeRows<'a> {
     file: BufReader<&'a File>,
     format: &'a RowFormat,
@@ -315,7 +316,7 @@ impl<'a> WholeRows<'a> {
             if count == 0 || self.row.last() != Some(&b'\n') {
                 return Ok(None);
             }
-            // Each byte once, however many line ends there are within quotes.
+            // Looks at each byte once, however many line ends there are within quotes.
             is_quoted ^= self.row[looked..].iter().filter(|&&byte| byte == b'"').count() % 2 == 1;
             if self.format.format != Format::Csv || !is_quoted {
                 self.end += self.row.len() as u64;

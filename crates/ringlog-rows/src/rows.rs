@@ -1,4 +1,4 @@
-//! The sink that writes rows of text to a file, which it resumes, or to a stream.
+//! The sink that writes rows of text to a file, in which it resumes, or to a stream.
 
 use crate::body::BytesFormat;
 use crate::file;
@@ -22,19 +22,20 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Bytes of rows before a file is written to: large enough that the system call does not count.
+/// Bytes of rows before a file is written to: large enough that the cost of the system call does
+/// not count.
 const FILE_BATCH: usize = 128 << 10;
 
-/// How rows are written.
+/// How to write rows.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct RowOptions {
-    /// What a row looks like.
+    /// The form of a row.
     pub format: Format,
-    /// How timestamps are written.
+    /// How to write timestamps.
     pub time: TimeFormat,
-    /// How bodies of bytes are written in CSV.
+    /// How to write bodies of bytes in CSV.
     pub bytes: BytesFormat,
-    /// Sync the file before the read pointer moves.
+    /// Syncs the file before the read pointer moves.
     pub sync: bool,
 }
 
@@ -44,7 +45,7 @@ impl RowOptions {
     }
 }
 
-/// When a file is finished and the next one begun; whichever comes first.
+/// When to finish a file and begin the next: at a size or an age, whichever comes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Rotation {
     /// At this size in bytes; the last checkpoint may exceed it.
@@ -53,30 +54,30 @@ pub struct Rotation {
     pub age: Option<Duration>,
 }
 
-/// Rows of text in a file, or in a stream.
+/// Rows of text, for a file or a stream.
 pub struct Rows {
     to: To,
     format: RowFormat,
     options: RowOptions,
-    /// Rows, and at the very beginning the header, that are not written yet.
+    /// Rows that are not written yet; at the very beginning, the header before them.
     buffer: Vec<u8>,
     batch: usize,
     /// The last checkpoint failed, and the file ends within a row that could not be cut off: the
-    /// buffer begins with its rest.
+    /// buffer begins with the rest of that row.
     torn: bool,
-    /// Bytes that failed checkpoints have put into the file: they are in no commit.
+    /// Bytes in the file from failed checkpoints: no commit covers them.
     ahead: u64,
-    /// To open the file failed: nothing is written until it is opened.
+    /// Opening the file failed: nothing is written until it is opened.
     stale: bool,
-    /// `None` for a stream that was given, and has no name.
+    /// `None` for a stream that was given, which has no name.
     path: Option<PathBuf>,
 }
 
 /// The far end.
 enum To {
-    /// It has a path, and is opened when the report asks where to go on.
+    /// Not opened yet: it has a path, and is opened when the report asks where to resume.
     Unopened,
-    /// Nothing to go on with.
+    /// A stream, in which nothing can be resumed.
     Stream(File),
     /// A file on disk.
     Disk(Disk),
@@ -85,33 +86,33 @@ enum To {
 /// The file on disk.
 struct Disk {
     file: File,
-    /// Bytes of it that are checkpointed.
+    /// Bytes of the file that are checkpointed.
     length: u64,
     output: Output,
-    /// How old it was, and when that was.
+    /// The age of the file, and when that was measured.
     age: (Duration, Instant),
 }
 
-/// What became of a file that was due.
+/// The result of a rotation.
 #[derive(Debug)]
 pub enum Rotated {
-    /// It is finished, under this name, and the next one is begun. Second come sentences that the
-    /// user should see.
+    /// The file is finished under this name, and the next one is begun. The sentences are for the
+    /// user.
     Finished(PathBuf, Vec<String>),
-    /// It could not be written to or renamed; the report continues with it.
+    /// The file could not be written to or renamed; the report continues with it.
     Kept(io::Error),
 }
 
-/// What a file that may have been moved away turned out to be.
+/// What was found about a file that may have been moved away.
 #[derive(Debug)]
 pub enum Reopened {
-    /// It has its name, and the report continues with it.
+    /// It still has its name, and the report continues with it.
     Here,
-    /// Its directory is away, or cannot be looked at: ask again.
+    /// Its directory is away, or cannot be read: ask again.
     Unknown,
-    /// It was replaced. It is mended; these are sentences that the user should see.
+    /// It was replaced, and has been mended. The sentences are for the user.
     Mended(Vec<String>),
-    /// It was moved away, and the next one is begun. Second come sentences that the user should see.
+    /// It was moved away, and the next one is begun. The sentences are for the user.
     Anew(Vec<String>),
 }
 
@@ -119,16 +120,16 @@ pub enum Reopened {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Whereabouts {
     Here,
-    /// Away, and its name with nobody or with an empty file.
+    /// Away; no file has its name, or an empty one.
     Moved,
-    /// Gone, with a file of somebody's in its place.
+    /// Gone, with another file in its place.
     Replaced,
     Unknown,
 }
 
 impl Rows {
-    /// Writes to the file at `path`, which is opened, resumed or begun by the report that is made
-    /// of it: the rows in it are the truth about what has been exported. A pipe or a device is a
+    /// Makes a sink for the file at `path`. The report that is made of it opens, resumes or begins
+    /// the file: its rows are the truth about what has been exported. A pipe or a device is a
     /// stream.
     ///
     /// ```
@@ -159,14 +160,14 @@ impl Rows {
         Rows { to, format, options, buffer, batch, torn, ahead, stale, path }
     }
 
-    /// The same rows; but once there is a reason to stop, no more of the file is read to find its last
-    /// row, which may take long: the report is then refused, and the file as it was.
+    /// Sets a reason to stop. Once `stop` returns true, the search for the file's last row, which
+    /// may take long, ends: the report is then refused, and the file stays as it was.
     pub fn until(mut self, stop: impl Fn() -> bool + Send + Sync + 'static) -> Rows {
         self.format.stop = Stop(Arc::new(stop));
         self
     }
 
-    /// Writes to a stream, from its header on. It is never synced.
+    /// Makes a sink for a stream, from its header on. A stream is never synced.
     pub fn stream(file: File, schema: &Schema, options: RowOptions) -> Rows {
         let format = options.row_format(schema);
         let buffer = format.header().to_vec();
@@ -175,10 +176,10 @@ impl Rows {
         Rows { to, format, options, buffer, batch, torn, ahead, stale, path }
     }
 
-    /// Writes to standard output.
+    /// Makes a sink for standard output.
     ///
     /// # Errors
-    /// [`Error::Io`], if it is closed.
+    /// [`Error::Io`] if it is closed.
     pub fn stdout(schema: &Schema, options: RowOptions) -> Result<Rows> {
         if ringlog::began_without_stdout() {
             let why = io::Error::other("it is closed, and all rows would be lost");
@@ -188,36 +189,36 @@ impl Rows {
         Ok(Rows::stream(File::from(stdout), schema, options))
     }
 
-    /// For a file that was moved away: finishes it, and begins a new one under its name, at the
-    /// next row. Does nothing while the file has its name, or its directory is away; what was replaced
+    /// Finishes a file that was moved away, and begins a new one under its name, at the next row.
+    /// Does nothing while the file has its name, or its directory is away. A file that was replaced
     /// and not moved is mended as by [`Rows::mend`].
     ///
     /// # Errors
-    /// As [`Report::new`].
+    /// Those of [`Report::new`].
     pub fn reopen<F: Source>(report: &mut Report<F, Rows>) -> Result<Reopened> {
         match report.sink().whereabouts() {
             Whereabouts::Here => Ok(Reopened::Here),
             Whereabouts::Unknown => Ok(Reopened::Unknown),
             Whereabouts::Replaced => report.look_again().map(Reopened::Mended),
             Whereabouts::Moved => {
-                // If the old file takes no more, its rest goes to the new one; if it is not as it was
-                // left, `resume` finds that.
+                // If the old file takes no more, its rest goes to the new one. If the old file is
+                // not as it was left, `resume` finds out.
                 let _ = report.export();
                 report.begin_anew().map(Reopened::Anew)
             }
         }
     }
 
-    /// Finishes the file: `out.csv` is renamed to `out.<position>.csv`, with the position that its
-    /// rows begin at in 15 digits, and a new `out.csv` is begun at the next row. Whatever is killed
-    /// in between, each row is in one of them. Ask [`Rows::is_due`] whether it is time to.
+    /// Finishes the file: `out.csv` is renamed to `out.<position>.csv`, with the position where its
+    /// rows begin in 15 digits, and a new `out.csv` is begun at the next row. Even after a kill in
+    /// between, each row is in exactly one file. [`Rows::is_due`] says whether it is time.
     ///
-    /// Where there is no room for the new one, it is made by [`Rows::mend`] once there is.
+    /// If there is no room for the new file, [`Rows::mend`] makes it once there is.
     ///
     /// # Errors
-    /// As [`Report::new`], if the new file cannot be begun.
+    /// Those of [`Report::new`], if the new file cannot be begun.
     pub fn rotate<F: Source>(report: &mut Report<F, Rows>) -> Result<Rotated> {
-        // The log knows of it before the name changes: a part may be carried away at once.
+        // The log learns of it before the name changes: a part may be moved away at once.
         report.sink_mut().set_finishing(true);
         let finished = report.export().and_then(|()| report.sink().finish());
         match finished {
@@ -230,7 +231,7 @@ impl Rows {
             }
             Err(e) => {
                 report.sink_mut().set_finishing(false);
-                let _ = report.export(); // the log hears of it; why not, `e` says already
+                let _ = report.export(); // so that the log learns of it; `e` says why already
                 Ok(Rotated::Kept(e))
             }
         }
@@ -242,10 +243,10 @@ impl Rows {
         }
     }
 
-    /// Looks whether somebody has deleted, cut or changed the file, and mends what can be mended.
+    /// Checks whether the file was deleted, cut or changed, and mends what can be mended.
     ///
     /// # Errors
-    /// As [`Report::new`].
+    /// Those of [`Report::new`].
     pub fn mend<F: Source>(report: &mut Report<F, Rows>) -> Result<Vec<String>> {
         if report.sink().is_intact() { Ok(Vec::new()) } else { report.look_again() }
     }
@@ -264,8 +265,8 @@ impl Rows {
         }
     }
 
-    /// Whether waiting can help against this error of a checkpoint: a disk that is full, a pipe
-    /// that nobody reads just now. Or mending the file, which somebody has changed.
+    /// Returns whether waiting can help against this error of a checkpoint: the disk is full, a
+    /// pipe is not being read, or the file was changed and can be mended.
     pub fn is_temporary(&self, error: &io::Error) -> bool {
         match error.kind() {
             ErrorKind::WouldBlock => self.disk().is_none(),
@@ -284,12 +285,12 @@ impl Rows {
             || rotation.age.is_some_and(|limit| age + then.elapsed() >= limit)
     }
 
-    /// Gives the file the name of a part, under which nobody adds to it any more.
+    /// Gives the file the name of a part, which is never added to.
     fn finish(&self) -> io::Result<PathBuf> {
         match (self.disk(), &self.path) {
             (Some(disk), Some(path)) if self.whereabouts() == Whereabouts::Here => {
                 let part = parts::finish(path, &disk.output)?;
-                // Somebody may have cut it between the last look and its new name.
+                // The file may have been cut between the last look and its new name.
                 if disk.is_intact() {
                     return Ok(part);
                 }
@@ -300,21 +301,24 @@ impl Rows {
         }
     }
 
-    /// Where the file is by now; a stream has no name to lose.
+    /// Finds where the file is now; a stream has no name to lose.
     fn whereabouts(&self) -> Whereabouts {
         let (Some(disk), Some(path)) = (self.disk(), &self.path) else { return Whereabouts::Here };
         match std::fs::metadata(path) {
             Ok(meta) if identity(&meta) == disk.output.file => Whereabouts::Here,
-            // A program that moves files away (logrotate) may create an empty one for the next rows.
+            // A program that moves files away (logrotate) may create an empty file for the next
+            // rows.
             Ok(meta) if meta.len() > 0 && !disk.has_a_name() => Whereabouts::Replaced,
             Ok(_) => Whereabouts::Moved,
-            // Who cannot look has not seen it move, and a directory that is away comes back.
+            // If we cannot look, we have not seen it move; and a directory that is away may come
+            // back.
             Err(e) if e.kind() == ErrorKind::NotFound && is_gone(path) => Whereabouts::Moved,
             Err(_) => Whereabouts::Unknown,
         }
     }
 
-    /// Whether the file is as the last checkpoint left it: not deleted, not cut, not added to.
+    /// Returns whether the file is as the last checkpoint left it: not deleted, not cut, not added
+    /// to.
     fn is_intact(&self) -> bool {
         !self.stale && self.disk().is_none_or(Disk::is_intact)
     }
@@ -343,11 +347,11 @@ impl fmt::Display for Changed {
 impl std::error::Error for Changed {}
 
 impl Sink for Rows {
-    /// Opens the file, and goes on behind its last whole row; see `file::open`.
+    /// Opens the file, and resumes after its last whole row; see `file::open`.
     fn resume(&mut self, left: &LeftOff, source: &mut dyn Lookback) -> Result<Option<Resume>> {
         self.format.expect_bodies_up_to(left.body_max);
         let Some(path) = self.path.clone() else { return Ok(None) };
-        // What is written behind the commit is written again, here or in the next file.
+        // What was written after the commit is written again, here or in the next file.
         let ahead = std::mem::take(&mut self.ahead);
         if let Some(disk) = self.disk_mut().filter(|disk| ahead > 0 && disk.is_intact())
             && disk.file.set_len(disk.length - ahead).is_ok()
@@ -357,7 +361,7 @@ impl Sink for Rows {
         (self.stale, self.torn) = (true, false);
         self.buffer.clear();
         if let Some(old) = self.disk() {
-            // So that it can be opened anew.
+            // So that the file can be opened anew.
             unlock_output(&old.file).map_err(Error::io(path.display().to_string()))?;
         }
         let cannot = || Error::io(format!("{}: cannot be written", path.display()));
@@ -366,7 +370,7 @@ impl Sink for Rows {
             meta => !meta.map_err(cannot())?.is_file(),
         };
         if is_stream {
-            // A pipe or a device: nothing to go on with, and no other end to wait for.
+            // A pipe or a device: nothing to resume in. Opening it does not wait for its other end.
             let mut open = OpenOptions::new();
             let file = open.append(true).custom_flags(libc::O_NONBLOCK).open(&path);
             self.to = To::Stream(file.map_err(cannot())?);
@@ -374,7 +378,7 @@ impl Sink for Rows {
             self.stale = false;
             return Ok(None);
         }
-        // Told to begin anew, it looks once more at what it leaves behind.
+        // If it is to begin anew, it looks once more at what it leaves behind.
         let moved = self.disk().filter(|disk| left.output.is_none() && !disk.is_intact());
         let asked = file::Asked {
             path: &path,
@@ -434,24 +438,24 @@ impl Sink for Rows {
             To::Unopened => return Err(ErrorKind::NotConnected.into()), // no report was made of it
             To::Stream(file) => {
                 let (sent, result) = write_pieces(file, &self.buffer);
-                self.buffer.drain(..sent); // once: a body can be of many pieces
+                self.buffer.drain(..sent); // once only: a body can be in many pieces
                 return result.map(|()| Mark::default());
             }
         };
-        // Behind what somebody else has left no row can be told from another.
+        // After what another process has written, rows cannot be told apart.
         if self.stale || !disk.is_intact() {
             return Err(io::Error::other(Changed));
         }
         let (written, result) = write_what_fits(&mut disk.file, &self.buffer);
         let result = match result {
             Ok(()) if self.options.sync => disk.file.sync_data().map_err(|e| (e, 0)),
-            // Whole rows only, also while there is room for a part of them.
+            // Whole rows only, even if there is room for a part of one.
             result if self.torn => result.map_err(|e| (e, written)),
             result => result.map_err(|e| (e, self.format.whole(&self.buffer[..written]))),
         };
         if let Err((e, mut kept)) = result {
             if kept < written && disk.file.set_len(disk.length + kept as u64).is_err() {
-                (self.torn, kept) = (true, written); // it can only be gone on with
+                (self.torn, kept) = (true, written); // the only way now is to write the rest
             }
             self.buffer.drain(..kept);
             disk.length += kept as u64;
@@ -465,8 +469,8 @@ impl Sink for Rows {
     }
 }
 
-/// Whether waiting can help against this error of a file that was to be opened or made: there is no
-/// room for it, also none for its name, or its directory is away.
+/// Returns whether waiting can help against this error of opening or making a file: there is no
+/// room for it, or for its name, or its directory is away.
 pub fn is_for_want_of_room(error: &Error) -> bool {
     use ErrorKind::{NotFound, QuotaExceeded, StorageFull};
     let Error::Io { source, .. } = error else { return false };

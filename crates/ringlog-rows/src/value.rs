@@ -3,42 +3,41 @@
 use chrono::{DateTime, Datelike as _, SecondsFormat};
 use ringlog::{Error, Kind, Result, parse_decimal, shown, until_nul};
 
-/// An [`Error::Invalid`] of a sentence.
+/// Makes an [`Error::Invalid`] from a sentence.
 macro_rules! invalid {
     ($($sentence:tt)*) => { Error::Invalid(format!($($sentence)*)) };
 }
 
-/// How timestamps are written.
+/// How to write timestamps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum TimeFormat {
-    /// Nanoseconds since the Unix epoch: a nanosecond survives every tool that way.
+    /// Nanoseconds since the Unix epoch: no tool can lose a nanosecond of these.
     #[default]
     Nanos,
     /// RFC 3339 in UTC, with nine digits of the second.
     Rfc3339,
 }
 
-/// Column values as text, and back: what a [`Kind`] can do besides.
+/// Converts column values to text and back, for each [`Kind`].
 pub trait Value {
-    /// Appends the text of a value: exact, and as short as it can be for floats.
+    /// Appends the text of a value: exact, and as short as possible for floats.
     ///
     /// # Panics
-    /// If `bytes` has not the [`size`](Kind::size) of this type.
+    /// If `bytes` does not have the [`size`](Kind::size) of this type.
     fn format(self, bytes: &[u8], time: TimeFormat, out: &mut Vec<u8>);
 
-    /// The most bytes that [`format`](Value::format) appends.
+    /// Returns the most bytes that [`format`](Value::format) appends.
     fn most_text(self) -> usize;
 
     /// Stores a value from its text, exactly or not at all.
     ///
-    /// A timestamp is taken as ns since the Unix epoch or as RFC 3339; a bool as true, false, 1
-    /// or 0.
+    /// A timestamp may be ns since the Unix epoch, or RFC 3339; a bool true, false, 1 or 0.
     ///
     /// # Errors
     /// [`Error::Invalid`], which says what the text is not; `bytes` may have changed then.
     ///
     /// # Panics
-    /// If `bytes` has not the [`size`](Kind::size) of this type.
+    /// If `bytes` does not have the [`size`](Kind::size) of this type.
     fn parse(self, text: &str, bytes: &mut [u8]) -> Result<()>;
 }
 
@@ -78,7 +77,7 @@ impl Value for Kind {
 
     fn most_text(self) -> usize {
         match self {
-            Kind::Text(length) => 3 * length as usize, // every byte of it a replacement character
+            Kind::Text(length) => 3 * length as usize, // each byte as a replacement character
             _ => 40,
         }
     }
@@ -94,7 +93,7 @@ impl Value for Kind {
         macro_rules! float_of {
             ($type:ty) => {{
                 number!($type, "a number");
-                // `inf` is; digits that come to it are more than the column holds.
+                // `inf` is infinite; so are digits beyond the column's range.
                 if <$type>::from_le_bytes(array(bytes)).is_infinite()
                     && text.bytes().any(|byte| byte.is_ascii_digit())
                 {
@@ -206,8 +205,8 @@ fn timestamp(text: &str) -> Result<i64> {
         .ok_or_else(|| invalid!("{} is too far away: timestamps go from 1677 to 2262", shown(text)))
 }
 
-/// Whether a leap second came before this second since the Unix epoch, which begins a half-year.
-/// There have been 27, and none after 2016; if one is announced, it belongs here.
+/// Returns whether a leap second precedes this second since the Unix epoch, with which a half-year
+/// begins. There have been 27, and none after 2016; if another is announced, it belongs here.
 fn is_behind_leap_second(second: i64) -> bool {
     const JANUARY: [i32; 16] = [
         1973, 1974, 1975, 1976, 1977, 1978, 1979, 1980, 1988, 1990, 1991, 1996, 1999, 2006, 2009,

@@ -1,15 +1,15 @@
-//! Bytes to a file or a stream: all of them, or as many as there is room for.
+//! Writes bytes to a file or a stream: all of them, or as many as there is room for.
 
 use nix::poll::{PollFd, PollFlags, poll};
 use std::fs::File;
 use std::io::{self, ErrorKind, Write as _};
 use std::os::fd::AsFd;
 
-/// The most bytes of one write to a stream, and of its batch. A pipe takes a write of at most 4096 bytes
-/// whole or not at all, so that what is committed and what was delivered do not part in a row.
+/// Most bytes of one write to a stream, and of its batch. A pipe takes a write of at most 4096
+/// bytes whole or not at all, so that a commit never falls within a row that was delivered in part.
 pub(crate) const STREAM_BATCH: usize = 4096;
 
-/// Writes all of it, or as much as there is room for: how much that was.
+/// Writes all of it, or as much as there is room for; returns how much that was.
 pub(crate) fn write_what_fits(file: &mut File, bytes: &[u8]) -> (usize, io::Result<()>) {
     let mut written = 0;
     while written < bytes.len() {
@@ -23,7 +23,8 @@ pub(crate) fn write_what_fits(file: &mut File, bytes: &[u8]) -> (usize, io::Resu
     (written, Ok(()))
 }
 
-/// Writes all of it to a stream, a piece at a time, or as much as it takes just now: how much that was.
+/// Writes all of it to a stream, piece by piece, or as much as it takes now; returns how much that
+/// was.
 pub(crate) fn write_pieces(file: &mut File, bytes: &[u8]) -> (usize, io::Result<()>) {
     let mut sent = 0;
     while sent < bytes.len() {
@@ -39,12 +40,12 @@ pub(crate) fn write_pieces(file: &mut File, bytes: &[u8]) -> (usize, io::Result<
     (sent, Ok(()))
 }
 
-/// Waits a moment until a pipe has room for a piece, so that a write to it never blocks, whatever
-/// its reader does; a signal would not end that.
+/// Waits a moment until a pipe has room for a piece. So a write to it never blocks, whatever its
+/// reader does; a signal would not end that.
 fn wait_for_room(file: &File) -> io::Result<()> {
     let mut output = [PollFd::new(file.as_fd(), PollFlags::POLLOUT)];
     match poll(&mut output, 50u8) {
         Ok(0) | Err(nix::Error::EINTR) => Err(ErrorKind::WouldBlock.into()),
-        _ => Ok(()), // what else there is to say, the write will say
+        _ => Ok(()), // the write will say what else is wrong
     }
 }
