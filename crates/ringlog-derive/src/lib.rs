@@ -1,4 +1,4 @@
-//! The derives of the crate `ringlog`, which says what they are for. Each refuses at compile time what
+//! The derives of the crate `ringlog`, where they are documented. Each refuses at compile time what
 //! no log can hold, and says what to write instead.
 
 mod field;
@@ -11,7 +11,7 @@ use proc_macro::TokenStream;
 use proc_macro2::TokenStream as Tokens;
 use syn::{Attribute, DeriveInput, Error, Ident, LitStr, Path, Result, parse_macro_input};
 
-/// Derives `ringlog::Record`, and what it stands on: `Pod` and `Zeroable`.
+/// Derives `ringlog::Record`, and what it requires: `Pod` and `Zeroable`.
 #[proc_macro_derive(Record, attributes(record))]
 pub fn derive_record(input: TokenStream) -> TokenStream {
     finish(record::derive(&parse_macro_input!(input as DeriveInput)))
@@ -36,11 +36,11 @@ fn finish(derived: Result<Tokens>) -> TokenStream {
 /// What `#[record(...)]` says of a type or a field.
 #[derive(Default)]
 struct Options {
-    /// `crate = "path"`: where `ringlog` is found, if it has another name there.
+    /// `crate = "path"`: where `ringlog` is, if the crate has another name for it.
     ringlog: Option<Path>,
     /// `name = "column"`.
     name: Option<LitStr>,
-    /// `skip`: stored, and nobody's column.
+    /// `skip`: stored, but no column.
     skip: bool,
 }
 
@@ -64,13 +64,13 @@ impl Options {
         Ok(options)
     }
 
-    /// The path of the crate `ringlog`.
+    /// Returns the path of the crate `ringlog`.
     fn ringlog(self) -> Path {
         self.ringlog.unwrap_or_else(|| syn::parse_quote!(::ringlog))
     }
 }
 
-/// The words in `#[repr(...)]`.
+/// Returns the words in `#[repr(...)]`.
 fn representation(attributes: &[Attribute]) -> Result<Vec<Ident>> {
     let mut words = Vec::new();
     for attribute in attributes.iter().filter(|it| it.path().is_ident("repr")) {
@@ -79,7 +79,7 @@ fn representation(attributes: &[Attribute]) -> Result<Vec<Ident>> {
             if meta.input.peek(syn::token::Paren) {
                 let content;
                 syn::parenthesized!(content in meta.input);
-                content.parse::<Tokens>()?; // packed(2), align(64): what they do is seen later
+                content.parse::<Tokens>()?; // packed(2), align(64): checked later
             }
             Ok(())
         })?;
@@ -87,7 +87,7 @@ fn representation(attributes: &[Attribute]) -> Result<Vec<Ident>> {
     Ok(words)
 }
 
-/// Refuses parameters: one name in a log's schema stands for one layout.
+/// Refuses parameters: in a log's schema, one name stands for one layout.
 fn without_parameters(input: &DeriveInput) -> Result<()> {
     match input.generics.params.first() {
         None => Ok(()),

@@ -44,7 +44,7 @@ pub fn derive(input: &DeriveInput) -> Result<TokenStream> {
     Ok(implement(record, &parts, &ringlog))
 }
 
-/// A field as it is written; `None` for one without a name, which is no field of such a struct.
+/// Parses a field; `None` for one without a name, which no such struct has.
 fn part(field: &Field) -> Option<Result<Part<'_>>> {
     field.ident.as_ref().map(|ident| named(field, ident))
 }
@@ -96,7 +96,7 @@ fn refuse_twins(parts: &[Part]) -> Result<()> {
 fn implement(record: &Ident, parts: &[Part], ringlog: &Path) -> TokenStream {
     let columns = parts.iter().filter_map(|Part { ident, ty, column }| {
         let name = column.as_ref()?;
-        // The error of a type that is no column points at the type.
+        // The error for a type that cannot be a column points at that type.
         Some(quote_spanned! {ty.span()=>
             #ringlog::Column::of::<#ty>(#name, ::core::mem::offset_of!(#record, #ident))
         })
@@ -118,14 +118,14 @@ fn implement(record: &Ident, parts: &[Part], ringlog: &Path) -> TokenStream {
         impl #ringlog::Record for #record {
             const COLUMNS: &'static [#ringlog::Column] = &[#(#columns),*];
         }
-        // A constant that nothing uses is a constant that nothing checks.
+        // A constant that is not used is not evaluated, and so checks nothing.
         const _: &[#ringlog::Column] = <#record as #ringlog::Record>::COLUMNS;
         #(#skipped)*
         #(#gaps)*
     }
 }
 
-/// Refuses bytes that belong to no field, behind field `i`: the compiler may leave anything in them.
+/// Refuses bytes after field `i` that belong to no field: the compiler may leave anything in them.
 fn gap(record: &Ident, parts: &[Part], i: usize) -> TokenStream {
     let Part { ident, ty, .. } = &parts[i];
     let (next, span, place) = match parts.get(i + 1) {

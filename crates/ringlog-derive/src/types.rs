@@ -1,8 +1,8 @@
-//! Types that people write into a record and that cannot be a column, and what to write instead.
+//! Types that are often written in a record and cannot be a column, with what to write instead.
 
 use syn::{Error, Result, Type};
 
-/// Refuses a type by what is seen of it in the source; `Field` refuses the others.
+/// Refuses a type by how it is written in the source; `Field` refuses the others.
 pub fn check(field: &str, ty: &Type) -> Result<()> {
     match instead(field, ty) {
         None => Ok(()),

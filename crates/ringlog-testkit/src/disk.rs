@@ -1,4 +1,4 @@
-//! A file system that is full sooner than the machine's, for tests that may mount one.
+//! A file system that is full sooner than the machine's, for tests that are allowed to mount one.
 
 use crate::{skipped, until};
 use nix::mount::{MsFlags, mount};
@@ -6,31 +6,31 @@ use nix::sched::{CloneFlags, unshare};
 use nix::sys::statvfs::statvfs;
 use std::path::{Path, PathBuf};
 
-/// A file system of its own, in memory, that this thread and its children alone can see.
+/// A file system in memory that only this thread and its children can see.
 pub struct SmallDisk(PathBuf);
 
 impl SmallDisk {
-    /// Where it is mounted.
+    /// Returns where it is mounted.
     pub fn path(&self) -> &Path {
         &self.0
     }
 
-    /// From here on nothing can be stored on it, once nobody has a file open for writing: a process
-    /// that another test begins just now may, until its exec.
+    /// Makes it read-only, once no process has a file open for writing: a process that another test
+    /// is just starting may have one, until its exec.
     pub fn make_read_only(&self) {
         until("the disk is read-only", || {
             self.mount(MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY, None).ok()
         });
     }
 
-    /// From here on it has room for so much.
+    /// Sets how much room it has in all.
     pub fn resize(&self, kilobytes: usize) {
         self.mount(MsFlags::MS_REMOUNT, Some(&format!("size={kilobytes}k"))).unwrap();
     }
 
-    /// From here on it has room for so much more than is on it.
+    /// Sets how much room it has beyond what is on it.
     pub fn leave_room(&self, kilobytes: usize) {
-        // What is written meanwhile can make it too small for what it holds.
+        // What is written meanwhile can make the new size too small for what it holds.
         until("the disk has another size", || {
             let stats = statvfs(&self.0).unwrap();
             let used = (stats.blocks() - stats.blocks_free()) * stats.fragment_size() / 1024;
@@ -39,7 +39,7 @@ impl SmallDisk {
         });
     }
 
-    /// From here on it has room for so many more files than are on it.
+    /// Sets for how many more files it has room.
     pub fn leave_inodes(&self, count: usize) {
         until("the disk has another number of inodes", || {
             let stats = statvfs(&self.0).unwrap();
@@ -49,13 +49,12 @@ impl SmallDisk {
         });
     }
 
-    /// From here on files have huge pages at these times (`never`, `advise`, `always`), if that can
-    /// be had.
+    /// Sets when its files have huge pages (`never`, `advise`, `always`), if the machine has them.
     pub fn huge_pages(&self, when: &str) -> nix::Result<()> {
         self.mount(MsFlags::MS_REMOUNT, Some(&format!("huge={when}")))
     }
 
-    /// Puts it where something else is, for those who see it.
+    /// Mounts it at another path as well, for the processes that can see it.
     pub fn also_at(&self, path: &Path) {
         let none = None::<&str>;
         mount(Some(&self.0), path, none, MsFlags::MS_BIND, none).unwrap();
@@ -66,7 +65,7 @@ impl SmallDisk {
     }
 }
 
-/// Runs `test` with a disk of `kilobytes`, or says that it did not.
+/// Runs `test` with a disk of `kilobytes`, or says that it could not.
 ///
 /// The mount belongs to a namespace that ends with the thread, however the test ends.
 pub fn on_a_small_disk(kilobytes: usize, test: impl FnOnce(&SmallDisk) + Send) {

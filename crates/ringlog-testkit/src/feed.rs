@@ -4,11 +4,11 @@ use ringlog::{Log, Name, ReaderState, Record, Timestamp, Writer};
 use ringlog_rows::Format;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// An entry whose every row is known from its position.
+/// An entry that is known from its position.
 #[derive(Clone, Copy, Debug, PartialEq, Record)]
 #[repr(C)]
 pub struct Sample {
-    /// A second and a nanosecond for each position.
+    /// One second and one nanosecond for each position.
     pub time: Timestamp,
     /// The square of the position.
     pub value: u64,
@@ -21,19 +21,19 @@ impl Sample {
     }
 }
 
-/// A log that a test fills by itself, so that it knows each row.
+/// A log that the test fills by itself, so that it knows each row.
 pub struct Feed {
     /// The log.
     pub log: Log,
     writer: Writer<Sample>,
-    /// What this log's rows have that no other's have.
+    /// A number in all rows of this log, and in none of another's.
     salt: u64,
-    /// What `text` is in.
+    /// The format of `lines` and `text`.
     pub format: Format,
 }
 
 impl Feed {
-    /// Makes the log, and is its writer.
+    /// Makes the log, and becomes its writer.
     pub fn new(name: impl Into<Name>, capacity: u64) -> Feed {
         static SALT: AtomicUsize = AtomicUsize::new(1);
         let salt = SALT.fetch_add(1, Ordering::Relaxed) as u64;
@@ -42,37 +42,37 @@ impl Feed {
         Feed { log, writer, salt, format: Format::Csv }
     }
 
-    /// Appends so many entries.
+    /// Appends `count` entries.
     pub fn append(&mut self, count: u64) {
         for _ in 0..count {
             self.writer.append(&Sample::at(self.writer.position(), self.salt));
         }
     }
 
-    /// The entry at a position, whether it is there or not.
+    /// Returns the entry at a position, whether it has been appended or not.
     pub fn sample(&self, position: u64) -> Sample {
         Sample::at(position, self.salt)
     }
 
-    /// The same log, with another writer.
+    /// Replaces the writer of the log.
     pub fn next_writer(self) -> Feed {
         drop(self.writer);
         let writer = self.log.writer().unwrap();
         Feed { writer, ..self }
     }
 
-    /// What a CSV file with these rows holds, to the byte.
+    /// Returns the CSV file with these rows, to the byte.
     pub fn csv(&self, positions: impl IntoIterator<Item = u64>) -> String {
         self.rows(Format::Csv, positions)
     }
 
-    /// The rows themselves, in the place's format.
+    /// Returns the rows alone, in the format of the place.
     pub fn lines(&self, positions: impl IntoIterator<Item = u64>) -> String {
         let text = self.text(positions);
         text[self.text([]).len()..].to_owned()
     }
 
-    /// What a file of the place's format holds.
+    /// Returns the file with these rows, in the format of the place.
     pub fn text(&self, positions: impl IntoIterator<Item = u64>) -> String {
         self.rows(self.format, positions)
     }
@@ -90,7 +90,7 @@ impl Feed {
         [header.to_owned()].into_iter().chain(rows).collect()
     }
 
-    /// What the log knows of a reader.
+    /// Returns what the log knows of a reader.
     pub fn reader(&self, id: usize) -> ReaderState {
         self.log.snapshot().unwrap().readers[id].clone()
     }

@@ -1,6 +1,6 @@
-//! What the tests of ringlog stand on: a log name and a directory of their own, the programs as
-//! processes, a log that the test fills itself, waits that end, and the one question that matters
-//! of a file of rows.
+//! What the tests of ringlog are built on: a log name and a directory for each test, the programs
+//! as processes, a log that the test fills itself, waits that end, and the one question that
+//! matters about a file of rows.
 
 #![allow(clippy::unwrap_used)] // a panic is how a test fails
 
@@ -32,8 +32,8 @@ pub fn figure(row: u8, what: impl Display) {
     eprintln!("fault {row}: {what}");
 }
 
-/// Says that a test, or a part of it, could not be run here. Not by `eprintln!`, which a test that
-/// passes does not show.
+/// Says that a test, or a part of it, could not be run here. Not by `eprintln!`, which is not shown
+/// for a test that passes.
 pub fn skipped(why: impl Display) {
     let _ = writeln!(std::io::stderr(), "SKIPPED: {why}");
 }

@@ -8,17 +8,17 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The user `nobody`, who may not look into the directory of the source or the programs: what it is
-/// to run or read is copied to where it may.
+/// The user `nobody`, who may not enter the directory of the source or the programs: what the user
+/// is to run or read is copied to where that is allowed.
 pub struct Nobody {
     reach: tempfile::TempDir,
 }
 
 impl Nobody {
-    /// Its number, and that of its group.
+    /// The number of this user, and of the user's group.
     pub const ID: u32 = 65534;
 
-    /// A user that has nothing in reach yet.
+    /// Makes a user with nothing in reach yet.
     #[allow(clippy::new_without_default)] // each has a directory of its own
     pub fn new() -> Nobody {
         let reach = tempfile::tempdir().unwrap();
@@ -26,7 +26,7 @@ impl Nobody {
         Nobody { reach }
     }
 
-    /// A file that it can read and execute, with what this one holds.
+    /// Copies a file to where the user can read and execute it; returns the copy's path.
     pub fn copy(&self, file: &Path) -> PathBuf {
         let copy = self.reach.path().join(file.file_name().unwrap());
         if !copy.exists() {
@@ -35,7 +35,8 @@ impl Nobody {
         copy
     }
 
-    /// The same command, of a program that it can execute. Its directory gets open to all.
+    /// Returns this command with a program that the user can execute. The working directory becomes
+    /// open to all.
     pub fn within_reach(&self, command: &Command) -> Command {
         let directory = command.get_current_dir().unwrap();
         fs::set_permissions(directory, Permissions::from_mode(0o777)).unwrap();
@@ -47,7 +48,7 @@ impl Nobody {
         theirs
     }
 
-    /// Who is root becomes nobody; nobody else can, and stays who it is.
+    /// Makes a command run as nobody, if this user is root; only root can do that.
     pub fn becomes(mut command: Command) -> Command {
         if geteuid().is_root() {
             command.uid(Nobody::ID).gid(Nobody::ID);
@@ -55,7 +56,7 @@ impl Nobody {
         command
     }
 
-    /// The same command, run by nobody, if this user is root.
+    /// Returns this command, to be run as nobody if this user is root.
     pub fn runs(&self, command: &Command) -> Command {
         Nobody::becomes(self.within_reach(command))
     }

@@ -1,4 +1,4 @@
-//! Where a test is: a log name and a directory of its own.
+//! The place of a test: a log name and a directory of its own.
 
 use crate::feed::Feed;
 use crate::process::{Ended, program, run};
@@ -10,27 +10,27 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// A log name in shared memory and a directory, both gone when the test is.
+/// A log name in shared memory and a directory; both are removed when the test ends.
 pub struct Place {
     /// The name, with its slash.
     pub shm: String,
     /// The directory.
     pub dir: tempfile::TempDir,
-    /// What its reporters write.
+    /// The format that its reporters write.
     pub format: Format,
 }
 
-/// What a reporter can write.
+/// The formats that a reporter can write with positions.
 pub const FORMATS: [Format; 2] = [Format::Csv, Format::Jsonl];
 
 impl Place {
-    /// Of reporters that write CSV.
+    /// Makes a place whose reporters write CSV.
     #[allow(clippy::new_without_default)] // each is another one
     pub fn new() -> Place {
         Place::of(Format::Csv)
     }
 
-    /// Of reporters that write this.
+    /// Makes a place whose reporters write this format.
     pub fn of(format: Format) -> Place {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -38,22 +38,22 @@ impl Place {
         Place { shm, dir: tempfile::tempdir().unwrap(), format }
     }
 
-    /// The path of a file in the directory.
+    /// Returns the path of a file in the directory.
     pub fn file(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    /// The log's file.
+    /// Returns the path of the log's file.
     pub fn shm_file(&self) -> PathBuf {
         Path::new("/dev/shm").join(&self.shm[1..])
     }
 
-    /// `writer --shm NAME ...`, in the directory.
+    /// Returns the command `writer --shm NAME ...`, in the directory.
     pub fn writer(&self, args: &[&str]) -> Command {
         self.program(program("writer"), args)
     }
 
-    /// `reporter N --shm NAME ...`, in the directory.
+    /// Returns the command `reporter N --shm NAME ...`, in the directory.
     pub fn reporter(&self, id: usize, args: &[&str]) -> Command {
         let id = id.to_string();
         let format: &[_] = match self.format {
@@ -65,26 +65,26 @@ impl Place {
         self.program(program("reporter"), &[&[id.as_str()], format, args].concat())
     }
 
-    /// `ringlog ...`, in the directory; the arguments name the log, if any.
+    /// Returns the command `ringlog ...`, in the directory; the arguments name the log, if any.
     pub fn ringlog(&self, args: &[&str]) -> Command {
         let mut command = Command::new(program("ringlog"));
         command.current_dir(self.dir.path()).stdin(Stdio::null()).args(args);
         command
     }
 
-    /// The log as it is now.
+    /// Opens the log.
     pub fn log(&self) -> Log {
         Log::open(self.shm.as_str()).unwrap()
     }
 
-    /// Makes the log, to be filled by the test.
+    /// Makes the log, for the test to fill.
     pub fn feed(&self, capacity: u64) -> Feed {
         let mut feed = Feed::new(self.shm.as_str(), capacity);
         feed.format = self.format;
         feed
     }
 
-    /// `reporter N --shm NAME ...`, to its end.
+    /// Runs `reporter N --shm NAME ...` to its end.
     pub fn run_reporter(&self, id: usize, args: &[&str]) -> Ended {
         run(self.reporter(id, args))
     }
@@ -96,12 +96,12 @@ impl Place {
         ended
     }
 
-    /// The output of reporter `id`, if it was not told otherwise.
+    /// Returns the path of reporter `id`'s output, unless it was given another one.
     pub fn output(&self, id: usize) -> PathBuf {
         self.file(&self.named(&format!("output_{id}")))
     }
 
-    /// With the extension of its format.
+    /// Returns a file name with the extension of the format.
     pub fn named(&self, name: &str) -> String {
         match self.format {
             Format::Csv => format!("{name}.csv"),
@@ -111,7 +111,7 @@ impl Place {
         }
     }
 
-    /// A program in the directory, on the log unless `args` name another.
+    /// Returns the command for a program in the directory, on the log unless `args` name another.
     pub fn program(&self, path: impl AsRef<OsStr>, args: &[&str]) -> Command {
         let mut command = Command::new(path);
         command.current_dir(self.dir.path()).stdin(Stdio::null());
@@ -126,7 +126,7 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         let _ = fs::remove_file(self.shm_file());
-        // And what is of it: lanes, logs of a topic.
+        // And the logs that belong to it: lanes, logs of a topic.
         let member = format!("{}.", &self.shm[1..]);
         for entry in fs::read_dir("/dev/shm").into_iter().flatten().flatten() {
             if entry.file_name().to_str().is_some_and(|name| name.starts_with(&member)) {

@@ -1,5 +1,6 @@
-//! Programs as processes that do not outlive their test. One that does not end, or says nothing, for
-//! longer than a test waits fails it, with its command and what it had printed; then it is killed.
+//! Programs as processes that do not outlive their test. If one does not end, or prints nothing,
+//! for longer than a test waits, the test fails with its command and what it had printed; then it
+//! is killed.
 
 use crate::until::{PATIENCE, until, until_or};
 use nix::errno::Errno;
@@ -17,17 +18,17 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-/// The directory that Cargo builds this profile's programs in: beside the test's own, wherever
-/// the target directory is.
+/// Returns the directory in which Cargo builds this profile's programs: beside the test's own,
+/// wherever the target directory is.
 fn built() -> PathBuf {
     let test = std::env::current_exe().unwrap();
     test.ancestors().nth(2).unwrap().to_owned()
 }
 
-/// A program of the workspace, which Cargo builds for each test of its package.
+/// Returns the path of a program of the workspace, which Cargo builds for each test of its package.
 ///
 /// # Panics
-/// If it is not there.
+/// If it does not exist.
 pub fn program(name: &str) -> PathBuf {
     if let Some(told) = std::env::var_os(format!("CARGO_BIN_EXE_{name}")) {
         return told.into();
@@ -37,18 +38,20 @@ pub fn program(name: &str) -> PathBuf {
     path
 }
 
-/// An example of the package, which Cargo builds for a run of all its tests.
+/// Returns the path of an example of the package, which Cargo builds when it runs all tests of the
+/// package.
 ///
 /// # Panics
-/// If it is not there.
+/// If it does not exist.
 pub fn example(name: &str) -> PathBuf {
     let path = built().join("examples").join(name);
     assert!(path.exists(), "{}: `cargo build --examples` makes it", path.display());
     path
 }
 
-/// This test binary once more, to run nothing but the test `victim` of a module, which is told by
-/// the environment what to do and does nothing without; `module` is its `module_path!()`.
+/// Returns a command that runs this test binary again, with only the test `victim` of a module. The
+/// environment says what that test does; without it, it does nothing. `module` is its
+/// `module_path!()`.
 pub fn victim_process(module: &str) -> Command {
     let test = match module.split_once("::") {
         Some((_, module)) => format!("{module}::victim"),
@@ -59,8 +62,8 @@ pub fn victim_process(module: &str) -> Command {
     command
 }
 
-/// Makes a copy that all may read and execute. Another process does: a program that this one has
-/// open for writing could not be executed, and each process begun meanwhile has it open as well,
+/// Makes a copy that all users may read and execute, in another process: a program that this one
+/// has open for writing could not be executed, and each process started meanwhile has it open too,
 /// until its exec.
 pub(crate) fn copy_for_others(file: &Path, copy: &Path) {
     let mut install = Command::new("install");
@@ -69,19 +72,19 @@ pub(crate) fn copy_for_others(file: &Path, copy: &Path) {
     assert_eq!(ended.code(), 0, "{ended:?}");
 }
 
-/// What a process that has ended left.
+/// What is left of a process that has ended.
 #[derive(Debug)]
 pub struct Ended {
     /// Its exit code, or the signal that ended it.
     pub status: ExitStatus,
-    /// What it wrote, unless the test has taken that.
+    /// What it wrote to stdout, unless the test has taken that.
     pub stdout: String,
-    /// What it said.
+    /// What it wrote to stderr.
     pub stderr: String,
 }
 
 impl Ended {
-    /// Its last line: rows and lost entries.
+    /// Returns the counts in its last line: rows and lost entries.
     pub fn summary(&self) -> (u64, u64) {
         let numbers = || {
             let (_, line) = self.stderr.lines().last()?.split_once(": ")?;
@@ -93,7 +96,7 @@ impl Ended {
         numbers().unwrap_or_else(|| panic!("no summary in the last line: {self:?}"))
     }
 
-    /// The exit code; a test that asks for it does not expect a signal.
+    /// Returns the exit code; a test that asks for it does not expect a signal.
     pub fn code(&self) -> i32 {
         self.status.code().unwrap_or_else(|| panic!("ended by a signal: {self:?}"))
     }
@@ -105,7 +108,7 @@ impl Ended {
         self.assert_says(code, words);
     }
 
-    /// Asserts that it ended with this code, and said why in one line that has all these words.
+    /// Asserts that it ended with this code, and said why in one line with all these words.
     #[track_caller]
     pub fn assert_says(&self, code: i32, words: &[&str]) {
         assert_eq!(self.code(), code, "{self:?}");
@@ -115,7 +118,7 @@ impl Ended {
         }
     }
 
-    /// Asserts that it succeeded, with a summary of so many rows and so many lost entries.
+    /// Asserts that it succeeded, with a summary of this many rows and lost entries.
     #[track_caller]
     pub fn assert_summary(&self, rows: u64, lost: u64) {
         assert_eq!((self.code(), self.summary()), (0, (rows, lost)), "{self:?}");
@@ -126,23 +129,23 @@ impl Ended {
 pub struct Running {
     child: Child,
     stderr: File,
-    /// What was run.
+    /// The command, as text.
     command: String,
 }
 
-/// Starts a program, its output kept.
+/// Starts a program, and keeps its output.
 pub fn start(command: Command) -> Running {
-    // A file, to be looked at while it runs.
+    // A file, so that it can be read while the program runs.
     let stderr = tempfile::tempfile().unwrap();
     spawn(command, Stdio::piped(), stderr.try_clone().unwrap(), stderr).unwrap()
 }
 
-/// Starts a program whose stderr is this.
+/// Starts a program with this stderr.
 pub fn start_telling(command: Command, stderr: impl Into<Stdio>) -> Running {
     spawn(command, Stdio::piped(), stderr, tempfile::tempfile().unwrap()).unwrap()
 }
 
-/// A pipe that takes nothing: it is full, and nobody reads it.
+/// Returns a pipe that takes nothing: it is full, and is not read.
 pub fn full_pipe() -> (PipeReader, PipeWriter) {
     let (reader, mut writer) = io::pipe().unwrap();
     let flags = |flags| fcntl(&writer, FcntlArg::F_SETFL(flags)).map(drop).unwrap();
@@ -156,7 +159,7 @@ pub fn full_pipe() -> (PipeReader, PipeWriter) {
     (reader, writer)
 }
 
-/// Starts a program whose stdout and stderr are a terminal, which the test has the other end of.
+/// Starts a program whose stdout and stderr are a terminal; the test has its other end.
 pub fn start_on(command: Command, terminal: impl Into<OwnedFd>) -> Running {
     let terminal = terminal.into();
     let stdout = terminal.try_clone().unwrap();
@@ -173,7 +176,7 @@ fn spawn(
     Ok(Running { child, stderr: said, command: format!("{command:?}") })
 }
 
-/// The same program, begun by a shell that has done this before.
+/// Returns this program, started by a shell that runs the script first.
 pub fn after(script: &str, command: &Command) -> Command {
     let mut shell = Command::new("sh");
     shell.current_dir(command.get_current_dir().unwrap()).stdin(Stdio::null());
@@ -187,7 +190,7 @@ pub fn run(command: Command) -> Ended {
     start(command).end()
 }
 
-/// Runs a program to its end, unheard; whether it could be run, and succeeded.
+/// Runs a program to its end, without its output; returns whether it could be run, and succeeded.
 pub fn works(mut command: Command) -> bool {
     command.stdin(Stdio::null());
     let running = spawn(command, Stdio::null(), Stdio::null(), tempfile::tempfile().unwrap());
@@ -195,7 +198,7 @@ pub fn works(mut command: Command) -> bool {
 }
 
 impl Running {
-    /// Its process id.
+    /// Returns its process id.
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
@@ -205,42 +208,42 @@ impl Running {
         kill(Pid::from_raw(self.child.id() as i32), signal).unwrap();
     }
 
-    /// SIGKILL, and the wait for its end.
+    /// Sends SIGKILL, and waits for its end.
     pub fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
-    /// SIGTERM, and what it did then.
+    /// Sends SIGTERM, and returns what it did then.
     pub fn stop(self) -> Ended {
         self.signal(Signal::SIGTERM);
         self.end()
     }
 
-    /// Whether it has not ended.
+    /// Returns whether it has not ended.
     pub fn is_running(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()
     }
 
-    /// The read end of its stdout, to be read or closed by the test.
+    /// Returns the read end of its stdout, for the test to read or close.
     pub fn take_stdout(&mut self) -> Patient<ChildStdout> {
         Patient { from: self.child.stdout.take().unwrap(), command: self.command.clone() }
     }
 
-    /// The write end of its stdin, if that is a pipe.
+    /// Returns the write end of its stdin, if that is a pipe.
     pub fn take_stdin(&mut self) -> Option<ChildStdin> {
         self.child.stdin.take()
     }
 
-    /// Waits until its stdout, a pipe, has no more room.
+    /// Waits until its stdout, a pipe, has no room left.
     pub fn until_full(&self) {
         until("its stdout is full", || {
             (!self.stdout_is().contains(PollFlags::POLLOUT)).then_some(())
         });
     }
 
-    /// Waits until nobody has the read end of its stdout any more: a process that another test
-    /// begins just now shares it until its exec, and what is written then is not refused.
+    /// Waits until no process has the read end of its stdout any longer: a process that another
+    /// test is just starting shares it until its exec, and until then writes are not refused.
     pub fn until_unread(&self) {
         until("nobody can read its stdout", || {
             self.stdout_is().contains(PollFlags::POLLERR).then_some(())
@@ -255,23 +258,23 @@ impl Running {
         looked[0].revents().unwrap()
     }
 
-    /// What it has said on stderr so far.
+    /// Returns what it has written to stderr so far.
     pub fn said(&self) -> String {
         self.said_from(0)
     }
 
-    /// The same, without its first so many bytes.
+    /// Returns what it has written to stderr after the first `from` bytes.
     pub fn said_from(&self, from: usize) -> String {
         String::from_utf8(read_from(&self.stderr, from)).unwrap()
     }
 
-    /// Waits until it has said something.
+    /// Waits until it has written this to stderr.
     pub fn until_said(&self, text: &str) {
         let what = || format!("{} says {text:?}; it said {}", self.command, tail(&self.stderr));
         until_or(what, || self.said().contains(text).then_some(()));
     }
 
-    /// Stops it where it stands, until SIGCONT.
+    /// Stops it where it is, until SIGCONT.
     pub fn freeze(&self) {
         self.signal(Signal::SIGSTOP);
         let stat = format!("/proc/{}/stat", self.pid());
@@ -280,7 +283,7 @@ impl Running {
         });
     }
 
-    /// Waits for the end of what takes as long as it has work, and at most so long.
+    /// Waits for the end of a program that runs for as long as it has work, at most `longest`.
     pub fn end_within(mut self, longest: Duration) -> Ended {
         let began = Instant::now();
         while self.is_running() {
@@ -290,7 +293,7 @@ impl Running {
         self.end()
     }
 
-    /// Waits for its end. Its output is read meanwhile, so that a full pipe does not stop it.
+    /// Waits for its end, and reads its output meanwhile, so that a full pipe does not stop it.
     pub fn end(mut self) -> Ended {
         let written = Arc::new(Mutex::new(Vec::new()));
         let stdout = self.child.stdout.take().map(|mut pipe| {
@@ -324,7 +327,7 @@ fn read_from(file: &File, from: usize) -> Vec<u8> {
     text
 }
 
-/// What a message has room for of a file.
+/// Returns the end of a file, as much as a message has room for.
 fn tail(file: &File) -> String {
     shown(&read_from(file, 0))
 }
@@ -343,22 +346,22 @@ impl Drop for Running {
     }
 }
 
-/// What a process writes, to be read as it comes: when nothing does for longer than a test waits, the
-/// read is an error that names the command.
+/// The output of a process, to be read as it comes. If nothing comes for longer than a test waits,
+/// the read is an error that names the command.
 pub struct Patient<R> {
     from: R,
     command: String,
 }
 
 impl<R> Patient<R> {
-    /// Of a process that was started by this command.
+    /// Makes one for the output of this command.
     pub fn new(from: R, command: impl std::fmt::Debug) -> Patient<R> {
         Patient { from, command: format!("{command:?}") }
     }
 }
 
 impl Patient<File> {
-    /// The read end of a named pipe, whether somebody writes to it already or will.
+    /// Opens the read end of a named pipe, whether it has a writer already or not.
     pub fn pipe(path: &Path) -> Patient<File> {
         let pipe = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path);
         Patient::new(pipe.unwrap(), path)

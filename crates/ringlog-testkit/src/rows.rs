@@ -1,4 +1,5 @@
-//! The question that matters of a file of rows: is each there, once, in order, to the byte?
+//! The one question that matters about a file of rows: is each row there, once, in order, to the
+//! byte?
 
 use crate::feed::Feed;
 use crate::place::Place;
@@ -18,7 +19,7 @@ pub fn assert_holds(path: &Path, text: &str) {
 }
 
 /// Asserts that reader 0 has each row below `end` once, in order, in the parts of its output and
-/// the file behind them, and that there is no other file.
+/// the file after them, and that there is no other file.
 #[track_caller]
 pub fn assert_parts(place: &Place, feed: &Feed, end: u64) {
     let output = place.output(0);
@@ -31,12 +32,13 @@ pub fn assert_parts(place: &Place, feed: &Feed, end: u64) {
     }
     assert_eq!(begin, end, "{files:?}");
     let names = fs::read_dir(place.dir.path()).unwrap().map(|file| file.unwrap().file_name());
-    // But for the list that a reporter keeps that was killed while it compressed.
+    // Except the list of a reporter that was killed while it compressed.
     let names: Vec<_> = names.filter(|name| !name.as_encoded_bytes().starts_with(b".")).collect();
     assert_eq!(names.len(), files.len(), "{names:?}");
 }
 
-/// The positions in a file of ours. Every row is whole, and has as many fields as the header.
+/// Returns the positions in a file of ours. Each row is whole, and has as many fields as the
+/// header.
 pub fn positions(path: &Path) -> Vec<u64> {
     if path.to_str().unwrap().ends_with(".jsonl") {
         let text = fs::read_to_string(path).unwrap();
@@ -52,22 +54,22 @@ pub fn positions(path: &Path) -> Vec<u64> {
     csv.records().map(|row| row.unwrap()[0].parse().unwrap()).collect()
 }
 
-/// The ranges that `lost A..B` lines of a reporter's stderr speak of.
+/// Returns the ranges in the `lost A..B` lines of a reporter's stderr.
 pub fn losses(stderr: &str) -> Vec<Range<u64>> {
     let ranges = stderr.lines().filter_map(|line| line.split_once(": lost ")?.1.split_once(','));
     let ends = ranges.filter_map(|(range, _)| range.split_once(".."));
     ends.map(|(from, to)| from.parse().unwrap()..to.parse().unwrap()).collect()
 }
 
-/// The one gap that a reporter's stderr speaks of.
+/// Returns the one range that a reporter's stderr reports as lost.
 #[track_caller]
 pub fn loss(stderr: &str) -> Range<u64> {
     let [gap] = losses(stderr).try_into().unwrap();
     gap
 }
 
-/// Asserts that a file has each of these positions once, in order, or that it lies in one of
-/// the gaps: delivered + lost = appended.
+/// Asserts that each of these positions is in the file once, in order, or lies in one of the gaps:
+/// delivered + lost = appended.
 pub fn assert_complete(path: &Path, expected: Range<u64>, gaps: &[Range<u64>]) {
     let mut next = expected.start;
     let mut gaps: Vec<&Range<u64>> = gaps.iter().collect();

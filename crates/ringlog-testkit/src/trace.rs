@@ -1,10 +1,9 @@
-//! Processes that are led by the hand: one instruction or one system call at a time, killed
-//! wherever the test likes, and told whatever errors it likes. A process is seized while it waits
-//! for a line on its stdin, so that nothing has to be done between `fork` and `exec`; it dies with
-//! its test.
+//! Processes that the test controls: one instruction or one system call at a time, killed anywhere,
+//! and given any errors. A process is seized while it waits for a line on its stdin, so that
+//! nothing has to be done between `fork` and `exec`; it dies with its test.
 //!
-//! A thread that is traced answers only to the thread that traces it: a [`Traced`] stays on the
-//! thread that made it.
+//! A traced thread answers only to the thread that traces it: a [`Traced`] stays on the thread that
+//! made it.
 
 use crate::{PATIENCE, Patient, after, skipped};
 use nix::errno::Errno;
@@ -19,42 +18,42 @@ use std::marker::PhantomData;
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// Where a traced thread has come to.
+/// Where a traced thread has stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stop {
-    /// Behind one more instruction.
+    /// After one more instruction.
     Step,
-    /// Before a system call, or behind it.
+    /// Before a system call, or after it.
     Call,
-    /// At a signal, which it will not get.
+    /// At a signal, which the thread will not get.
     Signal(Signal),
     /// At the first instruction of another program.
     Exec,
-    /// Its end, with this code.
+    /// At its end, with this code.
     Exited(i32),
-    /// Its end, by this signal.
+    /// At its end, by this signal.
     Killed(Signal),
 }
 
 /// A system call that is about to be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Request {
-    /// Which one.
+    /// Its number.
     pub number: i64,
-    /// The first of its arguments.
+    /// The first three of its arguments.
     pub arguments: [u64; 3],
 }
 
-/// What a system call comes to, instead of what it was asked for.
+/// What a system call returns instead of its own result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
     /// It is not made, and fails.
     Fails(Errno),
-    /// It reads or writes only so many bytes.
+    /// It reads or writes only this many bytes.
     Short(u64),
 }
 
-/// What a traced process says.
+/// What a traced process prints.
 pub type Heard = BufReader<Patient<ChildStderr>>;
 
 /// A process with one traced thread.
@@ -68,7 +67,7 @@ pub struct Traced {
 
 impl Traced {
     /// Starts a process that waits for a line on its stdin, and seizes the thread that `thread`
-    /// finds out from what the process says on its stderr. `None` where nobody may do this.
+    /// finds out from what the process prints on stderr. `None` if tracing is not allowed here.
     pub fn start(
         mut command: Command,
         spawn: impl FnOnce(&mut Command) -> std::io::Result<Child>,
@@ -92,7 +91,7 @@ impl Traced {
         }
     }
 
-    /// A program before its first instruction.
+    /// Starts a program, and stops it before its first instruction.
     pub fn program(
         command: &Command,
         spawn: impl FnOnce(&mut Command) -> std::io::Result<Child>,
@@ -104,45 +103,45 @@ impl Traced {
         })?;
         traced.tell("go");
         assert_eq!(traced.wait(), Stop::Exec);
-        assert_eq!(traced.call(), Stop::Call); // behind the `exec`
+        assert_eq!(traced.call(), Stop::Call); // after the `exec`
         Some(traced)
     }
 
-    /// The line it waits for.
+    /// Sends the line that it waits for.
     pub fn tell(&mut self, line: &str) {
         self.child.stdin.as_mut().unwrap().write_all(format!("{line}\n").as_bytes()).unwrap();
     }
 
-    /// The next line that it says. It has to be about to.
+    /// Returns the next line that it prints. It has to be about to.
     pub fn hear(&mut self) -> String {
         hear(&mut self.stderr)
     }
 
-    /// All that it still has to say, and its end.
+    /// Returns everything that it still prints, at its end.
     pub fn last_words(&mut self) -> String {
         let _ = self.child.kill();
         std::io::read_to_string(&mut self.stderr).unwrap()
     }
 
-    /// One instruction.
+    /// Runs one instruction.
     pub fn step(&mut self) -> Stop {
         ptrace::step(self.thread, None).unwrap();
         self.wait()
     }
 
-    /// Where it stands, if that can be gone to again with [`Traced::run_to`].
+    /// Returns where it is, if [`Traced::run_to`] can go there again.
     #[cfg(target_arch = "x86_64")]
     pub fn place(&self) -> Option<u64> {
         Some(ptrace::getregs(self.thread).unwrap().rip)
     }
 
-    /// Where it stands, if that can be gone to again with [`Traced::run_to`].
+    /// Returns where it is, if [`Traced::run_to`] can go there again.
     #[cfg(not(target_arch = "x86_64"))]
     pub fn place(&self) -> Option<u64> {
         None
     }
 
-    /// Runs until it has come to a place so many times: a breakpoint, and no trace of it left.
+    /// Runs until it has come to a place `times` times, by a breakpoint of which no trace is left.
     #[cfg(target_arch = "x86_64")]
     pub fn run_to(&mut self, place: u64, times: usize) {
         let at = place as AddressType;
@@ -166,25 +165,25 @@ impl Traced {
         }
     }
 
-    /// Never called: no place is known.
+    /// Is never called, because no place is known here.
     #[cfg(not(target_arch = "x86_64"))]
     pub fn run_to(&mut self, _place: u64, _times: usize) {
         unreachable!("no place is known");
     }
 
-    /// To the next edge of a system call.
+    /// Runs to the next edge of a system call.
     pub fn call(&mut self) -> Stop {
         ptrace::syscall(self.thread, None).unwrap();
         self.wait()
     }
 
-    /// To the next edge of a system call, and it gets the signal that it stands at.
+    /// Runs to the next edge of a system call, and delivers the signal that it stopped at.
     pub fn call_with(&mut self, signal: Signal) -> Stop {
         ptrace::syscall(self.thread, signal).unwrap();
         self.wait()
     }
 
-    /// The process.
+    /// Returns the process id.
     pub fn pid(&self) -> Pid {
         Pid::from_raw(self.child.id() as i32)
     }
@@ -194,8 +193,8 @@ impl Traced {
         ptrace::cont(self.thread, None).unwrap();
     }
 
-    /// Waits for the next stop. The wait costs a processor, but an instruction takes less time
-    /// than falling asleep does.
+    /// Waits for the next stop. The wait takes a processor, but an instruction takes less time than
+    /// falling asleep does.
     pub fn wait(&mut self) -> Stop {
         let mut tries = 0u64;
         let mut began = None;
@@ -228,21 +227,21 @@ impl Traced {
         }
     }
 
-    /// SIGKILL, here and now.
+    /// Sends SIGKILL now.
     pub fn kill(self) {}
 }
 
-/// A register for each part of a system call, as this architecture has them.
+/// The registers for each part of a system call, on this architecture.
 #[cfg(target_arch = "x86_64")]
 impl Traced {
-    /// The system call that it stands before.
+    /// Returns the system call that it stopped before.
     pub fn request(&self) -> Request {
         let registers = ptrace::getregs(self.thread).unwrap();
         let arguments = [registers.rdi, registers.rsi, registers.rdx];
         Request { number: registers.orig_rax as i64, arguments }
     }
 
-    /// Behind the system call that it stands before, which comes to something else.
+    /// Runs to the end of the system call that it stopped before, with another result.
     pub fn inject(&mut self, fault: Fault) {
         let asked = ptrace::getregs(self.thread).unwrap();
         let mut registers = asked;
@@ -264,10 +263,10 @@ impl Traced {
 impl Drop for Traced {
     fn drop(&mut self) {
         if self.ended {
-            return; // and buried: its number may be another's by now
+            return; // reaped already: another process may have its number now
         }
         let _ = self.child.kill();
-        // A thread that is traced is buried by its tracer, and the process after all its threads.
+        // A traced thread is reaped by its tracer, and the process after all its threads.
         if self.thread.as_raw() as u32 != self.child.id() {
             let _ = waitpid(self.thread, Some(WaitPidFlag::__WALL));
         }
@@ -275,7 +274,7 @@ impl Drop for Traced {
     }
 }
 
-/// The next line that a process says.
+/// Returns the next line that a process prints.
 pub fn hear(stderr: &mut Heard) -> String {
     let mut line = String::new();
     assert_ne!(stderr.read_line(&mut line).unwrap(), 0, "a traced process is gone");

@@ -4,15 +4,15 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// No wait in a test is longer; what takes longer has hung.
+/// No wait in a test is longer; a process that takes longer hangs.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Waits until something is there, and fails loudly if it never is.
+/// Waits until `look` finds something, and fails loudly if it never does.
 pub fn until<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
     until_or(|| what.to_owned(), look)
 }
 
-/// The same; what it is waiting for, and how that is, is asked for when it was in vain.
+/// Waits as `until`; `what` says what it waits for, and how that is, when the wait was in vain.
 pub fn until_or<T>(what: impl FnOnce() -> String, mut look: impl FnMut() -> Option<T>) -> T {
     let began = Instant::now();
     loop {
@@ -24,7 +24,7 @@ pub fn until_or<T>(what: impl FnOnce() -> String, mut look: impl FnMut() -> Opti
     }
 }
 
-/// Waits until a file has at least so many lines.
+/// Waits until a file has at least `count` lines.
 pub fn until_lines(path: &Path, count: usize) {
     until(&format!("{} has {count} lines", path.display()), || {
         let text = fs::read(path).unwrap_or_default();
@@ -32,7 +32,7 @@ pub fn until_lines(path: &Path, count: usize) {
     });
 }
 
-/// Waits until a file has more bytes than so many.
+/// Waits until a file has more than `length` bytes.
 pub fn until_longer(path: &Path, length: u64) {
     until(&format!("{} has more than {length} bytes", path.display()), || {
         path.metadata().is_ok_and(|meta| meta.len() > length).then_some(())
