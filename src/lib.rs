@@ -9,7 +9,7 @@ mod writer;
 pub use operator::main as ringlog;
 pub use reporter::main as reporter;
 pub use writer::main as writer;
-#[doc(hidden)] // for the fuzzer, who feeds it anything
+#[doc(hidden)] // for the fuzzer, which feeds it any bytes
 pub use writer::{incoming, rows as input};
 
 /// README's code compiles.

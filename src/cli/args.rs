@@ -30,7 +30,7 @@ pub struct LogArgs {
 }
 
 impl LogArgs {
-    /// Its name.
+    /// Returns the log's name.
     pub fn name(&self) -> Name {
         match &self.path {
             Some(path) => path.as_path().into(),
@@ -38,7 +38,7 @@ impl LogArgs {
         }
     }
 
-    /// What it is opened with.
+    /// Returns the options to open it with.
     pub fn options(&self) -> anyhow::Result<Options> {
         let mut options = Log::options().lock(self.lock);
         if self.prefault || self.no_prefault {
@@ -48,7 +48,7 @@ impl LogArgs {
     }
 }
 
-/// The options, which believe a log that belongs to `owner` too.
+/// Returns the options, with a log of `owner` trusted too.
 pub fn believing(options: Options, owner: Option<&str>) -> anyhow::Result<Options> {
     match owner {
         Some(owner) => Ok(options.owner(user_id(owner)?)),
@@ -56,7 +56,7 @@ pub fn believing(options: Options, owner: Option<&str>) -> anyhow::Result<Option
     }
 }
 
-/// The id of a user by name or id.
+/// Returns a user's id, by name or id.
 pub fn user_id(owner: &str) -> anyhow::Result<u32> {
     if let Ok(uid) = owner.parse() {
         return Ok(uid);

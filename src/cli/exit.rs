@@ -1,4 +1,4 @@
-//! How a program ends: with a code of the library's table, and what is said.
+//! How a program ends: with a code from the library's table, and with what it prints.
 
 use super::tell::{finish_telling, tell};
 use ringlog::{Code, Error};
@@ -18,7 +18,7 @@ Exit codes:
   7  the output could not be written
   8  a call had no answer in time (ringlog call)";
 
-/// A failure that is not the library's: why it ends, and what to say.
+/// A failure that is not the library's: an exit code, and a message.
 #[derive(Debug)]
 pub struct Failed(pub Code, pub String);
 
@@ -30,7 +30,7 @@ impl Display for Failed {
 
 impl std::error::Error for Failed {}
 
-/// Says what went wrong, in one line, and with which exit code. The last that a program does.
+/// Prints what went wrong, in one line, and returns the exit code. The last step of a program.
 pub fn end(program: &str, result: anyhow::Result<()>) -> ExitCode {
     let code = match result {
         Ok(()) => ExitCode::SUCCESS,

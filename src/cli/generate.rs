@@ -1,4 +1,5 @@
-//! Completions and man pages, out of the definitions of the arguments; `scripts/generate` asks.
+//! Completions and man pages, from the definitions of the arguments; `scripts/generate` asks for
+//! them.
 
 use super::tell::tell;
 use clap::Command;
@@ -10,10 +11,10 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-/// The variable that names the directory to write to. Only a program built for it looks.
+/// The variable that names the directory to write to. Only a program that is built for it looks.
 const ASKED: &str = "RINGLOG_GENERATE";
 
-/// Writes what there is of this program and ends, if that is asked for.
+/// Writes the pages and completions of this program and ends, if that is asked for.
 pub fn if_asked(command: Command) {
     let Some(directory) = std::env::var_os(ASKED) else { return };
     match generate(command, Path::new(&directory)) {
@@ -37,7 +38,7 @@ fn generate(mut command: Command, directory: &Path) -> io::Result<()> {
     pages(&command, &man)
 }
 
-/// The page of a command, and those of the commands in it.
+/// Writes the page of a command, and those of its subcommands.
 fn pages(command: &Command, directory: &Path) -> io::Result<()> {
     for inner in command.get_subcommands().filter(|it| !it.is_hide_set()) {
         pages(inner, directory)?;
@@ -61,7 +62,8 @@ fn pages(command: &Command, directory: &Path) -> io::Result<()> {
     fs::write(directory.join(man.get_filename()), page)
 }
 
-/// What help says in the end: what has a heading is a section, as it stands.
+/// Returns the text at the end of a help: a paragraph with a heading becomes a section, as it
+/// stands.
 fn rest(text: &str) -> Roff {
     let mut roff = Roff::new();
     for paragraph in text.trim().split("\n\n") {

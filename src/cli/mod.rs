@@ -23,7 +23,7 @@ use anyhow::Context as _;
 use ringlog::Name;
 use signals::NO_SIGNALS;
 
-/// The arguments, or an end with a usage error.
+/// Returns the arguments, or ends with a usage error.
 pub fn parse<P: clap::Parser>() -> P {
     ringlog::look_at_stdout_before_main!();
     #[cfg(feature = "generate")]
@@ -31,7 +31,7 @@ pub fn parse<P: clap::Parser>() -> P {
     P::parse()
 }
 
-/// From here on, a log whose file somebody cuts short is a line and an exit code as well.
+/// Makes a log whose file is cut short a line and an exit code, like other errors.
 pub fn say_if_cut_short(program: &str, log: &Name) -> anyhow::Result<()> {
     let line = format!(
         "{program}: {log}: its file was cut short, or its disk failed, while it was in use; what \

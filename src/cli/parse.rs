@@ -1,10 +1,10 @@
-//! What the values of arguments may be: numbers, times, places in a log.
+//! The values that arguments may have: numbers, times, places in a log.
 
 use ringlog::Start;
 use ringlog_rows::TimeFormat;
 use std::time::Duration;
 
-/// `5000`, `64k`, `1M`.
+/// Parses `5000`, `64k`, `1M`.
 pub fn number(text: &str) -> Result<u64, String> {
     let (digits, unit) = match text.to_ascii_lowercase().pop() {
         Some('k') => (&text[..text.len() - 1], 1 << 10),
@@ -16,7 +16,7 @@ pub fn number(text: &str) -> Result<u64, String> {
     number.ok_or_else(|| "a number, or one with k, M or G (1k is 1024, 1M is 2^20)".to_owned())
 }
 
-/// `1ms`, `2s`; a bare number is milliseconds.
+/// Parses `1ms`, `2s`; a bare number is milliseconds.
 pub fn duration(text: &str) -> Result<Duration, String> {
     match text.parse() {
         Ok(ms) => Ok(Duration::from_millis(ms)),
@@ -24,7 +24,7 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// `1s`, `200ms`: not so short that to look is all there is time for.
+/// Parses `1s`, `200ms`: not so short that looking takes all the time.
 pub fn interval(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {
         Ok(time) if time >= Duration::from_millis(10) => Ok(time),
@@ -33,7 +33,7 @@ pub fn interval(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// `oldest`, `newest`, a position, or `-N` for the last N entries.
+/// Parses `oldest`, `newest`, a position, or `-N` for the last N entries.
 pub fn place(text: &str) -> Result<Start, String> {
     let number =
         |digits: &str| digits.parse().map_err(|_| "oldest, newest, a position, or -N".to_owned());
@@ -47,7 +47,7 @@ pub fn place(text: &str) -> Result<Start, String> {
     })
 }
 
-/// The same, or `resume`: where a reader has been.
+/// Parses what [`place`] does, or `resume`: where the reader left off.
 pub fn place_or_resume(text: &str) -> Result<Start, String> {
     if text == "resume" {
         return Ok(Start::Resume);

@@ -1,4 +1,4 @@
-//! Signals: flags that go up, and the two that ask for an end.
+//! Signals: flags that they raise, and the two signals that ask for an end.
 
 use anyhow::Context as _;
 use std::sync::Arc;
@@ -7,21 +7,21 @@ use std::time::{Duration, Instant};
 
 pub const NO_SIGNALS: &str = "signals cannot be caught";
 
-/// From here on, a signal puts up a flag and does nothing else.
+/// Makes a signal raise a flag, and do nothing else.
 pub fn put_up(flag: &Arc<AtomicBool>, signal: i32) -> anyhow::Result<()> {
     signal_hook::flag::register(signal, Arc::clone(flag)).map(drop).context(NO_SIGNALS)
 }
 
-/// INT and TERM: the first asks for an end, the second is one.
+/// INT and TERM: the first asks for an end, the second ends at once.
 #[derive(Clone)]
 pub struct Stop(Arc<AtomicBool>);
 
 impl Stop {
-    /// From here on, the first signal is asked for with [`requested`](Stop::requested).
+    /// Catches these signals: [`requested`](Stop::requested) returns true after the first.
     pub fn on_signals() -> anyhow::Result<Stop> {
         let stop = Stop(Arc::default());
         for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-            // In this order: the first signal finds the flag down, and puts it up.
+            // In this order: the first signal finds the flag down, and raises it.
             let ends = signal_hook::flag::register_conditional_default(signal, Arc::clone(&stop.0));
             ends.context(NO_SIGNALS)?;
             put_up(&stop.0, signal)?;
@@ -29,17 +29,17 @@ impl Stop {
         Ok(stop)
     }
 
-    /// Whether there has been one.
+    /// Returns whether there has been a signal.
     pub fn requested(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// What it puts up.
+    /// Returns the flag that they raise.
     pub fn flag(&self) -> &AtomicBool {
         &self.0
     }
 
-    /// Waits so long, or until there has been one.
+    /// Waits for `time`, or until a signal comes.
     pub fn wait(&self, time: Duration) {
         let began = Instant::now();
         while !self.requested() {

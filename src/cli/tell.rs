@@ -1,7 +1,7 @@
-//! What is told on stderr, in whole lines, and without ever holding up what is carried out.
+//! What is printed on stderr: in whole lines, and without ever holding up the export.
 //!
-//! A terminal that somebody has stopped, or a pipe that nobody reads, takes nothing for hours. Once
-//! that happens, a thread of its own writes there, from a queue with an end; what does not fit is
+//! A terminal that is stopped, or a pipe that is not read, may take nothing for hours. Once that
+//! happens, a thread of its own writes there, from a bounded queue; lines that do not fit are
 //! counted.
 
 use super::words::one_line;
@@ -14,15 +14,15 @@ use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::Builder;
 use std::time::Duration;
 
-/// Lines that wait at most.
+/// Most lines that wait.
 const LINES: usize = 256;
-/// Lines more than that, of those that are told last.
+/// Most lines beyond that, of those that are printed last.
 const LAST: usize = 8;
-/// How long an end waits for the last of them.
+/// How long the end of a program waits for the last of them.
 const GRACE: Duration = Duration::from_millis(500);
 
 struct Queue {
-    /// The first stays until it is written.
+    /// The first line stays until it is written.
     lines: VecDeque<String>,
     places: usize,
     left_out: u64,
@@ -31,7 +31,8 @@ struct Queue {
 static QUEUE: Mutex<Queue> =
     Mutex::new(Queue { lines: VecDeque::new(), places: LINES, left_out: 0 });
 static CHANGED: Condvar = Condvar::new();
-/// Whether there is a thread that writes, if one was needed; where it cannot be had, whoever tells does.
+/// Whether there is a thread that writes, if one was needed; if there cannot be one, the caller
+/// writes.
 static HAS_THREAD: OnceLock<bool> = OnceLock::new();
 
 fn has_thread() -> bool {
@@ -39,14 +40,14 @@ fn has_thread() -> bool {
     *HAS_THREAD.get_or_init(start)
 }
 
-/// Tells a line. That nobody hears it is no reason to stop.
+/// Prints a line. If it cannot be written, that is no reason to stop.
 pub fn tell(line: Arguments<'_>) {
     if !try_tell(line) {
         queue().left_out += 1;
     }
 }
 
-/// The same, for who can sum up what did not fit: whether it did.
+/// Prints a line, for a caller that can sum up what did not fit; returns whether it did.
 pub fn try_tell(line: Arguments<'_>) -> bool {
     let line = format!("{}\n", one_line(&line.to_string()));
     if HAS_THREAD.get().is_none() && takes_a_line() || !has_thread() {
@@ -62,7 +63,7 @@ pub fn try_tell(line: Arguments<'_>) -> bool {
     fits
 }
 
-/// Draws on a terminal, unless it is behind already: the next picture is as good.
+/// Draws on a terminal, unless that is behind already: the next picture will do.
 pub fn try_draw(picture: String) {
     if !has_thread() {
         return write(&picture);
@@ -74,12 +75,13 @@ pub fn try_draw(picture: String) {
     }
 }
 
-/// Makes room for the lines that are told last: they wait behind all others, and none is left out.
+/// Makes room for the lines that are printed last: they wait behind all others, and none is left
+/// out.
 pub fn make_room_to_tell() {
     queue().places = LINES + LAST;
 }
 
-/// Waits until all is written, but not for who does not read.
+/// Waits until everything is written, but not for a reader that does not read.
 pub fn finish_telling() {
     let waited = CHANGED.wait_timeout_while(queue(), GRACE, |queue| !queue.lines.is_empty());
     drop(waited);
@@ -89,7 +91,7 @@ fn queue() -> MutexGuard<'static, Queue> {
     QUEUE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// In one piece: others may write there too.
+/// Writes in one piece: other processes may write there too.
 fn write(line: &str) {
     let _ = io::stderr().write_all(line.as_bytes());
 }
@@ -111,7 +113,7 @@ fn write_lines() {
     }
 }
 
-/// Whether a line can be written at once. Who cannot tell tries.
+/// Returns whether a line can be written at once; true if that cannot be known.
 fn takes_a_line() -> bool {
     let stderr = io::stderr();
     let mut asked = [PollFd::new(stderr.as_fd(), PollFlags::POLLOUT)];

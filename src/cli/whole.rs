@@ -1,13 +1,13 @@
-//! A file that is there whole or not at all.
+//! Files that are written completely or not at all.
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 
-/// Puts a file in the place of `path`, at once: what `fill` writes is `beside` it until all of it
-/// is there. With these permissions, whatever the umask; without any, with those of a new file. A
-/// file that is at `beside` before is somebody else's, and an error.
+/// Replaces the file at `path` in one step: until everything is written, what `fill` writes is at
+/// `beside`. The file gets these permissions, whatever the umask; without any, those of a new file.
+/// A file that is already at `beside` belongs to another process, and is an error.
 pub fn put_whole(
     path: &Path,
     beside: &Path,
@@ -26,7 +26,7 @@ pub fn put_whole(
     put().inspect_err(|_| _ = fs::remove_file(beside))
 }
 
-/// Removes a file, if it is there.
+/// Removes a file, if it exists.
 pub fn remove_if_there(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),

@@ -3,8 +3,8 @@
 use ringlog::{DEFAULT_SHM, Name};
 use std::time::Duration;
 
-/// Only one, whatever is quoted in it, and nothing that a terminal obeys: what ends a line, moves,
-/// colours or hides, and what turns the direction of the text around, is escaped.
+/// Returns a text as one line in which a terminal obeys nothing: escapes what would end the line,
+/// move the cursor, colour or hide text, or change its direction.
 pub fn one_line(text: &str) -> String {
     let mut line = String::new();
     for char in text.chars() {
@@ -13,7 +13,7 @@ pub fn one_line(text: &str) -> String {
     line
 }
 
-/// Whether a character is not shown, but changes how others are.
+/// Returns whether a character is not shown itself, but changes how others are.
 fn is_obeyed(char: char) -> bool {
     char.is_control()
         || matches!(
@@ -24,7 +24,7 @@ fn is_obeyed(char: char) -> bool {
         )
 }
 
-/// `12345` as `12,345`.
+/// Returns `12,345` for `12345`.
 pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
@@ -37,12 +37,12 @@ pub fn grouped(number: u64) -> String {
     text
 }
 
-/// `1 entry`, `1,000 entries`.
+/// Returns `1 entry`, `1,000 entries`.
 pub fn entries(count: u64) -> String {
     format!("{} entr{}", grouped(count), if count == 1 { "y" } else { "ies" })
 }
 
-/// Where a reader began, of a log that was older.
+/// Says where a reader began in a log that was older.
 pub fn began(position: u64, missed: u64) -> String {
     let were = if missed == 1 { "was" } else { "were" };
     format!(
@@ -52,12 +52,12 @@ pub fn began(position: u64, missed: u64) -> String {
     )
 }
 
-/// `1 log`, `1,000 logs`.
+/// Returns `1 log`, `1,000 logs`.
 pub fn several(count: usize, noun: &str) -> String {
     format!("{} {noun}{}", grouped(count as u64), if count == 1 { "" } else { "s" })
 }
 
-/// `a`, `a and b`, `a, b and c`.
+/// Returns `a`, `a and b`, `a, b and c`.
 pub fn and(parts: &[String]) -> String {
     match parts {
         [] => String::new(),
@@ -66,13 +66,13 @@ pub fn and(parts: &[String]) -> String {
     }
 }
 
-/// `reader 1`, `readers 1 and 2`.
+/// Returns `reader 1`, `readers 1 and 2`.
 pub fn readers(ids: &[usize]) -> String {
     let all: Vec<String> = ids.iter().map(usize::to_string).collect();
     format!("{} {}", if ids.len() == 1 { "reader" } else { "readers" }, and(&all))
 }
 
-/// What starts a reader of this log: `reporter 1 --shm /engine`.
+/// Returns the command that starts a reader of this log: `reporter 1 --shm /engine`.
 pub fn reporter(id: usize, log: &Name) -> String {
     match log {
         Name::Shm(name) if name == DEFAULT_SHM => format!("reporter {id}"),
@@ -81,7 +81,7 @@ pub fn reporter(id: usize, log: &Name) -> String {
     }
 }
 
-/// So many in so long, as a rate a second.
+/// Returns `count` in `time` as a rate per second.
 pub fn per_second(count: u64, time: Duration) -> u64 {
     (count as f64 / time.as_secs_f64().max(1e-9)).round() as u64
 }

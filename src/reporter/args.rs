@@ -105,14 +105,14 @@ pub struct Args {
     pub quiet: bool,
 }
 
-/// Until when a file is added to.
+/// When to finish a file.
 #[derive(Debug, Clone, Copy)]
 pub enum Limit {
     Size(u64),
     Age(Duration),
 }
 
-/// `1G`, `1h`; `m` is minutes and `M` is 2^20.
+/// Parses `1G`, `1h`; `m` is minutes and `M` is 2^20.
 fn limit(text: &str) -> Result<Limit, String> {
     let limit = match text.trim_end_matches(['k', 'K', 'M', 'g', 'G']).parse::<u64>() {
         Ok(_) => number(text).ok().map(Limit::Size),
@@ -125,7 +125,7 @@ fn limit(text: &str) -> Result<Limit, String> {
     }
 }
 
-/// The first limit of each kind that is reached.
+/// Returns the rotation for the first limit of each kind that is reached.
 pub fn rotation(limits: &[Limit]) -> Option<Rotation> {
     let sizes = limits.iter().filter_map(|limit| match limit {
         Limit::Size(size) => Some(*size),
@@ -194,7 +194,7 @@ pub enum RowsAs {
 }
 
 impl RowsAs {
-    /// What the default output ends with.
+    /// Returns the extension of the default output.
     pub fn extension(self) -> &'static str {
         match self {
             RowsAs::Csv => "csv",

@@ -1,4 +1,4 @@
-//! The loop and its patience: entries are exported until there is a reason to stop.
+//! The loop and its patience: it exports entries until there is a reason to stop.
 
 use super::setup::{Export, Reporter, output_failed};
 use super::watch::{LOOK, Watch};
@@ -9,24 +9,24 @@ use std::io;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-/// How long until a file that could not be finished is tried again.
+/// How long until it tries again to finish a file that could not be finished.
 pub const RETRY: Duration = Duration::from_secs(1);
 
-/// How long until an output that has no room is tried again, and what is said of it.
+/// How long until it tries an output again that has no room, and reports about it.
 const PAUSE: Duration = Duration::from_millis(50);
 pub const ROOM: &str = "trying again until there is room";
 
 /// Why a log is no longer followed.
 #[derive(PartialEq, Eq)]
 pub enum Ending {
-    /// Asked to stop, or all that was asked for is done.
+    /// It was asked to stop, or everything that was asked for is done.
     Done,
-    /// The log was deleted, and all of it is carried out.
+    /// The log was deleted, and all of it is exported.
     Gone,
 }
 
 impl Reporter {
-    /// Carries entries out until there is a reason to stop, and then what is left.
+    /// Exports entries until there is a reason to stop, and then what is left.
     pub fn carry(&self, log: &Log, report: &mut Export) -> anyhow::Result<Ending> {
         let mut watch = Watch::new(log);
         loop {
@@ -34,7 +34,7 @@ impl Reporter {
             let position = report.source().position();
             self.export(report)?;
             if report.source().position() < position {
-                continue; // another file meanwhile, and what was taken is to be taken again
+                continue; // another file meanwhile: what was taken has to be taken again
             }
             if left == Ending::Gone {
                 let alive = if report.source().has_writer() {
@@ -64,7 +64,7 @@ impl Reporter {
             let turn = report.turn(wanted.saturating_sub(report.entries()));
             let turn = self.insist(report, turn)?;
             let attached = report.source().attached();
-            // Only behind the first turn it is known where it began.
+            // Only after the first turn is it known where the report began.
             if watch.is_first_turn() && attached.fresh && attached.missed > 0 {
                 self.warn(format_args!("{}", began(attached.began, attached.missed)));
             }
@@ -101,16 +101,16 @@ impl Reporter {
 
     /// Writes out and commits what has been taken.
     fn export(&self, report: &mut Export) -> anyhow::Result<()> {
-        let exported = report.export().map(|()| Turn::Idle); // which has nothing to tell
+        let exported = report.export().map(|()| Turn::Idle); // an export has no loss to report
         self.insist(report, exported).map(drop)
     }
 
-    /// An output that takes no more is tried again and again; meanwhile nothing is committed.
+    /// Tries an output that takes no more again and again; meanwhile nothing is committed.
     fn insist(&self, report: &mut Export, turn: io::Result<Turn>) -> anyhow::Result<Turn> {
         let Err(mut error) = turn else { return Ok(turn?) };
         let mut said = false;
         while report.sink().is_temporary(&error) && !self.stop.requested() {
-            // A pipe that is not read has waited already, and is nothing to speak of.
+            // A pipe that is not read has waited already, and is not worth a line.
             if error.kind() != io::ErrorKind::WouldBlock {
                 if !std::mem::replace(&mut said, true) {
                     let output = self.output_name();
@@ -121,7 +121,7 @@ impl Reporter {
                     self.warn(format_args!("{output}: {error}; {remedy}"));
                 }
                 std::thread::sleep(PAUSE);
-                self.look_after_output(report)?; // to move it away may be the way out
+                self.look_after_output(report)?; // moving the file away may make room
             }
             match report.export() {
                 Ok(()) => {
@@ -148,8 +148,8 @@ impl Reporter {
         .into())
     }
 
-    /// A file that cannot be made for want of room is tried again and again, as one that cannot be
-    /// written: there is nothing to do meanwhile.
+    /// Tries again and again to make a file for which there is no room, as to write one: there is
+    /// nothing else to do meanwhile.
     fn when_there_is_room<T>(
         &self,
         report: &mut Export,
@@ -174,7 +174,7 @@ impl Reporter {
         }
     }
 
-    /// Finishes the file if it is time to.
+    /// Finishes the file if that is due.
     fn rotate(&self, report: &mut Export) -> anyhow::Result<()> {
         let Some(rotation) = &self.rotation else { return Ok(()) };
         let kept = self.kept.get();
@@ -218,7 +218,7 @@ impl Reporter {
         Ok(())
     }
 
-    /// HUP, and what others have done to the file.
+    /// Handles a HUP, and changes that others have made to the file.
     fn look_after_output(&self, report: &mut Export) -> anyhow::Result<()> {
         let hangup = self.hangup.swap(false, Ordering::Relaxed);
         let Some(path) = &self.output else { return Ok(()) };

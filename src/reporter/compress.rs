@@ -1,9 +1,9 @@
-//! Finished files made small, by a thread of its own that the reporter never waits for.
+//! Compresses finished files in a thread of its own, for which the reporter never waits.
 //!
-//! A part is there until its compressed form is, whole and synced: `part.zst.tmp` becomes
-//! `part.zst`, and only then `part` is deleted. So whatever is killed, nothing is missing, and the
-//! next run with `--compress` clears up: what it was given stands in a list beside the output,
-//! `.out.csv.finished`, and nothing else is ever touched, whatever it is called.
+//! A part stays until its compressed form is whole and synced: `part.zst.tmp` becomes `part.zst`,
+//! and only then `part` is deleted. So after a kill at any moment nothing is missing, and the next
+//! run with `--compress` cleans up. The files to compress are in a list beside the output,
+//! `.out.csv.finished`; no other file is ever touched, whatever its name.
 
 use crate::cli::{put_whole, remove_if_there, tell};
 use flate2::read::MultiGzDecoder;
@@ -59,7 +59,7 @@ impl Codec {
         to.sync_all()
     }
 
-    /// Whether a compressed file is this part.
+    /// Returns whether a compressed file is this part.
     fn is_of(self, compressed: &File, part: &File) -> io::Result<bool> {
         match self {
             Codec::Zstd => holds_the_same(zstd::Decoder::new(compressed)?, part),
@@ -81,13 +81,13 @@ fn holds_the_same(mut one: impl Read, mut other: impl Read) -> io::Result<bool> 
     }
 }
 
-/// The files of this output that are finished and not compressed yet, by what a file is known again by:
-/// a line each, in a file beside the output.
+/// The files of this output that are finished and not compressed, by the hash by which a file is
+/// recognised: one a line, in a file beside the output.
 #[derive(Debug)]
 struct List {
     output: PathBuf,
     path: PathBuf,
-    /// Held while a line is added, or all are forgotten.
+    /// Held while a line is added, or while all lines are removed.
     change: Mutex<()>,
 }
 
@@ -100,14 +100,15 @@ impl List {
         List { output: output.to_owned(), path, change: Mutex::default() }
     }
 
-    /// Adds the output, which is about to get the name of a part: a kill behind that finds it here.
+    /// Adds the output, which is about to get the name of a part: after a kill the next run finds
+    /// it here.
     fn add(&self) -> io::Result<()> {
         let _held = self.change.lock();
         let line = format!("{:016x}\n", identity(&std::fs::metadata(&self.output)?));
         File::options().append(true).create(true).open(&self.path)?.write_all(line.as_bytes())
     }
 
-    /// Those of these files that have been added.
+    /// Returns which of these files have been added.
     fn known(&self, mut files: Vec<PathBuf>) -> io::Result<Vec<PathBuf>> {
         let text = match std::fs::read_to_string(&self.path) {
             Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
@@ -121,12 +122,12 @@ impl List {
         Ok(files)
     }
 
-    /// The parts that are still there, and still the files that were added.
+    /// Returns the parts that still exist, and still are the files that were added.
     fn left(&self) -> io::Result<Vec<PathBuf>> {
         self.known(ringlog_rows::parts(&self.output)?)
     }
 
-    /// Forgets all of them, once none is left and the output is not to be the next one.
+    /// Removes all lines, once no part is left and the output is not about to become one.
     fn clear(&self) {
         let _held = self.change.lock();
         let next = self.known(vec![self.output.clone()]);
@@ -141,12 +142,13 @@ pub struct Worker {
     parts: Sender<PathBuf>,
     list: Arc<List>,
     thread: JoinHandle<()>,
-    /// Parts that it was given and has not done with.
+    /// Number of parts that it was given and has not finished.
     left: Arc<AtomicUsize>,
 }
 
 impl Worker {
-    /// Of the output at this path; begins with what a run before this one was killed over.
+    /// Starts a worker for the output at this path; it begins with the parts that a killed run
+    /// left.
     pub fn start(reader: u8, how: Codec, output: &Path) -> io::Result<Worker> {
         let list = Arc::new(List::beside(output));
         let (parts, queue) = channel();
@@ -159,21 +161,21 @@ impl Worker {
         Ok(worker)
     }
 
-    /// Hears that the output is about to be finished.
+    /// Takes note that the output is about to be finished.
     pub fn expect(&self) -> io::Result<()> {
         self.list.add()
     }
 
     pub fn take(&self, part: PathBuf) {
         self.left.fetch_add(1, Ordering::Relaxed);
-        let _ = self.parts.send(part); // it ends after this end of the channel, and not before
+        let _ = self.parts.send(part); // it ends after this end of the channel
     }
 
     pub fn is_busy(&self) -> bool {
         self.left.load(Ordering::Relaxed) > 0
     }
 
-    /// Waits until it has done with all.
+    /// Waits until it has finished all parts.
     pub fn finish(self) {
         drop(self.parts);
         let _ = self.thread.join();
@@ -181,7 +183,7 @@ impl Worker {
 }
 
 fn work(reader: u8, how: Codec, list: &List, queue: &Receiver<PathBuf>, left: &AtomicUsize) {
-    // On Linux this is the thread alone. That it is refused is no reason not to work.
+    // On Linux this affects the thread alone. If it is refused, that does not matter.
     let _ = rustix::process::setpriority_process(None, 19);
     let mut parts = VecDeque::new();
     for part in queue {
@@ -189,7 +191,7 @@ fn work(reader: u8, how: Codec, list: &List, queue: &Receiver<PathBuf>, left: &A
         while let Some(part) = parts.front() {
             if let Err(e) = compress(part, how) {
                 tell(format_args!("reporter {reader}: {}: {e}; it is kept", part.display()));
-                // There may be room when the next is finished.
+                // There may be room when the next part is finished.
                 if matches!(e.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) {
                     break;
                 }
@@ -204,7 +206,7 @@ fn work(reader: u8, how: Codec, list: &List, queue: &Receiver<PathBuf>, left: &A
 
 fn compress(part: &Path, how: Codec) -> io::Result<()> {
     let file = match File::open(part) {
-        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()), // it has been done before
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()), // done before
         opened => opened?,
     };
     if let Ok(false) = ringlog::lock_finished(&file) {
@@ -240,7 +242,7 @@ mod tests {
         fs::write(&path, "rows").unwrap();
         for how in Codec::ALL {
             let part = File::open(&path).unwrap();
-            let (_reader, pipe) = io::pipe().unwrap(); // takes what is written, and no sync
+            let (_reader, pipe) = io::pipe().unwrap(); // takes writes, but no sync
             let why = how.write(&part, &File::from(std::os::fd::OwnedFd::from(pipe))).unwrap_err();
             assert_eq!(why.kind(), ErrorKind::InvalidInput, "{why}");
         }

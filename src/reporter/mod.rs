@@ -24,7 +24,7 @@ use std::time::Duration;
 
 /// The program `reporter N`.
 pub fn main() -> ExitCode {
-    let signals = Signals::catch(); // before all that takes time: a HUP would end us till then
+    let signals = Signals::catch(); // before anything slow: until then a HUP would end us
     let args: Args = cli::parse();
     let program = format!("reporter {}", args.reader);
     let signals = signals.and_then(|signals| topic::end_with_parent().map(|()| signals));
@@ -71,8 +71,8 @@ impl Reporter {
         }
     }
 
-    /// The log, once it is there; `None` if a signal came first. Learns whether it had to be waited
-    /// for.
+    /// Opens the log once it exists; `None` if a signal came first. Notes whether it had to be
+    /// waited for.
     fn wait_for_log(&self, waited: &mut bool) -> anyhow::Result<Option<Log>> {
         let mut said = false;
         while !self.stop.requested() {
@@ -109,12 +109,13 @@ impl Reporter {
         }
     }
 
-    /// Ready to carry out; `None` if a signal came first.
+    /// Opens everything for the export; `None` if a signal came first.
     fn open(&self, log: &Log, start: Start, waited: bool) -> anyhow::Result<Option<Export>> {
         let attach = || {
             let mut reader = log.reader_from(self.args.reader.into(), start)?;
             if waited && start == Start::Resume && reader.attached().fresh {
-                // It was there before the log: what was overwritten by now is lost to it.
+                // The reporter was there before the log: what has been overwritten since is its
+                // loss.
                 reader.seek(Start::At(0))?;
             }
             Ok::<_, Error>(reader)
@@ -123,7 +124,7 @@ impl Reporter {
         if self.args.log.prefault || self.args.log.lock {
             match reader.memory() {
                 Ok(memory) => self.say(format_args!("{}: {memory}", log.name())),
-                Err(e) => self.warn(format_args!("{e}")), // without /proc: no reason not to work
+                Err(e) => self.warn(format_args!("{e}")), // without /proc: no reason to stop
             }
         }
         let attached = reader.attached();
@@ -153,7 +154,8 @@ impl Reporter {
             };
             match Export::new(reader, rows, flush) {
                 Err(e) if is(&e, ErrorKind::Interrupted) => return Ok(None),
-                // Unlike later a directory that is not there is rather a slip than away.
+                // At the start, a missing directory is more likely a mistake than one that will
+                // come back.
                 Err(e) if is(&e, ErrorKind::NotFound) => {
                     let why = format!("{e}; make its directory first, or mount it");
                     return Err(Failed(Code::Output, why).into());
@@ -174,7 +176,7 @@ impl Reporter {
         if let Some(how) = self.args.compress
             && self.compress.get().is_none()
         {
-            // Not before the output is ours: then so is the list beside it.
+            // Not before the output is ours: then the list beside it is, too.
             let failed =
                 |e| Failed(Code::Output, format!("{}: finished parts: {e}", path.display()));
             let worker = compress::Worker::start(self.args.reader, how, path).map_err(failed)?;
@@ -189,7 +191,8 @@ impl Reporter {
         Ok(Some(report))
     }
 
-    /// What to say if this reader wrote another file before, which can still be gone on with.
+    /// Returns what to print if this reader wrote another file before, in which it can still
+    /// resume.
     fn had_another_output(&self, log: &Log) -> anyhow::Result<Option<String>> {
         let snapshot = log.snapshot()?;
         let id = usize::from(self.args.reader);
@@ -210,8 +213,8 @@ impl Reporter {
         }))
     }
 
-    /// A named pipe, once somebody reads it; `None` if a signal came first, which would not end a
-    /// plain `open`.
+    /// Opens a named pipe once it has a reader; `None` if a signal came first, which would not end
+    /// a plain `open`.
     fn wait_for_other_end(&self, path: &Path) -> anyhow::Result<Option<File>> {
         let mut said = false;
         while !self.stop.requested() {

@@ -1,4 +1,4 @@
-//! The arguments made ready, and what a run of the reporter has done so far.
+//! The prepared arguments, and what a run of the reporter has done so far.
 
 use super::args::{Args, rotation};
 #[cfg(feature = "compress")]
@@ -16,7 +16,7 @@ use std::time::Instant;
 /// The loop: a durable reader, and rows in a file or a stream.
 pub type Export = ringlog::Report<Reader<Raw>, Rows>;
 
-/// The arguments made ready, and what has been done so far over all logs.
+/// The prepared arguments, and what has been done so far over all logs.
 pub struct Reporter {
     pub args: Args,
     pub name: Name,
@@ -32,12 +32,12 @@ pub struct Reporter {
     pub wait: Wait,
     pub stop: Stop,
     pub hangup: Arc<AtomicBool>,
-    /// It was said that the output cannot be found.
+    /// The user has been told that the output cannot be found.
     pub away: Cell<bool>,
     pub began: Instant,
     pub rows: u64,
     pub lost: u64,
-    /// Losses that stderr had no room for.
+    /// Losses for which stderr had no room.
     pub untold: Cell<Option<Losses>>,
 }
 
@@ -51,7 +51,7 @@ impl Signals {
     pub fn catch() -> anyhow::Result<Signals> {
         let hangup = Arc::<AtomicBool>::default();
         put_up(&hangup, signal_hook::consts::SIGHUP)?;
-        // A file size limit is then an error of the write, and not the end of the process.
+        // So a file size limit is an error of the write, and does not end the process.
         put_up(&Arc::default(), signal_hook::consts::SIGXFSZ)?;
         Ok(Signals { stop: Stop::on_signals()?, hangup })
     }
@@ -112,7 +112,7 @@ impl Reporter {
         tell(format_args!("reporter {}: {what}", self.args.reader));
     }
 
-    /// Tells of what was lost now, and of all that could not be told before.
+    /// Reports what was lost now, and what could not be reported before.
     pub fn tell_losses(&self, new: Option<&Losses>) {
         let losses = match (self.untold.take(), new) {
             (Some(mut untold), Some(new)) => {
@@ -147,7 +147,7 @@ impl Reporter {
     }
 }
 
-/// The output could not be used, or the log could not.
+/// Returns the failure of the output, or that of the log.
 pub fn output_failed(error: Error) -> anyhow::Error {
     match error {
         Error::Io { .. } => Failed(Code::Output, error.to_string()).into(),

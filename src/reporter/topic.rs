@@ -18,23 +18,23 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
-/// Between two looks for new logs.
+/// Time between two looks for new logs.
 const LOOK: Duration = Duration::from_millis(200);
-/// Between two looks at the processes.
+/// Time between two looks at the processes.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Those of the arguments that each is started with, whose value follows or is behind `=`.
+/// Arguments that are not passed on to each process; the value follows, or comes after `=`.
 const NOT_PASSED: [&str; 4] = ["--topic", "--shm", "--output", "-o"];
 
-/// Tells a process which one has begun it: when that is killed, it ends as by a TERM.
+/// Tells a process which one has started it: when that is killed, it ends as by a TERM.
 const UNDER: &str = "RINGLOG_REPORTER_OF";
 
-/// Ends with the process that began this one, if one did.
+/// Makes this process end with the one that started it, if one did.
 pub fn end_with_parent() -> anyhow::Result<()> {
     let Some(parent) = std::env::var_os(UNDER) else { return Ok(()) };
     #[cfg(target_os = "linux")]
     nix::sys::prctl::set_pdeathsig(Signal::SIGTERM)?;
-    // It may have been killed before that.
+    // That may have been killed before.
     let is_there = parent
         .to_str()
         .is_some_and(|parent| parent == std::os::unix::process::parent_id().to_string());
@@ -44,7 +44,7 @@ pub fn end_with_parent() -> anyhow::Result<()> {
     }
 }
 
-/// Runs them until they end, or a signal does.
+/// Runs one process for each log until they end, or a signal ends them.
 pub fn run_each(args: &Args, topic: &str, signals: Signals) -> anyhow::Result<()> {
     let Signals { stop, hangup } = signals;
     if args.output.as_ref().is_some_and(|path| path.as_os_str() == "-") {
@@ -173,7 +173,7 @@ fn of_log(output: &Path, which: &str) -> PathBuf {
     output.with_file_name(name)
 }
 
-/// The arguments without those that each process has its own of.
+/// Returns the arguments without those that each process has its own value for.
 fn passed_on(mut args: impl Iterator<Item = OsString>) -> Vec<OsString> {
     let mut passed = Vec::new();
     while let Some(arg) = args.next() {

@@ -1,25 +1,25 @@
-//! An eye on the log's name and its writer.
+//! Watches the log's name and its writer.
 
 use super::setup::Export;
 use ringlog::{Log, Presence};
 use std::time::{Duration, Instant};
 
-/// How often to look whether log, writer and output file are still the same.
+/// How often to check that log, writer and output file are still the same.
 pub const LOOK: Duration = Duration::from_millis(200);
-/// How long a log that was replaced must be silent while somebody still has it open for writing.
+/// How long a replaced log must be silent while a process still has it open for writing.
 const SILENCE: Duration = Duration::from_secs(1);
 
-/// An eye on the log's name and its writer.
+/// Watches the log's name and its writer.
 pub struct Watch {
     looked: Instant,
     epoch: u64,
-    /// Where the reader was at the last look.
+    /// The reader's position at the last look.
     position: u64,
     silent_since: Option<Instant>,
-    /// Nothing more will be appended; what has been is still to be carried out.
+    /// Nothing more will be appended; what is there still has to be exported.
     ending: bool,
     begun: bool,
-    /// The writer had closed it at the last look.
+    /// The writer had closed the log at the last look.
     closed: bool,
 }
 
@@ -37,7 +37,7 @@ impl Watch {
         }
     }
 
-    /// Once.
+    /// Returns true on its first call.
     pub fn is_first_turn(&mut self) -> bool {
         !std::mem::replace(&mut self.begun, true)
     }
@@ -50,7 +50,7 @@ impl Watch {
         due
     }
 
-    /// Whether the log has been deleted, and all of it has been read.
+    /// Returns whether the log has been deleted, and all of it has been read.
     pub fn is_over(&mut self, log: &Log, report: &Export, idle: bool) -> bool {
         let presence = log.presence();
         let position = report.source().position();
@@ -59,7 +59,7 @@ impl Watch {
             (self.silent_since, self.ending) = (None, false);
             return false;
         }
-        // Idle again after the writer was gone: now there is nothing left.
+        // Idle again after the writer was gone: nothing is left.
         if self.ending {
             return true;
         }
@@ -69,17 +69,17 @@ impl Watch {
         false
     }
 
-    /// Whether its writer has closed it, and all of it has been read. (A log that has had no writer yet
-    /// is not closed.)
+    /// Returns whether the writer has closed the log, and all of it has been read. (A log that has
+    /// had no writer yet is not closed.)
     pub fn is_closed(&mut self, log: &Log, report: &Export, idle: bool) -> bool {
         let closed = || log.snapshot().is_ok_and(|it| it.writer.closed && it.writer.epoch > 0);
         let was_closed = std::mem::take(&mut self.closed);
-        // In this order: what a writer appended before it left is there when it is gone.
+        // In this order: once the writer is gone, all that it appended is visible.
         self.closed = idle && !report.source().has_writer() && closed();
         was_closed && self.closed && !report.source().is_ready()
     }
 
-    /// The process id of the writer, if it is another one than before.
+    /// Returns the process id of the writer, if it is another one than before.
     pub fn new_writer(&mut self, log: &Log) -> Option<u64> {
         let known = std::mem::replace(&mut self.epoch, log.epoch());
         let changed = known != self.epoch && known != 0;

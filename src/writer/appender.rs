@@ -1,4 +1,4 @@
-//! The log's writer, of whichever kind the log is: it never waits, or waits for the log's gates.
+//! The log's writer, for either kind of log: it never waits, or waits for the log's gates.
 
 use super::market::Tick;
 use crate::cli::{Stop, entries, reporter, tell};
@@ -7,11 +7,11 @@ use std::fmt;
 use std::ops::Deref;
 use std::time::{Duration, Instant};
 
-/// How long the writer waits before it says for whom.
+/// How long the writer waits before it says for which reader.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// And how long until it looks for a signal.
+/// How often it looks for a signal meanwhile.
 const LOOK: Duration = Duration::from_millis(50);
-/// How it waits until then.
+/// How it waits meanwhile.
 const BLOCK: Wait = Wait::Block(LOOK);
 
 /// A signal came while the writer waited.
@@ -35,7 +35,7 @@ impl std::error::Error for Stopped {}
 pub struct Appender<R> {
     kind: Kind<R>,
     name: Name,
-    /// What was said last of the reader that it waits for.
+    /// What was last printed about the reader that it waits for.
     said: Option<(usize, Option<Gate>)>,
 }
 
@@ -44,7 +44,7 @@ enum Kind<R> {
     Lossless(LosslessWriter<R>),
 }
 
-/// All that does not append.
+/// Gives all of a writer except its appends.
 impl<R> Deref for Appender<R> {
     type Target = Writer<R>;
 
@@ -68,8 +68,8 @@ impl<R: Form> Appender<R> {
 }
 
 impl<R> Appender<R> {
-    /// Waits until `look`, which waits for a moment each time, finds room. After a second it says for
-    /// whom, and what helps.
+    /// Waits until `look`, which waits for a moment each time, finds room. After a second it prints
+    /// for which reader, and what helps.
     fn wait(
         &mut self,
         stop: &Stop,
@@ -84,7 +84,8 @@ impl<R> Appender<R> {
             if stop.requested() {
                 return Err(Stopped { reader, behind }.into());
             }
-            // Only what became of it: what it has to come changes all the time.
+            // Printed again only if the state of the reader changes: how far it is behind changes
+            // all the time.
             if began.elapsed() >= PATIENCE && self.said != Some((reader, gate)) {
                 self.said = Some((reader, gate));
                 tell(format_args!("writer: {}", waits_for(&self.name, &full)));
@@ -126,7 +127,7 @@ impl Appender<Raw> {
     }
 }
 
-/// For whom the writer of this log waits, and what helps.
+/// Says which reader the writer of this log waits for, and what helps.
 pub fn waits_for(log: &Name, full: &Full) -> String {
     let Full { reader, behind, gate, .. } = full;
     let how = format!("start it ({})", reporter(*reader, log));

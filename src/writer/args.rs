@@ -107,7 +107,7 @@ pub struct Args {
 }
 
 impl Args {
-    /// How the log is made, or what it has to be.
+    /// Returns how the log is made, or what it has to be.
     pub fn options(&self) -> anyhow::Result<Options> {
         let mut options = self.log.options()?.mode(self.mode);
         if let Some(capacity) = self.capacity {
@@ -128,7 +128,7 @@ impl Args {
         Ok(options)
     }
 
-    /// Refuses what is of another format than the input.
+    /// Refuses options that belong to another format than the input's.
     pub fn check(&self) -> Result<(), Failed> {
         let is_csv = self.format == Format::Csv;
         let refused = |what: &str| Err(Failed(Code::Invalid, what.to_owned()));
@@ -141,7 +141,7 @@ impl Args {
         Ok(())
     }
 
-    /// How the CSV is written; `whole` if all of it is there.
+    /// Returns how the CSV is written; `whole` says that all of it is there.
     pub fn form(&self, whole: bool) -> Form {
         Form { delimiter: self.delimiter.unwrap_or(b','), unit: self.time_unit, whole }
     }
@@ -182,7 +182,7 @@ fn mode(text: &str) -> Result<u32, String> {
     mode.ok_or_else(|| "octal digits up to 0777, as chmod takes them".to_owned())
 }
 
-/// Entries a second; `None` is as fast as it goes.
+/// Entries a second; `None` is as fast as possible.
 #[derive(Debug, Clone, Copy)]
 pub struct Rate(pub Option<u64>);
 

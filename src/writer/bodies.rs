@@ -1,5 +1,5 @@
-//! Lines and frames as entries: each is a body, with the time at which it was taken before it, if the log
-//! has a column for that. As `rows`, it knows neither files nor signals.
+//! Lines and frames as entries: each is a body, with the time at which the writer took it before
+//! it, if the log has a column for that. Like `rows`, this knows neither files nor signals.
 
 use super::checked::CHUNK;
 use super::incoming::{Format, Incoming, check, too_long};
@@ -8,23 +8,23 @@ use memchr::memchr;
 use ringlog::{Body, Column, Entry, Schema, Timestamp};
 use std::io::{BufRead as _, BufReader, Read};
 
-/// The bodies of an input, of which it holds one at a time.
+/// The bodies of an input, held one at a time.
 pub struct Bodies<R> {
     input: BufReader<R>,
     name: String,
     format: Format,
-    /// The input is all there: a last line without its line end is one.
+    /// The whole input is there: a last line without its line end counts.
     whole: bool,
     kind: Body,
-    /// The most bytes of a body.
+    /// The length of the longest body, in bytes.
     longest: usize,
-    /// Where the time is in the columns, if there is one.
+    /// The offset of the time in the columns, if there is one.
     time: Option<usize>,
     columns: Vec<u8>,
     body: Vec<u8>,
-    /// The body has not been left yet.
+    /// The body has not been left.
     held: bool,
-    /// Which line or frame that is, or the next one, counted from 1.
+    /// The number of this line or frame, or of the next one, counted from 1.
     number: u64,
     /// Where it begins.
     begins: u64,
@@ -32,7 +32,7 @@ pub struct Bodies<R> {
 }
 
 impl<R: Read> Bodies<R> {
-    /// The bodies of `input`, which is called `name`; `whole` if all of it is there.
+    /// Reads the bodies of `input`, which has this name; `whole` says that all of it is there.
     pub fn new(name: String, input: R, format: Format, whole: bool) -> Bodies<R> {
         Bodies {
             input: BufReader::with_capacity(CHUNK, input),
@@ -51,7 +51,7 @@ impl<R: Read> Bodies<R> {
         }
     }
 
-    /// Reads a line without its end; false if there is none.
+    /// Reads a line without its end; returns false if there is none.
     fn read_line(&mut self) -> anyhow::Result<bool> {
         loop {
             let chunk = self.input.fill_buf()?;
@@ -79,7 +79,7 @@ impl<R: Read> Bodies<R> {
         }
     }
 
-    /// Reads a frame; false if there is none.
+    /// Reads a frame; returns false if there is none.
     fn read_frame(&mut self) -> anyhow::Result<bool> {
         const CUT: &str = "cut short: the input ends within it";
         self.read_up_to(4)?;
@@ -108,7 +108,7 @@ impl<R: Read> Bodies<R> {
         self.body.iter().all(|byte| matches!(byte, b' ' | b'\t' | b'\r'))
     }
 
-    /// How it is said where it is.
+    /// Says where it is, for an error.
     fn place(&self) -> String {
         let (unit, number, begins) = (self.format.unit(), self.number, self.begins);
         match self.format {
@@ -163,7 +163,7 @@ impl<R: Read> Incoming for Bodies<R> {
         Entry { columns: &self.columns, body: &self.body }
     }
 
-    /// At whatever time it was taken.
+    /// Compares the bodies; the times at which they were taken differ.
     fn is(&self, entry: &Entry<'_>) -> bool {
         entry.body == self.body
     }

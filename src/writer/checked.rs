@@ -1,18 +1,19 @@
-//! A CSV on its way to the parser, which would take anything: to it, a quote that never closes
-//! makes one row of all that follow. So each byte is looked at before, and what no honest CSV has
-//! is refused while it is small. The parser is given a row at a time: where it begins is known.
+//! Checks a CSV on its way to the parser, which would accept anything: to it, a quote that never
+//! closes makes one row of all rows after it. So each byte is looked at before, and what no valid
+//! CSV has is refused while it is small. The parser gets one row at a time, so it is known where
+//! each begins.
 
 use memchr::{memchr2, memchr3};
 use std::io::{self, BufRead, BufReader, Read};
 
-/// How much of the input is read at a time.
+/// How much of the input is read at once.
 pub const CHUNK: usize = 64 << 10;
-/// The most bytes of a field are those of its column and these: a number may have more digits
-/// than it needs, and a text that is somewhat too long is refused as it stands.
+/// Bytes that a field may have beyond the size of its column: a number may have more digits than
+/// necessary, and a text that is a little too long is refused with its value.
 const SPARE: usize = 4 << 10;
-/// The most bytes of a header, and of a row besides those that are for the log.
+/// Most bytes of a header, and of a row beyond what is for the log.
 const ROOM: usize = 1 << 20;
-/// What some files begin with.
+/// The byte order mark that some files begin with.
 const BOM: [u8; 3] = *b"\xef\xbb\xbf";
 
 /// The bytes of a CSV, or an error that names the line and the column.
@@ -25,28 +26,28 @@ pub struct Checked<R> {
 pub struct Look {
     at: At,
     delimiter: u8,
-    /// The input is all there: a last line without its line end is a row.
+    /// The whole input is there: a last line without its line end is a row.
     whole: bool,
-    /// The line under way, counted from 1: behind a row, the next one.
+    /// The current line, counted from 1; after a row, the next one.
     pub line: u64,
-    /// The line in which the last row begins.
+    /// The line in which the last row began.
     pub begins: u64,
-    /// Which field of it this is, counted from 0.
+    /// The number of the current field of it, counted from 0.
     field: usize,
     /// What each field is for.
     columns: Vec<Option<Field>>,
-    /// The most bytes of a row.
+    /// Most bytes of a row.
     room: usize,
-    /// How many more the field may have, and the row.
+    /// How many more bytes the field may have, and the row.
     field_left: usize,
     row_left: usize,
 }
 
-/// A column that a field is for.
+/// The column that a field is for.
 #[derive(Clone)]
 pub struct Field {
     name: String,
-    /// The most bytes of its values.
+    /// Most bytes of its values.
     size: usize,
     is_body: bool,
 }
@@ -59,15 +60,15 @@ impl Field {
 
 #[derive(Clone, Copy, PartialEq)]
 enum At {
-    /// Behind so many bytes of the mark.
+    /// After this many bytes of the byte order mark.
     Mark(usize),
     RowStart,
-    /// Behind a CR that ended a row: a LF belongs to it.
+    /// After a CR that ended a row: a LF belongs to it.
     Return,
     FieldStart,
     Bare,
     Quoted,
-    /// Behind a quote within quotes: it closes them, or another one makes it text.
+    /// After a quote within quotes: it closes them, or a second quote makes it text.
     Closing,
 }
 
@@ -92,10 +93,10 @@ impl<R: Read> Checked<R> {
         &self.look
     }
 
-    /// From the next row on, a field is bounded by the column that it is for.
+    /// Bounds each field, from the next row on, by the column that it is for.
     pub fn expect(&mut self, columns: Vec<Option<Field>>) {
         let look = &mut self.look;
-        // Within quotes each byte of a text may be a quote, which is written twice.
+        // Within quotes each byte of a text may be a quote, which is doubled.
         look.room = ROOM + columns.iter().flatten().map(|it| 2 * it.size).sum::<usize>();
         look.row_left = look.room;
         look.field_left = columns.first().map_or(usize::MAX, most);
@@ -136,7 +137,7 @@ impl<R: Read> Read for Checked<R> {
     }
 }
 
-/// What a row is refused for.
+/// Why a row is refused.
 #[derive(Clone, Copy)]
 enum Fault {
     Open,
@@ -147,8 +148,8 @@ enum Fault {
 }
 
 impl Look {
-    /// The length of a row that is all there and has no quotes: most are so, and have nothing else
-    /// to look for.
+    /// Returns the length of a complete row without quotes: most rows are such, and need no other
+    /// check.
     #[inline]
     fn plain_row(&mut self, bytes: &[u8]) -> Option<usize> {
         if !matches!(self.at, At::RowStart | At::Return) {
@@ -164,7 +165,7 @@ impl Look {
         Some(end + 1)
     }
 
-    /// Whether this byte ends a row.
+    /// Takes a byte; returns whether it ends a row.
     #[inline]
     fn take(&mut self, byte: u8) -> Result<bool, Fault> {
         let is_end = matches!(byte, b'\r' | b'\n');
@@ -210,7 +211,7 @@ impl Look {
         self.count(1)
     }
 
-    /// How many bytes are text from here on, and nothing to look at.
+    /// Returns how many bytes from here on are plain text.
     #[inline]
     fn run(&self, bytes: &[u8]) -> usize {
         let end = match self.at {
@@ -221,14 +222,14 @@ impl Look {
         end.unwrap_or(bytes.len())
     }
 
-    /// Bytes of the field's own.
+    /// Counts bytes of the field's text.
     #[inline]
     fn text(&mut self, bytes: usize) -> Result<bool, Fault> {
         self.field_left = self.field_left.checked_sub(bytes).ok_or(Fault::Wide)?;
         self.count(bytes)
     }
 
-    /// Bytes that do not end the row.
+    /// Counts bytes that do not end the row.
     #[inline]
     fn count(&mut self, bytes: usize) -> Result<bool, Fault> {
         self.row_left = self.row_left.checked_sub(bytes).ok_or(Fault::Endless)?;
@@ -242,7 +243,7 @@ impl Look {
         self.field_left = self.columns.get(self.field).map_or(usize::MAX, most);
     }
 
-    /// Whether it was one, and not an empty line.
+    /// Ends a line; returns whether it was a row, and not empty.
     #[inline]
     fn end_row(&mut self, byte: u8) -> bool {
         let was_row = !matches!(self.at, At::Mark(_) | At::RowStart | At::Return);
@@ -254,7 +255,7 @@ impl Look {
         was_row
     }
 
-    /// The input is at its end.
+    /// Ends the input.
     fn end(&mut self) -> Result<(), Fault> {
         match self.at {
             At::Mark(0) | At::RowStart | At::Return => Ok(()),
@@ -267,7 +268,7 @@ impl Look {
         }
     }
 
-    /// How it is said: the line, the column, and why.
+    /// Returns the error: the line, the column, and why.
     fn refused(&self, fault: Fault) -> io::Error {
         let column = self.columns.get(self.field).and_then(Option::as_ref);
         let place = match column {

@@ -1,4 +1,4 @@
-//! What the writer shows of itself while it goes on.
+//! What the writer shows while it runs.
 
 use super::args::Args;
 use crate::cli::{grouped, per_second, try_draw};
@@ -9,7 +9,7 @@ use std::io::{self, IsTerminal};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// One line on the terminal while it goes on; nothing anywhere else.
+/// One line on the terminal while the writer runs; nothing on anything else.
 pub struct Display<'a> {
     bar: ProgressBar,
     log: &'a Log,
@@ -69,7 +69,7 @@ impl<'a> Display<'a> {
     }
 }
 
-/// The terminal, which gets a picture whole or not at all: one that stands still holds up nobody.
+/// The terminal, which gets a picture whole or not at all: a stopped terminal holds nothing up.
 #[derive(Debug, Default)]
 struct Frame(Mutex<String>);
 

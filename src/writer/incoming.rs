@@ -1,4 +1,4 @@
-//! What comes in by `writer --input`, whatever its format: entries, one by one.
+//! The input of `writer --input`, in any format: entries, one by one.
 
 use anyhow::bail;
 use ringlog::{Body, Column, Entry, Kind, Schema};
@@ -19,7 +19,7 @@ pub enum Format {
 }
 
 impl Format {
-    /// What its bodies are unless somebody says otherwise; nothing of a CSV, which has columns.
+    /// Returns the kind of its bodies by default; `None` for a CSV, which has columns.
     pub fn body(self) -> Option<Body> {
         match self {
             Format::Csv => None,
@@ -29,12 +29,12 @@ impl Format {
         }
     }
 
-    /// What it counts.
+    /// Returns the unit that it counts.
     pub fn unit(self) -> &'static str {
         if self == Format::Frames { "frame" } else { "line" }
     }
 
-    /// Why it cannot fill a log of this schema, if it cannot.
+    /// Returns why it cannot fill a log of this schema, if it cannot.
     pub fn refuses(self, schema: &Schema) -> Option<String> {
         self.body()?;
         let unit = self.unit();
@@ -60,42 +60,44 @@ impl Format {
     }
 }
 
-/// The entries of an input: each is read, made to fit the log, and left behind.
+/// The entries of an input: each is read, fitted to the log, and left.
 pub trait Incoming {
-    /// Learns what the log's entries are, and how many bytes a body of one may have.
+    /// Learns the schema of the log's entries, and the length of their longest body.
     fn bind(&mut self, schema: &Schema, longest: usize) -> anyhow::Result<()>;
 
-    /// Reads the next, unless the one it is at has not been [left](Incoming::leave); false at the end.
+    /// Reads the next entry, unless the current one has not been [left](Incoming::leave); returns
+    /// false at the end.
     fn read(&mut self) -> anyhow::Result<bool>;
 
-    /// Makes an entry of what was read, whole.
+    /// Fits what was read to the log, or refuses it.
     fn fit(&mut self) -> anyhow::Result<()>;
 
-    /// The entry that was made.
+    /// Returns the fitted entry.
     fn entry(&self) -> Entry<'_>;
 
-    /// Whether that is this one of a log.
+    /// Returns whether this entry of a log is the current one.
     fn is(&self, entry: &Entry<'_>) -> bool {
         self.entry() == *entry
     }
 
-    /// Leaves what was read behind.
+    /// Leaves the current entry.
     fn leave(&mut self);
 
-    /// The line, or frame, where what was read begins; what comes next, if that has been left.
+    /// Returns the line, or frame, where the current entry begins, or the next one if it has been
+    /// left.
     fn line(&self) -> u64;
 
-    /// What that counts.
+    /// Returns the unit that `line` counts.
     fn unit(&self) -> &'static str;
 
-    /// What the input is called.
+    /// Returns the name of the input.
     fn name(&self) -> &str;
 
-    /// Bytes of it that have been read.
+    /// Returns how many bytes of it have been read.
     fn bytes(&self) -> u64;
 
-    /// Goes to the next, unless the one it is at has not been left, and makes an entry of it; false at
-    /// the end.
+    /// Moves to the next entry, unless the current one has not been left, and fits it; returns
+    /// false at the end.
     fn advance(&mut self) -> anyhow::Result<bool> {
         if !self.read()? {
             return Ok(false);
@@ -104,7 +106,7 @@ pub trait Incoming {
         Ok(true)
     }
 
-    /// Passes over what begins before this line.
+    /// Skips entries that begin before this line.
     fn go_to_line(&mut self, line: u64) -> anyhow::Result<()> {
         while self.read()? {
             let begins = self.line();
@@ -127,7 +129,7 @@ pub trait Incoming {
     }
 }
 
-/// Why bytes are no body of a kind, and at which of them, counted from 1.
+/// Why bytes are not a body of a kind, and at which byte, counted from 1.
 #[derive(Debug)]
 pub struct Misfit {
     /// Which byte.
@@ -142,7 +144,7 @@ impl fmt::Display for Misfit {
     }
 }
 
-/// Refuses what is no body of this kind. No bytes at all are one of any.
+/// Refuses bytes that are not a body of this kind. No bytes at all are a body of any kind.
 pub fn check(kind: Body, body: &[u8]) -> Result<(), Misfit> {
     match kind {
         _ if body.is_empty() => Ok(()),
@@ -178,7 +180,7 @@ fn text(body: &[u8]) -> Result<&str, Misfit> {
     })
 }
 
-/// Why a body is refused that has more than so many bytes.
+/// Says why a body is refused that is longer than this many bytes.
 pub fn too_long(longest: usize) -> String {
     format!(
         "longer than {longest} bytes, the most that a body of this log has; make a log with a larger \

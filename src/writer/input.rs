@@ -1,4 +1,4 @@
-//! The input, also while it is slow: a signal ends it.
+//! The input, even if it is slow: a signal ends it.
 
 use crate::cli::Stop;
 use anyhow::Context as _;
@@ -8,14 +8,14 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-/// A file that is at its end once a signal has come, also while it waits for a slow pipe.
+/// A file that ends once a signal has come, even while it waits for a slow pipe.
 pub struct Input<'a> {
     file: File,
     stop: &'a Stop,
 }
 
 impl<'a> Input<'a> {
-    /// What it is called, and itself.
+    /// Opens it; returns its name, too.
     pub fn open(path: &Path, stop: &'a Stop) -> anyhow::Result<(String, Input<'a>)> {
         let (name, file) = if path.as_os_str() == "-" {
             ("stdin".to_owned(), io::stdin().as_fd().try_clone_to_owned().map(File::from))
@@ -29,7 +29,7 @@ impl<'a> Input<'a> {
         Ok((name, Input { file, stop }))
     }
 
-    /// Whether all of it is there. What comes by a pipe may end because its writer was killed.
+    /// Returns whether all of it is there. A pipe may end because its writer was killed.
     pub fn is_whole(&self) -> bool {
         self.file.metadata().is_ok_and(|meta| meta.is_file())
     }

@@ -86,7 +86,7 @@ fn run(args: &Args) -> anyhow::Result<()> {
             (log, result)
         }
     };
-    let keeps = log.is_lossless() && result.is_err(); // it may have what nobody else has
+    let keeps = log.is_lossless() && result.is_err(); // some entries may be nowhere else
     if args.remove && !keeps && log.presence() == Presence::Here {
         wait_for_gates(&log, &stop)?;
         Log::unlink(&name)?;
@@ -94,8 +94,8 @@ fn run(args: &Args) -> anyhow::Result<()> {
     result
 }
 
-/// The log for what comes in: the one that is there, or a new one of the columns declared. What is
-/// wrong with either, or with the first entry, is said before a log is made.
+/// Opens the log for the input, or makes one with the declared columns. What is wrong with either,
+/// or with the first entry, is reported before a log is made.
 fn log_for(
     incoming: &mut dyn Incoming,
     args: &Args,
@@ -111,7 +111,7 @@ fn log_for(
         _ => declared(args, name)?,
     };
     let make = || options.open_or_create_with(name, &schema);
-    let found = found.map(|_| make()).transpose()?; // of this schema
+    let found = found.map(|_| make()).transpose()?; // one of this schema
     let geometry = match &found {
         Some(log) => *log.geometry(),
         None => options.geometry(name, &schema)?,
@@ -127,7 +127,7 @@ fn log_for(
     Ok(make()?)
 }
 
-/// The schema of a log that is there, if it is as the arguments say.
+/// Returns the schema of an existing log, if it is as the arguments say.
 fn schema_of(log: &Log, args: &Args) -> ringlog::Result<Schema> {
     let schema = log.schema();
     let body = schema.body().map(|body| body.kind());
@@ -147,7 +147,7 @@ fn schema_of(log: &Log, args: &Args) -> ringlog::Result<Schema> {
     }
 }
 
-/// The schema of a log that is made.
+/// Returns the schema of a new log.
 fn declared(args: &Args, name: &Name) -> Result<Schema, Failed> {
     let invalid = |what: String| Failed(Code::Invalid, what);
     let (columns, usual) = match (&args.schema, args.format.body()) {
@@ -172,10 +172,10 @@ fn declared(args: &Args, name: &Name) -> Result<Schema, Failed> {
     }
 }
 
-/// Goes on where the log ends that has been filled from this input: behind as many as it has. The
-/// newest that can be compared must be what it should be: if those of others are in the log, or some
-/// were lost, the count is another. The body of the last may be gone, for what was being appended
-/// when the writer was killed can lie over it, and so may those before it.
+/// Skips as many entries of the input as the log has, which was filled from this input. The newest
+/// entry that can be compared must be the right one: if the log has entries from elsewhere, or some
+/// were lost, the count is wrong. The body of the last entry may be gone, and those of entries
+/// before it, because the writer may have been killed while it appended the next one over them.
 fn pass_known(args: &Args, incoming: &mut dyn Incoming, log: &Log, end: u64) -> anyhow::Result<()> {
     let mut entries = log.observe::<Raw>(Start::Newest)?;
     let newest = (log.oldest(end)..end).rev().find(|&position| {
@@ -214,7 +214,7 @@ fn pass_known(args: &Args, incoming: &mut dyn Incoming, log: &Log, end: u64) -> 
     Ok(())
 }
 
-/// Waits until all that a lossless log holds has been had by those it was held for.
+/// Waits until the gates of a lossless log have committed everything in it.
 fn wait_for_gates(log: &Log, stop: &Stop) -> anyhow::Result<()> {
     let (began, mut said) = (Instant::now(), false);
     loop {
@@ -241,12 +241,12 @@ fn wait_for_gates(log: &Log, stop: &Stop) -> anyhow::Result<()> {
 #[derive(Default)]
 struct Read {
     bytes: u64,
-    /// Where the next begins that is not in the log: its line, or which frame it is.
+    /// The line, or number of the frame, of the next entry that is not in the log.
     line: u64,
 }
 
-/// Calls `append` at the rate that was asked for, until it has no more, enough have been
-/// appended, or a signal comes. Then says what was done.
+/// Calls `append` at the requested rate, until it has no more, enough entries have been appended,
+/// or a signal comes. Then prints what was done.
 fn pump<R>(
     args: &Args,
     stop: &Stop,
@@ -274,7 +274,7 @@ fn pump<R>(
         let burst = pacer.due().min(last - writer.position());
         for _ in 0..burst {
             more = append(writer, &mut read);
-            writer.wake(); // each time: the next row of a slow input may be long in coming
+            writer.wake(); // each time: the next row of a slow input may take long
             if !matches!(more, Ok(true)) || stop.requested() {
                 break;
             }

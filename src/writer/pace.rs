@@ -1,12 +1,12 @@
-//! The rate that was asked for.
+//! The requested rate.
 
 use std::time::{Duration, Instant};
 
-/// Keeps an average rate by absolute time: what a sleep took too long, the next burst makes good.
+/// Keeps an average rate by absolute time: the next burst makes up for a sleep that took too long.
 pub struct Pacer {
     rate: Option<u64>,
     pub began: Instant,
-    /// From when on the rate is kept.
+    /// When the rate began to count.
     since: Instant,
     given: u64,
 }
@@ -16,14 +16,15 @@ impl Pacer {
         Pacer { rate, began: Instant::now(), since: Instant::now(), given: 0 }
     }
 
-    /// How many entries may be appended now.
+    /// Returns how many entries may be appended now.
     pub fn due(&mut self) -> u64 {
         const BURST: u64 = 1024;
         let Some(rate) = self.rate else { return BURST };
         let entitled = (self.since.elapsed().as_nanos() * u128::from(rate) / 1_000_000_000) as u64;
         let mut due = entitled - self.given;
         if due > rate {
-            // Stopped, or starved of input, for more than a second: that time is not made good.
+            // After more than a second without an append, stopped or starved of input, that time
+            // does not count.
             (self.since, self.given, due) = (Instant::now(), 0, 0);
         }
         let due = due.min(BURST);
@@ -31,7 +32,7 @@ impl Pacer {
         due
     }
 
-    /// Until the next entry is due, but at least long enough to be worth it, and never so long
+    /// Sleeps until the next entry is due, at least long enough to be worth it, and never so long
     /// that a signal has to wait.
     pub fn sleep(&self) {
         let Some(rate) = self.rate else { return };

@@ -1,5 +1,5 @@
-//! The rows of a CSV as records: what `writer --input` appends. It knows neither files nor signals,
-//! so that it can be fed anything.
+//! The rows of a CSV as records, for `writer --input`. It knows neither files nor signals, so that
+//! a fuzzer can feed it any bytes.
 
 use super::checked::{CHUNK, Checked, Field};
 use super::incoming::{Incoming, check, too_long};
@@ -12,11 +12,11 @@ use std::io::Read;
 /// How a CSV is written.
 #[derive(Debug, Clone, Copy)]
 pub struct Form {
-    /// Between two fields.
+    /// The character between two fields.
     pub delimiter: u8,
-    /// Of times that are numbers. Without it they are ns, and none is before 1990.
+    /// The unit of times that are numbers. Without it they are ns, and none is before 1990.
     pub unit: Option<TimeUnit>,
-    /// The input is all there: a last line without its line end is a row.
+    /// The whole input is there: a last line without its line end is a row.
     pub whole: bool,
 }
 
@@ -38,31 +38,31 @@ pub struct Rows<R> {
     csv: csv::Reader<Checked<R>>,
     name: String,
     unit: Option<TimeUnit>,
-    /// Fields of the header.
+    /// Number of fields in the header.
     width: usize,
-    /// Each column of the schema, and which field of a row it is.
+    /// Each column of the schema, and the number of its field in a row.
     columns: Vec<(Column, usize)>,
-    /// The body of the schema, likewise.
+    /// The body of the schema, and the number of its field.
     body: Option<(BodyColumn, usize)>,
-    /// The most bytes of a body.
+    /// The length of the longest body, in bytes.
     longest: usize,
     row: csv::ByteRecord,
-    /// The row has not been taken yet.
+    /// The row has not been left.
     held: bool,
-    /// The line where it begins, or the next row if it has been taken.
+    /// The line where it begins, or of the next row if it has been left.
     line: u64,
     record: Vec<u8>,
-    /// The body, where the field is its base64.
+    /// The body, if the field is its base64.
     decoded: Vec<u8>,
 }
 
-/// Whether a field of a CSV holds bodies of this kind as base64: what is no text.
+/// Returns whether a CSV has bodies of this kind as base64, because they are not text.
 fn is_base64(kind: Body) -> bool {
     matches!(kind, Body::Bytes | Body::MsgPack)
 }
 
 impl<R: Read> Rows<R> {
-    /// The rows of `input`, which is called `name`.
+    /// Reads the rows of `input`, which has this name.
     pub fn new(name: String, input: R, form: Form) -> Rows<R> {
         let mut csv = csv::ReaderBuilder::new();
         csv.flexible(true).buffer_capacity(CHUNK).delimiter(form.delimiter);
@@ -221,8 +221,8 @@ impl<R: Read> Incoming for Rows<R> {
     }
 }
 
-/// A time as a number of this unit, exactly, or as RFC 3339. Without a unit a number is of ns; one
-/// from before 1990 is then most likely of another unit.
+/// Stores a time from a number of this unit, exactly, or from RFC 3339. Without a unit a number is
+/// ns; one from before 1990 is then most likely of another unit, and refused.
 pub fn time(text: &str, unit: Option<TimeUnit>, value: &mut [u8]) -> Result<(), Error> {
     const EARLY: i64 = 631_152_000_000_000_000;
     let Some(unit) = unit else {
