@@ -1,4 +1,4 @@
-//! `ringlog copy`: a copy of a log that goes on meanwhile, as a log of its own.
+//! `ringlog copy`: a copy of a log that is in use, as a log of its own.
 
 use crate::cli::{self, Code, Failed, entries, tell};
 use crate::operator::screen::print_line;
@@ -56,7 +56,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     print_line(format_args!("copied {begin}..{end} of {from} to {to}"))
 }
 
-/// A word alone is the name of a file, as it is to `cp`.
+/// Returns the name to copy to: a bare word is a file, as it is to `cp`.
 fn target(text: &OsStr) -> Name {
     if text.as_bytes().contains(&b'/') { name(text) } else { Name::File(PathBuf::from(text)) }
 }

@@ -1,4 +1,4 @@
-//! `ringlog list`: the logs there are, a line each.
+//! `ringlog list`: the logs that there are, one a line.
 
 use crate::cli::{grouped, several};
 use crate::operator::screen::{COLUMNS, Cell, Look, bytes, has_colour, print, seconds, table};
@@ -37,7 +37,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     }
     let look = |name: &Name| (name.clone(), Watched::new(name.clone(), options.clone()).look());
     let all: Vec<_> = names.iter().map(look).collect();
-    // Lanes are their service's.
+    // Lanes are shown with their service.
     let is_lane = |view: &View| view.purpose == Purpose::Lane;
     let all: Vec<_> =
         all.into_iter().filter(|(_, outcome)| !outcome.as_ref().is_ok_and(is_lane)).collect();
@@ -83,7 +83,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     print(usable + &unusable)
 }
 
-/// The logs of a topic as one.
+/// Joins the logs of each topic into one.
 fn with_topics(all: Vec<(Name, Result<View, Error>)>) -> Vec<(Name, Result<View, Error>)> {
     let mut shown: Vec<(Name, Result<View, Error>)> = Vec::new();
     for (name, outcome) in all {
@@ -105,7 +105,7 @@ fn with_topics(all: Vec<(Name, Result<View, Error>)>) -> Vec<(Name, Result<View,
     shown
 }
 
-/// What cannot be shown.
+/// A log that cannot be shown.
 #[derive(serde::Serialize)]
 struct Unusable {
     log: String,
@@ -122,10 +122,10 @@ fn row(name: &Name, view: &View) -> Vec<Cell> {
     ]
 }
 
-/// A name that is wider stands in a line of its own.
+/// A longer name stands on a line of its own.
 const NAME: usize = 32;
 
-/// The rows, and behind each the readers of its log, in as many lines as they take.
+/// Returns the rows, and after each the readers of its log, on as many lines as they take.
 fn with_readers<'a>(
     mut rows: Vec<Vec<Cell>>,
     views: impl Iterator<Item = &'a View>,
@@ -158,7 +158,7 @@ fn with_readers<'a>(
     text.lines().zip(above).map(|(line, above)| format!("{above}{line}\n")).collect()
 }
 
-/// Parts with commas between, as many in a line as there is room for.
+/// Joins parts with commas, as many on a line as there is room for.
 fn in_lines(parts: &[String], room: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for (i, part) in parts.iter().enumerate() {
@@ -172,7 +172,7 @@ fn in_lines(parts: &[String], room: usize) -> Vec<String> {
     lines
 }
 
-/// `#0 #2 alive, #1 gone, 4,000 lost`, as bad as the worst of them.
+/// Returns `#0 #2 alive, #1 gone, 4,000 lost`, with the look of the worst of them.
 fn readers(view: &View) -> (Vec<String>, Look) {
     if let Some(service) = &view.service {
         return (service.brief().split(", ").map(str::to_owned).collect(), Look::Plain);
@@ -187,12 +187,12 @@ fn readers(view: &View) -> (Vec<String>, Look) {
         let them = view.readers.iter().filter(|reader| reader.state == state);
         let mut ids: Vec<String> = them.map(|reader| format!("#{}", reader.brief())).collect();
         ids.sort();
-        ids.dedup(); // of several logs
+        ids.dedup(); // the same id in several logs
         if !ids.is_empty() {
             parts.push(format!("{} {}", ids.join(" "), state.name()));
         }
     }
-    // A damaged log can say anything.
+    // A damaged log may contain any number.
     let lost = view.readers.iter().fold(0u64, |sum, reader| {
         sum.saturating_add(reader.lost).saturating_add(reader.overwritten)
     });

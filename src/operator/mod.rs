@@ -1,5 +1,5 @@
-//! `ringlog`: what an operator wants to know of logs and their readers. Looks only, but for the
-//! commands that say what they change.
+//! `ringlog`: what an operator wants to know of logs and their readers. It only looks, except for
+//! the commands that say what they change.
 
 mod copy;
 mod doctor;
@@ -74,7 +74,7 @@ enum Command {
 }
 
 impl Command {
-    /// Whether what it says is all that it does.
+    /// Returns whether printing is all that the command does.
     fn tells(&self) -> bool {
         use Command::{Copy, Metrics, Page, Reader, Rm, Sequence, Serve};
         !matches!(self, Copy(_) | Metrics(_) | Page(_) | Reader(_) | Rm(_) | Sequence(_) | Serve(_))
@@ -108,7 +108,7 @@ pub fn main() -> ExitCode {
         Command::Doctor(args) => doctor::run(args),
     };
     match result {
-        // Whoever reads us has seen enough.
+        // The process that reads our output has seen enough.
         Err(error) if is_closed_pipe(&error) => cli::end("ringlog", Ok(())),
         result => cli::end("ringlog", result),
     }

@@ -1,5 +1,5 @@
-//! `ringlog reader N set` puts a reader elsewhere, `ringlog reader N release` lets a gate off. Both take
-//! that reader's claim, and store.
+//! `ringlog reader N set` puts a reader elsewhere, `ringlog reader N release` lets a gate off. Both
+//! take that reader's claim, and store to the log.
 
 use crate::cli::{Code, Failed, entries, place, readers};
 use crate::operator::screen::print_line;

@@ -1,5 +1,5 @@
-//! `ringlog rm`: removes logs, but none that anybody has a claim on, and none that has entries which
-//! a durable reader has not had. Asks nothing.
+//! `ringlog rm`: removes logs, but none on which a process has a claim, and none with entries that
+//! a durable reader has not committed. It asks nothing.
 
 use crate::cli::{Code, Failed, entries, tell};
 use crate::operator::screen::print_line;
@@ -42,7 +42,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     }
     for log in &names {
         let Err(error) = remove(log, &args) else { continue };
-        // Each is told of; the first one's exit code counts, and its line comes last.
+        // Each failure is printed; the exit code is that of the first one, which is printed last.
         match &failed {
             None => failed = Some(error),
             Some(_) => tell(format_args!("ringlog: {error:#}")),
@@ -51,7 +51,8 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     failed.map_or(Ok(()), Err)
 }
 
-/// A log, or all logs of a service or a topic, the service's own last: while it is there, so are its lanes.
+/// Returns the log, or all logs of a service or a topic, with the service's own last: while it
+/// exists, so do its lanes.
 fn with_members(name: &Name, args: &Args) -> anyhow::Result<Vec<Name>> {
     let options = args.owner.options()?;
     match options.open(name).map(|log| log.purpose()) {
@@ -62,7 +63,7 @@ fn with_members(name: &Name, args: &Args) -> anyhow::Result<Vec<Name>> {
                 let snapshot = options.open(*log).and_then(|log| log.snapshot());
                 snapshot.is_ok_and(|snapshot| !holders(&snapshot).is_empty())
             };
-            // All of it or nothing.
+            // All of them, or none.
             match logs.iter().find(refused) {
                 Some(log) if !args.force => Ok(vec![log.clone()]),
                 _ => Ok(logs),
@@ -100,7 +101,7 @@ fn remove(name: &Name, args: &Args) -> anyhow::Result<()> {
         }
         let waiting: Vec<_> = snapshot
             .undelivered()
-            .filter(|_| log.purpose() != Purpose::Lane) // without a client it is nobody's
+            .filter(|_| log.purpose() != Purpose::Lane) // without a client a lane has no owner
             .map(|(it, lag)| format!("reader {it} has {} to come", entries(lag)))
             .collect();
         if !waiting.is_empty() && !args.force {
@@ -117,11 +118,11 @@ fn remove(name: &Name, args: &Args) -> anyhow::Result<()> {
             .into());
         }
     }
-    Log::unlink(name)?; // what `Log::remove` refuses has been refused above, by more names
+    Log::unlink(name)?; // what `Log::remove` refuses has been refused above, for more names
     print_line(format_args!("removed {name}{said}"))
 }
 
-/// `the writer is process 12`, and the readers.
+/// Returns `the writer is process 12`, and the readers likewise.
 fn holders(snapshot: &Snapshot) -> Vec<String> {
     let writer =
         snapshot.writer.alive.then(|| format!("the writer is process {}", snapshot.writer.pid));
@@ -130,7 +131,7 @@ fn holders(snapshot: &Snapshot) -> Vec<String> {
     writer.into_iter().chain(readers).collect()
 }
 
-/// What goes with a log, for who did not know.
+/// Says what is removed with a log.
 fn what_goes(snapshot: &Snapshot, holders: &[String]) -> String {
     let mut said = String::new();
     for (reader, lag) in snapshot.undelivered() {

@@ -1,4 +1,4 @@
-//! `ringlog schema`: what the entries of a log are made of, for people and for programs.
+//! `ringlog schema`: what the entries of a log consist of, for people and for programs.
 
 use crate::cli::{Code, Failed, grouped, one_line};
 use crate::operator::screen::{Cell, Look, has_colour, print, table};
@@ -78,14 +78,14 @@ fn shown(log: &Log) -> String {
     )
 }
 
-/// A log's schema as JSON has it.
+/// A log's schema in JSON.
 #[derive(Serialize)]
 struct Json<'a> {
     log: String,
     record_bytes: usize,
     slot_bytes: usize,
     columns: Vec<JsonColumn<'a>>,
-    /// What comes behind the columns.
+    /// The body after the columns.
     #[serde(skip_serializing_if = "Option::is_none")]
     body: Option<JsonBody<'a>>,
 }
@@ -128,7 +128,7 @@ fn json(log: &Log) -> anyhow::Result<String> {
     Ok(serde_json::to_string(&json)? + "\n")
 }
 
-/// `time:timestamp,symbol:text8`, if that is laid out as this log is.
+/// Returns `time:timestamp,symbol:text8`, if that is laid out as this log is.
 fn declaration(schema: &Schema) -> Result<String, String> {
     let columns = schema.columns().iter();
     let body = schema.body().map(|it| format!("{}:{}", it.name(), it.kind()));
@@ -143,7 +143,7 @@ fn declaration(schema: &Schema) -> Result<String, String> {
     }
 }
 
-/// A struct whose record is this one.
+/// Returns a Rust struct with this record.
 fn rust(log: &Log) -> Result<String, String> {
     let schema = log.schema();
     let fields = schema.columns();

@@ -1,4 +1,4 @@
-//! Text for people: tables, times, sizes, colour where there is somebody to see it.
+//! Text for people: tables, times, sizes, and colour on a terminal.
 
 use crate::cli::{Code, Failed, one_line};
 use chrono::{DateTime, SecondsFormat};
@@ -30,7 +30,7 @@ impl Look {
     }
 }
 
-/// Whether to write with colours: to a terminal that has them, unless NO_COLOR is set.
+/// Returns whether to write with colours: on a terminal that has them, unless NO_COLOR is set.
 pub fn has_colour() -> bool {
     let unset = |name| std::env::var_os(name).is_none_or(|value| value.is_empty());
     let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
@@ -42,27 +42,28 @@ pub fn has_colour() -> bool {
 pub struct Cell {
     pub text: String,
     pub look: Look,
-    /// Numbers are.
+    /// Aligned to the right, as numbers are.
     pub right: bool,
 }
 
 impl Cell {
-    /// A word. Names of files and processes can hold anything, also what a terminal obeys.
+    /// Makes a cell of words. Names of files and processes can contain anything, even what a
+    /// terminal obeys.
     pub fn text(text: impl Display) -> Cell {
         Cell { text: one_line(&text.to_string()), ..Cell::default() }
     }
 
-    /// A number.
+    /// Makes a cell of a number.
     pub fn number(text: impl Display) -> Cell {
         Cell { text: text.to_string(), right: true, ..Cell::default() }
     }
 
-    /// The same, looking so.
+    /// Sets how the cell looks.
     pub fn look(self, look: Look) -> Cell {
         Cell { look, ..self }
     }
 
-    /// As it is written, at least so wide.
+    /// Returns the cell as it is written, at least `width` wide.
     pub fn padded(&self, width: usize, colour: bool) -> String {
         let room = " ".repeat(width.saturating_sub(self.text.chars().count()));
         let text = if colour && self.look != Look::Plain {
@@ -74,10 +75,10 @@ impl Cell {
     }
 }
 
-/// Columns that a screen has, mostly.
+/// Columns of a usual screen.
 pub const COLUMNS: usize = 80;
 
-/// A text that goes on in another line, indented, before it is wider than a screen.
+/// A text that continues on another line, indented, before it becomes wider than a screen.
 pub struct Paragraph {
     text: String,
     column: usize,
@@ -86,18 +87,18 @@ pub struct Paragraph {
 }
 
 impl Paragraph {
-    /// Begins with `head`, and goes on under what follows it.
+    /// Begins with `head`, and continues under what follows it.
     pub fn new(head: &str, colour: bool) -> Paragraph {
         let indent = head.chars().count();
         Paragraph { text: head.to_owned(), column: indent, indent, colour }
     }
 
-    /// Goes on so far to the right in other lines.
+    /// Sets how far other lines are indented.
     pub fn indented(self, indent: usize) -> Paragraph {
         Paragraph { indent, ..self }
     }
 
-    /// Another clause, behind `separator`, which ends the line if there is no room.
+    /// Adds a clause after `separator`, which ends the line if there is no room.
     pub fn add(&mut self, separator: &str, clause: &Cell) {
         let width = clause.text.chars().count();
         let has_room = self.column + separator.chars().count() + width < COLUMNS;
@@ -113,13 +114,13 @@ impl Paragraph {
         self.column += width;
     }
 
-    /// The lines.
+    /// Returns the lines.
     pub fn end(self) -> String {
         self.text + "\n"
     }
 }
 
-/// Rows of cells, the first of them the heads of the columns, two blanks between columns.
+/// Returns rows of cells as text, with two blanks between columns; the first row is the heads.
 pub fn table(rows: &[Vec<Cell>], colour: bool) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width_of = |column: usize| {
@@ -137,12 +138,12 @@ pub fn table(rows: &[Vec<Cell>], colour: bool) -> String {
     text
 }
 
-/// Writes a line to stdout, at once; only one, whatever is quoted in it.
+/// Writes a line to stdout, at once; one line, whatever is quoted in it.
 pub fn print_line(line: std::fmt::Arguments<'_>) -> anyhow::Result<()> {
     print(format!("{}\n", one_line(&line.to_string())))
 }
 
-/// Writes to stdout, at once. That nobody reads it any more stays an error of its own.
+/// Writes to stdout, at once. If stdout is no longer read, that stays an error of its own.
 pub fn print(text: impl AsRef<[u8]>) -> anyhow::Result<()> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text.as_ref()).and_then(|()| stdout.flush()) {
@@ -153,14 +154,14 @@ pub fn print(text: impl AsRef<[u8]>) -> anyhow::Result<()> {
     }
 }
 
-/// A moment, to the second: `2026-01-31 09:30:00 UTC`.
+/// Returns a time to the second: `2026-01-31 09:30:00 UTC`.
 pub fn moment(ns: u64) -> String {
     let moment = DateTime::from_timestamp_nanos(i64::try_from(ns).unwrap_or(i64::MAX));
     let text = moment.to_rfc3339_opts(SecondsFormat::Secs, true);
     text.replace('T', " ").replace('Z', " UTC")
 }
 
-/// A length of time in two units at most: `850 ns`, `1.2 ms`, `12 s`, `3 min 20 s`, `5 h 10 min`.
+/// Returns a duration in at most two units: `850 ns`, `1.2 ms`, `12 s`, `3 min 20 s`, `5 h 10 min`.
 pub fn seconds(seconds: f64) -> String {
     let s = seconds.abs();
     let sign = if seconds < 0.0 { "-" } else { "" };
@@ -174,7 +175,7 @@ pub fn seconds(seconds: f64) -> String {
     };
     let text = match s {
         _ if !s.is_finite() => return "-".to_owned(),
-        // What would be rounded to 1000 is told in the next unit.
+        // What would be rounded to 1000 is shown in the next unit.
         s if s < 999.5e-9 => format!("{:.0} ns", s * 1e9),
         s if s < 999.5e-6 => rounded(s * 1e6, "us"),
         s if s < 0.9995 => rounded(s * 1e3, "ms"),
@@ -186,17 +187,17 @@ pub fn seconds(seconds: f64) -> String {
     format!("{sign}{text}")
 }
 
-/// A length of time in one unit.
+/// Returns a duration in one unit.
 pub fn brief(length: f64) -> String {
     seconds(length).splitn(3, ' ').take(2).collect::<Vec<_>>().join(" ")
 }
 
-/// Two digits, where there are not more before the point.
+/// Returns two digits, or all before the point.
 fn rounded(number: f64, unit: &str) -> String {
     if number < 9.95 { format!("{number:.1} {unit}") } else { format!("{number:.0} {unit}") }
 }
 
-/// A number of bytes: `680 B`, `68 KiB`, `1.5 GiB`.
+/// Returns a number of bytes: `680 B`, `68 KiB`, `1.5 GiB`.
 pub fn bytes(bytes: u64) -> String {
     let units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
     let (mut number, mut unit) = (bytes as f64, 0);

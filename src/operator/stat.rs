@@ -13,7 +13,7 @@ use std::io::{self, IsTerminal as _};
 use std::path::Path;
 use std::time::Duration;
 
-/// How long to look for a rate, if not asked to go on looking.
+/// How long it looks for a rate, unless it looks again and again.
 const MOMENT: Duration = Duration::from_millis(200);
 
 const HELP: &str = "\
@@ -37,7 +37,7 @@ Examples:
   ringlog stat /engine --watch 1s       one, every second
   ringlog stat --json | jq '.readers[] | {id, lag, lost}'";
 
-/// A test holds this to what there is.
+/// A test compares this with the fields that exist.
 const FIELDS: &str = "\
 JSON:
   log, id                          its name; another id is another log of that name
@@ -138,7 +138,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     exit_on_fault()?;
     let colour = has_colour();
     let mut list = Watchlist::new(args.logs)?;
-    list.look()?; // a rate takes two
+    list.look()?; // a rate takes two looks
     let mut pause = args.watch.map_or(MOMENT, |interval| interval.min(MOMENT));
     while !stop.requested() {
         stop.wait(pause);
@@ -157,8 +157,8 @@ pub fn run(args: Args) -> anyhow::Result<()> {
                     text += if i > 0 { "\n" } else { "" };
                     text += &show(&view, colour);
                 }
-                // Which of all there are cannot be looked at is worth a line; of those that were
-                // asked for it is the answer.
+                // If one of all logs cannot be looked at, that is one line among others; if one was
+                // asked for, it is the answer.
                 Err(e) if list.are_all() || args.watch.is_some() => {
                     tell(format_args!("ringlog: {e}"));
                 }
@@ -180,9 +180,9 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A log, for a person.
+/// Returns a log as people read it.
 fn show(view: &View, colour: bool) -> String {
-    // A name in shared memory has its slash at its beginning alone.
+    // A name in shared memory has a slash only at its beginning.
     let where_ = if view.log.rfind('/') > Some(0) { "a file" } else { "shared memory" };
     let age = |ns: u64| seconds(view.now_ns.saturating_sub(ns) as f64 / 1e9);
     let per_second = |rate: Option<f64>| rate.map(|rate| format!("{}/s", grouped(rate as u64)));
@@ -210,7 +210,7 @@ fn show(view: &View, colour: bool) -> String {
             line.add(": ", &Cell::text(format!("{it} {since}")));
             line.add(", ", &Cell::text(format!("writer number {}", grouped(*epoch))));
         }
-        // Whoever wrote before wrote to the log that it is a copy of.
+        // The last writer wrote to the log of which this is a copy.
         State::Closed if view.source.is_some() && *pid == 0 => {
             line.add(": ", &Cell::text("nobody has written to this copy"));
         }
@@ -293,7 +293,7 @@ fn show(view: &View, colour: bool) -> String {
     text
 }
 
-/// A line of clauses behind a head; none without a clause.
+/// Returns a line of clauses after a head; nothing without a clause.
 fn clauses(head: &str, words: &[String], colour: bool) -> String {
     let mut line = Paragraph::new(head, colour);
     for (i, word) in words.iter().enumerate() {
@@ -302,7 +302,7 @@ fn clauses(head: &str, words: &[String], colour: bool) -> String {
     if words.is_empty() { String::new() } else { line.end() }
 }
 
-/// A reader in numbers.
+/// Returns a reader in numbers.
 fn row(reader: &ReaderView) -> Vec<Cell> {
     let dash = || "-".to_owned();
     let lost = match reader.overwritten {
@@ -321,7 +321,7 @@ fn row(reader: &ReaderView) -> Vec<Cell> {
     ]
 }
 
-/// `process 12 (writer)`, as far as it is known.
+/// Returns `process 12 (writer)`, as far as it is known.
 fn named(pid: u64, is_ours: bool, process: Option<&str>) -> String {
     match (pid, process) {
         (0, _) => "a process that has not said which".to_owned(),
@@ -331,7 +331,7 @@ fn named(pid: u64, is_ours: bool, process: Option<&str>) -> String {
     }
 }
 
-/// Who a reader is, since when, where its entries go, and what it did not get.
+/// Says which process a reader is, since when, where its entries go, and what it lost.
 fn who(reader: &ReaderView, log: &Name, age: impl Fn(u64) -> String) -> Vec<String> {
     if reader.state == State::Awaited {
         let start = format!("start it: {}", reporter(reader.id, log));
@@ -352,7 +352,7 @@ fn who(reader: &ReaderView, log: &Name, age: impl Fn(u64) -> String) -> Vec<Stri
     }
     match reader.commit_ns {
         _ if reader.state == State::Alive => {}
-        0 if reader.has_place() => {} // who only makes room takes no time
+        0 if reader.has_place() => {} // a reader that only makes room stores no time
         0 => lines.push("it has committed nothing".to_owned()),
         ns => lines.push(format!("it last committed {}, {} ago", moment(ns), age(ns))),
     }

@@ -1,4 +1,4 @@
-//! `ringlog tail`: the last entries of a log, to the very end, and those that come.
+//! `ringlog tail`: the last entries of a log, up to its very end, and those that come.
 
 use crate::cli::{self, Stop, place, tell};
 use crate::operator::entries::{Printer, Shown, take};
@@ -12,9 +12,9 @@ use std::io::{self, IsTerminal as _};
 use std::os::fd::AsFd as _;
 use std::time::{Duration, Instant};
 
-/// How long to sleep when there is nothing new: at first, and at most.
+/// How long it sleeps when there is nothing new: at first, and at most.
 const PAUSES: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(50)];
-/// How often to look whether log, writer and stdout are still the same.
+/// How often to check that log, writer and stdout are still the same.
 const LOOK: Duration = Duration::from_millis(200);
 
 /// The last entries of a log, and those that come
@@ -65,7 +65,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             observer.seek(from)?;
             show(&mut observer, end, || stop.requested(), &mut printer)?;
         }
-        // Of all that are there, the last that are wanted.
+        // Of all entries that are there, the last that are wanted.
         None if printer.is_picky() => {
             observer.seek(Start::Oldest)?;
             let mut last = VecDeque::new();
@@ -100,7 +100,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     }
 }
 
-/// The newest calls of a service, once or again and again.
+/// Shows the newest calls of a service, once or again and again.
 fn show_calls(args: &Args, stop: &Stop) -> anyhow::Result<()> {
     let (name, options, colour) = (args.log.name(), args.log.owner.options()?, has_colour());
     loop {
@@ -128,7 +128,8 @@ fn show(
     })
 }
 
-/// Shows the entry that has been begun behind the last one shown, if there is one: which.
+/// Shows the entry that has been begun after the last one shown, if there is one; returns its
+/// position.
 fn show_unfinished(
     log: &Log,
     observer: &mut Observer<Raw>,
@@ -142,7 +143,7 @@ fn show_unfinished(
     Ok(Some(position))
 }
 
-/// Shows what comes, until a signal does, the log is gone, or nobody reads us any more.
+/// Shows what comes, until a signal comes, the log is gone, or stdout is no longer read.
 fn follow(
     name: &OneLog,
     mut log: Log,
@@ -160,7 +161,8 @@ fn follow(
         if looked.elapsed() >= LOOK {
             looked = Instant::now();
             if log.presence() != Presence::Here {
-                // What was appended before it was gone, and no more: its writer may go on unseen.
+                // What was appended before the log was gone, and no more: its writer may continue
+                // unseen.
                 let end = observer.position().saturating_add(observer.lag());
                 show(&mut observer, end, || stop.requested(), printer)?;
                 printer.finish()?;
@@ -176,7 +178,7 @@ fn follow(
                 let pid = log.snapshot().map_or(0, |snapshot| snapshot.writer.pid);
                 tell(format_args!("ringlog: {} has another writer, process {pid}", log.name()));
             }
-            // Of a writer that lives, it is published sooner than anybody could read this.
+            // A living writer publishes it before it could be read here.
             if unfinished != Some(observer.position()) && !log.is_claimed(Role::Writer)? {
                 unfinished = show_unfinished(&log, &mut observer, printer)?;
             }
@@ -194,8 +196,8 @@ fn follow(
     printer.finish()
 }
 
-/// The same log in another file, which goes on where ours does not: whoever is the first to write to
-/// a file in the lower layer of an overlay works on a copy, under the same name and inode.
+/// Opens this log in the file where it continues, if ours does not: the first process that writes
+/// to a file in the lower layer of an overlay works on a copy, with that name and inode.
 fn copied_up(name: &OneLog, log: &Log, observer: &Observer<Raw>) -> anyhow::Result<Option<Log>> {
     let copy = name.open()?;
     let end = copy.snapshot()?.end; // before we look at our own
@@ -203,7 +205,7 @@ fn copied_up(name: &OneLog, log: &Log, observer: &Observer<Raw>) -> anyhow::Resu
     Ok((is_ahead && copy.id() == log.id()).then_some(copy))
 }
 
-/// Whether stdout is a pipe that nobody reads any more.
+/// Returns whether stdout is a pipe that is no longer read.
 fn is_unread() -> bool {
     let stdout = io::stdout();
     let mut looked = [PollFd::new(stdout.as_fd(), PollFlags::empty())];

@@ -38,34 +38,34 @@ pub struct Owner {
 }
 
 impl Owner {
-    /// What a log is opened with.
+    /// Returns what a log is opened with.
     pub fn options(&self) -> anyhow::Result<Options> {
         believing(Log::options(), self.owner.as_deref())
     }
 
-    /// That user's id.
+    /// Returns that user's id.
     pub fn uid(&self) -> anyhow::Result<Option<u32>> {
         self.owner.as_deref().map(user_id).transpose()
     }
 }
 
 impl OneLog {
-    /// What it is called.
+    /// Returns the log's name.
     pub fn name(&self) -> Name {
         name(&self.log)
     }
 
-    /// The log.
+    /// Opens the log.
     ///
     /// # Errors
-    /// As [`Options::open`].
+    /// Those of [`Options::open`].
     pub fn open(&self) -> anyhow::Result<Log> {
         self.owner.options()?.open(self.name()).map_err(explain)
     }
 }
 
 impl Logs {
-    /// What they are called.
+    /// Returns the logs' names.
     pub fn names(&self) -> anyhow::Result<Vec<Name>> {
         if self.are_all() {
             return Ok(Log::all()?);
@@ -78,13 +78,13 @@ impl Logs {
         Ok(all)
     }
 
-    /// Nobody said which.
+    /// Returns whether all logs are meant, because none was named.
     pub fn are_all(&self) -> bool {
         self.logs.is_empty()
     }
 }
 
-/// A log, or if there is none, all logs of the topic of this name.
+/// Returns the log of this name, or if there is none, all logs of the topic of this name.
 pub fn or_members(name: Name, options: &Options) -> anyhow::Result<Vec<Name>> {
     let members = match options.open(&name) {
         Err(Error::NotFound { .. }) => Topic::find(name.clone(), options)?,
@@ -93,7 +93,7 @@ pub fn or_members(name: Name, options: &Options) -> anyhow::Result<Vec<Name>> {
     Ok(members.map_or_else(|| vec![name], |topic| topic.members()))
 }
 
-/// `/engine` and `engine` are shared memory, `./engine` and `/var/lib/engine` files.
+/// Reads a name: `/engine` and `engine` are shared memory, `./engine` and `/var/lib/engine` files.
 pub fn name(text: &OsStr) -> Name {
     let bytes = text.as_bytes();
     if bytes.strip_prefix(b"/").unwrap_or(bytes).contains(&b'/') {
@@ -103,7 +103,7 @@ pub fn name(text: &OsStr) -> Name {
     }
 }
 
-/// The error, with a cure that only a person at a terminal needs.
+/// Adds to an error what only a person at a terminal can do about it.
 pub fn explain(error: Error) -> anyhow::Error {
     if let Error::NotFound { log } = &error
         && let Some(bare) = log.strip_prefix('/')
@@ -115,7 +115,7 @@ pub fn explain(error: Error) -> anyhow::Error {
     error.into()
 }
 
-/// What nobody can know of the entries of a log; `None` if each is as it was written.
+/// Says why entries of the log may be mixed; `None` if each is as it was written.
 pub fn what_is_unknown(log: &Log) -> Option<String> {
     log.may_be_mixed().then(|| {
         format!(

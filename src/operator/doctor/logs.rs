@@ -10,7 +10,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 
-/// Who keeps everybody from a place in a log.
+/// Returns which process keeps all others from a place in a log.
 fn shut_out(log: &Looked, view: &View) -> Option<Verdict> {
     let by = Some(read_lockers(&view.shut_out_by)).filter(|by| !by.is_empty())?;
     let found =
@@ -19,10 +19,10 @@ fn shut_out(log: &Looked, view: &View) -> Option<Verdict> {
     Some(Verdict::ok("log", found).but(Level::Bad, cure))
 }
 
-/// A gate with less of the capacity left soon holds the writer up.
+/// A gate with less of the capacity left will soon hold the writer up.
 const NEARLY_FULL: f64 = 0.1;
 
-/// What became of a gate.
+/// Says what became of a gate.
 fn what_became(reader: &ReaderView) -> String {
     match reader.state {
         State::Awaited => "has never come".to_owned(),
@@ -31,7 +31,7 @@ fn what_became(reader: &ReaderView) -> String {
     }
 }
 
-/// What lets the writer go on that waits for this gate.
+/// Says how a writer that waits for this gate can continue.
 fn cure(log: &Looked, reader: &ReaderView) -> String {
     let ReaderView { id, pid, .. } = reader;
     match reader.state {
@@ -77,7 +77,8 @@ impl Doctor {
         all
     }
 
-    /// The gates that nobody is, or that do nothing, when the writer soon waits for them.
+    /// Judges the gates that no process is, or that do nothing, if the writer will soon wait for
+    /// them.
     fn gates(&self, log: &Looked, view: &View, gates: &GatesView) -> Vec<Verdict> {
         let name = &log.name;
         let is_told = |it: &ReaderView| {
@@ -132,7 +133,7 @@ impl Doctor {
         }
     }
 
-    /// A log by its writer, and by whether anybody has it.
+    /// Judges a log by its writer, and by whether any process has it.
     pub fn writer(&self, log: &Looked, view: &View) -> Verdict {
         let what = "log";
         let (name, writer) = (&log.name, &view.writer);

@@ -1,4 +1,4 @@
-//! Who looks, and at which logs.
+//! What is looked at: the machine, and which logs.
 
 use super::machine::Machine;
 use crate::operator::view::{View, Watched};
@@ -61,7 +61,7 @@ pub struct Doctor {
     /// Where shared memory is.
     pub shm: PathBuf,
     pub logs: Vec<Looked>,
-    /// Other directories that were asked for, or that logs are in.
+    /// Other directories: those that were named, and those that logs are in.
     pub directories: BTreeSet<PathBuf>,
 }
 
@@ -101,12 +101,12 @@ impl Doctor {
         Ok(Doctor { machine, shm, logs, directories })
     }
 
-    /// Views of the logs that have one.
+    /// Returns the logs that could be viewed, with their views.
     pub fn views(&self) -> impl Iterator<Item = (&Looked, &View)> {
         self.logs.iter().filter_map(|log| Some((log, log.outcome.as_ref().ok()?)))
     }
 
-    /// Bytes of the logs in shared memory.
+    /// Returns the size of the logs in shared memory, in bytes.
     pub fn in_memory(&self) -> u64 {
         self.logs.iter().filter(|log| log.in_memory).map(Looked::bytes).sum()
     }

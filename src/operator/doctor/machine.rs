@@ -1,5 +1,5 @@
-//! What the files of a machine say of it: those in /proc, /sys, /etc and /run, below a root that a
-//! test can make up. Knows nothing of logs, and decides nothing.
+//! What the files of a machine say about it: those in /proc, /sys, /etc and /run, below a root that
+//! a test can make up. It knows nothing of logs, and decides nothing.
 
 use nix::sys::statvfs::statvfs;
 use std::collections::BTreeMap;
@@ -7,7 +7,7 @@ use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-/// No file that is read here is larger, unless it is not what it should be.
+/// No file that is read here is larger, unless something is wrong with it.
 const LARGEST: u64 = 1 << 20;
 
 /// A machine, by its files.
@@ -20,27 +20,27 @@ pub struct Machine {
 pub struct Mount {
     pub at: PathBuf,
     pub kind: String,
-    /// Of the mount and of the file system.
+    /// Options of the mount and of the file system.
     options: String,
 }
 
 impl Mount {
-    /// The value of an option, which is empty for one that takes none.
+    /// Returns the value of an option; empty if it takes none.
     pub fn option(&self, name: &str) -> Option<&str> {
         let mut options = self.options.split(',').map(|it| it.split_once('=').unwrap_or((it, "")));
         options.find(|(option, _)| *option == name).map(|(_, value)| value)
     }
 }
 
-/// Room on a file system, for this user.
+/// Room on a file system for this user.
 pub struct Room {
     pub size: u64,
     pub free: u64,
-    /// Of inodes, where it has any number of them.
+    /// Free inodes, unless their number is unlimited.
     pub inodes_free: Option<u64>,
 }
 
-/// A limit of memory that is a control group's.
+/// A memory limit of a control group.
 pub struct MemoryLimit {
     /// The file that says so.
     pub file: PathBuf,
@@ -48,7 +48,7 @@ pub struct MemoryLimit {
     pub used: Option<u64>,
 }
 
-/// What is swapped to.
+/// Swap space.
 #[derive(Default)]
 pub struct Swap {
     pub size: u64,
@@ -56,20 +56,20 @@ pub struct Swap {
 }
 
 impl Machine {
-    /// A path on it.
+    /// Returns a path on this machine.
     pub fn path(&self, path: impl AsRef<Path>) -> PathBuf {
         let path = path.as_ref();
         self.root.join(path.strip_prefix("/").unwrap_or(path))
     }
 
-    /// A small file, without the blanks around it.
+    /// Reads a small file, without the blanks around its text.
     pub fn read(&self, path: impl AsRef<Path>) -> io::Result<String> {
         let mut bytes = Vec::new();
         File::open(self.path(path))?.take(LARGEST).read_to_end(&mut bytes)?;
         Ok(String::from_utf8_lossy(&bytes).trim().to_owned())
     }
 
-    /// The names in a directory, in order; none if it cannot be read.
+    /// Returns the names in a directory, in order; none if it cannot be read.
     fn names_in(&self, path: impl AsRef<Path>) -> Vec<String> {
         let entries = fs::read_dir(self.path(path)).into_iter().flatten().flatten();
         let mut names: Vec<_> =
@@ -78,7 +78,7 @@ impl Machine {
         names
     }
 
-    /// The file system that a path is on.
+    /// Returns the file system that a path is on.
     pub fn mount_of(&self, path: &Path) -> Option<Mount> {
         let text = self.read("proc/self/mountinfo").ok()?;
         // `25 24 0:23 / /dev/shm rw,relatime shared:2 - tmpfs tmpfs rw,size=65536k`
@@ -90,13 +90,13 @@ impl Machine {
             let (kind, _, options) = (right.next()?, right.next(), right.next().unwrap_or(""));
             Some(Mount { at, kind: kind.to_owned(), options: format!("{own},{options}") })
         };
-        // The deepest, and of those that lie over each other the last.
+        // The deepest one; of those mounted over each other, the last.
         let mounts = text.lines().filter_map(mount).filter(|mount| path.starts_with(&mount.at));
         mounts.max_by_key(|mount| mount.at.components().count())
     }
 
-    /// Room where a path is.
-    #[allow(clippy::useless_conversion)] // these are smaller elsewhere
+    /// Returns the room where a path is.
+    #[allow(clippy::useless_conversion)] // these are smaller on other systems
     pub fn room(path: &Path) -> io::Result<Room> {
         let stats = statvfs(path)?;
         let (size, free) = (u64::from(stats.blocks()), u64::from(stats.blocks_available()));
@@ -108,25 +108,25 @@ impl Machine {
         })
     }
 
-    /// A line of this process's status.
+    /// Returns a line of this process's status.
     fn status(&self, key: &str) -> Option<String> {
         let text = self.read("proc/self/status").ok()?;
         let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'))?;
         Some(line.trim().to_owned())
     }
 
-    /// Who we are.
+    /// Returns the user of this process.
     pub fn uid(&self) -> Option<u32> {
         self.status("Uid")?.split_ascii_whitespace().next()?.parse().ok()
     }
 
-    /// Whether this process may lock as much memory as it likes (CAP_IPC_LOCK).
+    /// Returns whether this process may lock any amount of memory (CAP_IPC_LOCK).
     pub fn locks_without_limit(&self) -> bool {
         let bits = self.status("CapEff").and_then(|bits| u64::from_str_radix(&bits, 16).ok());
         bits.is_some_and(|bits| bits & 1 << 14 != 0)
     }
 
-    /// Cores that this process may run on.
+    /// Returns the number of cores that this process may run on.
     pub fn cores(&self) -> Option<u64> {
         let list = self.status("Cpus_allowed_list")?;
         let count = |part: &str| {
@@ -137,7 +137,7 @@ impl Machine {
         list.split(',').try_fold(0u64, |sum, part| sum.checked_add(count(part)?))
     }
 
-    /// A soft limit of this process; `Ok(None)` is without one.
+    /// Returns a soft limit of this process; `Ok(None)` if there is none.
     pub fn limit(&self, name: &str) -> io::Result<Option<u64>> {
         let text = self.read("proc/self/limits")?;
         let line = text.lines().find_map(|line| line.strip_prefix(name));
@@ -149,7 +149,7 @@ impl Machine {
         }
     }
 
-    /// Bytes that a process has locked.
+    /// Returns the bytes that a process has locked.
     pub fn locked(&self, pid: u64) -> u64 {
         let text = self.read(format!("proc/{pid}/status")).unwrap_or_default();
         let line = text.lines().find_map(|line| line.strip_prefix("VmLck:"));
@@ -157,15 +157,15 @@ impl Machine {
         kilobytes.map_or(0, |kilobytes: u64| kilobytes.saturating_mul(1024))
     }
 
-    /// When it was started, ns since the Unix epoch.
+    /// Returns when it was started, in ns since the Unix epoch.
     pub fn booted_ns(&self) -> Option<u64> {
         let text = self.read("proc/stat").ok()?;
         let seconds = text.lines().find_map(|line| line.strip_prefix("btime "))?;
         seconds.trim().parse::<u64>().ok()?.checked_mul(1_000_000_000)
     }
 
-    /// The least memory that a control group of ours, or one around it, may have: the second
-    /// version's, or the first's. `None` without a limit.
+    /// Returns the lowest memory limit of our control group and those around it, in version 2 or 1;
+    /// `None` if there is none.
     pub fn memory_limit(&self) -> Option<MemoryLimit> {
         let text = self.read("proc/self/cgroup").ok()?;
         let mut least: Option<MemoryLimit> = None;
@@ -182,7 +182,7 @@ impl Machine {
             for group in Path::new(path.trim_start_matches('/')).ancestors() {
                 let group = Path::new(mounted).join(group);
                 let number = |name| self.read(group.join(name)).ok()?.parse::<u64>().ok();
-                // The first version has no word for no limit, only a number that nothing reaches.
+                // Version 1 has no word for no limit, only a number that nothing reaches.
                 let Some(limit) = number(max).filter(|&limit| limit < 1 << 60) else { continue };
                 if least.as_ref().is_none_or(|least| limit < least.limit) {
                     let file = Path::new("/").join(group.join(max));
@@ -193,20 +193,20 @@ impl Machine {
         least
     }
 
-    /// Whether this is a container, as far as it says.
+    /// Returns whether this is a container, as far as the machine says.
     pub fn is_container(&self) -> bool {
         let signs =
             [".dockerenv", "run/.containerenv", "var/run/secrets/kubernetes.io/serviceaccount"];
         signs.iter().any(|sign| self.path(sign).exists())
     }
 
-    /// Whether systemd-logind takes a user's shared memory away with their last session; `None`
-    /// where systemd does not run.
+    /// Returns whether systemd-logind removes a user's shared memory with the user's last session;
+    /// `None` if systemd does not run.
     pub fn removes_ipc(&self) -> Option<bool> {
         if !self.path("run/systemd/system").exists() {
             return None;
         }
-        // A file hides those of its name in the directories behind.
+        // A file hides files of its name in later directories.
         let dirs = ["etc/systemd", "run/systemd", "usr/local/lib/systemd", "usr/lib/systemd"];
         let main = dirs.iter().find_map(|dir| self.read(format!("{dir}/logind.conf")).ok());
         let mut parts = BTreeMap::new();
@@ -220,14 +220,14 @@ impl Machine {
             let value = line.trim().strip_prefix("RemoveIPC")?.trim_start().strip_prefix('=')?;
             Some(["1", "yes", "y", "true", "t", "on"].contains(&value.trim()))
         };
-        // What is commented out in the main file is what it was built with.
+        // A commented line in the main file is the compiled default.
         let built = main.lines().find_map(|line| said(line.strip_prefix('#')?));
         let texts = std::iter::once(&main).chain(parts.values());
         let set = texts.flat_map(|text| text.lines()).filter_map(said).next_back();
         Some(set.or(built).unwrap_or(true))
     }
 
-    /// What a user is called.
+    /// Returns a user's name.
     pub fn user(&self, uid: u32) -> Option<String> {
         let text = self.read("etc/passwd").ok()?;
         let name = |line: &str| {
@@ -238,17 +238,17 @@ impl Machine {
         text.lines().find_map(name)
     }
 
-    /// Whether systemd keeps a user's things without a session of theirs.
+    /// Returns whether systemd keeps what belongs to a user without a session.
     pub fn lingers(&self, uid: u32) -> bool {
         let linger = |name| self.path("var/lib/systemd/linger").join(name).exists();
         self.user(uid).is_some_and(linger)
     }
 
-    /// All that is swapped to; an error where nobody tells.
+    /// Returns all swap space; an error if it cannot be read.
     pub fn swap(&self) -> io::Result<Swap> {
         let mut swap = Swap::default();
         for line in self.read("proc/swaps")?.lines().skip(1) {
-            // From the end: the first column is a path.
+            // From the end, because the first column is a path.
             let mut numbers = line.rsplit([' ', '\t']).filter(|it| !it.is_empty()).skip(1);
             let mut bytes = || numbers.next().and_then(|kb| kb.parse::<u64>().ok()).unwrap_or(0);
             swap.used = swap.used.saturating_add(bytes().saturating_mul(1024));
@@ -257,7 +257,7 @@ impl Machine {
         Ok(swap)
     }
 
-    /// The governor of each core's frequency, each once.
+    /// Returns the frequency governors of all cores, each once.
     pub fn governors(&self) -> Vec<String> {
         let cpus = "sys/devices/system/cpu";
         let names = self.names_in(cpus).into_iter();
@@ -268,7 +268,7 @@ impl Machine {
         all
     }
 
-    /// The first of these programs that runs, by the first fifteen bytes of its name.
+    /// Returns the first of these programs that runs, by the first fifteen bytes of its name.
     pub fn running<'a>(&self, programs: &[&'a str]) -> Option<&'a str> {
         let pids = self.names_in("proc").into_iter().filter(|it| it.parse::<u64>().is_ok());
         let names: Vec<_> =
@@ -279,7 +279,7 @@ impl Machine {
     }
 }
 
-/// A path as mountinfo writes it: blanks and the like are three octal digits.
+/// Decodes a path in mountinfo, where blanks and the like are three octal digits.
 fn unescaped(text: &str) -> PathBuf {
     let mut parts = text.split('\\');
     let mut path = parts.next().unwrap_or_default().to_owned();

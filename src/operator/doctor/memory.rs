@@ -12,11 +12,11 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
-/// From here on a log can be made of huge pages.
+/// A log of at least this size can be made of huge pages.
 const HUGE_PAGE: u64 = 2 << 20;
-/// What docker and podman give a container, and Kubernetes a pod, unless told otherwise.
+/// Shared memory that docker and podman give a container, and Kubernetes a pod, by default.
 const OF_A_CONTAINER: u64 = 64 << 20;
-/// The first user that is a person, nearly everywhere.
+/// The first user that is a person, on nearly all systems.
 const FIRST_PERSON: u32 = 1000;
 
 impl Doctor {
@@ -81,7 +81,7 @@ impl Doctor {
         self.machine.mount_of(&path)
     }
 
-    /// A directory of logs that are files.
+    /// Judges a directory of logs that are files.
     pub fn directory(&self, path: &Path) -> Verdict {
         let what = "directory";
         let path = if path == Path::new("") { Path::new(".") } else { path };
@@ -128,7 +128,8 @@ impl Doctor {
         }
     }
 
-    /// A control group counts shared memory as that of whoever touched it first.
+    /// Judges the memory limit: a control group counts shared memory for the process that touched
+    /// it first.
     pub fn memory_limit(&self) -> Option<Verdict> {
         let limit = self.machine.memory_limit()?;
         let (file, in_memory) = (limit.file.display(), self.in_memory());
@@ -176,7 +177,7 @@ impl Doctor {
         )
     }
 
-    /// For `--lock`.
+    /// Judges how much memory `--lock` can lock.
     pub fn lockable(&self) -> Verdict {
         let what = "lockable memory";
         let limit = match self.machine.limit("Max locked memory") {
@@ -214,7 +215,7 @@ impl Doctor {
 
     pub fn open_files(&self) -> Verdict {
         let what = "open files";
-        // Three for a log, and some.
+        // Three descriptors for each log, and some more.
         let needed = 32 + 4 * self.logs.len() as u64;
         match self.machine.limit("Max open files") {
             Ok(Some(limit)) if limit < needed => {

@@ -1,4 +1,4 @@
-//! `ringlog doctor`: what of this machine, its limits and its logs would hurt, each with a cure.
+//! `ringlog doctor`: what on this machine, in its limits and its logs would hurt, each with a cure.
 //! Changes nothing.
 
 mod logs;

@@ -28,7 +28,7 @@ impl Doctor {
         })
     }
 
-    /// How a server sleeps until one of its clients calls.
+    /// Judges how a server can sleep until one of its clients calls.
     pub fn sleep(&self) -> Verdict {
         let what = "sleep";
         let Ok(release) = self.machine.read("proc/sys/kernel/osrelease") else {
@@ -36,7 +36,7 @@ impl Doctor {
         };
         let numbers: Vec<u32> =
             release.split(['.', '-']).map_while(|it| it.parse().ok()).take(2).collect();
-        // Of this machine a sandbox may still forbid it.
+        // On this very machine a sandbox may still forbid it.
         let is_here = self.machine.root.as_os_str() == "/";
         match numbers >= vec![5, 16] && (!is_here || ringlog::can_wait_for_any()) {
             true => Verdict::ok(what, "one thread waits for many logs at once (futex_waitv)"),
@@ -49,7 +49,7 @@ impl Doctor {
         }
     }
 
-    /// What a timestamp costs.
+    /// Judges what a timestamp costs.
     pub fn clock(&self) -> Verdict {
         let what = "clock source";
         let path = "sys/devices/system/clocksource/clocksource0";
@@ -72,7 +72,7 @@ impl Doctor {
         found.but(Level::Warn, cure)
     }
 
-    /// By what can be seen without a question to anybody.
+    /// Judges whether the clock is set, from files alone.
     pub fn clock_is_set(&self) -> Verdict {
         let what = "clock";
         if self.machine.path("run/systemd/timesync/synchronized").exists() {
@@ -133,7 +133,7 @@ impl Doctor {
         }
     }
 
-    /// Whether the tool can tell who is who.
+    /// Judges whether the tool can see which process is which.
     pub fn processes(&self) -> Verdict {
         let what = "processes";
         if self.machine.uid().is_none() {

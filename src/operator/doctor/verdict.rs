@@ -1,4 +1,4 @@
-//! What is found of one thing, how bad it is, and what to do about it.
+//! What is found about one thing, how bad it is, and what to do about it.
 
 use crate::operator::screen::{Cell, Look};
 use serde::Serialize;
@@ -27,12 +27,12 @@ impl Verdict {
         Verdict { level: Level::Ok, what, found: found.into(), cure: None }
     }
 
-    /// What nobody here can tell.
+    /// Makes the verdict on what cannot be known here.
     pub fn unknown(what: &'static str, why: impl Into<String>) -> Verdict {
         Verdict { level: Level::Note, ..Verdict::ok(what, why) }
     }
 
-    /// The same, not so good.
+    /// Makes the verdict worse, with a cure.
     pub fn but(self, level: Level, cure: impl Into<String>) -> Verdict {
         Verdict { level, cure: Some(cure.into()), ..self }
     }

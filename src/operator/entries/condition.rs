@@ -26,9 +26,9 @@ pub struct Condition {
 enum What {
     Position,
     Column(Column),
-    /// The body as it is.
+    /// The whole body.
     Body,
-    /// What is at a path in it: `body.bids.0.price`.
+    /// The value at a path in the body: `body.bids.0.price`.
     At(Body, Vec<String>, Option<Number>),
 }
 
@@ -43,7 +43,7 @@ enum Operator {
     Contains,
 }
 
-/// A value as it is compared: a number as a number, a decimal in its units, a text by its bytes.
+/// A value to compare: a number as a number, a decimal in its units, a text by its bytes.
 #[derive(Debug, PartialEq, PartialOrd)]
 enum Comparable {
     Integer(i128),
@@ -143,7 +143,7 @@ impl Condition {
         self.holds_as(&value, &self.value)
     }
 
-    /// The same of a value in a body. What is not there is not the same as anything.
+    /// Compares a value in a body. A missing value equals nothing.
     fn holds_of(&self, found: Option<&Json>, wanted: Option<&Number>) -> bool {
         match (found, wanted) {
             (None, _) => self.operator == Operator::IsNot,
@@ -167,7 +167,7 @@ impl Condition {
     }
 
     fn holds_as(&self, value: &Comparable, wanted: &Comparable) -> bool {
-        // A NaN is neither less nor more nor the same.
+        // A NaN is neither less, nor greater, nor equal.
         let order = value.partial_cmp(wanted);
         match self.operator {
             Operator::Is => order == Some(Ordering::Equal),
@@ -186,7 +186,7 @@ impl Condition {
     }
 }
 
-/// What is at a path in a body; the members of an array by their number.
+/// Returns the value at a path in a body; members of an array by their number.
 fn at(kind: Body, body: &[u8], path: &[String]) -> Option<Json> {
     let mut json = Vec::new();
     let body = match kind {
@@ -232,7 +232,7 @@ impl Comparable {
     }
 }
 
-/// `-5m`: the time that long ago, ns since the Unix epoch.
+/// Parses `-5m`: the time that long ago, in ns since the Unix epoch.
 fn ago(text: &str) -> Option<i64> {
     let time = humantime::parse_duration(text.strip_prefix('-')?).ok()?;
     let now = Timestamp::now().as_nanos();

@@ -1,5 +1,5 @@
-//! What `tail` and `dump` have in common: which entries are shown, and how; reading them, and what
-//! is said of those that are gone.
+//! What `tail` and `dump` have in common: which entries are shown, and how; how they are read, and
+//! what is printed about those that are gone.
 
 mod condition;
 mod table;
@@ -50,9 +50,9 @@ enum Shape {
 pub struct Printer {
     conditions: Vec<Condition>,
     form: Form,
-    /// To say on stderr what is no data.
+    /// The format for what is printed on stderr because it is no data.
     aside: RowFormat,
-    /// What has not been written yet.
+    /// What has not been written.
     out: Vec<u8>,
     begun: bool,
 }
@@ -63,7 +63,7 @@ enum Form {
 }
 
 impl Shown {
-    /// Ready to show entries of this schema.
+    /// Makes a printer for entries of this schema.
     pub fn printer(&self, schema: &Schema) -> anyhow::Result<Printer> {
         let conditions = self.conditions.iter().map(|text| Condition::parse(text, schema));
         let conditions = conditions.collect::<Result<_, _>>().map_err(usage("--where"))?;
@@ -82,14 +82,14 @@ impl Shown {
             Shape::Jsonl => Form::Text(RowFormat::new(&picked, Format::Jsonl, time)),
             Shape::Table => Form::Table(Table::new(&picked, self.time)),
         };
-        // Of an entry that is being written it is not known where its body will be.
+        // It is not known where the body of an entry that is being written will lie.
         let columns =
             of_columns(picked.columns(), None, &picked).unwrap_or_else(|_| picked.clone());
         let aside = RowFormat::new(&columns, Format::Jsonl, TimeFormat::Rfc3339);
         Ok(Printer { conditions, form, aside, out: Vec::new(), begun: false })
     }
 
-    /// The columns that were asked for.
+    /// Returns the columns that were asked for.
     fn picked(&self, schema: &Schema) -> Result<Schema, String> {
         let names: Vec<_> = self.columns.iter().filter(|name| *name != "seq").collect();
         if names.is_empty() {
@@ -102,7 +102,7 @@ impl Shown {
     }
 }
 
-/// A schema of some of the columns of another, where those are; its body comes last.
+/// Makes a schema of some columns of another, at their offsets; its body comes last.
 fn of_columns(
     columns: &[Column],
     body: Option<&BodyColumn>,
@@ -120,12 +120,12 @@ fn usage(option: &str) -> impl Fn(String) -> Failed {
 }
 
 impl Printer {
-    /// Whether not every entry is shown.
+    /// Returns whether some entries are left out.
     pub fn is_picky(&self) -> bool {
         !self.conditions.is_empty()
     }
 
-    /// Whether an entry is one to show.
+    /// Returns whether to show an entry.
     pub fn wants(&self, position: u64, entry: Entry<'_>) -> bool {
         self.conditions.iter().all(|condition| condition.holds(position, entry))
     }
@@ -155,7 +155,7 @@ impl Printer {
         if self.out.len() >= CHUNK { self.write() } else { Ok(()) }
     }
 
-    /// What is shown before the first entry, if that has not been shown yet.
+    /// Shows what comes before the first entry, once.
     fn begin(&mut self) {
         if std::mem::replace(&mut self.begun, true) {
             return;
@@ -166,7 +166,7 @@ impl Printer {
         }
     }
 
-    /// Writes all that has been shown.
+    /// Writes everything that has been shown.
     pub fn flush(&mut self) -> anyhow::Result<()> {
         let waits = matches!(&self.form, Form::Table(table) if !table.page.is_empty());
         if waits {
@@ -175,7 +175,7 @@ impl Printer {
         self.write()
     }
 
-    /// The same in the end, also of nothing.
+    /// Writes everything at the end, with the heads even if there was no entry.
     pub fn finish(&mut self) -> anyhow::Result<()> {
         self.begin();
         self.write()
@@ -185,8 +185,8 @@ impl Printer {
         print(std::mem::take(&mut self.out))
     }
 
-    /// Shows the entry that is being written, or was when the writer was killed, marked: as the last
-    /// line of a table, or on stderr.
+    /// Shows the entry that is being written, or was when the writer was killed, marked as such: as
+    /// the last line of a table, or on stderr.
     pub fn unfinished(&mut self, log: &Log, position: u64, entry: Entry<'_>) -> anyhow::Result<()> {
         if let Form::Table(table) = &mut self.form {
             let row = table.row(position, entry);
@@ -216,7 +216,7 @@ impl Printer {
     }
 }
 
-/// Takes the entries below `to` that are there, and says which are gone.
+/// Takes the entries below `to` that are there, and reports which are gone.
 pub fn take(
     observer: &mut Observer<Raw>,
     to: u64,

@@ -5,30 +5,30 @@ use crate::operator::screen::{Cell, Look, has_colour};
 use ringlog::{Body, BodyColumn, Column, Entry, Kind, Schema};
 use ringlog_rows::{TimeFormat, Value as _, json_of};
 
-/// Rows that a table's columns are made wide enough for before the first is shown.
+/// Rows by which the widths of the columns are chosen before the first row is shown.
 pub const PAGE: usize = 100;
 /// Characters of a body that are shown.
 const SHOWN: usize = 80;
 
-/// Entries for the eye.
+/// Entries as a table for people.
 pub struct Table {
     pub columns: Vec<Column>,
     pub body: Option<BodyColumn>,
-    /// `None`: the time of day, and the date in the head of the column.
+    /// `None`: the time of day, with the date in the head of the column.
     pub time: Option<TimeFormat>,
     pub widths: Vec<usize>,
-    /// Of each column of times, the date in its head.
+    /// For each column of times, the date in its head.
     pub dates: Vec<Option<String>>,
-    /// Rows that wait until it is known how wide they will be.
+    /// Rows that wait until the widths are known.
     pub page: Vec<Vec<Undated>>,
-    /// The one of these that is being written.
+    /// The index of the row for the entry that is being written.
     pub mark: Option<usize>,
     /// Rows since the last head.
     pub rows: usize,
     pub colour: bool,
 }
 
-/// A cell before it is known under which date it comes.
+/// A cell before it is known which date is in the head.
 pub enum Undated {
     Text(Cell),
     Time { date: String, time: String },
@@ -80,7 +80,7 @@ impl Table {
     /// Shows the first page, under the head.
     pub fn begin(&mut self, out: &mut Vec<u8>) {
         let page = std::mem::take(&mut self.page);
-        // One date on all of the page is put into the head.
+        // A date that is the same on the whole page goes into the head.
         for (column, head) in self.dates.iter_mut().enumerate() {
             let mut dates = page.iter().filter_map(|row| match row.get(column) {
                 Some(Undated::Time { date, .. }) => Some(date),
@@ -116,7 +116,7 @@ impl Table {
 
     pub fn show(&mut self, row: Vec<Undated>, out: &mut Vec<u8>) {
         let head = self.dates.iter_mut().zip(&row).fold(false, |new, (head, value)| match value {
-            // Another day; of dates that change all the time each row has its own.
+            // Another day. If dates change all the time, each row has its own.
             Undated::Time { date, .. } if head.as_ref().is_some_and(|head| head != date) => {
                 *head = (self.rows >= PAGE / 5).then(|| date.clone());
                 true
@@ -164,14 +164,14 @@ impl Table {
     }
 }
 
-/// A body in one line, and no longer than somebody wants to read; its bytes where it is no text.
+/// Returns a body in one line, cut to what people read; as bytes if it is not text.
 fn body_cell(kind: Body, body: &[u8]) -> Cell {
     let mut json = Vec::new();
     let text = match kind {
         Body::Json | Body::MsgPack if !body.is_empty() && json_of(kind, body, &mut json) => &json,
         _ => body,
     };
-    // Of a character that is cut in two the rest of the line says that there is more.
+    // If this cuts a character in two, the rest of the line shows that there is more.
     let begin = &text[..text.len().min(4 * SHOWN)];
     let begin = match str::from_utf8(begin) {
         Ok(text) if kind != Body::Bytes => one_line(text),

@@ -1,4 +1,4 @@
-//! What is told of all logs, as text that Prometheus reads.
+//! The metrics of all logs, as text that Prometheus reads.
 
 use crate::cli::tell;
 use crate::operator::view::{ReaderView, State, View, Watched};
@@ -6,15 +6,15 @@ use crate::operator::which::{Logs, explain};
 use ringlog::Purpose;
 use std::collections::BTreeMap;
 
-/// Looks at most at so many logs: in shared memory, anybody can make some.
+/// Most logs that are looked at: any user can make some in shared memory.
 const LOGS: usize = 1000;
 
-/// All logs, and what has been said of them.
+/// All logs, and what has been printed about them.
 pub struct Exporter {
     logs: Logs,
     options: ringlog::Options,
     watched: BTreeMap<String, Watched>,
-    /// What is the matter with a log.
+    /// The problem of each log.
     told: BTreeMap<String, String>,
 }
 
@@ -24,7 +24,7 @@ impl Exporter {
         Ok(Exporter { logs, options, watched: BTreeMap::new(), told: BTreeMap::new() })
     }
 
-    /// Looks at all logs. That one cannot be looked at is no error: its metrics tell.
+    /// Looks at all logs. It is no error if one cannot be looked at: its metrics say so.
     pub fn text(&mut self) -> anyhow::Result<String> {
         let (mut before, mut troubles) = (std::mem::take(&mut self.watched), BTreeMap::new());
         let mut names = self.logs.names()?;
@@ -36,7 +36,7 @@ impl Exporter {
         let mut usable: BTreeMap<String, f64> = BTreeMap::new();
         let mut views = Vec::new();
         for name in names {
-            // By what it is called here, for nothing may be there twice.
+            // By the name that it has here, because no series may appear twice.
             let label = label("log", &name.to_string());
             if usable.contains_key(&label) {
                 continue;
@@ -46,7 +46,7 @@ impl Exporter {
             let outcome = log.look();
             let is_lane = |view: &View| view.purpose == Purpose::Lane;
             if self.logs.are_all() && outcome.as_ref().is_ok_and(is_lane) {
-                continue; // its service tells of it
+                continue; // shown with its service
             }
             usable.insert(label.clone(), f64::from(outcome.is_ok()));
             match outcome {
@@ -65,7 +65,7 @@ impl Exporter {
     }
 }
 
-/// What a metric is called, what it means, and its value.
+/// The name of a metric, its meaning, and its value.
 type Metric<T> = (&'static str, &'static str, fn(&T) -> Option<f64>);
 
 const OF_LOG: [Metric<View>; 23] = [
@@ -193,7 +193,7 @@ const OF_READER: [Metric<ReaderView>; 14] = [
 const READER: [State; 6] =
     [State::Alive, State::Stopped, State::Stalled, State::Gone, State::Ended, State::Awaited];
 
-/// The text format, version 0.0.4: all samples of a metric together.
+/// Returns the text format, version 0.0.4: all samples of a metric together.
 fn text(usable: BTreeMap<String, f64>, views: &[(String, View)]) -> String {
     let mut text = String::new();
     let version = label("version", env!("CARGO_PKG_VERSION"));
@@ -225,7 +225,7 @@ fn text(usable: BTreeMap<String, f64>, views: &[(String, View)]) -> String {
     text
 }
 
-/// A metric with its samples, each of them labels and a value; nothing if there are none.
+/// Appends a metric with its samples, each of them labels and a value; nothing if there are none.
 fn family(
     text: &mut String,
     name: &str,
@@ -242,7 +242,7 @@ fn family(
     }
 }
 
-/// A sample for each state there is, and 1 for that which is.
+/// Returns a sample for each possible state: 1 for the current one.
 fn states<'a>(
     labels: &'a str,
     states: &'a [State],
@@ -254,7 +254,7 @@ fn states<'a>(
     states.iter().map(sample)
 }
 
-/// `name="value"`, whatever the value is.
+/// Returns `name="value"`, with the value escaped.
 fn label(name: &str, value: &str) -> String {
     let value = value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
     format!("{name}=\"{value}\"")
@@ -264,12 +264,12 @@ fn number(number: u64) -> Option<f64> {
     Some(number as f64)
 }
 
-/// A moment in ns since the Unix epoch; 0 is none.
+/// Converts a time in ns since the Unix epoch; 0 is none.
 fn time(ns: u64) -> Option<f64> {
     (ns > 0).then(|| ns as f64 / 1e9)
 }
 
-/// A time that was reckoned from now is not quite the same at each look.
+/// Rounds to milliseconds: a time that is computed from now differs a little at each look.
 fn to_milliseconds(seconds: f64) -> f64 {
     (seconds * 1e3).round() / 1e3
 }

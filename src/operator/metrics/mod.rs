@@ -66,7 +66,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         if stop.requested() {
             return Ok(());
         }
-        // What goes wrong now may be right the next time, such as a full disk.
+        // What fails now may succeed next time: the disk may be full, for example.
         let trouble = exporter.text().and_then(|text| Ok(replace(&path, &text)?)).err();
         let trouble = trouble.map(|e| format!("{e:#}"));
         if let Some(why) = &trouble
@@ -78,18 +78,18 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     }
 }
 
-/// Puts a file with this text in the place of `path`, at once.
+/// Replaces the file at `path` by one with this text, in one step.
 fn replace(path: &Path, text: &str) -> Result<(), Failed> {
     let failed =
         |e: io::Error| Failed(Code::Output, format!("{}: cannot be written: {e}", path.display()));
     if fs::symlink_metadata(path).is_ok_and(|meta| !meta.is_file()) {
         return Err(failed(io::Error::other("it is there, and is not a file")));
     }
-    // In the same directory, and without the ending that the node exporter looks for.
+    // In that directory, and without the ending that the node exporter looks for.
     let mut beside = path.as_os_str().to_owned();
     beside.push(".tmp");
     let beside = Path::new(&beside);
-    remove_if_there(beside).map_err(failed)?; // left by one that was killed
+    remove_if_there(beside).map_err(failed)?; // left by a killed run
     let everybody = Some(Permissions::from_mode(0o644)); // the node exporter is another user
     put_whole(path, beside, everybody, |mut file| file.write_all(text.as_bytes())).map_err(failed)
 }

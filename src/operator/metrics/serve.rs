@@ -1,5 +1,5 @@
-//! Serves the metrics over HTTP to whoever asks, however they ask: a bounded number of
-//! connections, each for a bounded time, one request of a bounded size each.
+//! Serves the metrics over HTTP to any client, however it behaves: a bounded number of connections,
+//! each for a bounded time, with one request of a bounded size.
 
 use super::exporter::Exporter;
 use crate::cli::{Stop, tell};
@@ -19,15 +19,16 @@ use tokio::net::TcpListener;
 use tokio::task::{AbortHandle, yield_now};
 use tokio::time::{sleep, timeout};
 
-/// At most so many at once: then the oldest makes room. So nobody keeps others out by staying.
+/// Most connections at once: one more replaces the oldest. So no client keeps others out by
+/// staying.
 const CONNECTIONS: usize = 64;
-/// A connection is for one request, and ends after so long, whether it was asked and read or not.
+/// A connection is for one request, and ends after this time, whatever has been asked and read.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Bytes of a request's head, which is the least that hyper has.
+/// Most bytes of a request's head; the least that hyper allows.
 const REQUEST: usize = 8192;
-/// There is not more than one look in so long; who asks earlier gets the last one.
+/// The logs are looked at no more often than this; an earlier request gets the last text.
 const FRESH: Duration = Duration::from_millis(100);
-/// How often to see whether somebody wants an end.
+/// How often it checks for a signal.
 const SIGNALS: Duration = Duration::from_millis(50);
 
 /// Serves until the first INT or TERM.
@@ -56,7 +57,7 @@ async fn accept(listener: &TcpListener, served: &Arc<Served>, stop: &Stop) {
         let stream = match timeout(SIGNALS, listener.accept()).await {
             Ok(Ok((stream, _))) => stream,
             Ok(Err(_)) => {
-                sleep(SIGNALS).await; // too many files, or the client has gone again
+                sleep(SIGNALS).await; // too many files, or the client is gone again
                 continue;
             }
             Err(_) => continue,
@@ -76,16 +77,16 @@ async fn accept(listener: &TcpListener, served: &Arc<Served>, stop: &Stop) {
             .keep_alive(false)
             .max_buf_size(REQUEST)
             .serve_connection(TokioIo::new(stream), answer);
-        // That it fails is the client's business.
+        // A failure is the client's problem.
         open.push_back(tokio::spawn(timeout(PATIENCE, connection)).abort_handle());
-        // Those who have asked already are answered before the next one may push them out.
+        // Requests that have arrived are answered before the next connection may replace theirs.
         yield_now().await;
     }
 }
 
-/// What there is to see.
+/// What is served.
 struct Served {
-    /// And the last look.
+    /// With the time and the text of the last look.
     exporter: Mutex<(Exporter, Option<(Instant, Bytes)>)>,
 }
 
@@ -117,7 +118,7 @@ impl Served {
         response
     }
 
-    /// The text as it is now, or was just now.
+    /// Returns the text as it is now, or was just now.
     fn metrics(&self) -> anyhow::Result<Bytes> {
         let mut served = self.exporter.lock().unwrap_or_else(PoisonError::into_inner);
         let (exporter, last) = &mut *served;

@@ -1,5 +1,5 @@
-//! The page: what happened in words, a table, plots. One file without scripts that loads nothing;
-//! also well-formed XML.
+//! The page: what happened in words, a table, plots. One file without scripts that loads nothing.
+//! It is also well-formed XML.
 
 use super::html::escape;
 use super::plot::{Axis, Guide, Lane, Line, lanes, plot};
@@ -11,7 +11,7 @@ use crate::cli::grouped;
 use crate::operator::screen::{Look, bytes, moment, seconds};
 use crate::operator::view::{ReaderView, State};
 
-/// The whole page.
+/// Returns the whole page.
 pub fn page(scene: &Scene, recording: &Recording) -> String {
     let view = &recording.last;
     let times = Times { began_ns: recording.first.now_ns, length: recording.length };
@@ -58,7 +58,7 @@ pub fn page(scene: &Scene, recording: &Recording) -> String {
     )
 }
 
-/// A table, its first `words` columns of words, the others of numbers; a cell is HTML already.
+/// Returns a table with `words` columns of words, then columns of numbers; cells are HTML.
 fn table(words: usize, heads: &[(&str, &str)], rows: Vec<Vec<String>>) -> String {
     let head = |(head, title): &(&str, &str)| format!("<th title=\"{title}\">{head}</th>");
     let heads: String = heads.iter().map(head).collect();
@@ -72,7 +72,7 @@ fn table(words: usize, heads: &[(&str, &str)], rows: Vec<Vec<String>>) -> String
     )
 }
 
-/// A reader's number, in its colour.
+/// Returns a reader's number, in its colour.
 fn number(id: usize) -> String {
     format!("<span class=\"key r{id}\"></span>{id}")
 }
@@ -81,7 +81,7 @@ fn small(text: &str) -> String {
     format!("<small>{}</small>", escape(text))
 }
 
-/// `plain`, or how bad it is.
+/// Returns text marked with `plain`, or with how bad it is.
 fn marked(class: &str, text: &str) -> String {
     format!("<span class=\"{class}\">{}</span>", escape(text))
 }
@@ -90,7 +90,7 @@ fn percent(ratio: f64) -> String {
     format!("{:.0} %", 100.0 * ratio)
 }
 
-/// The class of what was left of the capacity: as `ReaderView::look`.
+/// Returns the class for how much of the capacity was left, as `ReaderView::look`.
 fn headroom_class(reader: &ReaderView, ratio: f64) -> &'static str {
     match reader.look_of(ratio) {
         Look::Red => "bad",
@@ -139,7 +139,7 @@ fn readers(scene: &Scene, recording: &Recording) -> String {
         }
         let rate = |rate: Option<f64>| rate.map_or_else(dash, |rate| grouped(rate.round() as u64));
         let least = track.headroom.least().map_or(1.0, |least| least.1);
-        // The newest are those that it has not come to.
+        // The newest entries are those that it has not come to.
         let told = |count: u64, to_come: u64, class: &str| {
             let to_come = match count.min(to_come) {
                 0 => String::new(),
@@ -363,10 +363,10 @@ fn latency(scene: &Scene, recording: &Recording, times: &Times) -> String {
     figure(title, &caption, &(svg + &rows))
 }
 
-/// Who and where everybody is, and what the log is.
+/// Describes the processes, where they are, and the log.
 fn places(scene: &Scene, recording: &Recording) -> String {
     let view = &recording.last;
-    // That it has no name here does not say that it is gone.
+    // That a process has no name here does not mean that it is gone.
     let process = |pid: u64, name: &Option<String>, lives: bool| match name {
         None if pid == 0 => "-".to_owned(),
         Some(name) => format!("{pid} {}", small(name)),
@@ -470,6 +470,6 @@ const WORDS: [(&str, &str); 11] = [
     ),
 ];
 
-/// Colours by their variables alone, so that there is one set for light and one for dark; those of
-/// readers are told apart by the colour-blind too, and the last four are broken lines.
+/// Colours only by variables, so that there is one set for light and one for dark. The colours of
+/// readers can be told apart by colour-blind people too, and the last four have broken lines.
 const STYLE: &str = include_str!("page.css");

@@ -1,7 +1,7 @@
-//! Text that stands in HTML for nothing but itself.
+//! Text that means only itself in HTML.
 
-/// Text as it is, whatever is in it: also in an attribute. What XML cannot hold, or what would turn
-/// the text after it around, becomes U+FFFD.
+/// Escapes a text, whatever is in it, for content and attributes. What XML cannot contain, and what
+/// would change the direction of the text after it, becomes U+FFFD.
 pub fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for char in text.chars() {

@@ -1,4 +1,4 @@
-//! `ringlog page`: a log is watched for a while, and what was seen becomes one page for a person
+//! `ringlog page`: watches a log for a while, and turns what was seen into one page for a person
 //! who was not there.
 
 mod document;
@@ -79,12 +79,12 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Looks and looks again, until the time is over, a signal comes, or the log is no more.
+/// Looks again and again, until the time is over, a signal comes, or the log is gone.
 fn watch(args: &Args, stop: &Stop, watched: &mut Watched, first: View) -> (Recording, Ending) {
     let mut progress = Progress::new();
     progress.tell(0.0, args.time);
     let (began, id) = (Instant::now(), first.id.clone());
-    // Not so short that a reader's batches are seen as its rate.
+    // Not too short, or a reader's batches would be taken for its rate.
     let window = (args.time / 20).min(Duration::from_secs(1)).max(args.every);
     let mut recording = Recording::new(first, window.as_secs_f64());
     let mut due = Duration::ZERO;
@@ -92,10 +92,10 @@ fn watch(args: &Args, stop: &Stop, watched: &mut Watched, first: View) -> (Recor
         if began.elapsed() >= args.time {
             return (recording, Ending::Complete);
         }
-        // Looks that it is too late for are left out.
+        // Looks whose time has passed are left out.
         due = (due + args.every).max(began.elapsed()).min(args.time);
         stop.wait(due.saturating_sub(began.elapsed()));
-        // Asked before the look: the page is of a moment after the signal.
+        // Asked before the look, so that the page shows a moment after the signal.
         let (is_last, t) = (stop.requested(), began.elapsed().as_secs_f64());
         match watched.look() {
             Ok(view) if view.id == id => recording.add(t, view),
@@ -110,7 +110,7 @@ fn watch(args: &Args, stop: &Stop, watched: &mut Watched, first: View) -> (Recor
     }
 }
 
-/// `time timestamp, price decimal4`
+/// Returns `time timestamp, price decimal4`.
 fn columns(log: &Log) -> String {
     let column = |column: &ringlog::Column| format!("{} {}", column.name(), column.kind());
     let body = log.schema().body().map(|body| format!("{} {}", body.name(), body.kind()));
@@ -123,10 +123,10 @@ fn time_column(log: &Log) -> Option<String> {
     Some(time.name().to_owned())
 }
 
-/// How far the watch is, for a person who waits.
+/// Shows how far the watch is, to a person who waits.
 struct Progress {
     on: bool,
-    /// The second that was told last.
+    /// The second that was shown last.
     told: Option<u64>,
 }
 
@@ -155,9 +155,9 @@ impl Drop for Progress {
 /// Where the page goes.
 enum Target {
     Stdout,
-    /// What is no file: a pipe, a device.
+    /// Not a file: a pipe or a device.
     Open(PathBuf, File),
-    /// A file, which is there whole or not at all.
+    /// A file, written completely or not at all.
     File(PathBuf),
 }
 
@@ -169,7 +169,7 @@ impl Target {
             return Ok(Target::Stdout);
         }
         let file = match fs::metadata(path) {
-            // Where a link leads to.
+            // The file that a link leads to.
             Ok(meta) if meta.is_file() => {
                 let file = fs::canonicalize(path).map_err(cannot)?;
                 is_page(&file).map_err(cannot)?.then_some(file).ok_or_else(|| {
@@ -210,14 +210,14 @@ fn failed(path: &Path, why: &io::Error) -> Failed {
     Failed(Code::Output, format!("{}: the page cannot be written: {why}", path.display()))
 }
 
-/// A name of our own in the same directory.
+/// Returns a name of our own in the directory of `path`.
 fn beside(path: &Path) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{}.new", std::process::id()));
     path.with_file_name(name)
 }
 
-/// Nothing but a page is replaced: not a reporter's file, not a log.
+/// Returns whether a file is a page: only a page is replaced, not a reporter's file, not a log.
 fn is_page(path: &Path) -> io::Result<bool> {
     let mut head = Vec::new();
     File::open(path)?.take(15).read_to_end(&mut head)?;

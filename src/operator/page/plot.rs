@@ -1,4 +1,4 @@
-//! Plots as SVG, in the page's colours: axes in units that a person reads, each line with its name
+//! Plots as SVG, in the page's colours: axes in units that people read, and the name of each line
 //! beside it.
 
 use super::html::escape;
@@ -13,23 +13,24 @@ const HEIGHT: f64 = 190.0;
 /// From one line of text to the next.
 const LINE: f64 = 15.0;
 
-/// How far up a value is.
+/// The vertical axis: how high a value is.
 pub struct Axis {
     unit: String,
     ticks: Vec<(f64, String)>,
-    /// What belongs to the lower and to the upper end.
+    /// The values at the lower and the upper end.
     ends: (f64, f64),
     scale: fn(f64) -> f64,
 }
 
 impl Axis {
-    /// Counts from 0 up; by powers of ten if what is `typical` could not be seen otherwise.
+    /// Makes an axis of counts from 0; by powers of ten if a `typical` value could not be seen
+    /// otherwise.
     pub fn counts(unit: &str, most: f64, typical: f64) -> Axis {
         let most = most.max(1.0);
         if most > 50.0 * typical.max(1.0) {
             let powers = (0..19).map(|power| 10_u64.pow(power)).filter(|&n| n as f64 <= most);
             let mut ticks = vec![(0.0, "0".to_owned())];
-            // 1 is too near.
+            // 1 is too near to 0.
             ticks.extend(powers.skip(1).map(|n| (n as f64, grouped(n))));
             let unit = format!("{unit}, by powers of ten");
             return Axis { unit, ticks, ends: (0.0, 1.5 * most), scale: f64::ln_1p };
@@ -42,13 +43,13 @@ impl Axis {
         Axis { unit: unit.to_owned(), ticks, ends: (0.0, 1.05 * most), scale: |v| v }
     }
 
-    /// From 0 to 100 %.
+    /// Makes an axis from 0 to 100 %.
     pub fn ratio(unit: &str) -> Axis {
         let ticks = [0, 25, 50, 75, 100].map(|n| (f64::from(n) / 100.0, format!("{n} %")));
         Axis { unit: unit.to_owned(), ticks: ticks.into(), ends: (0.0, 1.0), scale: |v| v }
     }
 
-    /// Seconds, by powers of ten.
+    /// Makes an axis of seconds, by powers of ten.
     pub fn seconds(least: f64, most: f64) -> Axis {
         let power = |seconds: f64| seconds.clamp(1e-9, 1e9).log10();
         let from = power(least).floor() as i32;
@@ -75,24 +76,24 @@ impl Axis {
 
 /// One line, or one colour of dots.
 pub struct Line {
-    /// What the style sheet knows it by.
+    /// Its class in the style sheet.
     pub class: String,
     pub name: String,
     pub runs: Vec<Vec<Point>>,
     pub dots: bool,
-    /// What a pointer on it tells.
+    /// The text that a pointer on it shows.
     pub title: String,
 }
 
-/// What is not a line.
+/// A part of a plot that is no line.
 pub enum Guide {
-    /// From one value to another.
+    /// A band from one value to another.
     Band { class: &'static str, from: f64, to: f64 },
-    /// At a value.
+    /// A rule at a value.
     Rule { value: f64, text: String },
 }
 
-/// A plot over time. `name` is for those who hear it.
+/// Returns a plot over time. `name` is for screen readers.
 pub fn plot(name: &str, times: &Times, axis: &Axis, guides: &[Guide], lines: &[Line]) -> String {
     let (right, bottom) = (WIDTH - RIGHT, TOP + HEIGHT);
     let mut svg = begin(name, bottom + BOTTOM);
@@ -133,7 +134,7 @@ pub fn plot(name: &str, times: &Times, axis: &Axis, guides: &[Guide], lines: &[L
         .iter()
         .filter_map(|line| {
             let (t, value) = last(line)?;
-            // Of dots, the middle of many says more than the last.
+            // For dots, the middle of many says more than the last one.
             let value = if line.dots { middle(&line.runs) } else { value };
             Some((line, if line.dots { right } else { times.x(t) }, axis.y(value)))
         })
@@ -151,16 +152,16 @@ pub fn plot(name: &str, times: &Times, axis: &Axis, guides: &[Guide], lines: &[L
     svg + "</svg>\n"
 }
 
-/// What somebody went through.
+/// The states of a process over time.
 pub struct Lane {
     pub name: String,
-    /// Class, from, to, what stands in it if there is room, what a pointer on it tells.
+    /// Class, from, to, the text in it if there is room, and the text that a pointer on it shows.
     pub spans: Vec<(&'static str, f64, f64, String, String)>,
-    /// The same of what was lost.
+    /// From, to, and these texts, for losses.
     pub losses: Vec<(f64, f64, String, String)>,
 }
 
-/// Lanes above each other over time.
+/// Returns lanes above each other over time.
 pub fn lanes(name: &str, times: &Times, lanes: &[Lane]) -> String {
     const BAR: f64 = 18.0;
     let height = |lane: &Lane| if lane.losses.is_empty() { BAR + 10.0 } else { BAR + 32.0 };
@@ -177,7 +178,7 @@ pub fn lanes(name: &str, times: &Times, lanes: &[Lane]) -> String {
                 svg += &text("in", (from + to) / 2.0, top + 13.0, "middle", label);
             }
         }
-        // A count that has no room beside the one before is in the tables, and behind its mark.
+        // A count without room beside the one before it is only in the tables, and at its mark.
         let mut free = LEFT - 60.0;
         for (from, to, label, title) in &lane.losses {
             let (from, to) = (times.x(*from), times.x(*to));
@@ -201,7 +202,7 @@ fn begin(name: &str, height: f64) -> String {
 }
 
 fn bar(class: &str, from: f64, to: f64, y: f64, height: f64, title: &str) -> String {
-    // What is short is seen all the same.
+    // So that a short one can be seen.
     let width = (to - from).max(2.0);
     format!(
         r#"<rect class="{class}" x="{}" y="{}" width="{}" height="{}"><title>{}</title></rect>"#,
@@ -231,8 +232,8 @@ fn time_ticks(times: &Times, top: f64, bottom: f64) -> String {
     times.ticks().into_iter().map(tick).collect()
 }
 
-/// The path of a line, without the points on the way along what is level; or of dots: lines of
-/// no length with round ends.
+/// Returns the path of a line, without the points along level stretches; or of dots: lines without
+/// length, with round ends.
 fn path(runs: &[Vec<Point>], dots: bool, x: impl Fn(f64) -> f64, y: impl Fn(f64) -> f64) -> String {
     let mut path = String::new();
     for run in runs {
@@ -262,7 +263,7 @@ fn middle(runs: &[Vec<Point>]) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or(0.0)
 }
 
-/// Places for lines of text that want to be at these, in order, none over another.
+/// Places lines of text as near as possible to these heights, in order, none over another.
 fn spread(mut ys: Vec<f64>, top: f64, bottom: f64) -> Vec<f64> {
     let mut least = top;
     for y in &mut ys {
@@ -277,12 +278,12 @@ fn spread(mut ys: Vec<f64>, top: f64, bottom: f64) -> Vec<f64> {
     ys
 }
 
-/// About as wide as the text is.
+/// Returns about how wide the text is.
 fn width_of(text: &str) -> f64 {
     6.4 * text.chars().count() as f64
 }
 
-/// A number as short as it can be.
+/// Returns a number as short as possible.
 fn n(number: f64) -> String {
     let text = format!("{number:.1}");
     text.strip_suffix(".0").map(str::to_owned).unwrap_or(text)

@@ -1,27 +1,26 @@
-//! What was seen, look after look, in memory that does not grow with the time: series of at most
-//! 2,000 points, lists of a few hundred spans. Long, for its tests are
-//! a fifth of it.
+//! What was seen, look after look, in memory that does not grow with time: series of at most 2,000
+//! points, lists of a few hundred spans. Long: its tests are a fifth of it.
 
 use crate::operator::view::{ReaderView, State, View};
 use std::collections::{BTreeSet, VecDeque};
 
-/// Of a series; a bucket has its least and its greatest value.
+/// Most points of a series; a bucket has its lowest and its highest value.
 const POINTS: usize = 2000;
 const BUCKETS: usize = POINTS / 2;
 
-/// Of a list.
+/// Most spans of a list.
 const SPANS: usize = 256;
 
-/// A log for a while. Times are in seconds since the first look.
+/// A log over a time. Times are in seconds since the first look.
 pub struct Recording {
     pub first: View,
     pub last: View,
     pub looks: u64,
     /// The time of the last look.
     pub length: f64,
-    /// A rate is over so long.
+    /// The time over which a rate is measured.
     pub window: f64,
-    /// How the writer was, and how many entries it appended a second.
+    /// The writer's states, and how many entries it appended per second.
     pub writer: Spans,
     pub rate: Series,
     /// The gates that it waited for.
@@ -30,16 +29,16 @@ pub struct Recording {
     recent: VecDeque<Moment>,
 }
 
-/// One reader for a while.
+/// One reader over a time.
 pub struct Track {
     pub id: usize,
-    /// When it was first seen with a place in the log, and what had been lost by then.
+    /// When it was first seen with a place in the log, and what it had lost by then.
     pub since: f64,
     pub lost_before: u64,
     pub lag: Series,
-    /// Of the capacity.
+    /// Share of the capacity.
     pub headroom: Series,
-    /// Rows a second: what was lost is none.
+    /// Rows per second; lost entries are not rows.
     pub rate: Series,
     pub latency: Series,
     pub latencies: Latencies,
@@ -51,7 +50,7 @@ pub struct Track {
     pub last: ReaderView,
 }
 
-/// What rates are made of.
+/// What rates are computed from.
 struct Moment {
     t: f64,
     end: u64,
@@ -59,7 +58,7 @@ struct Moment {
 }
 
 impl Recording {
-    /// Begins with a first look. A rate is over `window` seconds.
+    /// Begins with a first look. Rates are measured over `window` seconds.
     pub fn new(view: View, window: f64) -> Recording {
         let mut recording = Recording {
             first: view.clone(),
@@ -77,7 +76,7 @@ impl Recording {
         recording
     }
 
-    /// Takes a look at `t` in.
+    /// Adds a look at time `t`.
     pub fn add(&mut self, t: f64, view: View) {
         let mut now = Moment { t, end: view.end, rows: [None; 8] };
         for reader in view.readers.iter().filter(|reader| reader.has_place()) {
@@ -114,13 +113,13 @@ impl Recording {
         self.last = view;
     }
 
-    /// Entries that were appended meanwhile.
+    /// Returns how many entries were appended during the recording.
     pub fn appended(&self) -> u64 {
         self.last.end.saturating_sub(self.first.end)
     }
 
-    /// Whether ages by the record's timestamp mean anything: an entry is not older than its log,
-    /// and not of tomorrow.
+    /// Returns whether ages by the record's timestamp mean anything: no entry is older than its
+    /// log, or from the future.
     pub fn has_sound_times(&self) -> bool {
         let age = self.last.now_ns.saturating_sub(self.last.created_ns) as f64 / 1e9;
         self.last.silent.is_none_or(|silent| (-1.0..age + 1.0).contains(&silent))
@@ -131,7 +130,7 @@ fn rows(reader: &ReaderView) -> u64 {
     reader.position.saturating_sub(reader.lost)
 }
 
-/// What a reader has not had and never will.
+/// Returns what a reader has lost or will lose.
 fn lost(reader: &ReaderView) -> u64 {
     reader.lost.saturating_add(reader.overwritten)
 }
@@ -159,7 +158,7 @@ impl Track {
         if reader.has_place() && !self.last.has_place() {
             (self.since, self.first_rows, self.lost_before) = (t, rows(reader), lost(reader));
         }
-        // What seemed lost at the first look it had polled, and has committed since.
+        // What seemed lost at the first look had been polled, and has been committed since.
         self.lost_before = self.lost_before.min(lost(reader));
         let placed = reader.has_place().then_some(());
         self.lag.add(look, t, placed.map(|()| reader.lag as f64));
@@ -176,24 +175,25 @@ impl Track {
         self.last = reader.clone();
     }
 
-    /// Whether it has ever committed.
+    /// Returns whether it has ever committed.
     pub fn has_place(&self) -> bool {
         self.last.has_place()
     }
 
-    /// Entries lost meanwhile, those included that it will be told of when it goes on.
+    /// Returns how many entries were lost during the recording, with those that it will report when
+    /// it continues.
     pub fn lost(&self) -> u64 {
         lost(&self.last).saturating_sub(self.lost_before)
     }
 
-    /// Rows a second, in the mean over the time since it was first seen.
+    /// Returns its mean rate in rows per second since it was first seen.
     pub fn mean_rate(&self, length: f64) -> Option<f64> {
         let count = rows(&self.last).saturating_sub(self.first_rows) as f64;
         (length > self.since).then(|| count / (length - self.since))
     }
 }
 
-/// A value over time. Each bucket is of so many looks, and of twice as many when there are too
+/// A value over time. Each bucket stands for a number of looks, which doubles when there are too
 /// many buckets.
 #[derive(Default)]
 pub struct Series {
@@ -242,7 +242,7 @@ impl Series {
         self.buckets[i] = both(self.buckets[i], one);
     }
 
-    /// Its points in order of time, in runs without a gap.
+    /// Returns its points in order of time, in runs without a gap.
     pub fn runs(&self) -> Vec<Vec<Point>> {
         let runs = self.buckets.split(Option::is_none).filter(|run| !run.is_empty());
         let points = |bucket: Bucket| {
@@ -254,36 +254,36 @@ impl Series {
         runs.map(|run| run.iter().copied().flatten().flat_map(points).collect()).collect()
     }
 
-    /// When it was greatest, and how great.
+    /// Returns the highest point.
     pub fn most(&self) -> Option<Point> {
         let all = self.buckets.iter().flatten().map(|bucket| bucket.most);
         all.reduce(|a, b| if b.1 > a.1 { b } else { a })
     }
 
-    /// When it was least, and how little.
+    /// Returns the lowest point.
     pub fn least(&self) -> Option<Point> {
         let all = self.buckets.iter().flatten().map(|bucket| bucket.least);
         all.reduce(|a, b| if b.1 < a.1 { b } else { a })
     }
 
-    /// A value such as it has most of the time.
+    /// Returns a value that it has most of the time.
     pub fn typical(&self) -> Option<f64> {
         let mut all: Vec<f64> = self.buckets.iter().flatten().map(|bucket| bucket.most.1).collect();
         all.sort_by(f64::total_cmp);
         all.get(all.len() / 2).copied()
     }
 
-    /// How many looks there are to a bucket.
+    /// Returns how many looks a bucket stands for.
     pub fn looks(&self) -> u64 {
         1 << self.doublings
     }
 }
 
-/// How somebody was, and when.
+/// The states of a writer or reader over time.
 #[derive(Default)]
 pub struct Spans {
     pub list: Vec<Span>,
-    /// There were so many that some stand for several.
+    /// There were so many that some spans stand for several.
     pub merged: bool,
 }
 
@@ -311,7 +311,7 @@ impl Spans {
         self.list.push(Span { state, from: t, to: t });
         if self.list.len() > SPANS {
             self.merged = true;
-            // The worse of two takes both: trouble is never hidden.
+            // The worse state covers both: trouble is never hidden.
             merge_nearest(&mut self.list, Span::length, |a, b| {
                 let state = if badness(b.state) > badness(a.state) { b.state } else { a.state };
                 Span { state, from: a.from, to: b.to }
@@ -324,7 +324,7 @@ impl Spans {
         }
     }
 
-    /// Those of a state.
+    /// Returns the spans with this state.
     pub fn of(&self, state: State) -> Vec<Span> {
         self.list.iter().copied().filter(|span| span.state == state).collect()
     }
@@ -340,9 +340,9 @@ fn badness(state: State) -> u8 {
     }
 }
 
-/// Two neighbours that are short together become one.
+/// Joins the two neighbours that are shortest together.
 fn merge_nearest<T: Copy>(list: &mut Vec<T>, length: impl Fn(&T) -> f64, and: fn(T, T) -> T) {
-    // Not the last one, which goes on.
+    // Not the last one, which still grows.
     let pairs = list.len().saturating_sub(2);
     let total = |&i: &usize| length(&list[i]) + length(&list[i + 1]);
     if let Some(i) = (0..pairs).min_by(|a, b| total(a).total_cmp(&total(b))) {
@@ -351,7 +351,7 @@ fn merge_nearest<T: Copy>(list: &mut Vec<T>, length: impl Fn(&T) -> f64, and: fn
     }
 }
 
-/// Entries that were overwritten before a reader had them, and when.
+/// Entries that were overwritten before a reader took them, and when.
 #[derive(Default)]
 pub struct Losses {
     pub list: Vec<Loss>,
@@ -367,7 +367,7 @@ pub struct Loss {
 }
 
 impl Losses {
-    /// Losses that are less `apart` are one.
+    /// Adds to the losses; those less than `apart` from each other become one.
     fn add(&mut self, t: f64, total: u64, apart: f64) {
         let more = total.saturating_sub(self.total);
         if more > 0 {
@@ -419,7 +419,7 @@ impl Latencies {
         self.most = self.most.max(latency);
     }
 
-    /// So many of all, from 0 to 1, were no longer.
+    /// Returns a latency that this part of all, from 0 to 1, did not exceed.
     pub fn quantile(&self, part: f64) -> f64 {
         let wanted = (part * self.count as f64).ceil().max(1.0) as u64;
         let mut seen = 0;

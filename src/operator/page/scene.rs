@@ -16,7 +16,7 @@ pub struct Scene {
 }
 
 impl Scene {
-    /// Whether ages are known, and mean something.
+    /// Returns whether ages are known, and mean something.
     pub fn has_times(&self, recording: &Recording) -> bool {
         self.time.is_some() && recording.has_sound_times()
     }
@@ -25,7 +25,7 @@ impl Scene {
 /// How the watch ended, and when the log did.
 pub enum Ending {
     Complete,
-    /// By a signal.
+    /// A signal ended it.
     Early,
     Deleted(f64),
     Replaced(f64),

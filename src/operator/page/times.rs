@@ -1,4 +1,4 @@
-//! When something was, on the clock and since the watch began.
+//! Times on the clock, and since the watch began.
 
 use chrono::DateTime;
 
@@ -14,7 +14,7 @@ fn date(ns: u64, form: &str) -> String {
     DateTime::from_timestamp_nanos(ns).format(form).to_string()
 }
 
-/// The time axis that all plots of a page have.
+/// The time axis of all plots on a page.
 pub struct Times {
     pub began_ns: u64,
     /// Seconds.
@@ -30,13 +30,13 @@ impl Times {
         self.began_ns.saturating_add((t * 1e9) as u64)
     }
 
-    /// `09:31:02`, and the day where there are several.
+    /// Returns `09:31:02`, with the day if there are several.
     pub fn clock(&self, t: f64) -> String {
         let one_day = self.began_ns / DAY == self.ns(self.length) / DAY;
         date(self.ns(t), if one_day { "%H:%M:%S" } else { "%d %b %H:%M:%S" })
     }
 
-    /// Round times by the clock, not too many.
+    /// Returns round times by the clock, not too many.
     pub fn ticks(&self) -> Vec<(f64, String)> {
         let seconds = [1, 2, 5, 10, 15, 30].map(|s| s * S);
         let longer = [1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720].map(|min| min * 60 * S);

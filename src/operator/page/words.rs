@@ -1,4 +1,4 @@
-//! What happened, in sentences. Long, for its tests are nearly half of it.
+//! What happened, in sentences. Long: its tests are nearly half of it.
 
 use super::recording::{Loss, Recording, Span, Spans, Track};
 use super::scene::{Ending, Scene};
@@ -11,10 +11,10 @@ use std::cmp::Reverse;
 /// A reader with less of the capacity left came close to a loss.
 const CLOSE: f64 = 0.5;
 
-/// More times than these are counted, not told.
+/// Up to this many times are listed; more are counted.
 const TOLD: usize = 3;
 
-/// The one thing to know, and how bad it is: `good`, `warn`, `bad`.
+/// Returns the most important fact, and how bad it is: `good`, `warn`, `bad`.
 pub fn headline(recording: &Recording) -> (&'static str, String) {
     let readers = || recording.readers.iter();
     let mut losers: Vec<&Track> = readers().filter(|r| r.lost() > 0).collect();
@@ -76,7 +76,7 @@ pub fn headline(recording: &Recording) -> (&'static str, String) {
     (class, text)
 }
 
-/// All there is to know, a sentence or two of each.
+/// Returns all facts, in a sentence or two each.
 pub fn sentences(scene: &Scene, recording: &Recording, times: &Times) -> Vec<String> {
     let mut all = vec![ending(&scene.ending, recording, times), writer(recording, times)];
     let mut readers: Vec<&Track> = recording.readers.iter().collect();
@@ -221,7 +221,7 @@ fn reader(track: &Track, recording: &Recording, times: &Times) -> String {
     text + "."
 }
 
-/// `from 09:31:02 on`; nothing if it never was so.
+/// Returns `from 09:31:02 on`; nothing if the state never occurred.
 fn when(spans: &Spans, state: State, times: &Times) -> Option<String> {
     let all = spans.of(state);
     let ends = (spans.list.first().copied(), spans.list.last().copied());
@@ -247,7 +247,7 @@ fn when(spans: &Spans, state: State, times: &Times) -> Option<String> {
     Some(format!("{about}{count}, {total} in all, the longest time {}", told(longest)))
 }
 
-/// When entries were lost.
+/// Says when entries were lost.
 fn places(losses: &[Loss], times: &Times) -> String {
     let (Some(first), Some(last)) = (losses.first(), losses.last()) else { return String::new() };
     let [from, to] = [first.from, last.to].map(|t| times.clock(t));
@@ -262,7 +262,7 @@ fn places(losses: &[Loss], times: &Times) -> String {
     }
 }
 
-/// In whole per cent, and never better than it was.
+/// Rounds to whole per cent, never up.
 pub fn at_least(ratio: f64) -> f64 {
     (100.0 * ratio + 1e-9).floor() / 100.0
 }
@@ -279,7 +279,7 @@ fn times_of(count: u64) -> String {
     if count == 1 { "once".to_owned() } else { format!("{} times", grouped(count)) }
 }
 
-/// `2026-01-31 09:30:00 to 09:31:00 UTC`, with the second day if it is another one.
+/// Returns `2026-01-31 09:30:00 to 09:31:00 UTC`, with the second day if it is another one.
 pub fn from_to(from: u64, to: u64) -> String {
     let (from, to) = (moment(from), moment(to));
     let begin = from.trim_end_matches(" UTC");
@@ -337,7 +337,7 @@ mod tests {
         }
     }
 
-    /// A log that gets 100 entries a second, seen at these seconds.
+    /// Records a log that gets 100 entries a second, looked at in these seconds.
     fn seen(looks: &[(u64, Vec<ReaderView>)]) -> (Recording, Times) {
         let view = |(t, readers): &(u64, Vec<ReaderView>)| {
             let end = 100 * t;
@@ -395,7 +395,7 @@ mod tests {
         (recording, times)
     }
 
-    /// One reader for 20 s: how it is at which second, where, and what it has lost.
+    /// Records one reader for 20 s: for each second its state, its position, and what it has lost.
     fn told(looks: &[(u64, State, u64, u64)]) -> (String, String) {
         let look = |&(t, state, position, lost): &(u64, State, u64, u64)| {
             (t, vec![reader(1, state, position, lost)])
@@ -552,7 +552,7 @@ mod tests {
         let (recording, _) =
             seen(&[later, [end[0].clone(), (30, vec![reader(1, Alive, 3000, 100)])]].concat());
         let track = &recording.readers[0];
-        // 2,000 of 2,100 positions in 20 s; of the first 1,100 positions in 10 s 100 were lost.
+        // 2,000 of 2,100 positions in 20 s; of the first 1,100 positions, in 10 s, 100 were lost.
         assert_eq!(track.mean_rate(recording.length), Some(100.0));
         assert_eq!(track.rate.most(), Some((20.0, 100.0)));
     }
@@ -566,7 +566,7 @@ mod tests {
             it
         };
         let mut looks = vec![(0, vec![late(0, 0.001, 2)])];
-        // Ninety of a hundred are short, nine take a second.
+        // Ninety of a hundred are short; nine take a second.
         for t in 1..100_u64 {
             let latency =
                 [(90, 0.001), (99, 1.0)].iter().find(|it| t < it.0).map_or(7.0, |it| it.1);

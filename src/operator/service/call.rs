@@ -50,7 +50,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     }
     let service = name(&args.service);
     let body = body(&args)?;
-    // What it speaks, its lanes say.
+    // Its lanes say which kind of body it speaks.
     let called = match call::<Bytes>(&args, &options, &body) {
         Err(CallError::Log(Error::Schema { .. })) => {
             match call::<MsgPack>(&args, &options, &body) {
@@ -116,7 +116,7 @@ fn call<B: BodyForm>(
     Ok((B::BODY, answer))
 }
 
-/// JSON as MessagePack; of nothing, nil.
+/// Converts JSON to MessagePack; nothing becomes nil.
 fn packed(json: &[u8]) -> Result<Vec<u8>, CallError> {
     let json = if json.is_empty() { b"null" } else { json };
     let value: serde_json::Value = serde_json::from_slice(json).map_err(|e| {

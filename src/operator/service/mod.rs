@@ -8,7 +8,7 @@ use ringlog_call::CallError;
 
 use crate::cli::{Code, Failed};
 
-/// What a call came to, as a program ends.
+/// Returns how a program ends with what became of a call.
 fn failed(service: &str, error: CallError) -> anyhow::Error {
     let code = match &error {
         CallError::TimedOut | CallError::Expired => Code::NoAnswer,

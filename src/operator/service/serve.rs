@@ -12,7 +12,7 @@ use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-/// Between two looks at a command that runs.
+/// Time between two looks at a running command.
 const LOOK: Duration = Duration::from_millis(2);
 const WAIT: Wait = Wait::Block(Duration::from_millis(10));
 
@@ -109,7 +109,7 @@ fn answer<B: BodyForm>(
     let (mut said, mut why) = (Vec::new(), Vec::new());
     let body = request.body();
     let ended = std::thread::scope(|scope| {
-        // A command need not read what it is given.
+        // A command need not read its input.
         scope.spawn(move || drop(stdin.write_all(body)));
         let said = scope.spawn(|| stdout.read_to_end(&mut said));
         let why = scope.spawn(|| stderr.read_to_end(&mut why));
@@ -126,7 +126,8 @@ fn answer<B: BodyForm>(
     }
 }
 
-/// Whether it succeeded; killed where nobody waits for it any more.
+/// Waits for the command, and kills it once its answer is no longer wanted; returns whether it
+/// succeeded.
 fn ended(child: &mut Child, is_wanted: impl Fn() -> bool) -> std::io::Result<bool> {
     loop {
         if let Some(status) = child.try_wait()? {

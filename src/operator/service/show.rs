@@ -8,24 +8,24 @@ use ringlog_call::{CallState, LaneState, ServiceState};
 use ringlog_rows::json_of;
 use serde::Serialize;
 
-/// A service. All times are in seconds; what is not known is `None`.
+/// A service. All times are in seconds; `None` is unknown.
 #[derive(Debug, Clone, Serialize)]
 pub struct ServiceView {
     /// How many lanes there can be.
     pub lanes_max: u64,
-    /// Requests that are not answered.
+    /// Number of requests that are not answered.
     pub in_flight: u64,
     /// How long ago the oldest of these was sent.
     pub oldest_seconds: Option<f64>,
-    /// Of all lanes, since each was made.
+    /// Answers of all lanes, since each was made.
     pub answered: u64,
     pub expired: u64,
     pub interrupted: u64,
-    /// Of the newest calls that tell how long they took.
+    /// Of the newest calls that say how long they took.
     pub p50_seconds: Option<f64>,
     pub p99_seconds: Option<f64>,
     pub lanes: Vec<LaneView>,
-    /// Why some cannot be looked at.
+    /// Why some lanes cannot be looked at.
     pub skipped: Vec<String>,
 }
 
@@ -48,7 +48,7 @@ impl ServiceView {
     /// Looks at the service of this name.
     ///
     /// # Errors
-    /// As [`ServiceState::of`].
+    /// Those of [`ServiceState::of`].
     pub fn of(name: &Name, options: &Options) -> Result<ServiceView, Error> {
         let state = ServiceState::of(name, options, 0)?;
         let lanes: Vec<_> = state.lanes.iter().map(LaneView::of).collect();
@@ -74,12 +74,12 @@ impl ServiceView {
         })
     }
 
-    /// How many clients there are.
+    /// Returns how many clients there are.
     pub fn clients(&self) -> usize {
         self.lanes.iter().filter(|lane| lane.client.is_some()).count()
     }
 
-    /// In a few words: `service, 2 clients, 1 call under way`.
+    /// Describes it in a few words: `service, 2 clients, 1 call under way`.
     pub fn brief(&self) -> String {
         let clients = several(self.clients(), "client");
         match self.in_flight {
@@ -88,14 +88,14 @@ impl ServiceView {
         }
     }
 
-    /// In fewer: `2 clients, 1 call`.
+    /// Describes it in fewer words: `2 clients, 1 call`.
     #[cfg(feature = "top")]
     pub fn short(&self) -> String {
         let (clients, calls) = (self.clients(), self.in_flight as usize);
         format!("{}, {}", several(clients, "client"), several(calls, "call"))
     }
 
-    /// For a person, below the lines of its log.
+    /// Describes it below the lines of its log.
     pub fn show(&self, colour: bool) -> String {
         let mut line = Paragraph::new("  calls    ", colour);
         line.add("", &Cell::text(format!("{} under way", grouped(self.in_flight))));
@@ -158,13 +158,13 @@ impl LaneView {
     }
 }
 
-/// What is shown of a message.
+/// Characters that are shown of a message.
 const SHOWN: usize = 28;
 
-/// The newest calls of all lanes, request and answer side by side.
+/// Returns the newest calls of all lanes, with request and answer side by side.
 ///
 /// # Errors
-/// As [`ServiceState::of`].
+/// Those of [`ServiceState::of`].
 pub fn calls(name: &Name, options: &Options, count: usize, colour: bool) -> Result<String, Error> {
     let state = ServiceState::of(name, options, count)?;
     let heads = ["lane", "call", "method", "request", "", "answer", "took"];
@@ -196,7 +196,8 @@ fn row(lane: &LaneState, call: &CallState) -> Vec<Cell> {
     ]
 }
 
-/// Bytes cut for the eye: text as it is, MessagePack as JSON, the rest as numbers.
+/// Returns bytes cut to what people read: text as it is, MessagePack as JSON, anything else as
+/// numbers.
 fn shown(body: &[u8], is_end_of_parts: bool) -> String {
     let text = match std::str::from_utf8(body) {
         Ok(text) if !text.chars().any(|c| c.is_control() && c != '\n' && c != '\t') => {

@@ -1,6 +1,6 @@
-//! Puts it on a screen of any size. Logs and readers are two tables, each as wide as the screen:
-//! columns go, the least important first, when there is no room for them, and the pictures take
-//! what room is left.
+//! Draws on a screen of any size. Logs and readers are two tables, each as wide as the screen. When
+//! there is no room for all columns, the least important are left out first; the pictures take the
+//! room that is left.
 
 use super::state::{Known, Sort, Top, Trend};
 use crate::cli::{grouped, several};
@@ -14,7 +14,7 @@ use ratatui::text::{Line, Span};
 /// Blanks between columns.
 const GAP: u16 = 2;
 
-/// Draws all of it, and finds out how far it can be scrolled.
+/// Draws everything, and finds out how far it can be scrolled.
 pub fn draw(top: &mut Top, frame: &mut Frame) {
     let area = frame.area();
     let inks = Inks { colour: top.colour };
@@ -39,7 +39,7 @@ pub fn draw(top: &mut Top, frame: &mut Frame) {
     }
 }
 
-/// A text in its place in a line.
+/// A text at its place in a line.
 #[derive(Clone)]
 struct Piece {
     x: u16,
@@ -50,12 +50,12 @@ struct Piece {
 /// A line of the screen.
 type Strip = Vec<Piece>;
 
-/// One text in a line.
+/// Makes a line of one text.
 fn only(text: impl Into<Line<'static>>) -> Strip {
     vec![Piece { x: 1, width: u16::MAX - 1, text: text.into() }]
 }
 
-/// How something looks here.
+/// The styles of this screen.
 struct Inks {
     colour: bool,
 }
@@ -78,7 +78,7 @@ impl Inks {
     }
 }
 
-/// What is over all, and when that was.
+/// Returns the line with the totals and the time.
 fn title(top: &Top, inks: &Inks, width: u16) -> Strip {
     let readers: usize =
         top.logs.iter().flat_map(|known| &known.now).map(|v| v.readers.len()).sum();
@@ -95,7 +95,7 @@ fn title(top: &Top, inks: &Inks, width: u16) -> Strip {
     ends(left, when, width)
 }
 
-/// A text at the left, and one at the right if there is room for both.
+/// Returns a text at the left, and one at the right if there is room for both.
 fn ends(left: Line<'static>, right: Line<'static>, width: u16) -> Strip {
     let (used, wanted) = (1 + left.width() as u16 + GAP, right.width() as u16 + 1);
     let mut strip = only(left);
@@ -105,7 +105,7 @@ fn ends(left: Line<'static>, right: Line<'static>, width: u16) -> Strip {
     strip
 }
 
-/// What the keys do, those that one must know first; and what of all lines this is.
+/// Returns what the keys do, the most necessary first, and which of all lines are shown.
 fn keys(top: &Top, inks: &Inks, width: u16, shown: std::ops::Range<usize>, count: usize) -> Strip {
     let pause = if top.paused { "go on" } else { "pause" };
     let every = humantime::format_duration(top.every);
@@ -118,7 +118,7 @@ fn keys(top: &Top, inks: &Inks, width: u16, shown: std::ops::Range<usize>, count
     ends(inks.text(keys, Look::Dim), lines.into(), width)
 }
 
-/// What the columns mean; the logs keep half of the screen.
+/// Returns what the columns mean; the logs keep half of the screen.
 fn help(inks: &Inks, height: u16) -> Vec<Strip> {
     let lines = [
         "lag       entries the reader has not committed, and the age of the oldest",
@@ -135,7 +135,7 @@ fn help(inks: &Inks, height: u16) -> Vec<Strip> {
     lines.iter().take(half).map(|&line| only(inks.text(line, Look::Plain))).collect()
 }
 
-/// The heads of the readers' columns, and the lines under them: each log, and its readers.
+/// Returns the heads of the readers' columns, and the lines under them: each log, and its readers.
 fn tables(top: &Top, inks: &Inks, width: u16) -> (Strip, Vec<Strip>) {
     let (mut logs, mut readers) = (Vec::new(), Vec::new());
     for Known { now, rates, lags, .. } in &top.logs {
@@ -181,7 +181,7 @@ fn tables(top: &Top, inks: &Inks, width: u16) -> (Strip, Vec<Strip>) {
     (heads, strips)
 }
 
-/// In lines of such a width.
+/// Wraps a text into lines of this width.
 fn wrapped(text: &str, width: u16) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split(' ') {
@@ -196,24 +196,24 @@ fn wrapped(text: &str, width: u16) -> Vec<String> {
     lines
 }
 
-/// The name over a column, and what of each `T` stands under it.
+/// The name over a column, and what it shows of each `T`.
 struct Head<T> {
     name: &'static str,
-    /// Those of a low rank are there when there is room for no more.
+    /// Columns of a low rank stay longest when there is no room for all.
     rank: u8,
-    /// At least so wide, even if nothing in it is: numbers that grow should not push the rest.
+    /// Least width, even if the column is empty, so that growing numbers do not move the others.
     least: u16,
-    /// Not wider than this; what is longer is cut.
+    /// Greatest width; longer text is cut.
     most: u16,
     what: What<T>,
 }
 
-/// What stands in a column.
+/// What a column shows.
 enum What<T> {
     Words(fn(&T) -> (String, Look)),
-    /// Stands at the right.
+    /// Aligned to the right.
     Number(fn(&T) -> (String, Look)),
-    /// Is drawn as wide as there is room.
+    /// Drawn as wide as there is room.
     Picture(fn(&T, &Inks, u16) -> Line<'static>),
 }
 use What::{Number, Picture, Words};
@@ -223,7 +223,7 @@ impl<T> Head<T> {
         Head { name, rank, least, most, what }
     }
 
-    /// How wide it is, if there is room.
+    /// Returns how wide it is if there is room.
     fn wanted(&self, all: &[T]) -> u16 {
         let (Words(text) | Number(text)) = self.what else { return self.least };
         let widest = all.iter().map(|one| Span::raw(text(one).0).width()).max().unwrap_or(0);
@@ -245,7 +245,7 @@ impl<T> Head<T> {
     }
 }
 
-/// A text without its beginning, if it is too long: the end of a path is the file.
+/// Returns a text without its beginning, if it is too long: the end of a path is the file.
 fn cut(text: String, width: u16) -> String {
     let (count, width) = (text.chars().count(), usize::from(width));
     if count > width {
@@ -265,12 +265,12 @@ struct Placed<'a, T> {
 }
 
 impl<'a, T> Fitted<'a, T> {
-    /// For all of these, in a line of such a width.
+    /// Chooses heads for all of these, in a line of this width.
     fn new(heads: &'a [Head<T>], all: &[T], width: u16) -> Fitted<'a, T> {
         let mut ranks: Vec<usize> = (0..heads.len()).collect();
         ranks.sort_by_key(|&i| heads[i].rank);
         let mut widths = vec![0; heads.len()];
-        // A blank at each end; and there is no gap before the first column.
+        // A blank at each end; there is no gap before the first column.
         let mut room = width.saturating_sub(2) + GAP;
         for i in ranks {
             let wanted = heads[i].wanted(all);
@@ -299,7 +299,7 @@ impl<'a, T> Fitted<'a, T> {
         Fitted(placed)
     }
 
-    /// The heads of the columns; the one by which the lines are sorted stands out.
+    /// Returns the heads of the columns; the one by which lines are sorted stands out.
     fn heads(&self, sort: Sort, inks: &Inks) -> Strip {
         let piece = |Placed { head, x, width }: &Placed<'a, T>| {
             let sorted = head.name == sort.name();
@@ -328,7 +328,7 @@ struct OfLog<'a> {
     rates: &'a Trend,
 }
 
-/// A reader, and what it was.
+/// A reader, and its past.
 struct OfReader<'a> {
     reader: &'a ReaderView,
     lags: &'a Trend,
@@ -396,7 +396,7 @@ fn of_reader<'a>() -> [Head<OfReader<'a>>; 13] { [
         _ => (it.reader.age(brief).map_or_else(dash, |age| age.replacen("> ", ">", 1).replacen("~ ", "~", 1)), Look::Plain),
     })),
     Head::new(8, "trend", 5, 30, Picture(|it, inks, width| {
-        // What is nothing to the ring is flat, however it changes.
+        // A change that is small beside the ring is drawn flat.
         let highest = it.lags.iter().copied().max().unwrap_or(0).max(it.capacity / 100);
         inks.text(sparkline(it.lags, width, highest), Look::Plain)
     })),
@@ -427,7 +427,8 @@ fn dash() -> String {
     "-".to_owned()
 }
 
-/// A number of entries, of eleven digits and commas at most: a damaged log can claim any.
+/// Returns a number of entries, in at most eleven digits and commas: a damaged log may contain any
+/// number.
 fn count(number: u64) -> String {
     let units = [("P", 1e15), ("T", 1e12), ("G", 1e9)];
     match units.iter().find(|(_, unit)| number as f64 >= *unit) {
@@ -436,8 +437,8 @@ fn count(number: u64) -> String {
     }
 }
 
-/// What is left of the ring before the first loss, and what that is in %, with a mark for those
-/// who do not see the colour.
+/// Returns a bar of what is left of the ring before the first loss, and its per cent, with a mark
+/// for people who do not see the colour.
 fn headroom(it: &OfReader, inks: &Inks, width: u16) -> Line<'static> {
     let look = it.reader.look();
     let mark = match look {
@@ -459,7 +460,7 @@ fn headroom(it: &OfReader, inks: &Inks, width: u16) -> Line<'static> {
     ])
 }
 
-/// The newest at the right; blank where nothing is known.
+/// Draws numbers with the newest at the right; blank where nothing is known.
 fn sparkline(trend: &Trend, width: u16, highest: u64) -> String {
     let steps = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
     let step = |&value: &u64| {

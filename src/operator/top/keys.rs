@@ -1,5 +1,5 @@
-//! Keys, out of the bytes that a terminal sends. crossterm would do this as well, but whoever waits
-//! in it for a key when the terminal goes away is there for ever, and busy (crossterm issue 793).
+//! Keys, from the bytes that a terminal sends. crossterm reads them too, but a wait in it for a key
+//! never ends, and is busy, if the terminal goes away (crossterm issue 793).
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::{errno::Errno, unistd::read};
@@ -11,7 +11,7 @@ use std::time::Duration;
 /// A key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Key {
-    /// One of those with a character on it, or with Ctrl: `'\x03'` is Ctrl-C.
+    /// A key with a character on it, or with Ctrl: `'\x03'` is Ctrl-C.
     Char(char),
     Escape,
     Up,
@@ -22,7 +22,7 @@ pub enum Key {
     End,
 }
 
-/// Those that are more than a byte, as terminals send them.
+/// Keys of more than one byte, as terminals send them.
 const SEQUENCES: [(&[u8], Key); 12] = [
     (b"\x1b[A", Key::Up),
     (b"\x1bOA", Key::Up),
@@ -38,10 +38,10 @@ const SEQUENCES: [(&[u8], Key); 12] = [
     (b"\x1b[4~", Key::End),
 ];
 
-/// The rest of a key comes no later than this after its first byte, also over a slow line.
+/// The rest of a key comes within this time after its first byte, even over a slow line.
 const REST: Duration = Duration::from_millis(50);
 
-/// A terminal's keys: those of stdin, or of the terminal we run on if that is none.
+/// A terminal's keys: those of stdin, or of our controlling terminal if stdin is none.
 pub struct Keys(Option<File>);
 
 impl Keys {
@@ -50,10 +50,10 @@ impl Keys {
         Ok(Keys(if is_terminal { None } else { Some(File::open("/dev/tty")?) }))
     }
 
-    /// Waits so long, or until some are pressed or a signal comes.
+    /// Waits for `time`, or until keys are pressed or a signal comes.
     ///
     /// # Errors
-    /// Also if the terminal is gone.
+    /// An error if the terminal is gone, too.
     pub fn wait(&self, time: Duration) -> io::Result<Vec<Key>> {
         let stdin = io::stdin();
         let terminal = self.0.as_ref().map_or(stdin.as_fd(), |file| file.as_fd());
@@ -67,7 +67,7 @@ impl Keys {
     }
 }
 
-/// Takes what comes within a time.
+/// Receives what comes within a time.
 fn receive(terminal: BorrowedFd, time: Duration, bytes: &mut Vec<u8>) -> io::Result<()> {
     let mut looked = [PollFd::new(terminal, PollFlags::POLLIN)];
     match poll(&mut looked, PollTimeout::try_from(time).unwrap_or(PollTimeout::MAX)) {
@@ -87,7 +87,7 @@ fn receive(terminal: BorrowedFd, time: Duration, bytes: &mut Vec<u8>) -> io::Res
     }
 }
 
-/// What was pressed. A sequence that is nobody's key here is nothing.
+/// Returns the keys that were pressed. A sequence that is no key here is left out.
 pub fn keys(mut bytes: &[u8]) -> Vec<Key> {
     let mut keys = Vec::new();
     while let [first, rest @ ..] = bytes {

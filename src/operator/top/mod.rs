@@ -1,6 +1,6 @@
-//! `ringlog top`: what `stat` tells, live, on the full screen. `state` is what there is to show and
-//! what the `keys` do to it, `draw` puts it on a screen of any size, `terminal` takes the screen and
-//! gives it back. Nothing else knows ratatui.
+//! `ringlog top`: what `stat` shows, live, on the full screen. `state` is what there is to show and
+//! what the `keys` do to it, `draw` puts it on a screen of any size, `terminal` takes the screen
+//! and gives it back. No other module knows ratatui.
 
 mod draw;
 mod keys;
@@ -22,7 +22,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 use terminal::Screen;
 
-/// The first rate is there so soon, and a signal waits no longer than the other.
+/// The first rate is shown after `FIRST`, and a signal waits at most `SIGNALS`.
 const FIRST: Duration = Duration::from_millis(200);
 const SIGNALS: Duration = Duration::from_millis(50);
 
@@ -57,7 +57,8 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         let why = "stdout is not a terminal; `ringlog stat` tells the same anywhere";
         return Err(Failed(Code::Invalid, why.to_owned()).into());
     }
-    // Unlike elsewhere the second signal is no end either: it would leave the terminal as it is.
+    // Unlike in other programs the second signal does not end it at once: that would leave the
+    // terminal as it is.
     let [end, suspend, changed] = <[Arc<AtomicBool>; 3]>::default();
     for signal in [SIGHUP, SIGINT, SIGQUIT, SIGTERM] {
         put_up(&end, signal)?;

@@ -8,16 +8,16 @@ use std::cmp::Reverse;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// So many looks are remembered: the widest trend there is.
+/// Number of looks that are kept: the width of the widest trend.
 const HISTORY: usize = 64;
 
-/// What `+` and `-` go through, in milliseconds.
+/// The intervals that `+` and `-` choose from, in milliseconds.
 const STEPS: [u64; 9] = [100, 200, 500, 1000, 2000, 5000, 10_000, 30_000, 60_000];
 
 const CTRL_C: char = '\x03';
 const CTRL_Z: char = '\x1a';
 
-/// All that is to be drawn.
+/// Everything to draw.
 pub struct Top {
     pub logs: Vec<Known>,
     pub every: Duration,
@@ -25,19 +25,19 @@ pub struct Top {
     pub paused: bool,
     pub help: bool,
     pub colour: bool,
-    /// The first line that is shown of all there are, and how many fit; by the last drawing.
+    /// The first line that is shown, and how many fit; known from the last drawing.
     pub scroll: usize,
     pub page: usize,
 }
 
-/// A log, and what it was at the looks before.
+/// A log, and its past looks.
 pub struct Known {
     pub name: String,
-    /// As it is now, or why that is not known.
+    /// The log as it is now, or why that is not known.
     pub now: Result<View, String>,
-    /// Entries a second; the newest is the last.
+    /// Entries per second; the newest is the last.
     pub rates: Trend,
-    /// Of each reader, entries not committed.
+    /// For each reader, entries not committed.
     pub lags: [Trend; 8],
 }
 
@@ -54,7 +54,7 @@ pub enum Sort {
     Rate,
 }
 
-/// What a key asks of the loop.
+/// What a key asks the loop to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
     Go,
@@ -63,7 +63,7 @@ pub enum Next {
 }
 
 impl Top {
-    /// Nothing was seen yet.
+    /// Makes a screen that has seen nothing.
     pub fn new(every: Duration, colour: bool) -> Top {
         Top {
             logs: Vec::new(),
@@ -107,7 +107,7 @@ impl Top {
         }
     }
 
-    /// Does what a key is for. How far there is to scroll, drawing will tell.
+    /// Does what a key is for. The drawing will find out how far it can scroll.
     pub fn key(&mut self, key: Key) -> Next {
         match key {
             Key::Char('q' | CTRL_C) | Key::Escape => return Next::Quit,
@@ -147,7 +147,7 @@ fn shorter(every: Duration) -> Duration {
 }
 
 impl Sort {
-    /// The one that `s` goes to.
+    /// Returns the order that `s` changes to.
     const fn next(self) -> Sort {
         match self {
             Sort::Id => Sort::Lag,
@@ -158,7 +158,7 @@ impl Sort {
         }
     }
 
-    /// Its name, and the head of its column.
+    /// Returns its name, which is the head of its column.
     pub const fn name(self) -> &'static str {
         match self {
             Sort::Id => "id",
@@ -169,7 +169,7 @@ impl Sort {
         }
     }
 
-    /// The readers, the worst first; those that are as bad by their number.
+    /// Returns the readers, the worst first; equal ones by their number.
     pub fn sorted(self, readers: &[ReaderView]) -> Vec<&ReaderView> {
         let mut readers: Vec<&ReaderView> = readers.iter().collect();
         match self {

@@ -1,4 +1,4 @@
-//! The terminal, taken for a full screen and given back however this ends: in order, by an error,
+//! The terminal: taken for a full screen, and given back however this ends: in order, by an error,
 //! a panic, a signal, or a fault of a log's memory.
 
 use ratatui::backend::CrosstermBackend;
@@ -17,17 +17,17 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 /// What `give_back` writes, for a signal handler.
 const FAREWELL: &str = "\x1b[?1049l\x1b[?25h";
 
-/// To leave the alternate screen twice would put the cursor over what was said in between.
+/// Leaving the alternate screen twice would put the cursor over what was printed in between.
 static TAKEN: AtomicBool = AtomicBool::new(false);
 
-/// A terminal can say that it is of any size, and each cell takes memory.
+/// A terminal can claim any size, and each cell takes memory.
 const LARGEST: Size = Size { width: 1000, height: 500 };
 
 /// The full screen, until this is dropped.
 pub struct Screen(DefaultTerminal);
 
 impl Screen {
-    /// Takes it.
+    /// Takes the terminal.
     pub fn take() -> io::Result<Screen> {
         static HOOK: Once = Once::new();
         HOOK.call_once(|| {
@@ -37,7 +37,7 @@ impl Screen {
                 hook(panic);
             }));
         });
-        // First of all, so that it is given back if only some of this works.
+        // This comes first, so that the terminal is given back even if only some of the rest works.
         let viewport = Viewport::Fixed(Rect::default());
         let backend = CrosstermBackend::new(io::stdout());
         let screen = Screen(Terminal::with_options(backend, TerminalOptions { viewport })?);
@@ -71,12 +71,12 @@ impl Drop for Screen {
 }
 
 fn take() -> io::Result<()> {
-    TAKEN.store(true, Relaxed); // of one thread, as all that is here
+    TAKEN.store(true, Relaxed); // used by one thread only, as everything here
     enable_raw_mode()?;
     execute!(io::stdout(), EnterAlternateScreen)
 }
 
-/// As far as it goes: there is nobody left to tell.
+/// Gives the terminal back, as far as possible: errors can no longer be shown.
 fn give_back() {
     if TAKEN.swap(false, Relaxed) {
         let _ = execute!(io::stdout(), LeaveAlternateScreen, Show);
@@ -84,8 +84,8 @@ fn give_back() {
     }
 }
 
-/// From here on, a log whose memory is gone in the middle of a look is a line and exit code 6, on a
-/// terminal that is as it is now. One that was cut short before is told of on the screen.
+/// Makes a log whose memory vanishes during a look a line and exit code 6, on a terminal with the
+/// modes that it has now. A log that was cut short before is shown as such on the screen.
 pub fn restore_on_fault() -> anyhow::Result<()> {
     ringlog::restore_on_fault(FAREWELL)?;
     crate::operator::view::exit_on_fault()

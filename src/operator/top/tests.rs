@@ -1,4 +1,4 @@
-//! Screens of every size, keys, and the terminal after what nobody planned: long, for each is shown.
+//! Screens of every size, keys, and the terminal after unplanned ends. Long: each is shown.
 
 use super::draw::draw;
 use super::keys::{Key, keys};
@@ -16,7 +16,7 @@ use std::time::Duration;
 
 const EVERY: Duration = Duration::from_millis(500);
 
-/// A reader of a log of 16,384 slots that is so far behind.
+/// Makes a reader of a log of 16,384 slots that is `lag` entries behind.
 fn reader(id: usize, lag: u64) -> ReaderView {
     let headroom = 16_384_u64.saturating_sub(lag);
     ReaderView {
@@ -94,7 +94,7 @@ fn log(name: &str, readers: Vec<ReaderView>) -> View {
     }
 }
 
-/// Good, half lost, nearly lost, lost.
+/// Returns four readers: good, half lost, nearly lost, lost.
 fn four() -> Vec<ReaderView> {
     let stalled =
         ReaderView { state: State::Stalled, rate: Some(0.0), lost: 12, ..reader(2, 15_565) };
@@ -107,7 +107,7 @@ fn name(text: &str) -> Name {
     Name::Shm(text.to_owned())
 }
 
-/// After three looks, at which the writer was faster and faster.
+/// Returns the screen after three looks, at which the writer was faster and faster.
 fn top() -> Top {
     let mut top = Top::new(EVERY, true);
     for (rate, share) in [(5_000.0, 0), (10_000.0, 1), (20_000.0, 2)] {
@@ -132,14 +132,14 @@ fn drawn(top: &mut Top, width: u16, height: u16) -> Buffer {
     terminal.backend().buffer().clone()
 }
 
-/// What is on the screen, line by line.
+/// Returns what is on the screen, line by line.
 fn text(buffer: &Buffer) -> Vec<String> {
     let lines = buffer.content().chunks(usize::from(buffer.area.width).max(1));
     let symbols = lines.map(|cells| cells.iter().map(|cell| cell.symbol()).collect::<String>());
     symbols.map(|line| line.trim_end().to_owned()).collect()
 }
 
-/// What is on a screen of this size is this, whatever number of blank lines is in between.
+/// Asserts what is on a screen of this size, whatever number of blank lines is in between.
 #[track_caller]
 fn assert_shows(top: &mut Top, (width, height): (u16, u16), expected: &str) {
     let shown = text(&drawn(top, width, height));
@@ -284,7 +284,7 @@ fn it_fits_any_screen_there_is() {
     }
 }
 
-/// The colour and the weight of the first letter of a text in a line.
+/// Returns the colour and the weight of the first letter of a text in a line.
 fn style_of(buffer: &Buffer, line: &str, part: &str) -> (Color, Modifier) {
     let lines = text(buffer);
     let y = lines.iter().position(|shown| shown.contains(line)).unwrap();
@@ -390,7 +390,7 @@ fn keys_are_told_from_the_bytes_that_terminals_send() {
         (b"s\x1b[5~\x1b[6~?", &[Key::Char('s'), Key::PageUp, Key::PageDown, Key::Char('?')]),
         (b"\x1b[H\x1b[F\x1b[1~\x1b[4~", &[Key::Home, Key::End, Key::Home, Key::End]),
         (b"\x1b\x1b", &[Key::Escape, Key::Escape]),
-        // Delete, Ctrl-Left, F5, half of something: no keys of ours, and no part of them is.
+        // Delete, Ctrl-Left, F5, half of a sequence: none is a key here, nor is a part of it.
         (b"\x1b[3~", &[]),
         (b"\x1b[1;5Dq", &[Key::Char('q')]),
         (b"\x1b[15~\x1bOPs", &[Key::Char('s')]),
@@ -426,7 +426,7 @@ fn p_and_space_pause_and_the_screen_says_so() {
     }
 }
 
-/// The readers of the first log, as they stand on the screen.
+/// Returns the readers of the first log, in the order of the screen.
 fn order(top: &mut Top) -> Vec<String> {
     let shown = text(&drawn(top, 80, 24));
     shown[3..8].iter().map(|line| line[1..2].to_owned()).collect()
@@ -436,7 +436,7 @@ fn order(top: &mut Top) -> Vec<String> {
 fn s_sorts_the_worst_first_and_the_head_of_the_column_stands_out() {
     let mut readers = four();
     readers[1].rate = Some(1.0);
-    // It has lost none yet, and is to hear of the most; it has no headroom, as another one has.
+    // This one has lost none yet, and will report the most; it has no headroom, as another one has.
     readers.insert(3, ReaderView { lost: 20, ..reader(3, 16_390) });
     let mut top = Top::new(EVERY, true);
     top.take(vec![(name("/engine"), Ok(log("/engine", readers)))]);
@@ -487,7 +487,7 @@ fn arrows_and_pages_scroll_to_both_ends_and_not_beyond() {
         (name(&log_name), Ok(log(&log_name, vec![reader(0, 0)])))
     };
     top.take((0..20).map(view).collect());
-    // 20 logs are 59 lines, of which 21 fit.
+    // 20 logs take 59 lines, of which 21 fit.
     let mut after = |key| {
         top.key(key);
         let shown = text(&drawn(&mut top, 80, 24));
@@ -507,7 +507,7 @@ fn arrows_and_pages_scroll_to_both_ends_and_not_beyond() {
     ] {
         assert_eq!(after(key), lines, "{key:?}");
     }
-    // Where logs went, there is less to scroll.
+    // After logs have gone, there is less to scroll.
     top.key(Key::End);
     top.take(vec![view(1)]);
     assert!(text(&drawn(&mut top, 80, 24))[2].starts_with(" /log-01"));
@@ -525,12 +525,12 @@ fn a_question_mark_explains_the_columns_under_the_logs() {
     assert!(!text(&drawn(&mut top, 80, 24))[14].contains("lag"));
 }
 
-// What nobody planned.
+// Unplanned ends.
 
-/// What the process below is to do.
+/// Says what the process below is to do.
 const VICTIM: &str = "RINGLOG_TEST_TOP";
 
-/// Not a test, but a process that has the screen, and ends badly.
+/// Is not a test, but a process that takes the screen, and ends badly.
 #[test]
 fn victim() {
     let Ok(order) = std::env::var(VICTIM) else { return };
@@ -551,8 +551,8 @@ fn victim() {
     panic!("{:?} is what is not there any more", observer.poll());
 }
 
-/// Asserts that a process had the screen, gave it back, and said then, and only then, what became
-/// of it, on a terminal that is as it was before.
+/// Asserts that a process took the screen, gave it back, and only then printed why it ended, on a
+/// terminal with its former modes.
 #[track_caller]
 fn assert_restored(order: &str, says: &str, code: &str) {
     let this = std::env::current_exe().unwrap();

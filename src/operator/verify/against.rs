@@ -1,5 +1,5 @@
-//! `ringlog verify --against`: whether files of rows hold each position once, in order, and as the
-//! log has it. A row at a time, so that files may be of any length.
+//! `ringlog verify --against`: whether files of rows have each position once, in order, and as the
+//! log has it. It holds one row at a time, so files may be of any length.
 
 use super::file::{End, FileRow};
 use super::findings::Findings;
@@ -13,21 +13,21 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Files with so many wrong rows are no files of this log.
+/// Files with this many wrong rows are not files of this log.
 const TOO_MANY: u64 = 10_000;
-/// What came of it.
+/// The result of a comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     /// Each row is there, once.
     Good,
-    /// Some are not.
+    /// Some rows are missing.
     Gaps,
-    /// Some are wrong, or there more than once.
+    /// Some rows are wrong, or there more than once.
     Wrong,
 }
 
 impl Outcome {
-    /// What a line about it begins with.
+    /// Returns the first word of the line about it.
     pub fn name(self) -> &'static str {
         match self {
             Outcome::Good => "ok",
@@ -37,22 +37,22 @@ impl Outcome {
     }
 }
 
-/// A log, and what of its files has been seen so far.
+/// A log, and what has been seen of its files.
 pub struct Against<'a> {
     log: &'a Log,
     observer: Observer<Raw>,
-    /// Entries below are overwritten.
+    /// Entries below this position are overwritten.
     oldest: u64,
-    /// The log has come so far, or further.
+    /// The log has reached this position, or gone further.
     end: u64,
     /// The first position that the files hold.
     first: Option<u64>,
-    /// The one that is due.
+    /// The position that is due next.
     next: u64,
     rows: u64,
-    /// Of these, the log has the same.
+    /// Rows that are equal in the log.
     compared: u64,
-    /// Of these, the log, which is a copy, ends before.
+    /// Rows after the end of the log, which is a copy.
     behind: u64,
     missing: u64,
     gaps: u64,
@@ -60,7 +60,7 @@ pub struct Against<'a> {
 }
 
 impl<'a> Against<'a> {
-    /// Nothing is read yet.
+    /// Begins with nothing read.
     pub fn new(log: &'a Log) -> anyhow::Result<Against<'a>> {
         let observer = log.observe::<Raw>(Start::Newest)?;
         let end = observer.position();
@@ -83,7 +83,7 @@ impl<'a> Against<'a> {
         })
     }
 
-    /// Reads the files, parts of one output, and says what is the matter with them.
+    /// Reads the files, parts of one output, and reports what is wrong with them.
     pub fn read(mut self, paths: Vec<PathBuf>, tell: &mut Findings) -> anyhow::Result<Outcome> {
         let mut given = Given::new(self.log, paths)?;
         let parts = std::mem::take(&mut given.parts);
@@ -94,7 +94,7 @@ impl<'a> Against<'a> {
         }
         let (mut read, count) = (Vec::new(), parts.len());
         for (i, part) in parts.into_iter().enumerate() {
-            // That one before it goes so far was not known yet.
+            // It was not known yet that an earlier file goes so far.
             if part.is_aside && self.first.is_some() && part.first.is_some_and(|it| it < self.next)
             {
                 given.leave_out(&part.path, IS_COVERED);
@@ -120,7 +120,7 @@ impl<'a> Against<'a> {
         self.conclude(&read, given)
     }
 
-    /// What a reader has still to bring, where it cannot any more.
+    /// Says what a reader still has to export, and what it no longer can.
     fn end_of(
         &mut self,
         reader: &ReaderState,
@@ -133,7 +133,7 @@ impl<'a> Against<'a> {
             self.gap(path, self.next..reader.position, &what, tell)?;
             self.next = reader.position;
         }
-        // One that is at work may have taken them before they were overwritten.
+        // A reader at work may have taken them before they were overwritten.
         if self.next < self.oldest && reader.has_place() && !reader.alive {
             let what =
                 format!("behind its last row, overwritten while reader {id} was not running");
@@ -159,7 +159,7 @@ impl<'a> Against<'a> {
             let what = match end {
                 End::Line => self.row(&part.path, line, &bytes, &mut spelling, tell)?,
                 End::Overlong => Some("no row is so long".to_owned()),
-                // A reporter is at work, or was killed and drops it when it goes on.
+                // A reporter is at work, or was killed and drops the row when it resumes.
                 End::File if !spelling.is_begin_of_row(&bytes) => {
                     Some("not the beginning of a row of this log".to_owned())
                 }
@@ -178,7 +178,7 @@ impl<'a> Against<'a> {
         Ok(())
     }
 
-    /// Takes a row, and says what is the matter with it.
+    /// Takes a row, and reports what is wrong with it.
     fn row(
         &mut self,
         path: &Path,
@@ -196,7 +196,7 @@ impl<'a> Against<'a> {
             if position >= self.end && self.log.source_id().is_none() {
                 return Ok(Some(format!("position {position}, and the log ends at {}", self.end)));
             }
-            // A copy ends where its log did once; what came after it, it cannot say.
+            // A copy ends where its log once ended; it cannot judge what came later.
             self.behind += u64::from(position >= self.end);
         }
         let is_due = self.first.is_none() || position == self.next;
@@ -212,7 +212,7 @@ impl<'a> Against<'a> {
             }
             _ => None,
         };
-        // Of a row that is somebody else's, its position says nothing of the next one's.
+        // The position of a row that is not this log's says nothing about the next row.
         if what.is_some() && !is_due {
             return Ok(what);
         }
@@ -226,7 +226,7 @@ impl<'a> Against<'a> {
         Ok(what)
     }
 
-    /// Whether the log has the same row at this position; `None` if it does not hold it any more.
+    /// Returns whether the log has an equal row at this position; `None` if it no longer holds it.
     fn compare(
         &mut self,
         position: u64,
@@ -238,7 +238,7 @@ impl<'a> Against<'a> {
         }
         if self.observer.position() != position && self.observer.seek(Start::At(position)).is_err()
         {
-            return Ok(None); // a log that lies about its end
+            return Ok(None); // the log is wrong about its end
         }
         Ok(match self.observer.poll() {
             Polled::Entry { record, .. } => Some(spelling.is_of(position, record, row)),
@@ -263,7 +263,7 @@ impl<'a> Against<'a> {
         tell.tell(&format_args!("{}: gap {start}..{end}, {}, {at}", path.display(), entries(count)))
     }
 
-    /// Says what came of it, and whose loss it is.
+    /// Says what the comparison found, and which reader counted the losses.
     fn conclude(mut self, paths: &[PathBuf], given: Given) -> anyhow::Result<Outcome> {
         let reader = given.reader.map(|(reader, _)| reader);
         let outcome = match (self.wrong, self.missing) {
@@ -310,7 +310,7 @@ impl<'a> Against<'a> {
         Ok(outcome)
     }
 
-    /// What is overwritten, and a reader at work may have taken before, or not.
+    /// Says which entries are overwritten that a reader at work may have taken before, or not.
     fn still_to_come(&mut self, reader: &ReaderState) -> anyhow::Result<String> {
         let reader = self.log.snapshot()?.readers.swap_remove(reader.id);
         self.observer.seek(Start::Newest)?;
@@ -327,10 +327,10 @@ impl<'a> Against<'a> {
         })
     }
 
-    /// Whether a reader has counted what is missing as lost.
+    /// Says whether a reader has counted what is missing as lost.
     fn accounted(&self, reader: Option<ReaderState>, is_whole: bool) -> anyhow::Result<String> {
         let lost = |reader: &ReaderState| match reader.output {
-            // What was lost before the file begins is missing in no row of it.
+            // What was lost before the file begins is missing in none of its rows.
             Some(output) if is_whole => reader.lost.saturating_sub(output.lost),
             _ => reader.lost,
         };
@@ -346,7 +346,7 @@ impl<'a> Against<'a> {
             if lost(&reader) >= self.missing || !reader.alive {
                 break;
             }
-            // It counts a loss when it commits, which is soon after it has written the rows.
+            // A reader counts a loss when it commits, soon after it has written the rows.
             std::thread::sleep(Duration::from_millis(50));
             reader = self.log.snapshot()?.readers.swap_remove(reader.id);
         }

@@ -1,5 +1,5 @@
-//! `ringlog verify --against` files of bodies alone, which say no position: what a reader has committed
-//! ends where the log says, and the last of it is what the log still holds.
+//! `ringlog verify --against` for files of bodies alone, which have no positions: the log says
+//! where the reader's committed bodies end, and still holds the last of them.
 
 use super::against::Outcome;
 use super::file::input;
@@ -22,11 +22,11 @@ struct Part {
     path: PathBuf,
     file: File,
     range: Range<u64>,
-    /// Of the one that a reader writes, those that it has committed.
+    /// For the file that a reader writes, the committed bytes.
     length: Option<u64>,
 }
 
-/// Reads the files, parts of one output, and says what is the matter with them.
+/// Reads the files, parts of one output, and reports what is wrong with them.
 pub fn read(
     log: &Log,
     format: Format,
@@ -111,7 +111,7 @@ struct Seen {
     size: u64,
     equal: u64,
     wrong: u64,
-    /// Bytes of it.
+    /// Bytes that are missing.
     missing: u64,
 }
 
@@ -122,7 +122,7 @@ impl Part {
         let form = RowFormat::new(log.schema(), format, TimeFormat::Nanos);
         let mut row = Vec::new();
 
-        // How long the rows are that the log still holds.
+        // The lengths of the rows that the log still holds.
         let mut held: Vec<(u64, u64)> = Vec::new();
         let mut observer = log.observe::<Raw>(Start::Newest)?;
         let from = log.oldest(observer.position()).max(self.range.start);
@@ -134,7 +134,7 @@ impl Part {
                     form.row(position, record, &mut row);
                     held.push((position, row.len() as u64));
                 }
-                // The file has the rows of all that come behind it.
+                // The file has the rows of all entries after these.
                 Polled::Lost(_) => held.clear(),
                 Polled::Empty => break,
             }

@@ -1,4 +1,4 @@
-//! A file of rows, compressed or not, a row at a time: it may be of any length.
+//! A file of rows, compressed or not, one row at a time: it may be of any length.
 
 use ringlog::Log;
 use ringlog_rows::{Format, RowFormat, TimeFormat};
@@ -8,10 +8,10 @@ use std::io::{self, BufRead, BufReader, ErrorKind, Read as _, Seek as _};
 /// How much of a file is read at once.
 const CHUNK: usize = 128 << 10;
 
-/// What a file holds, or what was compressed into it. Of one that grows, what is there by now: its
-/// reporter may be as fast as we are.
+/// Reads what a file holds, or what was compressed into it. From a file that grows it reads what is
+/// there now: its reporter may be as fast as we are.
 pub fn input(mut file: File) -> anyhow::Result<Box<dyn BufRead>> {
-    // Of a file that stays open for longer, it may have been read before.
+    // A file that stays open for longer may have been read before.
     match file.rewind() {
         Err(e) if e.kind() == ErrorKind::NotSeekable => {} // a pipe
         rewound => rewound?,
@@ -42,57 +42,57 @@ pub struct RowFile {
     pub format: Format,
     line: u64,
     longest: usize,
-    /// What CSV begins with.
+    /// The header that a CSV begins with.
     pub header: Vec<u8>,
 }
 
-/// A row as it stands there.
+/// A row as it stands in the file.
 pub struct FileRow {
     pub bytes: Vec<u8>,
-    /// The line it begins in.
+    /// The line in which it begins.
     pub line: u64,
     pub end: End,
 }
 
-/// What a row ends with.
+/// How a row ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
     Line,
-    /// It has no line end.
+    /// By the end of the file, without a line end.
     File,
-    /// It is longer than any row.
+    /// Not yet: it is longer than any row.
     Overlong,
 }
 
 impl RowFile {
-    /// Nothing is read yet: [`header`](RowFile::header) comes first.
+    /// Begins with nothing read; [`header`](RowFile::header) comes first.
     pub fn new(file: File, log: &Log) -> anyhow::Result<RowFile> {
         let input = input(file)?;
-        // Every byte of a text as `\u0000` at worst; a number has less than 48.
+        // At worst each byte of a text is `\u0000`; a number has less than 48 bytes.
         let columns = log.schema().columns().iter();
         let longest = columns.map(|it| it.name().len() + 48 + 6 * it.kind().size()).sum::<usize>();
         let csv = RowFormat::new(log.schema(), Format::Csv, TimeFormat::Nanos);
-        // Each byte of a body likewise; of MessagePack, one may be a whole value of JSON.
+        // Each byte of a body likewise; one byte of MessagePack may be a whole value of JSON.
         let longest = longest + 64 + 16 * log.geometry().body_max();
         let header = csv.header().to_vec();
         Ok(RowFile { input, format: Format::Csv, line: 1, longest, header })
     }
 
-    /// Goes behind the header, if the file is not empty and has to begin with one; what stands there
-    /// if it is another.
+    /// Moves past the header, if the file is not empty and has to begin with one; returns what is
+    /// there instead, if it is another.
     pub fn header(&mut self) -> io::Result<Option<Vec<u8>>> {
         if self.input.fill_buf()?.first() == Some(&b'{') {
             self.format = Format::Jsonl;
             return Ok(None);
         }
         Ok(self.next()?.and_then(|FileRow { bytes, end, .. }| {
-            // A reporter is at work, or was killed in it.
+            // A reporter is at work, or was killed while it wrote this.
             let cut = end == End::File && self.header.starts_with(&bytes);
             (bytes != self.header && !cut).then_some(bytes)
         }))
     }
 
-    /// The next row; `None` behind the last.
+    /// Returns the next row; `None` after the last.
     pub fn next(&mut self) -> io::Result<Option<FileRow>> {
         let (mut bytes, line) = (Vec::new(), self.line);
         let mut quotes = 0;
@@ -106,7 +106,7 @@ impl RowFile {
             if bytes.is_empty() {
                 return Ok(None);
             }
-            // A line end within quotes ends no row.
+            // A line end within quotes does not end a row.
             quotes += bytes[from..].iter().filter(|&&byte| byte == b'"').count();
             let whole = self.format == Format::Jsonl || quotes % 2 == 0;
             let end = match (ended, whole) {
@@ -125,7 +125,7 @@ impl RowFile {
     }
 }
 
-/// Whether two files hold the same, or what was compressed into it.
+/// Returns whether two files have the same contents, uncompressed.
 pub fn hold_the_same(one: File, other: File) -> anyhow::Result<bool> {
     let (mut one, mut other) = (input(one)?, input(other)?);
     loop {
@@ -139,7 +139,7 @@ pub fn hold_the_same(one: File, other: File) -> anyhow::Result<bool> {
     }
 }
 
-/// Goes behind the next line end, and says whether there was one.
+/// Moves past the next line end; returns whether there was one.
 fn skip_line(input: &mut dyn BufRead) -> io::Result<bool> {
     loop {
         let buffer = input.fill_buf()?;

@@ -1,4 +1,4 @@
-//! The files that were given, as one output: which of them are read, and in which order. A reporter
+//! The files that were named, as one output: which of them are read, and in which order. A reporter
 //! may finish, compress and delete parts meanwhile.
 
 use super::file::{End, RowFile, hold_the_same};
@@ -20,24 +20,24 @@ pub struct Part {
     pub path: PathBuf,
     /// The position of its first row, if it had one when it was looked at.
     pub first: Option<u64>,
-    /// What a reader writes stays open: it may have another name by now. Others are opened one after
-    /// the other, for there may be more than a process can have open.
+    /// The file that a reader writes stays open, because it may have another name soon. Others are
+    /// opened one after the other, because there may be more than a process can have open.
     held: Option<File>,
-    /// Its name is one that a reporter gives to what it sets aside.
+    /// Its name is one that a reporter gives to files that it sets aside.
     pub is_aside: bool,
 }
 
-/// What was given.
+/// The files that were named.
 pub struct Given {
-    /// What is read, in this order.
+    /// The files to read, in this order.
     pub parts: Vec<Part>,
-    /// The reader that writes one of them, as it was before any was read, and which.
+    /// The reader that writes one of them, as it was before any was read, and that file.
     pub reader: Option<(ReaderState, PathBuf)>,
     pub left_out: usize,
 }
 
 impl Part {
-    /// The file, or what it was compressed into meanwhile.
+    /// Opens the file, or what it was compressed into meanwhile.
     pub fn open(&self) -> io::Result<File> {
         if let Some(held) = &self.held {
             return held.try_clone();
@@ -53,12 +53,12 @@ impl Part {
         others.into_iter().find(|other| !is_gone(other)).unwrap_or(opened)
     }
 
-    /// Whether a reader writes it.
+    /// Returns whether a reader writes it.
     pub fn is_written(&self) -> bool {
         self.held.is_some()
     }
 
-    /// Its rows.
+    /// Reads its rows.
     pub fn rows(&self, log: &Log) -> anyhow::Result<RowFile> {
         let rows = || RowFile::new(self.open()?, log);
         rows().with_context(|| format!("{}: cannot be read", self.path.display()))
@@ -66,10 +66,10 @@ impl Part {
 }
 
 impl Given {
-    /// Looks at the beginning of each.
+    /// Looks at the beginning of each file.
     pub fn new(log: &Log, paths: Vec<PathBuf>) -> anyhow::Result<Given> {
         let mut paths = BTreeSet::from_iter(paths);
-        // Before the rows are read: what is committed by now has to be in them.
+        // Before the rows are read: what is committed now has to be in them.
         let (reader, mut held) = written(log, &paths)?.unzip();
         if let Some((reader, path)) = &reader {
             let since = finished_since(path, reader, &paths).unwrap_or_default();
@@ -92,9 +92,9 @@ impl Given {
         Ok(given)
     }
 
-    /// Files that a reporter has set aside stand beside its output, where a pattern such as
-    /// `output_0.*` catches them. Their names are no proof: a user may have moved a part of the output
-    /// there. So what may be one is read.
+    /// Leaves out what a reporter has set aside. Such files stand beside its output, where a
+    /// pattern such as `output_0.*` matches them. Their names are no proof, because a user may have
+    /// moved a part of the output there; so a file that may be one is read.
     fn leave_out_what_was_set_aside(&mut self, log: &Log) -> anyhow::Result<()> {
         let firsts = self.parts.iter().filter(|it| !it.is_aside).filter_map(|it| it.first);
         let firsts = BTreeSet::from_iter(firsts);
@@ -108,7 +108,7 @@ impl Given {
         Ok(())
     }
 
-    /// Says that a file is not read, and why.
+    /// Reports that a file is not read, and why.
     pub fn leave_out(&mut self, path: &Path, why: &str) {
         self.left_out += 1;
         let path = path.display();
@@ -119,8 +119,8 @@ impl Given {
     }
 }
 
-/// The reader that writes one of these, and that file, open. While a reader rotates, its file has
-/// its name only now and then.
+/// Finds the reader that writes one of these, and that file, open. While a reader rotates, its file
+/// has its name only part of the time.
 #[allow(clippy::type_complexity)] // taken apart at once
 pub fn written(
     log: &Log,
@@ -133,7 +133,7 @@ pub fn written(
         if let Some((reader, path)) = all.clone().find(|(reader, path)| is_output_of(reader, path))
         {
             let Ok(file) = File::open(path) else { continue };
-            // What it has committed now is in this file, or in parts that are finished.
+            // What it has committed now is in this file, or in finished parts.
             let reader = log.snapshot()?.readers.swap_remove(reader.id);
             if is_output(&reader, &file.metadata()?) {
                 return Ok(Some(((reader, path.clone()), file)));
@@ -146,7 +146,7 @@ pub fn written(
     Ok(None)
 }
 
-/// The parts of an output that were finished since it was said which there are.
+/// Returns the parts of an output that were finished after the files were named.
 pub fn finished_since(
     output: &Path,
     reader: &ReaderState,
@@ -163,7 +163,7 @@ pub fn finished_since(
     Some(parts.filter(is_since).collect())
 }
 
-/// A file that is half compressed has nothing that the part it is made of has not.
+/// Drops half-compressed files: they contain nothing that the part they are made from does not.
 fn without_halves(paths: &mut BTreeSet<PathBuf>) {
     let halves: Vec<_> =
         paths.iter().filter_map(|half| Some((half.clone(), half_of(half)?))).collect();
@@ -180,14 +180,15 @@ fn without_halves(paths: &mut BTreeSet<PathBuf>) {
     }
 }
 
-/// `out.csv.zst`, if this is `out.csv.zst.tmp`.
+/// Returns `out.csv.zst` for `out.csv.zst.tmp`.
 fn half_of(path: &Path) -> Option<PathBuf> {
     let whole = path.with_extension("");
     let is_half = path.extension().is_some_and(|it| it == "tmp") && uncompressed(&whole) != whole;
     is_half.then_some(whole)
 }
 
-/// A part is deleted when its compressed form is whole: for a moment, or after a kill, there are both.
+/// Keeps one of a part and its compressed form. The part is deleted once that is whole: for a
+/// moment, or after a kill, there are both.
 fn without_twins(paths: &mut BTreeSet<PathBuf>) -> anyhow::Result<()> {
     let twins = paths.iter().map(|path| (uncompressed(path), path.clone()));
     let twins: Vec<_> = twins.filter(|(part, path)| part != path && paths.contains(part)).collect();
@@ -211,7 +212,7 @@ fn without_twins(paths: &mut BTreeSet<PathBuf>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// `out.csv`, if this is `out.1.csv`: the number of a finished part has 15 digits.
+/// Returns `out.csv` for `out.1.csv`; the number of a finished part has 15 digits.
 fn aside_of(path: &Path) -> Option<PathBuf> {
     let path = uncompressed(path);
     let (rest, number) = path.file_stem()?.to_str()?.rsplit_once('.')?;
@@ -230,7 +231,7 @@ fn first_of(part: &Part, log: &Log) -> anyhow::Result<Option<u64>> {
     Ok(first.filter(|row| row.end == End::Line).and_then(|row| position_of(&row.bytes)))
 }
 
-/// Why a file cannot be of this output, of whose other files these are the first rows.
+/// Returns why a file cannot belong to this output, whose other files begin with these rows.
 fn is_not_of_this(
     part: &Part,
     firsts: &BTreeSet<u64>,
@@ -259,5 +260,5 @@ fn is_not_of_this(
     })
 }
 
-/// What is in other files too.
+/// Why a file is left out whose rows are in other files too.
 pub const IS_COVERED: &str = "its rows are in the other files";

@@ -1,4 +1,4 @@
-//! `ringlog verify`: what is wrong with a log, and with files that its entries were carried out to.
+//! `ringlog verify`: what is wrong with a log, and with files that its entries were exported to.
 
 mod against;
 mod bodies;

@@ -7,16 +7,16 @@ use ringlog_rows::{BytesFormat, Format, RowFormat, TimeFormat};
 /// How much of a row is shown.
 const SHOWN: usize = 160;
 
-/// One way to write a row, or two, of which the file's has to be found out.
+/// The way a file spells its rows, or the two that it may be.
 pub struct Spelling {
     forms: Vec<RowFormat>,
-    /// Which it is.
+    /// It is known which one it is.
     known: bool,
     pub expected: Vec<u8>,
 }
 
 impl Spelling {
-    /// Of the rows of this schema.
+    /// Makes the spelling for rows of this schema.
     pub fn new(schema: &Schema, format: Format) -> Spelling {
         let times = [TimeFormat::Nanos, TimeFormat::Rfc3339];
         let all = times.map(|time| RowFormat::new(schema, format, time));
@@ -26,7 +26,7 @@ impl Spelling {
         Spelling { forms, known: false, expected: Vec::new() }
     }
 
-    /// Whether this is the row of an entry, which then is in `expected`.
+    /// Returns whether this is the row of an entry; that row is in `expected` then.
     pub fn is_of(&mut self, position: u64, entry: Entry<'_>, row: &[u8]) -> bool {
         for (i, form) in self.forms.iter().enumerate().rev() {
             self.expected.clear();
@@ -41,18 +41,18 @@ impl Spelling {
         false
     }
 
-    /// Whether this is the row of an entry that there could have been.
+    /// Returns whether this could be the row of some entry.
     pub fn is_row(&self, row: &[u8]) -> bool {
         self.forms.iter().any(|form| form.is_row(row))
     }
 
-    /// Whether a row begins so.
+    /// Returns whether a row can begin like this.
     pub fn is_begin_of_row(&self, row: &[u8]) -> bool {
         self.forms.iter().any(|form| form.is_begin_of_row(row))
     }
 }
 
-/// The position that a row begins with.
+/// Returns the position that a row begins with.
 pub fn position_of(row: &[u8]) -> Option<u64> {
     let digits = row.strip_prefix(b"{\"seq\":").unwrap_or(row);
     let digits = &digits[..digits.iter().position(|&byte| byte == b',')?];
@@ -60,7 +60,7 @@ pub fn position_of(row: &[u8]) -> Option<u64> {
     text.parse().ok().filter(|position: &u64| position.to_string() == text)
 }
 
-/// So much of a row that a line can be made of it.
+/// Cuts a row so that it fits a line.
 pub fn shorten(row: &[u8]) -> String {
     let text = String::from_utf8_lossy(row);
     let text = text.trim_end_matches('\n');

@@ -1,28 +1,28 @@
-//! The bodies of a log's entries, and the arena that long ones are in.
+//! The bodies of a log's entries, and the arena with the long ones.
 
 use crate::operator::screen::bytes;
 use ringlog::{Log, Snapshot};
 use serde::Serialize;
 
-/// What comes behind the columns of an entry.
+/// What follows the columns of an entry.
 #[derive(Debug, Clone, Serialize)]
 pub struct BodiesView {
-    /// What the column is called, and `bytes`, `text`, `json` or `msgpack`.
+    /// The name of the column, and `bytes`, `text`, `json` or `msgpack`.
     pub name: String,
     pub kind: &'static str,
-    /// Bytes of one that its slot holds, and of the arena, where longer ones are.
+    /// Bytes of a body that a slot holds, and of the arena for longer ones.
     pub inline_bytes: usize,
     pub arena_bytes: u64,
-    /// Bytes of the arena that a gate has not had; `None` of a log that is not lossless.
+    /// Bytes of the arena that a gate has not committed; `None` if the log is not lossless.
     pub held_bytes: Option<u64>,
-    /// Bytes that one has, on average of the newest.
+    /// Bytes of a body, on average of the newest ones.
     pub mean_bytes: u64,
-    /// Bytes a second: of so many, at the rate of the entries.
+    /// Bytes per second: the mean at the rate of the entries.
     pub rate_bytes: Option<f64>,
 }
 
 impl BodiesView {
-    /// `None` of a log whose entries have none.
+    /// Makes the view; `None` for a log whose entries have no body.
     pub fn of(log: &Log, snapshot: &Snapshot, rate: Option<f64>) -> Option<BodiesView> {
         let (body, geometry) = (log.schema().body()?, log.geometry());
         Some(BodiesView {
@@ -36,7 +36,7 @@ impl BodiesView {
         })
     }
 
-    /// `body, json`, and what else is to be known of them, in clauses.
+    /// Returns `body, json`, and more about them, in clauses.
     pub fn words(&self) -> Vec<String> {
         let mut all = vec![format!("`{}`, {}", self.name, self.kind)];
         all.push(format!("{} on average", bytes(self.mean_bytes)));

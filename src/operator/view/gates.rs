@@ -1,27 +1,29 @@
-//! The gates of a lossless log: the readers that its writer waits for, and the room that they leave.
+//! The gates of a lossless log: the readers that its writer waits for, and the room that they
+//! leave.
 
 use crate::cli::{and, grouped, readers};
 use crate::operator::screen::seconds;
 use ringlog::{Absent, Log, Snapshot};
 use serde::Serialize;
 
-/// Whom the writer of a lossless log waits for.
+/// The gates of a lossless log.
 #[derive(Debug, Clone, Serialize)]
 pub struct GatesView {
-    /// The readers that it waits for, and those that it was made to wait for and that were let off.
+    /// The readers that the writer waits for, and the gates that were let off.
     pub readers: Vec<usize>,
     pub let_off: Vec<usize>,
-    /// What it does about one that is gone: `wait`, or `skip`.
+    /// What the writer does about a gate that is gone: `wait`, or `skip`.
     pub absent: &'static str,
-    /// Entries that it can append before it waits, and of the capacity; `None` if it waits for nobody.
+    /// Entries that it can append before it waits, and their share of the capacity; `None` if it
+    /// waits for no reader.
     pub room: Option<u64>,
     pub room_ratio: Option<f64>,
-    /// Seconds until then at the writer's rate, if no reader did anything.
+    /// Seconds until it waits, at its rate, if no reader commits.
     pub room_seconds: Option<f64>,
 }
 
 impl GatesView {
-    /// `None` of a log that was made without gates.
+    /// Makes the view; `None` for a log that was made without gates.
     pub fn of(
         log: &Log,
         snapshot: &Snapshot,
@@ -42,7 +44,7 @@ impl GatesView {
         })
     }
 
-    /// `the writer waits for readers 0 and 2`, and what else is to be known of them, in clauses.
+    /// Returns `the writer waits for readers 0 and 2`, and more about them, in clauses.
     pub fn words(&self) -> Vec<String> {
         let mut all = Vec::new();
         match &self.readers[..] {
@@ -61,7 +63,7 @@ impl GatesView {
         all
     }
 
-    /// `412 slots, 40 %, 2.1 s at this rate`, in clauses; none, if it waits for nobody.
+    /// Returns `412 slots, 40 %, 2.1 s at this rate`, in clauses; none if it waits for no reader.
     pub fn room_words(&self) -> Vec<String> {
         let (Some(room), Some(ratio)) = (self.room, self.room_ratio) else { return Vec::new() };
         let slots = if room == 1 { "slot" } else { "slots" };

@@ -1,6 +1,6 @@
-//! What `stat`, `top`, `metrics` and `report` show of a log, and `list` in short: one look at its
-//! header and at a few of its entries, and what has changed since the look before. Looks only:
-//! no claim, no store.
+//! What `stat`, `top`, `metrics` and `page` show of a log, and `list` in short: one look at its
+//! header and at a few of its entries, and what has changed since the last look. It only looks: no
+//! claim, no store.
 
 mod bodies;
 mod gates;
@@ -25,10 +25,10 @@ use serde::Serialize;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-/// A reader that is behind and has not committed for so long is stalled.
+/// A reader is stalled if it is behind and has not committed for this long.
 const STALLED: Duration = Duration::from_secs(2);
 
-/// A writer that has waited for a gate for so long waits, and is not just about to go on.
+/// A writer counts as waiting if it has waited for a gate for this many seconds.
 const WAITS: f64 = 1.0;
 
 /// Logs that are looked at again and again, while some come and some go.
@@ -39,12 +39,12 @@ pub struct Watchlist {
 }
 
 impl Watchlist {
-    /// Nothing is looked at yet.
+    /// Begins with nothing looked at.
     pub fn new(logs: Logs) -> anyhow::Result<Watchlist> {
         Ok(Watchlist { options: logs.owner.options()?, logs, watched: Vec::new() })
     }
 
-    /// Looks at those that are there now, or at those that were named, in the order of their names.
+    /// Looks at the logs that exist now, or at those that were named, in the order of their names.
     pub fn look(&mut self) -> anyhow::Result<Vec<(Name, Result<View, Error>)>> {
         let names = self.logs.names()?;
         self.watched.retain(|log| names.contains(log.name()));
@@ -55,8 +55,8 @@ impl Watchlist {
         }
         self.watched.sort_by_key(|log| log.name().to_string());
         let looked = self.watched.iter_mut().map(|log| (log.name().clone(), log.look()));
-        // One that went since it was listed is no longer among all there are, and lanes are their
-        // service's.
+        // A log that is gone since it was listed no longer counts if all are shown, and lanes are
+        // shown with their service.
         let gone = |outcome: &Result<View, Error>| match outcome {
             Ok(view) => view.purpose == Purpose::Lane,
             Err(e) => matches!(e, Error::NotFound { .. }),
@@ -64,7 +64,7 @@ impl Watchlist {
         Ok(looked.filter(|(_, outcome)| !(self.logs.are_all() && gone(outcome))).collect())
     }
 
-    /// Nobody said which.
+    /// Returns whether all logs are shown, because none was named.
     pub fn are_all(&self) -> bool {
         self.logs.are_all()
     }
@@ -78,88 +78,88 @@ pub struct Watched {
     outputs: [Option<PathBuf>; 8],
 }
 
-/// What the look before this one saw.
+/// What the last look saw.
 struct Before {
-    /// Which log it was.
+    /// The log's id.
     id: u128,
     when: Instant,
-    /// What its memory is made of: dear to ask, where there are many logs.
+    /// What its memory consists of: expensive to ask if there are many logs.
     pages: String,
     end: u64,
     readers: Vec<Spot>,
-    /// When the end was last seen to move, if ever.
+    /// When the end was last seen to move, if it was.
     moved: Option<Instant>,
 }
 
-/// Where a reader was.
+/// A reader at the last look.
 #[derive(Clone, Copy)]
 struct Spot {
-    /// Who it was.
+    /// When its process attached, which tells processes apart.
     attached_ns: u64,
     position: u64,
-    /// Since when it has been seen there, and behind.
+    /// Since when it has been seen at its position, and behind.
     stuck: Option<Instant>,
 }
 
-/// A log at one moment. All times are in seconds; what is not known is `None`.
+/// A log at one moment. All times are in seconds; `None` is unknown.
 #[derive(Debug, Clone, Serialize)]
 pub struct View {
-    /// What it is called.
+    /// The log's name.
     pub log: String,
-    /// Random, and another one if it is made again.
+    /// The log's random id: a log that is made again has another.
     pub id: String,
     /// The id of the log that it is a copy of.
     pub source: Option<String>,
-    /// When this was seen, ns since the Unix epoch.
+    /// When it was looked at, ns since the Unix epoch.
     pub now_ns: u64,
     /// When it was made, ns since the Unix epoch.
     pub created_ns: u64,
-    /// Slots.
+    /// Number of slots.
     pub capacity: u64,
-    /// Bytes of a record, and of the slot it is in.
+    /// Bytes of a record, and of its slot.
     pub record_bytes: usize,
     pub slot_bytes: usize,
     /// Bytes of the whole log.
     pub bytes: u64,
-    /// What comes behind the columns; `None` if nothing does.
+    /// The body after the columns; `None` if there is none.
     pub bodies: Option<BodiesView>,
     /// `4 KiB pages`, or huge ones.
     pub pages: String,
     /// The first position that it still holds, and the one after the last.
     pub oldest: u64,
     pub end: u64,
-    /// Entries a second, since the look before.
+    /// Entries per second since the last look.
     pub rate: Option<f64>,
     /// Seconds since the newest entry: by its timestamp, or since it was seen to arrive.
     pub silent: Option<f64>,
-    /// How long the ring lasts at this rate: so long may a reader be away.
+    /// How long the ring lasts at this rate: a reader may be away this long.
     pub lasts: Option<f64>,
-    /// What it is for.
+    /// What the log is for.
     #[serde(skip)]
     pub purpose: Purpose,
-    /// Logs of a topic that are shown as one; 0: it is one log.
+    /// Number of logs of a topic that are shown as this one; 0: it is one log.
     #[serde(skip)]
     pub topic_logs: usize,
-    /// The calls in it; `None` of a log that is no service.
+    /// The calls in it; `None` if it is no service.
     pub service: Option<ServiceView>,
     pub writer: WriterView,
-    /// Whom the writer waits for; `None` of a log that is not lossless.
+    /// The gates; `None` if the log is not lossless.
     pub gates: Option<GatesView>,
-    /// Those that live, or have ever committed, or that the writer waits for.
+    /// Readers that live, have ever committed, or are gates.
     pub readers: Vec<ReaderView>,
-    /// The processes that shut out a writer or a reader with a read lock; a 0 for one that cannot be
+    /// Processes that shut out a writer or a reader with a read lock; a 0 for one that cannot be
     /// seen.
     pub shut_out_by: Vec<u32>,
 }
 
 impl View {
-    /// The topic that it says it is part of.
+    /// Returns the topic that the log says it belongs to.
     pub fn topic(&self, name: &Name) -> Option<Name> {
         let is_member = matches!(self.purpose, Purpose::Topic { .. });
         is_member.then(|| ringlog_topic::topic_of(name)).flatten().map(|(topic, _)| topic)
     }
 
-    /// Makes it the picture of both, where a line has to do for them.
+    /// Joins another log into this one, to show both on one line.
     pub fn join(&mut self, other: View) {
         self.topic_logs += 1;
         self.end = self.end.saturating_add(other.end);
@@ -173,20 +173,20 @@ impl View {
 }
 
 impl Watched {
-    /// Nothing is looked at yet.
+    /// Begins with nothing looked at.
     pub fn new(name: Name, options: Options) -> Watched {
         Watched { name, options, before: None, outputs: Default::default() }
     }
 
-    /// What it is called.
+    /// Returns the log's name.
     pub fn name(&self) -> &Name {
         &self.name
     }
 
-    /// Looks. A log that was made again is another log, and a look at it is the first.
+    /// Looks at the log. A log that was made again is another log, and this look is its first.
     ///
     /// # Errors
-    /// As [`Options::open`], also for a log that has been deleted; the next look may find one.
+    /// Those of [`Options::open`], for a log that has been deleted too; the next look may find one.
     pub fn look(&mut self) -> Result<View, Error> {
         match self.try_look() {
             Err(Error::Replaced { .. }) => self.try_look(),
@@ -195,14 +195,14 @@ impl Watched {
     }
 
     fn try_look(&mut self) -> Result<View, Error> {
-        // Anew each time: a file that was cut short since the look before is refused, where what
-        // is mapped of it would fault.
+        // Opened anew each time: a file that was cut short since the last look is refused, where an
+        // access to the old mapping would fault.
         let log = &self.options.open(self.name.clone())?;
         let snapshot = log.snapshot()?;
         let (when, now_ns) = (Instant::now(), Timestamp::now().as_nanos().cast_unsigned());
         let (geometry, end, capacity) = (log.geometry(), snapshot.end, snapshot.capacity);
         let oldest = log.oldest_whole(end);
-        // Entries that it can hold.
+        // How many bodies the arena can hold.
         let bodies = geometry.arena_size().checked_div(snapshot.body_mean);
         let held = bodies.map_or(capacity, |bodies| capacity.min(bodies));
 
@@ -229,7 +229,7 @@ impl Watched {
 
         let stuck = |reader: &ReaderState| {
             let was = before.as_ref().map(|before| before.readers[reader.id]);
-            // Somebody else may have been put elsewhere: that is no progress.
+            // If another process is this reader, a new position is no progress.
             let was = was.filter(|was| was.attached_ns == reader.attached_ns);
             let position = was.map(|was| was.position);
             let stays = position == Some(reader.position) && reader.position < end;
@@ -261,11 +261,13 @@ impl Watched {
                 0 => Some(0.0),
                 _ => entries.age(first, now_ns),
             };
-            // Of bodies that are gone it is not known how many slots hold others in between.
+            // If bodies are gone, it is not known how many entries with a small body lie in
+            // between.
             let overwritten = log.oldest(end).saturating_sub(first);
-            // Who kept up with a log that then was silent is less behind; who never commits again is
-            // seen to be more and more so, and not as much as the ring is long. Who only ever makes
-            // room has no time of its commits: it is at least so far behind as it has been seen to be.
+            // A reader that kept up with a log that then was silent is less behind. A reader that
+            // never commits again is seen further and further behind, not only by the ring's
+            // length. A reader that only makes room stores no commit time: it is at least as far
+            // behind as it has been seen to be.
             let idle = match reader.commit_ns {
                 0 => stuck.map(|since| (when - since).as_secs_f64()),
                 ns => Some(now_ns.saturating_sub(ns) as f64 / 1e9),
@@ -277,9 +279,9 @@ impl Watched {
             let committed = position_before.filter(|&before| before < reader.position);
             let latency =
                 committed.and_then(|_| entries.age_of(reader.position - 1, reader.commit_ns));
-            // It may have had nothing to do until now.
+            // Until now it may have had nothing to do.
             let waits = age.or(stuck.map(|since| (when - since).as_secs_f64()));
-            // What it did before it was started again says nothing of how it is now.
+            // What it did before it was started again says nothing about how it is now.
             let since = reader.commit_ns.max(reader.attached_ns);
             let idle = Duration::from_nanos(now_ns.saturating_sub(since));
             let is_stalled = idle > STALLED && waits.is_some_and(|s| s > STALLED.as_secs_f64());
@@ -326,7 +328,8 @@ impl Watched {
                 last_lost_ns: lost.map(|(_, ns)| *ns),
                 overwritten,
                 rate: per_second(reader.position, position_before),
-                // Seen between the two stores of a commit, it would be before its entries.
+                // A look between the two stores of a commit would find the commit before its
+                // entries.
                 latency: latency.filter(|&latency| latency >= 0.0),
                 output: output.clone().or_else(|| reader.output_path.clone()),
                 output_found: output.is_some(),
@@ -393,7 +396,7 @@ impl Watched {
     }
 }
 
-/// The entries of a log, one here and one there.
+/// Reads single entries of a log.
 struct Entries<'a> {
     observer: ringlog::Observer<Raw>,
     /// The first column that is a timestamp.
@@ -407,14 +410,14 @@ impl<'a> Entries<'a> {
         Ok(Entries { observer: log.observe(Start::Newest)?, time })
     }
 
-    /// Seconds since the timestamp of the first entry from `position` on that is there.
+    /// Returns the seconds since the timestamp of the first entry from `position` on that is there.
     fn age(&mut self, position: u64, now_ns: u64) -> Option<f64> {
         self.observer.seek(Start::At(position)).ok()?;
-        // The writer goes on meanwhile, and can be in the oldest slot again and again.
+        // The writer works meanwhile, and may be in the oldest slot again and again.
         (0..4).find_map(|_| self.next_age(now_ns))
     }
 
-    /// The same of the entry at `position` and no other.
+    /// Returns the age of the entry at `position`, and of no other.
     fn age_of(&mut self, position: u64, now_ns: u64) -> Option<f64> {
         self.observer.seek(Start::At(position)).ok()?;
         self.next_age(now_ns)
@@ -427,7 +430,7 @@ impl<'a> Entries<'a> {
         Some((i128::from(now_ns) - i128::from(ns)) as f64 / 1e9)
     }
 
-    /// Of what its slots are in memory.
+    /// Returns what the slots' memory consists of.
     fn pages(&self) -> String {
         match self.observer.memory() {
             Ok(memory) if memory.huge > 0 => "huge pages".to_owned(),

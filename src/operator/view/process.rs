@@ -1,4 +1,4 @@
-//! What the system says of processes, and of the files they have open.
+//! What the system says about processes, and about the files they have open.
 
 use crate::cli::{Code, one_line};
 use ringlog::ReaderState;
@@ -6,33 +6,33 @@ use ringlog_rows::is_output_of;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// From here on, a log whose memory is gone in the middle of a look is a line and exit code 6. One
-/// that was cut short before is refused by the look.
+/// Makes a log whose memory vanishes during a look a line and exit code 6. A log that was cut short
+/// before is refused by the look.
 pub fn exit_on_fault() -> anyhow::Result<()> {
     let line = "ringlog: a log's file was cut short, or its disk failed, while it was looked at";
     Ok(ringlog::exit_on_fault(line, Code::Unusable as i32)?)
 }
 
-/// What the system says of a process; for people, for a pid can be another's by now.
+/// What the system says about a process; for people, because another process may have its pid now.
 pub struct Process {
     pub name: String,
     pub stopped: bool,
 }
 
 impl Process {
-    /// `None` where there is no such process, or nobody tells.
+    /// Asks for a process; `None` if there is none, or the system does not say.
     pub fn of(pid: u64) -> Option<Process> {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
         // `1234 (a name) S ...`, where the name can hold anything.
         let (start, rest) = stat.rsplit_once(')')?;
         let (_, name) = start.split_once('(')?;
         let stopped = matches!(rest.trim_start().chars().next(), Some('T' | 't'));
-        // A terminal would obey what is in it.
+        // A terminal would obey some of what it may contain.
         Some(Process { name: one_line(name), stopped })
     }
 }
 
-/// The file that a reader writes: where the log says, or elsewhere by its inode, if it was moved.
+/// Finds the file that a reader writes: where the log says, or, if it was moved, by its inode.
 pub fn find_output(reader: &ReaderState) -> Option<PathBuf> {
     reader.output?;
     let noted = reader.output_path.clone();

@@ -1,9 +1,10 @@
-//! How a writer or a reader is, and who keeps others from being one.
+//! The states of writers and readers, and which processes keep others out.
 
 use crate::operator::screen::Look;
 use serde::Serialize;
 
-/// Who has a read lock and so shuts others out: `process 12 shuts others out`; nothing, if nobody.
+/// Says which processes shut others out by a read lock: `process 12 shuts others out`; nothing if
+/// there are none.
 pub fn read_lockers(pids: &[u32]) -> String {
     let named: Vec<_> = pids.iter().filter(|&&pid| pid > 0).map(u32::to_string).collect();
     match named.as_slice() {
@@ -14,35 +15,34 @@ pub fn read_lockers(pids: &[u32]) -> String {
     }
 }
 
-/// How somebody is.
+/// The state of a writer or a reader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
     /// A living process holds the claim.
     Alive,
-    /// A writer that lives, and has waited for one of its gates for a second.
+    /// A living writer that has waited for one of its gates for a second.
     Waits,
-    /// It does, and is stopped (SIGSTOP, a debugger).
+    /// A living process that is stopped (SIGSTOP, a debugger).
     Stopped,
-    /// A reader that lives and is behind, and has not committed for two seconds.
+    /// A living reader that is behind, and has not committed for two seconds.
     Stalled,
     /// A writer that was killed.
     Dead,
-    /// A writer that ended in order.
+    /// A writer that closed the log.
     Closed,
-    /// A reader that was killed. It goes on where it was when it is started again, as does one that
-    /// ended.
+    /// A reader that was killed. The next process that is this reader resumes where it was.
     Gone,
-    /// A reader that ended in order.
+    /// A reader that closed.
     Ended,
-    /// A reader that the writer waits for, and that nobody has been yet.
+    /// A gate that no process has been yet.
     Awaited,
     /// There has been no writer yet.
     Never,
 }
 
 impl State {
-    /// Its name.
+    /// Returns the state's name.
     pub const fn name(self) -> &'static str {
         match self {
             State::Alive => "alive",
@@ -58,13 +58,13 @@ impl State {
         }
     }
 
-    /// Whether a living process holds the claim.
+    /// Returns whether a living process holds the claim.
     pub fn lives(self) -> bool {
         matches!(self, State::Alive | State::Waits | State::Stopped | State::Stalled)
     }
 }
 
-/// What it looks like: the same on every screen.
+/// Defines how each state looks, equally on every screen.
 impl State {
     pub const fn look(self) -> Look {
         match self {
