@@ -87,7 +87,7 @@ pub struct Header {
     pub created_ns: AtomicU64,
     /// Creator: bytes of schema text.
     pub schema_len: AtomicU64,
-    /// Creator: bytes of the arena behind the slots, a power of two; 0: none.
+    /// Creator: bytes of the arena after the slots, a power of two; 0: none.
     pub arena_size: AtomicU64,
     /// Creator: bytes of a body that a slot holds itself.
     pub inline_size: AtomicU64,

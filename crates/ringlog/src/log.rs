@@ -490,7 +490,7 @@ impl Log {
     /// # let path = std::env::temp_dir().join(format!("ringlog-doc-copy-{}", std::process::id()));
     /// # let path = path.as_path();
     /// let log = Log::create::<Sample>(path)?;
-    /// assert!(!log.may_be_mixed()); // whoever writes to it
+    /// assert!(!log.may_be_mixed()); // even while a writer appends
     /// # Log::unlink(path)?;
     /// # Ok::<(), ringlog::Error>(())
     /// ```

@@ -1,4 +1,5 @@
-//! What an attack on calls found, and attacks that found nothing. Each of these fails where the fault is there.
+//! What attacks on calls found, and attacks that found nothing. Each test fails where the fault is
+//! there.
 
 use crate::server::{BLOCK, ECHO, LONG, Server, connect, echo, serve_echo};
 use ringlog::{Log, Wait};
@@ -12,7 +13,7 @@ use std::time::{Duration, Instant};
 
 const MS: Duration = Duration::from_millis(1);
 
-/// A watchdog: what does not end in time is a hang.
+/// Runs something that has to end in time; otherwise it hangs, and the test fails.
 fn ends_within(time: Duration, what: impl FnOnce() + Send + 'static) {
     let (done, is_done) = mpsc::channel();
     let thread = std::thread::spawn(move || {
@@ -61,7 +62,7 @@ fn an_upload_that_was_given_up_does_not_count_for_ever() {
     let _server = Server::start(&place, options, echo);
     let mut client = connect(&place);
     for _ in 0..2 {
-        // As a `send` whose time was over in the middle, or a source that failed.
+        // As after a `send` whose time was over in the middle, or a source that failed.
         let mut upload = client.upload(ECHO, 50 * MS);
         client.write(&mut upload).write_all(&[1; 60_000]).unwrap();
         drop(upload);
@@ -92,7 +93,7 @@ fn a_lane_that_was_claimed_when_the_server_began_is_served_later() {
     assert_eq!(second.lane(), 1);
     drop(first);
     server.stop();
-    // The server before is not wholly gone yet.
+    // The last server is not completely gone yet.
     let log = Log::open(format!("{}.1.req", place.shm)).unwrap();
     let dying = log.reader::<ringlog::Raw>(0).unwrap();
     let _server = serve_echo(&place);
@@ -151,7 +152,7 @@ fn an_answer_in_parts_goes_on_while_all_workers_are_busy() {
         (lane.snapshot().unwrap().readers[0].calls.begun == 1).then_some(())
     });
     let held = slow.send(99, &[], LONG).unwrap();
-    std::thread::sleep(100 * MS); // the answer is kept, the worker has the other's
+    std::thread::sleep(100 * MS); // the answer is kept, and the worker has the other request
     let begun = Instant::now();
     assert_eq!(client.wait_for(ticket).unwrap().len(), 60_000);
     assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
@@ -221,7 +222,7 @@ fn a_handler_that_keeps_a_request_and_fails_does_not_make_the_server_forget_anot
     let server = Server::start(&place, Service::options(), |request, reply| {
         let deferred = reply.defer(request);
         if request.body() == b"fail" {
-            drop(deferred); // as by `?` behind it
+            drop(deferred); // as by `?` after it
             return Err(Failure::new("no"));
         }
         std::thread::spawn(move || {
@@ -269,7 +270,7 @@ fn a_second_answer_to_one_request_finishes_no_other() {
     until("the one before it is released", || (open() == 1).then_some(()));
     twice.answer("again");
     std::thread::sleep(50 * MS);
-    // If not: a server that dies now leaves a request that is never answered.
+    // Otherwise a server that dies now leaves a request that is never answered.
     assert_eq!(open(), 1);
 }
 
@@ -295,7 +296,7 @@ fn an_answer_that_was_too_much_is_no_part_of_the_one_given_instead() {
 #[test]
 fn an_answer_that_a_server_kept_when_it_ended_is_not_forgotten() {
     let place = Place::new();
-    let options = || Service::options().arena(1 << 12).drain(Duration::ZERO); // as by a kill
+    let options = || Service::options().arena(1 << 12).drain(Duration::ZERO); // as after a kill
     let server = Server::start(&place, options(), echo);
     let mut client: Client =
         Client::options().outlast(true).connect(place.shm.as_str(), LONG).unwrap();
@@ -313,7 +314,7 @@ fn an_answer_that_a_server_kept_when_it_ended_is_not_forgotten() {
 
 const ORDERS: &str = "RINGLOG_CALL_ATTACK";
 
-/// A server that repeats, and dies in the middle of its first answer: `NAME JOURNAL`.
+/// Is a server that repeats, and dies in the middle of its first answer: `NAME JOURNAL`.
 #[test]
 fn victim() {
     killed();
@@ -406,7 +407,7 @@ fn a_client_that_scribbles_a_far_position_holds_up_nobody() {
     std::mem::forget(_server); // it may never end
     answer.unwrap();
     assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
-    // And the lane is good for the next one.
+    // And the lane is good for the next client.
     let mut next = connect(&place);
     assert_eq!(next.lane(), 0);
     next.call(ECHO, b"x", Duration::from_secs(2)).unwrap();
@@ -458,7 +459,7 @@ fn a_service_can_be_looked_at_whatever_a_place_is_said_to_be() {
         scribble(&log, 0x40, &[at]);
         scribble(&log, 0x400 + 0x80, &[at]);
         let state = ServiceState::of(place.shm.as_str(), &Log::options(), 10).unwrap();
-        assert!(!state.lanes.is_empty()); // there may be one more that is free
+        assert!(!state.lanes.is_empty()); // one more lane may be free
     }
 }
 
@@ -475,7 +476,7 @@ fn a_client_of_a_server_that_is_just_beginning_is_not_told_that_it_is_gone() {
             let callers: Vec<_> = (0..2)
                 .map(|_| {
                     scope.spawn(|| {
-                        let mut client = connect(&place); // waits until somebody serves
+                        let mut client = connect(&place); // waits until a server is there
                         if let Err(CallError::Gone) = client.call(ECHO, b"x", LONG).map(drop) {
                             gone.fetch_add(1, Relaxed);
                         }
@@ -516,8 +517,9 @@ fn client_flush(client: &mut Client, upload: &mut ringlog_call::Upload) {
     to.flush().unwrap();
 }
 
-/// Several clients, deferred answers in random order, parts of random sizes by an arena of 4 KiB, and the
-/// server ended and begun again: each call ends, in its own answer or an error, and none is run twice.
+/// Runs several clients, deferred answers in random order, parts of random sizes in an arena of 4
+/// KiB, and a server that ends and begins again: each call ends, in its own answer or an error, and
+/// none is run twice.
 #[test]
 fn stress_of_parts_deferred_answers_and_restarts() {
     let place = Place::new();
@@ -526,7 +528,7 @@ fn stress_of_parts_deferred_answers_and_restarts() {
     let end = Arc::new(AtomicBool::new(false));
     let ran: Arc<Mutex<std::collections::HashSet<Vec<u8>>>> = Arc::default();
     let (served, ended) = (Arc::clone(&ran), Arc::clone(&end));
-    // With a long one no answer is left behind that is only kept; see the test of these.
+    // With a long drain no answer that is only kept is left behind; another test covers those.
     let drain = MS * std::env::var("DRAIN").ok().and_then(|s| s.parse().ok()).unwrap_or(5);
     let server = std::thread::spawn(move || {
         let mut seed = 1_u64;
@@ -561,7 +563,7 @@ fn stress_of_parts_deferred_answers_and_restarts() {
                 }
             }
             if drain > 100 * MS {
-                kept.clear(); // or it waits for these
+                kept.clear(); // otherwise it waits for these
             }
             stop.store(true, Relaxed);
             service.run(BLOCK, &stop, |_, _| Ok(()));
@@ -632,7 +634,8 @@ fn stress_of_parts_deferred_answers_and_restarts() {
 
 const KILLED: &str = "RINGLOG_CALL_ATTACK_KILLED";
 
-/// A server that is killed at any moment: `NAME JOURNAL`. It notes what it runs, by threads or by itself.
+/// Is a server that is killed at any moment: `NAME JOURNAL`. It notes what it runs, in threads or
+/// by itself.
 fn killed() {
     let Ok(orders) = std::env::var(KILLED) else { return };
     let (name, journal) = orders.split_once(' ').unwrap();
@@ -740,7 +743,8 @@ fn stress_of_kills_of_the_server() {
     eprintln!("{} ran", all.len());
 }
 
-/// Two services that call each other in their handlers, to some depth, with deferred answers in between.
+/// Runs two services that call each other in their handlers, to some depth, with deferred answers
+/// in between.
 #[test]
 fn stress_of_nested_calls() {
     let seconds: u64 = std::env::var("STRESS").ok().and_then(|s| s.parse().ok()).unwrap_or(2);
@@ -850,7 +854,7 @@ fn a_server_begins_whatever_the_horizon_of_its_answers_is_said_to_be() {
     }
 }
 
-/// As many lanes as there can be, in a thread of ordinary size: a fifth of both.
+/// The most lanes that there can be, in a thread of ordinary size: a fifth of both.
 #[test]
 fn a_server_of_many_lanes_begins_again_in_an_ordinary_thread() {
     let place = Place::new();
@@ -886,7 +890,7 @@ fn a_service_whose_lanes_cannot_have_their_names_is_refused() {
     assert!(!served || connected.is_ok(), "{said} notices, {connected:?}");
 }
 
-/// What an `Upload` could not write is not left out of it.
+/// What an `Upload` could not write is not silently left out of the request.
 #[test]
 fn an_upload_whose_write_failed_is_not_sent_with_a_hole() {
     let place = Place::new();

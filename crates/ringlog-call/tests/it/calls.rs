@@ -1,4 +1,4 @@
-//! What a caller gets: answers, errors, and nothing that is not its.
+//! What a caller gets: answers, errors, and nothing that belongs to another.
 
 use crate::server::{BLOCK, ECHO, FAIL, LONG, MOMENT, PANIC, Server, connect, serve_echo};
 use ringlog::Wait;
@@ -180,7 +180,7 @@ fn values_of_serde_go_there_and_back() {
             assert!(matches!(other, Err(CallError::Failed(_))), "{other:?}");
             let text = client.call_msgpack::<_, String>(1, &[0.5], LONG);
             assert!(matches!(text, Err(CallError::Value(_))), "{text:?}");
-            // Who speaks another language is told so.
+            // A client of another kind of body is refused.
             let json = Client::options().connect::<Json>(place.shm.as_str(), LONG).map(drop);
             assert!(matches!(json, Err(CallError::Log(ringlog::Error::Schema { .. }))), "{json:?}");
             stop.store(true, Relaxed);
@@ -220,7 +220,7 @@ fn services_that_call_each_other_in_a_circle_serve_while_they_wait() {
             let service = Service::serve(own).unwrap();
             let free = Mutex::default();
             std::thread::scope(|scope| {
-                // The other one makes lanes while it serves, and so does this.
+                // The other service makes lanes while it serves, and so does this one.
                 scope.spawn(|| {
                     let others = (0..4).map(|_| Client::connect(other.as_str(), LONG).unwrap());
                     *free.lock().unwrap() = others.collect();

@@ -1,4 +1,4 @@
-//! What becomes of calls when a side is killed, by real processes and real kills.
+//! What becomes of calls when a side is killed: real processes, real kills.
 
 use crate::server::{BLOCK, LONG, connect};
 use ringlog_call::{CallError, Client, Service};
@@ -16,7 +16,7 @@ const RUN: u32 = 1;
 /// Notes the request in the journal, and never answers.
 const HANG: u32 = 2;
 
-/// The server that is killed: `NAME JOURNAL once|again`.
+/// Is the server that is killed: `NAME JOURNAL once|again`.
 #[test]
 fn victim() {
     let Ok(orders) = std::env::var(ORDERS) else { return };
@@ -119,7 +119,7 @@ fn a_caller_hears_at_once_that_its_server_is_dead() {
     assert!(matches!(gone, Err(CallError::Gone)), "{gone:?}");
     assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
     assert!(!client.has_server());
-    // And the next server does not answer to what nobody waits for.
+    // And the next server does not answer a request that has been given up.
     server.start_again("once");
     until("there is a server", || client.has_server().then_some(()));
     assert_eq!(*client.call(RUN, b"next", LONG).unwrap(), *b"next");

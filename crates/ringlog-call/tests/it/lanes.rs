@@ -1,4 +1,4 @@
-//! Who has which lane, and who is refused one.
+//! Which client has which lane, and which is refused one.
 
 use crate::server::{ECHO, LONG, MOMENT, Server, connect, echo, serve_echo};
 use ringlog::{Log, Purpose};
@@ -96,7 +96,7 @@ fn the_next_client_of_a_lane_gets_no_answer_of_the_one_before() {
 #[test]
 fn a_lane_full_of_a_dead_clients_requests_is_the_next_clients_to_use() {
     let place = Place::new();
-    // Nobody serves while it is filled.
+    // No server runs while it is filled.
     let server = Server::start(&place, Service::options().lanes(1), echo);
     let mut dead = connect(&place);
     server.stop();

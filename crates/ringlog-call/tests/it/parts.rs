@@ -119,9 +119,9 @@ fn a_client_that_takes_no_answers_holds_up_nobody_else() {
     let _server = Server::start(&place, options, echo);
     let mut deaf = connect(&place);
     let mut other = connect(&place);
-    // Again and again, so that what is kept and what is finished is seen to be so no more.
+    // Several times, to see that what was kept and finished is forgotten.
     for _ in 0..4 {
-        // More than its lane holds of answers, each of more than its arena holds.
+        // More answers than its lane holds, each longer than its arena takes.
         let tickets: Vec<_> =
             (0..40).map(|_| deaf.send(FILL, &30_000_u64.to_le_bytes(), LONG).unwrap()).collect();
         for i in 0..200_u32 {
@@ -142,7 +142,7 @@ fn an_answer_that_is_too_long_to_be_kept_is_an_error_and_not_a_hole() {
     let mut client = connect(&place);
     let ticket = client.send(FILL, &1_000_000_u64.to_le_bytes(), LONG).unwrap();
     let mut other = connect(&place);
-    other.call(ECHO, &[], LONG).unwrap(); // by now the server has given up
+    other.call(ECHO, &[], LONG).unwrap(); // the server has given up now
     let failed = client.wait_for(ticket).map(drop);
     let said =
         matches!(&failed, Err(CallError::Failed(why)) if why.starts_with(b"the client has not"));

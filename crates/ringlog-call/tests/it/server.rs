@@ -9,7 +9,7 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// Nothing here takes so long.
+/// Longer than anything here takes.
 pub const LONG: Duration = Duration::from_secs(20);
 pub const MOMENT: Duration = Duration::from_millis(30);
 pub const BLOCK: Wait = Wait::Block(Duration::from_millis(10));
@@ -69,7 +69,7 @@ impl Drop for Server {
     }
 }
 
-/// What a server does that is asked for nothing special.
+/// Handles requests of a server that needs no special handler.
 pub fn echo(request: &Request<'_>, reply: &mut Reply<'_>) -> Result<(), Failure> {
     match request.method() {
         ECHO => Ok(reply.send(request.body())?),

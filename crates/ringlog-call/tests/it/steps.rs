@@ -1,8 +1,8 @@
-//! A kill at each instruction of a server that takes, runs, answers and releases a request, and of a client
-//! that calls: no request is run twice, and each is answered or told of.
+//! A kill at each instruction of a server that takes, runs, answers and releases a request, and of
+//! a client that calls: no request is run twice, and each is answered or reported.
 //!
-//! An optimized build is killed behind each instruction; any other one, which has many times as many, behind
-//! a number that a seed chooses.
+//! An optimized build is killed after each instruction. Any other build, which has many times as
+//! many, is killed after instructions that a seed chooses.
 
 use crate::server::{LONG, echo};
 use nix::sys::signal::{Signal, raise};
@@ -20,8 +20,8 @@ const ORDERS: &str = "RINGLOG_CALL_STEP";
 /// Kills in a build that is not optimized.
 const SAMPLES: u64 = 25;
 
-/// The side that is killed: `serve|call NAME JOURNAL once|again`. It stops itself before what it is killed
-/// in, and behind it.
+/// Is the side that is killed: `serve|call NAME JOURNAL once|again`. It stops itself before the
+/// action that it is killed in, and after it.
 #[test]
 fn victim() {
     let Ok(orders) = std::env::var(ORDERS) else { return };
@@ -50,7 +50,7 @@ fn victim() {
     }
 }
 
-/// One that stands before what it is killed in.
+/// Starts a victim that stops before its action.
 fn victim_of(place: &Place, side: &str, how: &str) -> Option<Traced> {
     let mut command = victim_process(module_path!());
     command.env(ORDERS, format!("{side} {} {} {how}", place.shm, place.file("journal").display()));
@@ -61,7 +61,7 @@ fn victim_of(place: &Place, side: &str, how: &str) -> Option<Traced> {
     Some(victim)
 }
 
-/// So many instructions; false if it was done before.
+/// Runs this many instructions; returns false if it was done before.
 fn steps(victim: &mut Traced, count: u64) -> bool {
     (0..count).all(|_| match victim.step() {
         Stop::Step => true,
@@ -70,7 +70,7 @@ fn steps(victim: &mut Traced, count: u64) -> bool {
     })
 }
 
-/// After which instructions to kill, if there are so many: all, or some.
+/// Returns the instructions after which to kill: all, or some.
 fn kills(all: u64) -> Vec<u64> {
     if !cfg!(debug_assertions) {
         return (0..all).collect();
@@ -79,7 +79,7 @@ fn kills(all: u64) -> Vec<u64> {
     (0..SAMPLES).map(|_| random.u64(..all)).collect()
 }
 
-/// How many instructions it takes.
+/// Returns how many instructions the action takes.
 fn length(mut victim: Traced) -> u64 {
     let mut count = 0;
     while steps(&mut victim, 1) {
@@ -98,7 +98,7 @@ fn journal(place: &Place) -> usize {
     fs::read(place.file("journal")).unwrap().len()
 }
 
-/// A place with a request in its lane, and its client.
+/// Makes a place with a request in its lane, and its client.
 fn asked() -> (Place, Client, ringlog_call::Ticket) {
     let place = place();
     let service = Service::serve(place.shm.as_str()).unwrap();
@@ -146,7 +146,7 @@ fn a_server_killed_at_any_instruction_has_run_a_request_at_most_once_or_at_least
                 _ => assert!(runs >= 1, "{kill} of {all}: never run"),
             }
             assert!(outcome.is_err() || runs >= 1, "{kill} of {all}: answered, and not run");
-            // And the lane goes on.
+            // And the lane still works.
             let next = client.send(1, b"y", LONG).unwrap();
             service.poll(&mut echo);
             assert_eq!(*client.wait_for(next).unwrap(), *b"y");
@@ -193,7 +193,7 @@ fn a_client_killed_at_any_instruction_leaves_a_lane_for_the_next() {
     });
 }
 
-/// Ends the server also where the test fails.
+/// Ends the server even if the test fails.
 struct Raised<'a>(&'a AtomicBool);
 
 impl Drop for Raised<'_> {

@@ -1,4 +1,4 @@
-//! Bodies in files: with their positions, as rows, and alone, where the log's mark is all that says how
+//! Bodies in files: with their positions, as rows, and alone, where only the log's mark says how
 //! far a file is committed.
 
 use proptest::prelude::*;
@@ -11,7 +11,8 @@ use std::time::Duration;
 
 const FORMATS: [Format; 4] = [Format::Csv, Format::Jsonl, Format::Raw, Format::Frames];
 
-/// Bodies with all that makes a line no row, short and longer than a slot or than what is read at once.
+/// Returns a body, with everything that can make a line no row, short or longer than a slot or than
+/// one read.
 fn body(position: u64) -> Vec<u8> {
     match position % 7 {
         0 => b"plain".to_vec(),
@@ -37,7 +38,7 @@ fn append(log: &Log, count: u64) {
     }
 }
 
-/// Exports what there is; what is said about it.
+/// Exports what there is; returns what is printed about it.
 fn carry(log: &Log, path: &Path, format: Format) -> Vec<String> {
     let reader = log.reader::<Raw>(0).unwrap();
     let options = RowOptions { format, ..RowOptions::default() };
@@ -76,7 +77,7 @@ proptest! {
         carry(&log, &path, format);
         prop_assert_eq!(&fs::read(&path).unwrap(), &expected(&log, 0..committed, format));
 
-        // More rows, some of which were written and none committed; or fewer than were.
+        // More rows, some of which were written but not committed; or fewer than were committed.
         append(&log, more);
         let all = expected(&log, 0..committed + more, format);
         let length = (all.len() as f64 * left) as usize;
@@ -185,7 +186,7 @@ fn what_a_commit_has_not_is_written_again_by_the_mark() {
     append(&log, 6);
     carry(&log, &path, Format::Raw);
     let mark = fs::metadata(&path).unwrap().len();
-    // Somebody else's line: nobody can tell it from a body.
+    // A line from elsewhere cannot be told from a body.
     let mut text = fs::read(&path).unwrap();
     text.extend_from_slice(b"not ours\n");
     fs::write(&path, &text).unwrap();
@@ -247,7 +248,8 @@ fn each_kind_of_body_has_its_place_in_a_row() {
     assert_eq!(Body::named("json"), Some(Body::Json));
 }
 
-/// A row of JSON Lines of a log from the body that it says: none with another spelling is one.
+/// Makes JSON Lines rows of a log from the bodies they have: a body with another spelling makes no
+/// row.
 #[test]
 fn a_row_with_a_body_that_is_not_spelled_so_is_none() {
     let is_row = |kind: &str, format, row: &str| {

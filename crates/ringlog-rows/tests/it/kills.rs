@@ -1,6 +1,6 @@
 //! A report that is killed between any two of the stores by which the log learns of its file, or
-//! whose file is cut there. No system call is there to be killed at, and a random kill hardly ever
-//! hits it.
+//! whose file is cut there. There is no system call at which to kill it, and a random kill hardly
+//! ever hits these moments.
 
 use ringlog::layout::Output;
 use ringlog::{Bytes, Entry, LeftOff, Log, Polled, Raw, Reader, Report, Source, Turn, With};
@@ -12,15 +12,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
 use std::time::Duration;
 
-/// A reader that its fate meets before one of its stores.
+/// A reader that meets its fate before one of its stores.
 struct Mortal<'a> {
     reader: Reader<Raw>,
-    /// So many before that.
+    /// How many stores are left before that.
     stores: &'a Cell<usize>,
     fate: &'a dyn Fn(),
 }
 
-/// How a life ends that is not lived to its end.
+/// The panic by which a report is killed.
 struct Killed;
 
 fn killed() {
@@ -79,7 +79,7 @@ impl Source for Mortal<'_> {
 
 const NEVER: usize = usize::MAX;
 
-/// Carries out what there is, as `then` says. Returns whether it lived.
+/// Exports what there is, then does `then`; returns whether it survived.
 fn lives(
     (place, log): (&Place, &Log),
     time: TimeFormat,
@@ -105,7 +105,7 @@ fn carry(report: &mut Report<Mortal<'_>, Rows>) {
     report.export().unwrap();
 }
 
-/// A life that is killed before a store. Returns whether there were not so many.
+/// Runs a report that is killed before a store; returns whether it had fewer stores.
 fn lives_until(place: &Place, log: &Log, time: TimeFormat, stores: usize) -> bool {
     lives((place, log), time, (&Cell::new(stores), &killed), carry)
 }
@@ -125,7 +125,7 @@ fn assert_once(place: &Place, feed: &Feed, end: u64, when: &str) {
     assert_eq!((feed.reader(0).position, feed.reader(0).lost), (end, 0), "{when}");
 }
 
-/// A place with so many rows carried out, and as many to come.
+/// Makes a place with this many rows exported, and as many to come.
 fn half(rows: u64) -> (Place, Feed) {
     let place = Place::new();
     let mut feed = place.feed(64);
@@ -137,7 +137,7 @@ fn half(rows: u64) -> (Place, Feed) {
 
 #[test]
 fn killed_before_any_store_while_it_sets_its_file_aside_it_repeats_no_row() {
-    // The first is killed with rows in the file that no commit has.
+    // The first report is killed with rows in the file that no commit covers.
     for first in 0.. {
         let mut first_lived = false;
         for second in 0.. {
@@ -218,8 +218,9 @@ fn a_file_that_is_cut_while_it_is_finished_is_mended_first() {
     }
 }
 
-/// What was the oldest entry has been overwritten before the first is taken. Three stores are those of
-/// the attachment; once the log knows of the file that it begins later, what went before is no loss.
+/// The oldest entry has been overwritten before the first is taken. Three stores are those of the
+/// attachment; once the log knows that the file begins later, what was overwritten before is no
+/// loss.
 #[test]
 fn killed_before_any_store_of_a_late_begin_it_has_lost_nothing() {
     for stores in 4.. {
@@ -242,13 +243,13 @@ fn killed_before_any_store_of_a_late_begin_it_has_lost_nothing() {
     }
 }
 
-/// Its directory is away when the next file is to be made.
+/// Its directory is away when the next file has to be made.
 #[test]
 fn a_part_is_finished_though_the_next_file_cannot_be_made_yet() {
     let (place, mut feed) = half(10);
     let (stores, here) = (Cell::new(NEVER), place.dir.path());
     let away = here.with_extension("away");
-    // Behind the new name of the part.
+    // After the part has its new name.
     let fate = || fs::rename(here, &away).unwrap();
     let lived = lives((&place, &feed.log), TimeFormat::Nanos, (&stores, &fate), |report| {
         carry(report);
@@ -266,7 +267,7 @@ fn a_part_is_finished_though_the_next_file_cannot_be_made_yet() {
     assert_once(&place, &feed, 25, "its directory was away");
 }
 
-/// As a power loss can leave a log: its pages are of different moments.
+/// As a power failure can leave a log: its pages are of different moments.
 #[test]
 fn a_file_that_begins_behind_the_logs_end_is_not_the_logs() {
     let (place, feed) = half(10);
@@ -281,7 +282,7 @@ fn a_file_that_begins_behind_the_logs_end_is_not_the_logs() {
     assert_eq!((feed.reader(0).position, feed.reader(0).lost), (20, 0));
 }
 
-/// Exports `rows` bodies that have line ends, each alone, and appends as many more.
+/// Exports `rows` bodies with line ends, alone, and appends as many more.
 fn half_of_bodies(rows: u64) -> (Place, Log) {
     let place = Place::of(Format::Raw);
     let log = Log::options().capacity(64).create::<With<(), Bytes>>(place.shm.as_str()).unwrap();

@@ -1,5 +1,5 @@
-//! The property that going on with a file comes down to: whatever prefix of its rows a kill has
-//! left in the file, and whatever was committed, the file is whole in the end.
+//! The property on which resuming in a file rests: whatever prefix of its rows a kill has left in
+//! the file, and whatever was committed, the file is whole in the end.
 
 use proptest::prelude::*;
 use ringlog::{Log, Raw, Record, Report, Source, Text, Turn};
@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-/// Rows with all that makes a line of a CSV no row.
+/// Rows with everything that can make a line of a CSV no row.
 #[derive(Clone, Copy, Record)]
 #[repr(C)]
 struct Note {
@@ -36,7 +36,7 @@ fn carry(log: &Log, path: &Path, format: Format) {
     report.export().unwrap();
 }
 
-/// What the `csv` crate would have written, or `serde_json`.
+/// Returns what the `csv` crate would have written, or `serde_json`.
 fn expected(rows: u64, format: Format) -> Vec<u8> {
     let row = |row| (row, row, TEXTS[row as usize % TEXTS.len()]);
     if format == Format::Jsonl {
@@ -70,7 +70,7 @@ proptest! {
         carry(&log, &path, format);
         prop_assert_eq!(&fs::read(&path).unwrap(), &expected(committed, format));
 
-        // More rows, some of which were written and none committed; or fewer than were.
+        // More rows, some of which were written but not committed; or fewer than were committed.
         append(&log, more);
         let all = expected(committed + more, format);
         let length = (all.len() as f64 * left) as usize;
@@ -83,7 +83,7 @@ proptest! {
     }
 }
 
-/// Somebody has scribbled on the length that was committed: it lies behind a line end within quotes.
+/// The committed length has been scribbled on: it points after a line end within quotes.
 #[test]
 fn a_mark_that_lies_within_a_row_is_found_out() {
     let place = Place::new();

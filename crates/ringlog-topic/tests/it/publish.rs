@@ -1,4 +1,4 @@
-//! Who writes which log of a topic, and what its subscribers see.
+//! Which writer has which log of a topic, and what its subscribers see.
 
 use ringlog::{Error, Follower, Idle, Log, Polled, Purpose, Record, Start, Wait};
 use ringlog_testkit::{PATIENCE, Place, until};
@@ -24,7 +24,7 @@ fn publish(publisher: &mut Publisher<Tick>, time: u64) {
     publisher.append(&Tick { time, of });
 }
 
-/// All that there is now: entries by their time, and losses.
+/// Takes all that there is now: entries by their time, and losses.
 fn drain<F>(ticks: &mut Subscriber<F>) -> (Vec<Tick>, Vec<(u64, Range<u64>)>)
 where
     F: for<'a> ringlog::PollNext<Item<'a> = Tick>,
@@ -138,7 +138,7 @@ fn by_time_the_oldest_comes_first_and_waits_for_the_others_no_longer_than_it_is_
     for time in [2, 3, 6] {
         publish(&mut writers[1], time);
     }
-    // Behind 6 nobody knows what the second writer will say.
+    // After 6, it is unknown what the second writer will append.
     assert_eq!(times(&drain(&mut ticks).0), [1, 2, 3, 4, 5, 6]);
     ticks.commit();
     assert!(ticks.poll().is_none());
@@ -152,7 +152,7 @@ fn by_time_the_oldest_comes_first_and_waits_for_the_others_no_longer_than_it_is_
     });
     assert_eq!(last.time, 9);
     assert!(begun.elapsed() < 20 * hold, "{:?}", begun.elapsed());
-    // What was only looked at has not been committed.
+    // Entries that were only looked at have not been committed.
     drop(ticks);
     let mut ticks = topic.subscriber::<Tick>(0).unwrap();
     assert_eq!(times(&drain(&mut ticks).0), [9, 7]);
@@ -184,7 +184,7 @@ fn a_lossless_topic_loses_nothing_and_a_writer_that_is_killed_holds_nobody_up() 
     let topic = topic(&place).options(Log::options().capacity(8).lossless([0]));
     let mut dead = topic.lossless_publisher::<Tick>().unwrap();
     dead.try_append(&Tick { time: 0, of: 0 }).unwrap();
-    std::mem::forget(dead); // it never says that it ends
+    std::mem::forget(dead); // it never says that it has ended
     let mut ticks = topic.subscriber::<Tick>(0).unwrap();
     std::thread::scope(|scope| {
         for _ in 0..2 {
@@ -247,7 +247,7 @@ fn a_hundred_observers_sleep_and_each_is_woken() {
     });
 }
 
-/// Ends the threads also where the test fails.
+/// Ends the threads even if the test fails.
 struct Raised<'a>(&'a AtomicBool);
 
 impl Drop for Raised<'_> {
@@ -270,7 +270,7 @@ fn who_waits_for_several_logs_is_woken_by_any() {
         std::thread::scope(|scope| {
             let writer = &mut writers[which];
             scope.spawn(move || {
-                std::thread::sleep(Duration::from_millis(5)); // or it would not sleep yet
+                std::thread::sleep(Duration::from_millis(5)); // otherwise it would not sleep yet
                 publish(writer, 1);
                 std::sync::atomic::fence(std::sync::atomic::Ordering::SeqCst); // no wake is lost
                 writer.wake();

@@ -1,4 +1,4 @@
-//! What an attack on topics found. Each of these fails where the fault is there.
+//! What an attack on topics found. Each test fails where the fault is there.
 
 use ringlog::{Absent, Bytes, Error, Log, Polled, Record, With};
 use ringlog_testkit::{Place, until};
@@ -77,7 +77,7 @@ fn a_sequencer_repeats_nothing_though_its_log_has_lost_bodies() {
     for _ in 0..10 {
         assert!(matches!(sequencer.poll(|| false), Ok(Sequenced::Appended(_))));
     }
-    drop(sequencer); // as by a kill: it has not committed
+    drop(sequencer); // as after a kill: it has not committed
     let mut sequencer = begin();
     let again = sequencer.poll(|| false).unwrap();
     Log::unlink(into.as_str()).unwrap();
@@ -149,8 +149,8 @@ fn a_topic_in_a_file_is_found_by_its_name_alone() {
     assert!(found.is_some());
 }
 
-/// Writers that come and go, a sequencer that is dropped at random points, by time: each entry once, in its
-/// writer's order.
+/// Writers that come and go, and a sequencer that is dropped at random points, by time: each entry
+/// once, in its writer's order.
 #[test]
 fn stress_of_a_sequencer_that_dies_again_and_again() {
     let seconds: u64 = std::env::var("STRESS").ok().and_then(|s| s.parse().ok()).unwrap_or(2);
@@ -227,7 +227,7 @@ fn stress_of_a_sequencer_that_dies_again_and_again() {
     Log::unlink(into.as_str()).unwrap();
 }
 
-/// As the guide says: no entry waits for another writer's longer than it is held.
+/// As the guide says: no entry waits longer than `hold` for another writer's.
 #[test]
 fn an_entry_is_held_no_longer_than_that_behind_a_writer_whose_clock_is_slow() {
     let place = Place::new();

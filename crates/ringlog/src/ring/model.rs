@@ -425,7 +425,7 @@ fn whoever_looks_at_a_reader_that_attaches_takes_no_process_id_for_one_of_anothe
 }
 
 /// A log with its word for sleepers, and the kernel's side of it: comparing the word and finding
-/// who sleeps on it happen under one lock.
+/// the sleepers happen under one lock.
 struct Bedroom {
     heap: Heap,
     sleepers: crate::sync::AtomicU64,

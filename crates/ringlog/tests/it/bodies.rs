@@ -20,7 +20,7 @@ struct Head {
 
 type Framed = With<Head, Bytes>;
 
-/// Every byte of a body is known from its id and its place in it.
+/// Makes a body whose bytes follow from its id and their places in it.
 fn body(id: u64, length: usize) -> Vec<u8> {
     let mut state = (id + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     let mut bytes = Vec::with_capacity(length + 8);
@@ -45,7 +45,7 @@ fn small() -> Options {
     Log::options().capacity(64).inline(INLINE).arena(ARENA)
 }
 
-/// Lengths at every edge there is, one more and one less.
+/// Returns lengths at every edge, one more and one less.
 fn edges() -> Vec<usize> {
     let edges = [0, 8, INLINE, 64, 128, 1024, ARENA as usize / 2 - 1];
     edges.iter().flat_map(|&edge| [edge.saturating_sub(1), edge, edge + 1]).collect()
@@ -193,7 +193,7 @@ fn a_reader_that_is_lapped_in_the_arena_alone_is_told_which_bodies_are_gone() {
     let log = small().create::<Framed>(place.shm.as_str()).unwrap();
     let mut writer = log.writer::<Framed>().unwrap();
     let mut reader = log.reader::<Framed>(0).unwrap();
-    // Every other one is in its slot, and outlives its neighbours.
+    // Every other body is in its slot, and outlives its neighbours.
     for id in 0..40 {
         let length = if id % 2 == 0 { 1000 } else { 10 };
         writer.append(&head(id, length), &body(id, length)).unwrap();
@@ -217,7 +217,8 @@ fn a_reader_that_is_lapped_in_the_arena_alone_is_told_which_bodies_are_gone() {
     assert!(delivered.contains(&38), "the newest is there");
 }
 
-/// Polls and checks that what comes is whole, until `ended`: how many did, and how many were lost.
+/// Polls and checks that each entry is whole, until `ended`; returns how many came, and how many
+/// were lost.
 fn tear(mut observer: Observer<Framed>, whole: &AtomicU64, ended: &AtomicBool) -> u64 {
     let mut lost = 0;
     loop {
@@ -331,7 +332,7 @@ fn full(refused: Error) -> (usize, u64, u64) {
     }
 }
 
-/// What is next must be these, whole.
+/// Takes the next entries, which must be these, whole.
 fn take(reader: &mut Reader<Framed>, ids: std::ops::Range<u64>) {
     for id in ids {
         match reader.poll() {
@@ -365,7 +366,7 @@ fn a_lossless_writer_waits_for_bytes_as_for_slots_and_says_so() {
     );
     let (by, behind, bytes) = full(refused);
     assert!(by == 2 && behind == 4 && bytes >= 3600, "{by} {behind} {bytes}");
-    // What fits a slot needs none of it.
+    // A body that fits its slot needs none of it.
     assert_eq!(writer.try_append(&head(4, INLINE), &body(4, INLINE)).unwrap(), 4);
     take(&mut reader, 0..1);
     assert!(writer.try_append(&head(5, 900), &body(5, 900)).is_err(), "taken is not committed");
@@ -400,7 +401,7 @@ fn an_arena_that_was_begun_anew_has_room_for_one_lap_and_no_more() {
     let mut writer = log.lossless_writer::<Framed>().unwrap();
     let mut reader = log.reader::<Framed>(0).unwrap();
     for length in [900, 3000, 20_000] {
-        // Taken at once, so that what leaves the near part begins anew.
+        // Taken at once, so that a body which leaves the near part begins the arena anew.
         for _ in 0..40 {
             let id = writer.position();
             writer.try_append(&head(id, length), &body(id, length)).unwrap();
@@ -483,7 +484,7 @@ fn the_next_writer_overwrites_no_body_that_a_gate_has_not_had() {
                 break;
             }
         }
-        // Killed in a body: whatever is not published is nobody's.
+        // Killed in a body: what is not published belongs to no entry.
         let mut draft = writer.writer_draft();
         let _ = draft.write_all(&vec![0xEE; random.usize(0..1500)]);
         drop(draft);
@@ -496,7 +497,7 @@ fn the_next_writer_overwrites_no_body_that_a_gate_has_not_had() {
     assert_eq!(reader.lost(), 0);
 }
 
-/// A draft whether there is room for an entry or not, as of a writer that is killed in it.
+/// A draft even without room for an entry, as of a writer that is killed in it.
 trait WriterDraft {
     fn writer_draft(&mut self) -> Box<dyn std::io::Write + '_>;
 }
@@ -610,7 +611,7 @@ fn a_gate_is_given_the_log_s_own_bytes_and_everybody_else_a_copy() {
     assert!(!is_mapped(free.poll()));
     assert!(!is_mapped(observer.poll()));
 
-    // Where the writer goes on without who is gone, nobody is.
+    // Where the writer skips gates that are gone, no reader gets bytes in place.
     let other = Place::new();
     let log =
         small().lossless([0]).absent(Absent::Skip).create::<Framed>(other.shm.as_str()).unwrap();
@@ -664,7 +665,7 @@ fn a_head_that_no_writer_stores_is_a_loss_of_that_entry_and_nothing_worse() {
         assert!(
             matches!(observer.poll(), Polled::Entry { record, .. } if record.body == body(1, 9))
         );
-        // Whoever is the writer next makes nothing of it.
+        // The next writer makes nothing of it.
         drop(writer);
         writer = log.writer::<Framed>().unwrap();
         assert_eq!(writer.position(), position + 2);
@@ -702,7 +703,7 @@ fn the_next_writer_begins_behind_every_body_that_a_slot_still_tells_of() {
         writer.append(&head(id, 700), &body(id, 700)).unwrap();
     }
     drop(writer);
-    // Somebody scribbles on the horizon, or a disk has an older one.
+    // The horizon is scribbled on, or a disk has an older one.
     let file = std::fs::OpenOptions::new().write(true).open(place.shm_file()).unwrap();
     use std::os::unix::fs::FileExt as _;
     for horizon in [0_u64, 64, u64::MAX, 1 << 62] {
@@ -735,8 +736,8 @@ fn assert_whole(log: &Log, horizon: u64) {
 
 // After another boot.
 
-/// What a log's file holds after each append, and up to where the disk has to have it: all of it since
-/// the last sync, and the header since the writer told the disk that the bodies are not to be believed.
+/// What a log's file holds after each append, and which of it the disk must have: everything since
+/// the last sync, and the header since the writer told the disk not to trust the bodies.
 struct Run {
     place: Place,
     moments: Vec<Moment>,
@@ -779,7 +780,7 @@ impl Run {
         Run { place, moments }
     }
 
-    /// What the disk may have if the machine dies at this moment: each page as it was at some moment.
+    /// Returns what the disk may have if the machine dies now: each page as it was at some moment.
     fn image(&self, at: usize, random: &mut fastrand::Rng) -> Vec<u8> {
         let Moment { image, synced, header } = &self.moments[at];
         let mut disk = Vec::with_capacity(image.len());
@@ -793,7 +794,7 @@ impl Run {
     }
 }
 
-/// The positions that an observer is given, each of them whole.
+/// Returns the positions that an observer is given, each of them whole.
 fn whole(log: &Log) -> Vec<u64> {
     let mut observer =
         log.observe::<Framed>(Start::At(log.oldest(log.snapshot().unwrap().end))).unwrap();
@@ -869,7 +870,7 @@ fn a_body_that_was_synced_is_there_after_another_boot_and_one_that_was_not_is_lo
     let kept: Vec<u64> = (0..10).chain([11, 13]).collect();
     let log = Log::open(path.as_path()).unwrap();
     assert_eq!(whole(&log), kept);
-    // A copy says of the same that they are gone, and is sound.
+    // A copy of it says too that they are gone, and is sound.
     let other = place.file("copy.log");
     log.copy_to(other.as_path()).unwrap();
     let copy = Log::open(other.as_path()).unwrap();

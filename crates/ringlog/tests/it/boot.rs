@@ -30,7 +30,7 @@ impl Disk {
         Disk { _dir: dir, path }
     }
 
-    /// These bytes were written back although others were not, or somebody scribbled on them.
+    /// These bytes were written back although others were not, or were scribbled on.
     fn put(&self, offset: usize, bytes: &[u8]) {
         let file = OpenOptions::new().write(true).open(&self.path).unwrap();
         file.write_all_at(bytes, offset as u64).unwrap();
@@ -45,7 +45,7 @@ impl Disk {
         self.put(bytes.start, &vec![0; bytes.len()]);
     }
 
-    /// Reader 7 has committed so far.
+    /// Reader 7 has committed up to here.
     fn commit(&self, position: u64) {
         self.log().reader_from::<Sample>(7, Start::At(position)).unwrap().commit();
     }
@@ -59,20 +59,20 @@ impl Disk {
         Log::open(self.path.as_path()).unwrap()
     }
 
-    /// The positions an observer gets, and those it is told are lost.
+    /// Returns the positions that an observer gets, and those it loses.
     fn read(&self) -> (Vec<u64>, Vec<Range<u64>>) {
         let mut observer = self.log().observe::<Sample>(Start::Oldest).unwrap();
         all(|| observer.poll())
     }
 
-    /// The same of reader 7, where it left off.
+    /// Returns those of reader 7, from where it left off.
     fn resume(&self) -> (Vec<u64>, Vec<Range<u64>>) {
         let mut reader = self.log().reader::<Sample>(7).unwrap();
         all(|| reader.poll())
     }
 
-    /// The next writer goes on at `end`, and so does the one after it if that one dies before it
-    /// has appended anything; it appends ten entries.
+    /// Asserts that the next writer continues at `end`, and so does the one after it if that one
+    /// dies before it has appended anything; it appends ten entries.
     #[track_caller]
     fn assert_goes_on_at(&self, end: u64) {
         assert_eq!(self.log().writer::<Sample>().unwrap().position(), end);
@@ -83,14 +83,14 @@ impl Disk {
         assert_eq!(self.boot_id(), Disk::new().boot_id());
     }
 
-    /// Which boot the header says the pointers are of.
+    /// Returns the boot to which, by the header, the pointers belong.
     fn boot_id(&self) -> Vec<u8> {
         let at = WRITER.start + offset_of!(WriterLine, boot_id);
         fs::read(&self.path).unwrap()[at..at + 16].to_vec()
     }
 }
 
-/// Polls until there is nothing more: the positions delivered, and those lost.
+/// Polls until there is nothing more; returns the positions delivered, and those lost.
 fn all(mut poll: impl FnMut() -> Polled<Sample>) -> (Vec<u64>, Vec<Range<u64>>) {
     let (mut positions, mut lost) = (Vec::new(), Vec::new());
     loop {

@@ -1,5 +1,5 @@
-//! Bytes that no process of ours has stored, while others are at work: somebody scribbles over
-//! the file of a log. What a log at rest does with wrong bytes is in `log.rs`.
+//! Bytes that no process of ours has stored, while others are at work: the file of a log is being
+//! scribbled over. What a log at rest does with wrong bytes is in `log.rs`.
 
 use fastrand::Rng;
 use ringlog::layout::{HEADER_SIZE, Header, POSITION_LIMIT, READERS, ReaderLine, WRITING};
@@ -29,7 +29,7 @@ impl Sample {
     }
 }
 
-/// A word as an enemy, or a broken disk, would choose it.
+/// Returns a word that an enemy, or a broken disk, would choose.
 fn hostile(random: &mut Rng, near: u64) -> u64 {
     match random.u8(..8) {
         0 => [0, 1, 1 << 31, 1 << 63, u64::MAX - 7, u64::MAX][random.usize(..6)],
@@ -45,7 +45,7 @@ fn scribble(file: &File, word: usize, value: u64) {
     file.write_all_at(&value.to_le_bytes(), word as u64 * 8).unwrap();
 }
 
-/// Polls until there is nothing, each time behind the last: how many entries, and how many lost.
+/// Polls until there is nothing, each time after the last; counts entries and losses.
 fn follow(next: &mut u64, mut poll: impl FnMut() -> Option<Range<u64>>, most: u64) {
     for _ in 0..=most {
         match poll() {
@@ -59,7 +59,7 @@ fn follow(next: &mut u64, mut poll: impl FnMut() -> Option<Range<u64>>, most: u6
     panic!("more answers than the log has entries");
 }
 
-/// What a poll passed, if anything.
+/// Returns what a poll passed, if anything.
 fn passed<T>(polled: Polled<T>) -> Option<Range<u64>> {
     match polled {
         Polled::Entry { position, .. } => Some(position..position + 1),
@@ -87,7 +87,7 @@ fn a_header_that_changes_while_it_is_opened_is_used_or_refused_and_nothing_else(
             let (mut random, mut words) = (Rng::with_seed(14), 0u64);
             let began = Instant::now();
             while !done.load(Relaxed) && began.elapsed() < PATIENCE {
-                // Now and then all is as it should be for a while, or nothing would open any more.
+                // Sometimes everything is right for a while, or nothing would open any more.
                 if random.u8(..4) == 0 {
                     file.write_all_at(&pristine[..HEADER_SIZE], 0).unwrap();
                     (0..random.u32(..20_000)).for_each(|_| std::hint::spin_loop());
@@ -156,7 +156,7 @@ fn slots_and_lines_that_somebody_scribbles_on_cost_entries_and_nobody_his_place(
             let began = Instant::now();
             while !done.load(Relaxed) && began.elapsed() < PATIENCE {
                 let slots = HEADER_SIZE / 8..words;
-                // The words of readers 4 to 7, and no more of the header.
+                // The words of readers 4 to 7, and nothing else of the header.
                 let theirs = lines + 4 * line..lines + 8 * line;
                 let area = if random.u8(..4) == 0 { theirs } else { slots };
                 scribble(&file, random.usize(area), hostile(&mut random, now.load(Relaxed)));
@@ -176,7 +176,7 @@ fn slots_and_lines_that_somebody_scribbles_on_cost_entries_and_nobody_his_place(
                         match &polled {
                             Polled::Entry { position, record } => {
                                 let good = *record == Sample::at(*position);
-                                // Once nobody scribbles any more, all is as ever.
+                                // Once the scribbling has stopped, all is as before.
                                 assert!(good || *position < ENTRIES, "{record:?} at {position}");
                                 (whole, mixed) =
                                     (whole + u64::from(good), mixed + u64::from(!good));
@@ -202,7 +202,7 @@ fn slots_and_lines_that_somebody_scribbles_on_cost_entries_and_nobody_his_place(
             writer.append(&Sample::at(position));
             now.store(position, Relaxed);
             if position % 64 == 0 {
-                std::thread::yield_now(); // or the readers would see but a lap or two
+                std::thread::yield_now(); // otherwise the readers would see only a lap or two
             }
         }
         done.store(true, Relaxed);

@@ -1,4 +1,4 @@
-//! The latest value: the newest entry, for whoever wants a state and not how it came about.
+//! The latest value: the newest entry, for a program that needs a state and not its history.
 
 use ringlog::{Bytes, Log, Options, Polled, Raw, Record, Start, With};
 use ringlog_testkit::Place;
@@ -59,7 +59,7 @@ fn latest_is_the_newest_entry_and_polls_go_on_behind_it() {
     assert_eq!(entry(log.observe::<State>(Start::Oldest).unwrap().latest()), (22, state(22)));
 }
 
-/// Says so when it goes, also in a panic: the writer must not go on for ever.
+/// Raises its flag when it is dropped, even in a panic: the writer must not run for ever.
 struct Over<'a>(&'a AtomicBool);
 
 impl Drop for Over<'_> {
@@ -68,7 +68,8 @@ impl Drop for Over<'_> {
     }
 }
 
-/// Looks as often while a writer appends as fast as it can: each entry whole, none older than the last.
+/// Looks this often while a writer appends as fast as it can: each entry whole, none older than the
+/// last.
 fn looks(options: &Options, looks: u64, must_be_there: bool) {
     let place = Place::new();
     let log = options.create::<With<State, Bytes>>(place.shm.as_str()).unwrap();

@@ -1,5 +1,5 @@
-//! The library through its public API: logs made, opened and removed, claims, places to read
-//! from, and what any damage to the bytes comes to.
+//! The library through its public API: logs made, opened and removed, claims, places to read from,
+//! and what becomes of any damage to the bytes.
 
 #![allow(clippy::single_range_in_vec_init)] // a list of gaps, often of one
 
@@ -22,7 +22,7 @@ use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// An entry that is known from its position, in every word of it.
+/// An entry of which every word is known from its position.
 #[derive(Debug, Clone, Copy, PartialEq, Record)]
 #[repr(C)]
 struct Sample {
@@ -37,7 +37,7 @@ impl Sample {
     }
 }
 
-/// As `Sample`, but for its third column.
+/// As `Sample`, except the third column.
 #[derive(Debug, Clone, Copy, PartialEq, Record)]
 #[repr(C)]
 struct Other {
@@ -46,7 +46,7 @@ struct Other {
     price: f64,
 }
 
-/// That something was refused, with which error, and that the error says this.
+/// Asserts that something was refused, with which error, and what the error says.
 macro_rules! assert_refused {
     ($result:expr, $error:pat $(if $guard:expr)?, $says:expr) => {
         match $result {
@@ -66,7 +66,7 @@ fn filled(place: &Place, capacity: u64, count: u64) -> Log {
     log
 }
 
-/// `count` more entries, by a writer of its own.
+/// Appends `count` more entries, by a writer of its own.
 fn append(log: &Log, count: u64) {
     let mut writer = log.writer::<Sample>().unwrap();
     for _ in 0..count {
@@ -74,7 +74,8 @@ fn append(log: &Log, count: u64) {
     }
 }
 
-/// Polls until there is nothing more; each entry must be whole. What was delivered, what lost.
+/// Polls until there is nothing more; each entry must be whole. Returns what was delivered, and
+/// what lost.
 fn drain(mut poll: impl FnMut() -> Polled<Sample>) -> (Vec<u64>, Vec<Range<u64>>) {
     let (mut delivered, mut lost) = (Vec::new(), Vec::new());
     loop {
@@ -105,7 +106,7 @@ fn observe_all(observer: &mut Observer<Sample>) -> (Vec<u64>, Vec<Range<u64>>) {
     drain(|| observer.poll())
 }
 
-/// The bytes of a log, behind its back.
+/// The bytes of a log, behind the back of its processes.
 struct Bytes(File);
 
 impl Bytes {
@@ -135,7 +136,7 @@ fn read_ptr(id: usize) -> usize {
     offset_of!(Header, read_ptrs) + 8 * id
 }
 
-/// Where the slot of a `Sample` begins.
+/// Returns where the slot of a `Sample` begins.
 fn slot(index: usize) -> usize {
     HEADER_SIZE + 32 * index
 }
@@ -471,7 +472,7 @@ fn records_of_any_length_come_back_byte_for_byte() {
     }
 }
 
-// What is no log, or no longer.
+// What is no log, or is one no longer.
 
 /// A log file of 8 slots with five entries, of which reader 0 has committed three.
 fn victim(place: &Place) -> PathBuf {
@@ -510,7 +511,7 @@ fn every_field_of_the_header_that_is_wrong_is_refused_by_name() {
     let magics = [0, 1, MAGIC.swap_bytes(), u64::from_le_bytes(*b"RINGLOG2")];
     check(offset_of!(Header, magic), &magics, "NotALog");
     check(offset_of!(Header, version), &[0, 1, 2, 4, u64::MAX], "Version");
-    // Words of capabilities that are settled and not built.
+    // Words of capabilities that are specified and not built.
     for (field, variant) in [
         (offset_of!(Header, arena_size), "Geometry"),
         (offset_of!(Header, inline_size), "Geometry"),
@@ -611,8 +612,7 @@ fn a_file_of_any_other_length_is_refused() {
     }
 }
 
-/// Opens a log and uses it in every way there is. Errors are fine; a panic, or what never ends,
-/// is not.
+/// Opens a log and uses it in every way. Errors are fine; a panic or a hang is not.
 fn use_in_every_way(path: &Path) -> ringlog::Result<()> {
     fn ends(mut poll: impl FnMut() -> bool) {
         let ended = (0..1000).any(|_| !poll());
@@ -834,7 +834,7 @@ fn an_observer_needs_no_more_than_permission_to_read() {
     });
 }
 
-/// The bytes of a file that this process has mapped, and whether it can store to them.
+/// Returns the bytes of a file that this process has mapped, and whether it can store to them.
 fn mappings(path: &Path) -> Vec<(Range<u64>, bool)> {
     let number = |digits: &str| u64::from_str_radix(digits, 16).unwrap();
     let maps = fs::read_to_string("/proc/self/maps").unwrap();
@@ -964,7 +964,7 @@ fn what_was_lost_is_counted_for_good_exactly_once() {
     log.reader::<Sample>(2).unwrap().commit();
     append(&log, 10);
     for _ in 0..3 {
-        // Not committed, not counted: it is told again.
+        // Not committed, not counted: it is reported again.
         let mut reader = log.reader::<Sample>(2).unwrap();
         assert_eq!(reader.lost(), 0);
         assert_eq!(reader.poll(), Polled::Lost(0..6));
@@ -1041,8 +1041,8 @@ fn a_scribbled_write_pointer_is_put_right_and_said() {
     );
 }
 
-/// Stamps that no writer has put into the slot of `position`: of a later lap, though the log has
-/// not come so far, of another slot, and of none.
+/// Returns stamps that no writer has put into the slot of `position`: of a later lap, which the log
+/// has not reached, of another slot, and of none.
 fn wrong_stamps(position: u64) -> [u64; 6] {
     const WRITING: u64 = ringlog::layout::WRITING;
     let (lap, far) = (position + 8, position + (1 << 40));
@@ -1082,7 +1082,7 @@ fn a_wrong_stamp_at_the_write_pointer_costs_nobody_anything() {
 #[test]
 fn a_stamp_damaged_after_its_entry_was_published_costs_that_entry_alone() {
     for position in 13..20 {
-        // Empty, as of the lap before, and as no writer leaves it.
+        // Empty, of the lap before, and as no writer leaves it.
         for stamp in [0, position - 7].into_iter().chain(wrong_stamps(position)) {
             let place = Place::new();
             let log = filled(&place, 8, 20);
@@ -1300,7 +1300,7 @@ proptest! {
         let log = filled(&place, capacity, 0);
         let mut writer = Some(log.writer::<Sample>().unwrap());
         let mut reader = Some(log.reader::<Sample>(0).unwrap());
-        // The model: how far each is, and what was lost.
+        // The model: where each is, and what was lost.
         let (mut end, mut next, mut lost) = (0, 0, 0u64);
         let mut committed = None;
         for step in steps {
@@ -1425,7 +1425,7 @@ fn a_reader_lapped_by_any_distance_loses_what_was_overwritten_and_a_head_start_a
     for capacity in [16, 64, 1024] {
         for rings in [1.0, 1.01, 2.0, 100.0] {
             let distance = (capacity as f64 * rings).ceil() as u64;
-            // The writer rests: not one entry more than was overwritten.
+            // The writer rests: not one entry more is lost than was overwritten.
             let place = Place::new();
             let log = filled(&place, capacity, 0);
             let mut reader = log.reader::<Sample>(0).unwrap();
@@ -1437,7 +1437,8 @@ fn a_reader_lapped_by_any_distance_loses_what_was_overwritten_and_a_head_start_a
                 Vec::from_iter(Some(0..distance - capacity).filter(|r| !r.is_empty()))
             );
 
-            // It moves: a head start, so as not to be lapped again at once.
+            // The writer moves: the reader takes a head start, so as not to be lapped again at
+            // once.
             let (stop, began) = (AtomicBool::new(false), Instant::now());
             let end = || log.snapshot().unwrap().end;
             std::thread::scope(|scope| {
@@ -1461,7 +1462,8 @@ fn a_reader_lapped_by_any_distance_loses_what_was_overwritten_and_a_head_start_a
                             }
                             Polled::Empty => assert!(began.elapsed() < PATIENCE, "{lap}"),
                             Polled::Lost(gap) => {
-                                // What was there when it looked is so still, or gone by now.
+                                // What was there when the reader looked is still there, or gone
+                                // now.
                                 let skipped = (gap.end + capacity).saturating_sub(end());
                                 let again = gap.start.wrapping_sub(last) < capacity;
                                 in_a_row = if again { in_a_row + 1 } else { 0 };
@@ -1494,7 +1496,7 @@ fn a_reader_lapped_by_any_distance_loses_what_was_overwritten_and_a_head_start_a
 fn a_reader_that_takes_ten_milliseconds_for_an_entry_slows_neither_writer_nor_readers() {
     const COUNT: u64 = 200_000;
     const SLOW: Duration = Duration::from_millis(10);
-    // The 99.9th percentile of the time an append takes, and what the two fast readers got.
+    // The 99.9th percentile of the time that an append takes, and what the two fast readers got.
     let round = |slow: bool| {
         let place = Place::new();
         let log = filled(&place, 1 << 18, 0);
@@ -1552,7 +1554,7 @@ fn a_reader_that_takes_ten_milliseconds_for_an_entry_slows_neither_writer_nor_re
     assert!(u128::from(with) < SLOW.as_nanos(), "as if it waited for it");
 }
 
-/// Words of which each tells the entry and its place.
+/// Returns words of which each tells the entry and its own place.
 fn words<const N: usize>(position: u64) -> [u32; N] {
     std::array::from_fn(|place| (position as u32).wrapping_mul(0x9E37_79B9) ^ (place as u32) << 24)
 }
@@ -1573,7 +1575,7 @@ macro_rules! sized {
                 $name { first, others }
             }
 
-            /// In batches and one by one, taken in every way there is.
+            /// Appends in batches and one by one, and takes the entries back in every way.
             fn is_read_back() {
                 let place = Place::new();
                 let log = Log::options().capacity(8).create::<$name>(place.shm.as_str()).unwrap();
@@ -1623,8 +1625,8 @@ fn records_of_any_size_are_taken_as_they_were_appended_in_batches_or_one_by_one(
     Words31::is_read_back();
 }
 
-/// Beside a writer that laps it again and again a reader takes what it can, by `poll`, which gives
-/// each entry away; the writer appends the eight entries from a position on.
+/// Polls beside a writer that laps the reader again and again: `poll` gives each entry that the
+/// reader takes to its closure; `append` appends the eight entries from a position on.
 fn nothing_is_unaccounted_for(
     mut append: impl FnMut(&mut Writer<Words30>, u64),
     mut poll: impl FnMut(&mut Reader<Words30>, &mut dyn FnMut(u64, &Words30)) -> Batch + Send,
@@ -1687,7 +1689,7 @@ fn a_stream_that_is_lapped_while_it_is_polled_is_whole_and_nothing_is_unaccounte
     );
 }
 
-/// A reader that had so many in a row looks ahead for more, and takes them as known.
+/// A reader that had this many in a row looks ahead for more, and takes them as known.
 #[test]
 fn a_stream_that_is_lapped_wherever_its_reader_stands_is_told_and_goes_on() {
     for had in 0..60 {

@@ -1,4 +1,5 @@
-//! Logs that lose nothing: whom the writer waits for, what it says meanwhile, and who lets it go on.
+//! Logs that lose nothing: which readers the writer waits for, what it says meanwhile, and what
+//! lets it continue.
 
 use ringlog::{
     Absent, Batch, Entry, Error, Follower, Full, Gate, Log, LosslessWriter, Options, Polled, Raw,
@@ -20,7 +21,7 @@ fn order(id: u64) -> Order {
     Order { id, inverse: !id }
 }
 
-/// Nothing here waits so long.
+/// Longer than anything here waits.
 const MINUTE: Duration = Duration::from_secs(60);
 const MOMENT: Duration = Duration::from_millis(30);
 const WAITS: [Wait; 5] = [
@@ -42,7 +43,7 @@ fn gated(place: &Place, options: Options) -> (Log, LosslessWriter<Order>) {
     (log, writer)
 }
 
-/// Appends until there is no room, and what is then said.
+/// Appends until there is no room; returns what the writer then says.
 fn fill(writer: &mut LosslessWriter<Order>) -> Full {
     loop {
         let id = writer.position();
@@ -54,7 +55,7 @@ fn fill(writer: &mut LosslessWriter<Order>) -> Full {
     }
 }
 
-/// Takes so many entries, which must be the next ones.
+/// Takes `count` entries, which must be the next ones.
 fn take(reader: &mut Reader<Order>, count: u64) {
     for _ in 0..count {
         let due = reader.position();
@@ -267,7 +268,7 @@ fn every_wait_for_room_ends_when_there_is_some_and_when_its_time_is_over() {
         assert!(matches!(full.gate, Some(Gate::Alive { .. })), "{wait:?}: {full}");
         let full = writer.wait_for_room(wait, Duration::ZERO).unwrap_err();
         assert_eq!(full.behind, 8);
-        // With room again, the log no longer says that it waits.
+        // With room again, the log no longer says that the writer waits.
         take(&mut reader, 1);
         reader.commit();
         assert!(writer.try_append(&order(writer.position())).is_ok(), "{wait:?}");
@@ -275,7 +276,7 @@ fn every_wait_for_room_ends_when_there_is_some_and_when_its_time_is_over() {
         let began = Instant::now();
         thread::scope(|scope| {
             scope.spawn(|| {
-                // Not before it waits, by what it says of it.
+                // Not before the writer waits, as the log says.
                 let waits = || log.snapshot().unwrap().writer.waiting_for == Some(0);
                 until("the writer waits", || waits().then_some(()));
                 take(&mut reader, 1);
@@ -322,7 +323,7 @@ fn a_stream_through_few_slots_loses_nothing_however_both_sides_wait() {
             });
             let mut reader = log.reader::<Order>(0).unwrap();
             while reader.position() < COUNT {
-                // A wake can be lost: so with a bound.
+                // A wake can be lost, so the sleep has a bound.
                 if !reader.wait_until_ready(Wait::Block(Duration::from_millis(1)), MINUTE) {
                     panic!("{wait:?}: stopped at {}", reader.position());
                 }
@@ -450,7 +451,7 @@ fn a_gate_that_goes_back_gets_what_is_still_there_and_holds_the_writer_again() {
     reader.seek(Start::Oldest).unwrap();
     assert_eq!(reader.position(), 4);
     reader.commit();
-    // What it was told before it may still use: up to 16.
+    // The writer may still use the room that it knew of before: up to 16.
     assert_eq!(fill(&mut writer).behind, 12);
     assert_eq!((writer.position(), writer.room()), (16, 0));
     assert_eq!(reader.poll(), Polled::Lost(4..8));
@@ -472,7 +473,7 @@ fn a_gate_beyond_the_room_is_damage_and_the_writer_gives_what_is_left() {
     fill(&mut writer);
     take(&mut log.reader::<Order>(0).unwrap(), 8);
     assert!(damage().is_empty(), "{:?}", damage());
-    // As if somebody had stored another pointer, and then the right one.
+    // As if another process had stored another pointer, and then the right one.
     let pointer = |value: u64| {
         use std::os::unix::fs::FileExt;
         let file = std::fs::File::options().write(true).open(place.shm_file()).unwrap();
@@ -490,6 +491,6 @@ fn a_gate_beyond_the_room_is_damage_and_the_writer_gives_what_is_left() {
         found.iter().any(|(severity, what)| *severity == Severity::Damage && what.contains(says)),
         "{found:?}"
     );
-    pointer(u64::MAX); // one that no reader left holds nobody up
+    pointer(u64::MAX); // one that no reader stored holds up no writer
     assert_eq!(writer.try_append(&order(14)), Ok(14));
 }

@@ -1,6 +1,6 @@
-//! A log on a disk after the power failed: what is found of it is put together from pieces that
-//! were written back at different moments. Which moments, and how large a piece is, the tests
-//! choose: a page, or with a disk that was in the middle of one a sector, or a cache line.
+//! A log on a disk after a power failure: what is found is put together from pieces that were
+//! written back at different moments. The tests choose which moments, and how large a piece is: a
+//! page, or, with a disk that was in the middle of one, a sector or a cache line.
 
 use fastrand::Rng;
 use ringlog::layout::{HEADER_SIZE, Header, POSITION_LIMIT, WRITING};
@@ -12,7 +12,7 @@ use std::ops::Range;
 
 /// Slots of the ring.
 const D: u64 = 8;
-/// Entries of the run that the power ends.
+/// Entries of the run that the power failure ends.
 const ENTRIES: u64 = 5 * D;
 /// Images of each kind.
 const IMAGES: u64 = 600;
@@ -21,13 +21,14 @@ const PAGE: usize = 4096;
 const SECTOR: usize = 512;
 const LINE: usize = 64;
 
-/// No byte of it is like that of the entry a lap before, so that any mixture is seen.
+/// Makes a record without a byte in common with the entry a lap before, so that any mixture is
+/// seen.
 fn record(position: u64, size: usize) -> Vec<u8> {
     let mut random = Rng::with_seed(position);
     (0..size).map(|_| (random.u8(..) & 0xF0) | (position / D % 16) as u8).collect()
 }
 
-/// A log file that is looked at at many moments of its life.
+/// A log file, with its contents at many moments of its life.
 struct Run {
     place: Place,
     entry_size: usize,
@@ -35,7 +36,7 @@ struct Run {
 }
 
 impl Run {
-    /// Appends and commits, and notes what the file holds before each, and within an append.
+    /// Appends and commits, and notes what the file holds before each step, and within an append.
     fn new(entry_size: usize) -> Run {
         let place = Place::new();
         let path = place.file("run.log");
@@ -49,7 +50,8 @@ impl Run {
             let size = log.geometry().slot_size();
             let slot = HEADER_SIZE + (position % D) as usize * size;
             let record = record(position, entry_size);
-            // What the stores of an append leave on the way: the stamp, then one word after another.
+            // What the stores of an append leave on the way: the stamp, then one word after
+            // another.
             for words in [0, entry_size / 16, entry_size / 8] {
                 let mut within = before.clone();
                 within[slot..slot + 8].copy_from_slice(&(WRITING | position).to_le_bytes());
@@ -67,7 +69,7 @@ impl Run {
         run
     }
 
-    /// An image of pieces of this size, each as it was at some moment of a stretch.
+    /// Returns an image of pieces of this size, each as it was at some moment of a stretch.
     fn image(&self, piece: usize, random: &mut Rng) -> Vec<u8> {
         let last = random.usize(1..self.moments.len());
         // Old pieces are rarer than new ones, and with a long stretch some are laps behind.
@@ -84,7 +86,8 @@ impl Run {
         image
     }
 
-    /// Uses the log as after a restart: how many entries were delivered, and how many torn.
+    /// Uses the log as after a restart; returns how many entries were delivered, and how many were
+    /// torn.
     fn restart(&self, image: &[u8]) -> Found {
         let path = self.place.file("image.log");
         fs::write(&path, image).unwrap();
@@ -98,13 +101,13 @@ impl Run {
         let end = log.snapshot().unwrap().end;
         assert!(end >= seen, "the log ends at {end}, and {seen} was seen");
         self.take(observer.position(), end, &mut found, || owned(observer.poll()));
-        // The durable reader goes on where it committed, in this log and not behind it.
+        // The durable reader resumes where it committed, in this log and not beyond it.
         let mut reader = log.reader::<Raw>(0).unwrap();
         let from = reader.position();
         assert!(from <= end, "it goes on at {from}, and the log ends at {end}");
         self.take(from, end, &mut Found::default(), || owned(reader.poll()));
         reader.commit();
-        // The next writer gives no position twice, and all is as ever.
+        // The next writer gives no position twice, and all works as before.
         let mut writer = log.writer::<Raw>().unwrap();
         assert_eq!(writer.position(), end);
         let again = record(end, self.entry_size);
@@ -147,7 +150,7 @@ impl Run {
 struct Found {
     delivered: u64,
     lost: u64,
-    /// Delivered, and mixed from two.
+    /// Delivered, but mixed from two.
     torn: u64,
 }
 
@@ -161,7 +164,8 @@ fn owned(polled: Polled<Entry<'_>>) -> Polled<Vec<u8>> {
     }
 }
 
-/// Restarts from many images, for records of each of these sizes; how many entries were torn.
+/// Restarts from many images, for records of each of these sizes; returns how many entries were
+/// torn.
 fn restarts(piece: usize, sizes: &[usize]) -> u64 {
     let mut torn = 0;
     for &size in sizes {
@@ -204,7 +208,7 @@ fn an_entry_within_a_cache_line_is_whole_or_lost_whatever_lines_were_written_bac
     assert_eq!(restarts(LINE, &[8, 20, 56]), 0);
 }
 
-/// Where the promise ends, and docs/format.md says so: there is no check word.
+/// Here the promise ends, as docs/format.md says: there is no check word.
 #[test]
 fn an_entry_of_several_pieces_can_be_mixed_from_two() {
     for (piece, size) in [(PAGE, 9000), (SECTOR, 1000), (LINE, 120)] {

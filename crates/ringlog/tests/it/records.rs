@@ -1,10 +1,10 @@
-//! What a new user writes for a record: what is right compiles and runs, and what is wrong is refused
-//! with what to write instead.
+//! What a new user writes for a record: a right record compiles and runs, and a wrong one is
+//! refused with what to write instead.
 
 use ringlog_testkit::run;
 use std::process::Command;
 
-/// The compiler whose words the `.stderr` files have; another one says the same in other words.
+/// The compiler whose messages the `.stderr` files have; another one words them differently.
 const COMPILER: &str = "rustc 1.95.";
 
 #[test]

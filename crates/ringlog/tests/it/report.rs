@@ -1,5 +1,5 @@
-//! A sink that is written outside the crates: it hears of each loss in its place, and says itself where
-//! its far end stands.
+//! A sink that is written outside the crates: it learns of each loss in its place, and says itself
+//! where its far end stands.
 
 use ringlog::{
     Entry, LeftOff, Lookback, Mark, Polled, Report, Resume, Sink, Source, Turn, layout::Checkpoint,
@@ -12,7 +12,7 @@ use std::ops::Range;
 use std::rc::Rc;
 use std::time::Duration;
 
-/// What a far end has been told: an entry by its position, or a gap.
+/// What a far end has received: an entry by its position, or a gap.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Told {
     Entry(u64),
@@ -23,7 +23,7 @@ enum Told {
 #[derive(Clone, Default)]
 struct Far(Rc<RefCell<Vec<Told>>>);
 
-/// Writes to it: what was taken arrives with the checkpoint.
+/// Writes to a far end: what was taken arrives with the checkpoint.
 struct ToFar {
     far: Far,
     taken: Vec<Told>,
@@ -123,7 +123,7 @@ fn an_outside_sink_resumes_at_its_far_end_and_hears_each_loss_once() {
     assert_eq!((reader.position, reader.lost, reader.output_length), (25, 12, due.len() as u64));
 }
 
-/// A source of its own: entries, and holes that are two wide, one behind each so many positions.
+/// A source of its own: entries, and at regular distances a hole of two.
 struct Made {
     at: u64,
     every: u64,
@@ -196,7 +196,7 @@ fn a_report_runs_over_a_source_that_is_no_log() {
     let due = [Told::Entry(0), Told::Entry(1), Told::Gap(2..4), Told::Entry(4)];
     assert_eq!(*far.0.borrow(), due);
 
-    // And where the far end has nothing to go on with.
+    // And with a far end in which nothing can be resumed.
     let far = Far::default();
     let (mut report, _) = Report::new(Made::new(9, 2), to(&far, false), Duration::MAX).unwrap();
     while report.turn(u64::MAX).unwrap() != Turn::Idle {}

@@ -1,5 +1,5 @@
-//! Ways to go through a log: an iterator, a wait with a bound, a leap, batches of bytes; and how a log
-//! is removed.
+//! Ways through a log: an iterator, a wait with a bound, a leap, batches of bytes; and how a log is
+//! removed.
 
 use ringlog::{
     Batch, Code, Decimal, Entry, Error, Follower, Log, Lost, Observer, Polled, Raw, Reader, Record,
@@ -19,7 +19,7 @@ fn at(value: u64) -> Sample {
     Sample { value, price: Decimal::from_units(value as i64) }
 }
 
-/// A log of eight slots with so many entries, and its writer.
+/// Makes a log of eight slots with `count` entries, and its writer.
 fn filled(place: &Place, count: u64) -> (Log, Writer<Sample>) {
     let log = Log::options().capacity(8).create::<Sample>(place.shm.as_str()).unwrap();
     let mut writer = log.writer::<Sample>().unwrap();
@@ -28,7 +28,7 @@ fn filled(place: &Place, count: u64) -> (Log, Writer<Sample>) {
 }
 
 const MOMENT: Duration = Duration::from_millis(30);
-/// Nothing here waits so long.
+/// Longer than anything here waits.
 const MINUTE: Duration = Duration::from_secs(60);
 const WAITS: [Wait; 5] = [
     Wait::Spin,
@@ -95,7 +95,7 @@ fn a_wait_ends_with_the_entry_that_comes_or_the_loss() {
             let as_bytes = scope.spawn(|| is_due(raw.poll_wait(wait, MINUTE)));
             let seen = scope.spawn(|| is_due(bytes.poll_wait(wait, MINUTE)));
             writer.append(&at(position));
-            // A wake can be lost; the next is not.
+            // A wake can be lost; the next one is not.
             let ended = || read.is_finished() && observed.is_finished();
             while !(ended() && as_bytes.is_finished() && seen.is_finished()) {
                 writer.wake();
