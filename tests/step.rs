@@ -1,21 +1,22 @@
 //! A kill, or a stop for ever, at every instruction of the log's actions and at every system call
-//! of the reporter: promises 3 and 4, and with a reader that is stopped, promise 2.
+//! of the reporter: promises 3 and 4, and, with a reader that is stopped, promise 2.
 //!
-//! Nothing of this is left to chance. A victim is stopped right before its action and led through
+//! Nothing of this is left to chance. A victim is stopped right before its action and taken through
 //! it by `ptrace`, one instruction or one edge of a system call at a time. All that a kill leaves
-//! of a victim is the log's file, so while it has a claim the file is looked at behind each
+//! of a victim is the log's file. So while the victim has a claim, the file is looked at after each
 //! instruction, and each new image of it is checked as a log of its own. Then other victims are
-//! killed for real, and what is left must be what the images said: beside each instruction that
-//! changes the log, at each edge of a system call, and in between at instructions chosen by a
-//! seed, as many as time allows; in an optimized build that is all of an append or a commit.
+//! really killed, and what is left must be what the images said: beside each instruction that
+//! changes the log, at each edge of a system call, and in between at instructions that a seed
+//! chooses, as many as time allows. In an optimized build that is all of an append or a commit.
 //!
 //! A reader or writer that stands still needs no kill: it is held at each boundary, and the others
-//! go on.
+//! continue.
 //!
-//! The victim is this test binary itself, run again with the one test that is not a test: a
-//! program of its own would have to be installed, or be missing where only this test is built.
+//! The victim is this test binary itself, run again with the one test that is not a test: a program
+//! of its own would have to be installed, or be missing where only this test is built.
 //!
-//! It stands alone because no process may be begun in it while a test has a claim, which a child
+//! It stands alone because no process may be started in it while a test has a claim, which a child
+//! has too until its exec (`no_claims`), and because it is built and run optimized for itself.
 //! has too until its exec (`no_claims`), and because it is built and run optimized for itself.
 
 #![cfg(target_os = "linux")]
@@ -52,7 +53,7 @@ use std::time::{Duration, Instant};
 /// Slots of the ring: few, so that a lap is short.
 const D: u64 = 4;
 
-/// Where the header says in which boot the writer began, and which file reader 0 writes.
+/// Where the header says in which boot the writer attached, and which file reader 0 writes.
 const BOOT_ID: u64 = (offset_of!(Header, writer) + offset_of!(WriterLine, boot_id)) as u64;
 const FILE: usize = offset_of!(Header, readers) + offset_of!(ReaderLine, output.file);
 
@@ -79,8 +80,8 @@ impl Entry {
     }
 }
 
-/// A child has the descriptors of its parent, and with them the claims, until it is another
-/// program. So nobody starts one while somebody takes a claim or looks for one.
+/// A child has its parent's descriptors, and with them the claims, until it becomes another
+/// program. So no test starts a child while another takes a claim or looks for one.
 static CLAIMS: RwLock<()> = RwLock::new(());
 
 fn claims() -> RwLockReadGuard<'static, ()> {
@@ -105,7 +106,7 @@ fn append(writer: &mut Writer<Entry>, count: u64) {
     }
 }
 
-/// What a look at the whole log gives: the entries, each whole, and what is lost.
+/// What a look at the whole log finds: the entries, each whole, and what is lost.
 #[derive(Debug, Default, PartialEq, Eq, Clone)]
 struct Taken {
     entries: Vec<u64>,
@@ -114,7 +115,7 @@ struct Taken {
 }
 
 impl Taken {
-    /// Polls until there is no more. That takes no longer than the ring is.
+    /// Polls until there is no more, which takes no longer than the ring has slots.
     fn from(mut poll: impl FnMut() -> Polled<Entry>) -> Taken {
         let mut taken = Taken::default();
         for _ in 0..4 * D {
@@ -130,13 +131,13 @@ impl Taken {
         panic!("a poll without end: {taken:?}");
     }
 
-    /// As a victim says it.
+    /// Writes it as a victim does.
     fn say(self) -> String {
         let ends = self.lost.into_iter().flat_map(|range| [range.start, range.end]);
         [list(self.entries), list(ends), list(self.torn)].join("|")
     }
 
-    /// What a victim said.
+    /// Parses what a victim said.
     fn said(text: &str) -> Taken {
         let mut lists = text.split('|').map(|list| {
             let numbers = list.split(',').filter(|number| !number.is_empty());
@@ -148,7 +149,7 @@ impl Taken {
         Taken { entries, lost, torn: next() }
     }
 
-    /// How many positions it went past.
+    /// Returns how many positions it passed.
     fn passed(&self) -> u64 {
         let lost: u64 = self.lost.iter().map(|range| range.end - range.start).sum();
         lost + self.entries.len() as u64
@@ -161,7 +162,8 @@ impl Taken {
         Taken::from(|| observer.poll())
     }
 
-    /// Each position of `due` once, and in order: as an entry, or in one of the ranges.
+    /// Asserts that each position of `due` is there once, and in order: as an entry, or in one of
+    /// the ranges.
     #[track_caller]
     fn assert_covers(&self, due: Range<u64>) {
         assert_eq!(self.torn, [0; 0], "torn");
@@ -175,10 +177,10 @@ impl Taken {
 
 // The victim.
 
-/// What makes a test process a victim.
+/// The variable that makes a test process a victim.
 const VICTIM: &str = "RINGLOG_TEST_VICTIM";
 
-/// Not a test, but the process that the others lead by the hand.
+/// Is not a test, but the process that the others control.
 #[test]
 fn victim() {
     if std::env::var_os(VICTIM).is_none() {
@@ -195,7 +197,7 @@ fn victim() {
     }
 }
 
-/// Does one thing between two signals that stop it.
+/// Does one thing between two signals that stop the process.
 fn act<T>(action: impl FnOnce() -> T) -> T {
     raise(Signal::SIGSTOP).unwrap();
     let result = action();
@@ -307,7 +309,7 @@ fn obey(command: &[&str]) -> String {
     }
 }
 
-/// A report that has taken all there is, and has not written it out.
+/// Makes a report that has taken everything, and has not written it out.
 fn report(log: &Log, output: &Path) -> Report<Reader<Raw>, Rows> {
     let reader: Reader<Raw> = log.reader(0).unwrap();
     let options = RowOptions { time: TimeFormat::Nanos, ..RowOptions::default() };
@@ -319,7 +321,7 @@ fn report(log: &Log, output: &Path) -> Report<Reader<Raw>, Rows> {
     report
 }
 
-/// The file with these rows, and its length.
+/// Returns the file with these rows, and its length.
 fn csv(rows: Range<u64>) -> (String, u64) {
     let rows = rows.map(|position| {
         let Entry { a, b, c, d, e } = Entry::at(position);
@@ -351,7 +353,7 @@ impl Victim {
         Traced::start(command, spawn, thread).map(Victim)
     }
 
-    /// At the first instruction of its action.
+    /// Starts a victim, and stops it at the first instruction of its action.
     fn before(command: &str) -> Option<Victim> {
         let mut victim = Victim::start()?;
         victim.begin(command);
@@ -364,18 +366,18 @@ impl Victim {
         assert!(!self.is_under_way(stop));
     }
 
-    /// One instruction; false if the action is over.
+    /// Runs one instruction; returns false if the action is over.
     fn step(&mut self) -> bool {
         let stop = self.0.step();
         self.is_under_way(stop)
     }
 
-    /// As many instructions as asked for; false if there are fewer.
+    /// Runs as many instructions as asked for; returns false if there are fewer.
     fn steps(&mut self, wanted: u64) -> bool {
         (0..wanted).all(|_| self.step())
     }
 
-    /// As many edges of system calls as asked for; false if there are fewer.
+    /// Runs to as many edges of system calls as asked for; returns false if there are fewer.
     fn calls(&mut self, wanted: u64) -> bool {
         (0..wanted).all(|_| {
             let stop = self.0.call();
@@ -390,7 +392,7 @@ impl Victim {
         assert!(!self.is_under_way(stop));
     }
 
-    /// What it says after its action.
+    /// Returns what it says after its action.
     fn answer(&mut self) -> String {
         self.0.go();
         self.0.hear()
@@ -405,19 +407,19 @@ impl Victim {
     }
 }
 
-/// What there is under the name of the place's log.
+/// Returns the file with the name of the place's log.
 fn image(place: &Place) -> Option<Vec<u8>> {
     fs::read(place.shm_file()).ok()
 }
 
-/// Whether somebody is its writer, or reader 0.
+/// Returns whether some process is its writer, or reader 0.
 fn is_claimed(place: &Place) -> bool {
     let _claims = claims();
     let Ok(log) = Log::open(place.shm.as_str()) else { return false };
     [Role::Writer, Role::Reader(0)].iter().any(|&role| log.is_claimed(role).unwrap())
 }
 
-/// A moment of an action: so many edges of system calls, then so many instructions.
+/// A moment of an action: after a number of edges of system calls, and then of instructions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Moment {
     calls: u64,
@@ -427,14 +429,14 @@ struct Moment {
 /// An action to be killed in, and how to see what is left.
 struct Case<'a, T> {
     what: String,
-    /// The victim's command, but for the log, which comes second.
+    /// The victim's command without the log, which comes second.
     action: &'a str,
     prepare: &'a dyn Fn(&Place),
     check: &'a dyn Fn(&Place) -> T,
 }
 
 impl<T: PartialEq + Debug> Case<'_, T> {
-    /// Where its figures belong in `docs/reliability.md`.
+    /// Returns the row of `docs/reliability.md` for its figures.
     fn row(&self) -> u8 {
         match self.action.split(' ').next().unwrap() {
             "append" | "batch" | "body" | "write" => 1,
@@ -461,7 +463,7 @@ impl<T: PartialEq + Debug> Case<'_, T> {
         Some((place, victim))
     }
 
-    /// What a kill now would leave: a copy of the log, without the process.
+    /// Looks at what a kill now would leave: a copy of the log, without the process.
     fn look(&self, image: &Option<Vec<u8>>) -> T {
         let copy = Place::new();
         if let Some(bytes) = image {
@@ -471,7 +473,7 @@ impl<T: PartialEq + Debug> Case<'_, T> {
         (self.check)(&copy)
     }
 
-    /// Kills for real, and looks.
+    /// Kills a real victim, and looks.
     fn kill(&self, moment: Moment) -> Option<T> {
         let (place, mut victim) = self.begin()?;
         let _ = victim.calls(moment.calls) && victim.steps(moment.steps);
@@ -480,10 +482,10 @@ impl<T: PartialEq + Debug> Case<'_, T> {
         Some((self.check)(&place))
     }
 
-    /// The answers of all looks in the order of the action; the same ones in a row are one.
+    /// Returns the results of all looks in the order of the action; equal ones in a row are one.
     fn everywhere(&self) -> Option<Vec<T>> {
-        // The log at each edge of a system call, and whether the victim has a claim: whoever has
-        // none stores nothing, and is not worth a look at each instruction.
+        // The log at each edge of a system call, and whether the victim has a claim: without one it
+        // stores nothing, and needs no look at each instruction.
         let (place, mut victim) = self.begin()?;
         let mut edges = vec![image(&place)];
         let mut from = is_claimed(&place).then_some(0);
@@ -494,7 +496,7 @@ impl<T: PartialEq + Debug> Case<'_, T> {
         edges.push(image(&place));
         drop((place, victim));
 
-        // What a kill leaves, by the moment from which on it does.
+        // What a kill leaves, with the moment from which on it leaves that.
         let mut found: Vec<(Moment, T)> =
             vec![(Moment { calls: 0, steps: 0 }, self.look(&edges[0]))];
         let mut moments = BTreeSet::new();
@@ -524,7 +526,7 @@ impl<T: PartialEq + Debug> Case<'_, T> {
             }
         }
 
-        // For real: where something changes, and elsewhere as time allows.
+        // Real kills: where something changes, and elsewhere as time allows.
         let mut random = Rng::with_seed(1);
         let mut budget = STEPS;
         let calls = from.unwrap_or(0);
@@ -550,7 +552,7 @@ impl<T: PartialEq + Debug> Case<'_, T> {
             let possible = due.iter().any(|(_, due)| *due == left);
             assert!(possible, "{}, killed at {moment:?}: {left:?} is not {due:?}", self.what);
         }
-        // At each edge, and some instructions behind it.
+        // At each edge, and some instructions after it.
         let mut more = BTreeSet::new();
         for calls in 0..edges.len() as u64 {
             more.insert(Moment { calls, steps: 0 });
@@ -578,15 +580,15 @@ impl<T: PartialEq + Debug> Case<'_, T> {
     }
 }
 
-/// How many instructions are led by the hand for the kills of one case: it takes some 20 us each.
+/// Instructions that are stepped for the kills of one case: each takes some 20 us.
 const STEPS: u64 = 50_000;
 
-/// By how many instructions the way to a moment may differ from run to run.
+/// By how many instructions the way to a moment may differ between runs.
 const SLACK: u64 = 64;
 
 // A kill at any instruction.
 
-/// A log of so many entries, of which reader 0 has committed the first.
+/// Makes a log of `entries` entries, of which reader 0 has committed the first.
 fn fill(place: &Place, entries: u64) {
     let log = create(place);
     let mut writer = log.writer().unwrap();
@@ -597,12 +599,13 @@ fn fill(place: &Place, entries: u64) {
     append(&mut writer, entries.saturating_sub(1));
 }
 
-/// Looks at a log whose writer was killed when it had `before` entries and began another.
+/// Looks at a log whose writer was killed when it had `before` entries and had begun another.
 fn after_writer(place: &Place, before: u64) -> (u64, bool) {
     after_writers(place, before, 1, None)
 }
 
-/// The same of a batch of `count`, if the write pointer was `wrong` before that.
+/// Looks at a log whose writer was killed in a batch of `count`; before that the write pointer was
+/// `wrong`.
 fn after_writers(place: &Place, before: u64, count: u64, wrong: Option<u64>) -> (u64, bool) {
     let log = place.log();
     let snapshot = log.snapshot().unwrap();
@@ -649,7 +652,7 @@ fn after_writers(place: &Place, before: u64, count: u64, wrong: Option<u64>) -> 
     (end, begun)
 }
 
-/// The positions of entries that were begun and not finished.
+/// Returns the positions of entries that were begun and not finished.
 fn unfinished(place: &Place) -> Vec<u64> {
     let bytes = image(place).unwrap();
     let slots = bytes[HEADER_SIZE..].chunks(bytes[HEADER_SIZE..].len() / D as usize);
@@ -657,7 +660,7 @@ fn unfinished(place: &Place) -> Vec<u64> {
     stamps.filter(|stamp| stamp & WRITING != 0).map(|stamp| stamp & !WRITING).collect()
 }
 
-/// [`Case::everywhere`], for an action of the victim.
+/// Does [`Case::everywhere`] for an action of the victim.
 fn kill_everywhere<T: PartialEq + Debug>(
     what: &str,
     action: &str,
@@ -787,7 +790,7 @@ fn after_reader(place: &Place) -> Checkpoint {
     committed
 }
 
-/// A log of so many entries, of which reader 0 has committed `commits`, one after the other.
+/// Makes a log of `entries` entries, of which reader 0 has made `commits`, one after the other.
 fn follow(place: &Place, commits: &[u64], entries: u64) {
     let log = create(place);
     let mut writer = log.writer().unwrap();
@@ -959,21 +962,21 @@ fn a_writer_that_stands_still_at_any_instruction_of_an_append_keeps_nobody_from_
 
 // A reader that stands still while the writer goes on.
 
-/// The boundaries of an action, in order, so that it can be taken to each of them again.
+/// The boundaries of an action, in order, so that a victim can be taken to each of them again.
 struct Trail(Vec<Option<u64>>);
 
 impl Trail {
-    /// Leads the victim to the end of its action.
+    /// Takes a victim to the end of its action, and notes the boundaries.
     fn of(victim: &mut Victim) -> Trail {
         let mut places = vec![victim.0.place()];
         while victim.step() {
             places.push(victim.0.place());
         }
-        places.pop(); // behind the signal already, though before its delivery
+        places.pop(); // after the signal already, though before its delivery
         Trail(places)
     }
 
-    /// Takes a victim from the beginning of the same action to a boundary.
+    /// Takes a victim from the beginning of that action to a boundary.
     fn follow(&self, victim: &mut Victim, boundary: usize) {
         match self.0[boundary] {
             Some(place) => {
@@ -987,7 +990,8 @@ impl Trail {
 
 #[test]
 fn a_reader_that_stands_still_at_any_instruction_of_a_poll_takes_what_it_asked_for_or_loses_it() {
-    // How many entries there are, and how many of them the reader has before it: none, one, all
+    // How many entries there are, and how many of them the reader took before: none, one, all that
+    // are there, and two more.
     // that are there, and two more.
     stand_still_in("poll", &[(0, 0), (11, 0), (11, 1), (11, D), (11, D + 2)]);
 }
@@ -1015,8 +1019,8 @@ fn stand_still_in(action: &str, cases: &[(u64, u64)]) {
         victim.answer();
 
         let distances = [1, D - 1, D, D + 1, 2 * D, 3 * D + 1];
-        // Where places are not known, each boundary has to be stepped to; and a reader that was
-        // lapped spins for a while. There each boundary gets one distance, in turn.
+        // Without known places each boundary has to be stepped to, and a reader that was lapped
+        // spins for a while. So each boundary gets one distance, in turn.
         let every = if trail.0[0].is_some() { 1 } else { 31 };
         let in_turn = trail.0.len() > 4_000;
         let (mut schedules, mut delivered, mut lost) = (0, 0, 0);
@@ -1039,7 +1043,7 @@ fn stand_still_in(action: &str, cases: &[(u64, u64)]) {
                 if taken.torn.is_empty() {
                     taken.assert_covers(from..end);
                 }
-                // A reader that sees the writer move goes on one later than it must.
+                // A reader that sees the writer move continues one later than it must.
                 let gone = (end + 1).saturating_sub(D);
                 assert!(taken.lost.iter().all(|range| range.end <= gone), "{taken:?} of {end}");
                 delivered += taken.entries.len() as u64;
@@ -1061,7 +1065,7 @@ fn stand_still_in(action: &str, cases: &[(u64, u64)]) {
 
 // The reporter, killed at any system call.
 
-/// What has become of everything that a reporter stores to.
+/// Returns the state of everything that a reporter stores to.
 fn picture(place: &Place) -> (Option<Vec<u8>>, Vec<(OsString, u64)>) {
     let files = fs::read_dir(place.dir.path()).unwrap().map(|file| file.unwrap());
     let mut files: Vec<_> =
@@ -1070,7 +1074,7 @@ fn picture(place: &Place) -> (Option<Vec<u8>>, Vec<(OsString, u64)>) {
     (image(place), files)
 }
 
-/// A reporter before its first instruction.
+/// Starts a reporter, and stops it before its first instruction.
 fn reporter(place: &Place, args: &[&str]) -> Option<Traced> {
     Traced::program(&place.reporter(0, &[&["--once"], args].concat()), spawn)
 }
@@ -1083,8 +1087,8 @@ fn run(command: Command) -> Ended {
     running.end()
 }
 
-/// Kills a reporter at each edge of a system call, from the first that changes anything on, and
-/// at some before; then lets another one finish.
+/// Kills a reporter at each edge of a system call, from the first that changes anything on, and at
+/// some before; then lets another one finish.
 fn report_everywhere(
     what: &str,
     args: &[&str],
@@ -1161,7 +1165,7 @@ fn feed(place: &Place, rows: u64) -> Feed {
     feed
 }
 
-/// The files that were set aside and have something in them.
+/// Returns the files that were set aside and are not empty.
 fn set_aside(place: &Place) -> Vec<PathBuf> {
     let names = (1..).map(|number| place.file(&format!("output_0.{number}.csv")));
     let names = names.take_while(|path| path.exists());
@@ -1258,7 +1262,7 @@ fn lossless() -> Options {
     Log::options().capacity(D).lossless([0])
 }
 
-/// A lossless log that ends at `end`, of which reader 0 has committed all below `committed`.
+/// Makes a lossless log that ends at `end`, of which reader 0 has committed all below `committed`.
 fn fill_lossless(place: &Place, options: &Options, committed: u64, end: u64) {
     let log = options.create::<Entry>(place.shm.as_str()).unwrap();
     let mut writer = log.lossless_writer::<Entry>().unwrap();
@@ -1271,14 +1275,14 @@ fn fill_lossless(place: &Place, options: &Options, committed: u64, end: u64) {
     assert_eq!(try_until(&mut writer, end), end);
 }
 
-/// Appends up to `end`, as far as there is room; where that is.
+/// Appends up to `end`, as far as there is room; returns where that is.
 fn try_until(writer: &mut LosslessWriter<Entry>, end: u64) -> u64 {
     while writer.position() < end && writer.try_append(&Entry::at(writer.position())).is_ok() {}
     writer.position()
 }
 
-/// Looks at a lossless log somebody of whom was killed: the gate has each entry from its commit on,
-/// and the next writer goes on up to where it must not.
+/// Looks at a lossless log of which a process was killed: the gate has each entry from its commit
+/// on, and the next writer continues up to where it must stop.
 fn after_lossless(place: &Place) -> (u64, u64) {
     let log = place.log();
     let end = log.snapshot().unwrap().end;
@@ -1327,13 +1331,13 @@ fn a_gate_killed_at_any_instruction_of_a_release_has_made_room_or_not_and_loses_
     }
 }
 
-/// A writer that has no room, and waits for it. Its first looks are in a row; then it says that it waits, looks
-/// on, and sleeps.
+/// Waits as a writer that has no room: its first looks are in a row; then it says that it waits,
+/// looks again and again, and sleeps.
 fn wait_and_append(writer: &mut LosslessWriter<Entry>, entry: &Entry) -> u64 {
     writer.append_timeout(entry, Wait::Block(PATIENCE), PATIENCE).unwrap()
 }
 
-/// What is told of a case in which nobody makes room.
+/// The result of a case in which no gate makes room.
 const FULL: (u64, u64) = (3, D + 3);
 
 fn full(place: &Place) {
@@ -1343,8 +1347,8 @@ fn full(place: &Place) {
 /// Where the word is that says whether the writer sleeps until there is room.
 const ROOM: usize = offset_of!(Header, room);
 
-/// Moments of a wait: about each store, each instruction between two sleeps, and some of the looks before
-/// the first. All that a kill at any instruction leaves is looked at on the way.
+/// Returns moments of a wait: about each store, each instruction between two sleeps, and some of
+/// the looks before the first. On the way it looks at all that a kill at any instruction leaves.
 fn moments_of_a_wait(case: &Case<'_, (u64, u64)>) -> Option<BTreeSet<Moment>> {
     if cfg!(debug_assertions) {
         // A hundred thousand instructions become a million, and the wait has an end.
@@ -1369,7 +1373,7 @@ fn moments_of_a_wait(case: &Case<'_, (u64, u64)>) -> Option<BTreeSet<Moment>> {
     drop((place, victim));
     let mut random = Rng::with_seed(16);
     moments.extend((0..16).map(|_| Moment { calls: 0, steps: random.u64(0..steps) }));
-    // From behind the first sleep to the next one.
+    // From after the first sleep to the next one.
     let (place, mut victim) = case.begin()?;
     let mut calls = 0;
     while image(&place).unwrap()[ROOM] & 1 == 0 {
@@ -1380,7 +1384,7 @@ fn moments_of_a_wait(case: &Case<'_, (u64, u64)>) -> Option<BTreeSet<Moment>> {
     calls += 1;
     let slept = image(&place);
     let (mut between, began) = (0, Instant::now());
-    // A sleep takes its time, and nothing else does.
+    // Only a sleep takes this long.
     while {
         let stepped = Instant::now();
         assert!(victim.step());
@@ -1441,7 +1445,7 @@ fn a_writer_to_whom_room_is_made_at_any_instruction_of_a_wait_takes_it() {
         let _claims = claims();
         assert_eq!(after_lossless(&place), (end, end + 1), "room at {moment:?}");
     }
-    // As long as it sleeps at most, if it slept.
+    // At most as long as it sleeps, if it slept.
     assert!(longest < Duration::from_secs(1), "it went on after {longest:?}");
     figure(
         case.row(),
@@ -1486,7 +1490,7 @@ fn a_gate_killed_at_any_instruction_of_a_release_leaves_no_writer_asleep() {
                 place.log().reader::<Entry>(0).unwrap()
             };
             if reader.position() == committed {
-                // It had made no room, and the next one has all that it had.
+                // It had made no room, and the next reader has all that it had.
                 let mut taken = Vec::new();
                 while taken.len() < D as usize {
                     match reader.poll() {
@@ -1530,11 +1534,11 @@ fn a_gate_killed_at_any_instruction_of_a_release_leaves_no_writer_asleep() {
 
 type Framed = With<Entry, Bytes>;
 
-/// As long as leaves no room for a fifth in the arena: bodies are overwritten as slots are. Lines, words, and
-/// some bytes.
+/// So long that there is no room for a fifth in the arena: bodies are overwritten as slots are.
+/// Lines, words, and some bytes.
 const BODY: usize = 1003;
 
-/// Each byte is known from the position and its place.
+/// Makes a body whose bytes follow from the position and their places in it.
 fn body(position: u64) -> Vec<u8> {
     (0..BODY).map(|at| (at as u64 * 31 + position * 97 + at as u64 / 256) as u8).collect()
 }
@@ -1566,7 +1570,7 @@ fn checked(polled: Polled<Message<'_, Entry, Bytes>>) -> Polled<Entry> {
     }
 }
 
-/// From where a lap begins, entries with their bodies; those in front may be lost.
+/// Observes entries with their bodies from where a lap begins; the first may be lost.
 fn bodies_observed(log: &Log, end: u64) -> u64 {
     let from = end.saturating_sub(D);
     let mut observer: Observer<Framed> = log.observe(Start::At(from)).unwrap();
@@ -1577,8 +1581,8 @@ fn bodies_observed(log: &Log, end: u64) -> u64 {
     first
 }
 
-/// Looks at a log whose writer was killed when it had `before` entries and began another one: where it
-/// ends, and how many of a lap are lost.
+/// Looks at a log whose writer was killed when it had `before` entries and had begun another one;
+/// returns where it ends, and how many entries of a lap are lost.
 fn after_body(place: &Place, before: u64) -> (u64, u64) {
     let log = place.log();
     let end = log.snapshot().unwrap().end;
@@ -1591,7 +1595,7 @@ fn after_body(place: &Place, before: u64) -> (u64, u64) {
     for more in 1..2 * D {
         append_bodies(&mut writer, 1);
         let lost = bodies_observed(&log, end + more) - (end + more).saturating_sub(D);
-        // The slot of the next body, and what it is to be cleared with.
+        // The slot of the next body, and what has to be cleared for it.
         assert!(lost <= 2, "{lost} lost of {}", end + more);
     }
     let mut found = Vec::new();
@@ -1617,7 +1621,8 @@ fn a_writer_killed_at_any_instruction_of_a_body_leaves_each_whole_or_lost() {
     }
 }
 
-/// A lossless log with bodies that ends at `end`, of which reader 0 has committed all below `committed`.
+/// Makes a lossless log with bodies that ends at `end`, of which reader 0 has committed all below
+/// `committed`.
 fn fill_lossless_bodies(place: &Place, committed: u64, end: u64) {
     let log = with_bodies().lossless([0]).create::<Framed>(place.shm.as_str()).unwrap();
     let mut writer = log.lossless_writer::<Framed>().unwrap();
@@ -1641,7 +1646,7 @@ fn try_bodies(writer: &mut LosslessWriter<Framed>, end: u64) -> u64 {
     writer.position()
 }
 
-/// As [`after_lossless`], of a log with bodies: the arena has room for as many as the slots.
+/// Does [`after_lossless`] for a log with bodies: the arena has room for as many as the slots.
 fn after_lossless_bodies(place: &Place) -> (u64, u64) {
     let log = place.log();
     let end = log.snapshot().unwrap().end;
@@ -1650,7 +1655,7 @@ fn after_lossless_bodies(place: &Place) -> (u64, u64) {
     let mut writer = log.lossless_writer::<Framed>().unwrap();
     assert_eq!(writer.position(), end);
     let full = try_bodies(&mut writer, u64::MAX);
-    // What the one that was killed has cleared and not used is no body's until the arena comes round.
+    // What the killed writer has cleared and not used holds no body until the arena comes round.
     assert!((end..=from + D).contains(&full) && full + 1 >= from + D, "{full} behind {from}");
     let taken = Taken::from(|| checked(reader.poll()));
     assert_eq!(taken.entries, (from..full).collect::<Vec<_>>(), "{taken:?}");
@@ -1702,7 +1707,7 @@ fn a_gate_that_attaches_while_it_is_taken_for_gone_accounts_for_all_that_it_lost
                 let mut writer = place.log().lossless_writer::<Entry>().unwrap();
                 try_until(&mut writer, end + D + 1)
             };
-            // Before it has its claim it is gone, and from then on it is waited for.
+            // Before it has its claim it counts as gone, and from then on it is waited for.
             match now {
                 _ if now == end => waited += 1,
                 _ if now == end + D + 1 => skipped += 1,

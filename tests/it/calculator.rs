@@ -1,5 +1,5 @@
-//! The guide's calculator, its server and its clients killed again and again: no sum is run twice, and each
-//! is answered or told of.
+//! The guide's calculator, with its server and its clients killed again and again: no sum is run
+//! twice, and each is answered or reported.
 
 use ringlog_testkit::{Ended, Place, Running, start, until, until_longer};
 use std::collections::{HashMap, HashSet};
@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-/// Of both sides, as many of each.
+/// Kills of each side.
 const KILLS: u64 = 200;
 const CLIENTS: usize = 15;
 
@@ -19,7 +19,7 @@ fn calculator(place: &Place, args: &[&str], notes: &Path) -> Running {
 }
 
 fn lines(path: &Path) -> Vec<String> {
-    // The last line of a process that was killed is there whole or not at all.
+    // The last line of a killed process is there whole, or not at all.
     fs::read_to_string(path).unwrap_or_default().lines().map(str::to_owned).collect()
 }
 
@@ -32,7 +32,7 @@ fn no_call_is_run_twice_and_each_ends_whoever_is_killed() {
     let mut server = serve();
     server.until_said("serves");
     let mut clients: Vec<Running> = (0..CLIENTS).map(|_| call()).collect();
-    // One that never goes on, with calls under way.
+    // A client that is stopped for ever, with calls under way.
     let stopped = call();
     until("all call", || {
         let ids = lines(&ends).iter().map(|line| id(line) >> 32).collect::<HashSet<_>>();
@@ -43,7 +43,7 @@ fn no_call_is_run_twice_and_each_ends_whoever_is_killed() {
     let asked = |name: &str| std::env::var(name).ok().map(|text| text.parse().expect("a number"));
     let mut random = fastrand::Rng::with_seed(asked("RINGLOG_SEED").unwrap_or(7));
     for _ in 0..asked("RINGLOG_KILLS").unwrap_or(KILLS) {
-        // Some are answered.
+        // Some calls are answered.
         until_longer(&ends, ends.metadata().unwrap().len() + 1000);
         std::thread::sleep(Duration::from_micros(random.u64(..2000)));
         match random.bool() {

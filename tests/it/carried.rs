@@ -1,4 +1,4 @@
-//! Logs with bodies in the hands of the programs: carried out in each format, shown, and verified.
+//! Logs with bodies in the programs: exported in each format, shown, and verified.
 
 use ringlog::{Bytes, Json, Log, LosslessWriter, MsgPack, Record, Text, Utf8, Wait, With};
 use ringlog_rows::{Format, parts};
@@ -20,7 +20,7 @@ fn event(id: u64) -> Event {
     Event { id, level: if id.is_multiple_of(2) { "info" } else { "warn" }.into() }
 }
 
-/// A log of JSON with ten entries, one of them with a body that no slot holds.
+/// Makes a log of JSON with ten entries, one of them with a body that fits no slot.
 fn events(place: &Place) -> Log {
     let log = Log::options().capacity(64).create::<With<Event, Json>>(place.shm.as_str()).unwrap();
     let mut writer = log.writer::<With<Event, Json>>().unwrap();
@@ -37,7 +37,7 @@ fn ringlog(place: &Place, args: &[&str]) -> Ended {
     run(place.ringlog(args))
 }
 
-/// What it says, if all is well.
+/// Returns what a command prints, which must succeed.
 #[track_caller]
 fn said(place: &Place, args: &[&str]) -> String {
     let ended = ringlog(place, args);
@@ -193,7 +193,7 @@ fn bodies_alone_are_none_of_a_log_without() {
     }
 }
 
-/// Text of any length, with line ends in it.
+/// Makes a text of any length, with line ends in it.
 fn text(position: u64) -> String {
     let mut random = fastrand::Rng::with_seed(position);
     let length =
@@ -207,7 +207,7 @@ fn framed(texts: impl Iterator<Item = String>) -> Vec<u8> {
     texts.flat_map(|text| [&(text.len() as u32).to_le_bytes(), text.as_bytes()].concat()).collect()
 }
 
-/// What the files of an output hold, compressed or not.
+/// Returns what the files of an output hold, compressed or not.
 fn held(output: &Path) -> Vec<u8> {
     let files = [parts(output).unwrap(), vec![output.to_owned()]].concat();
     files.iter().flat_map(|file| fs::read(file).unwrap()).collect()
@@ -270,7 +270,7 @@ fn bodies_of_any_length_arrive_once_whoever_is_killed() {
         }
         assert_eq!(log.snapshot().unwrap().readers[0].lost, 0);
 
-        // The files are proved, and what is wrong with one is found.
+        // The files are proved, and an error in one is found.
         let name = |name: &str| {
             fs::read_dir(place.dir.path())
                 .unwrap()

@@ -1,4 +1,4 @@
-//! Who may be the writer, and who reader N, when many want to be at once, and at a death.
+//! Which process becomes the writer, or reader N, when many try at once, and when the owner dies.
 
 use nix::sys::signal::Signal;
 use ringlog::{Log, Role};
@@ -9,10 +9,11 @@ use std::time::Instant;
 
 /// How many start at once.
 const RACERS: usize = 50;
-/// How often the one that has the claim is killed.
+/// How often the owner of the claim is killed.
 const DEATHS: u32 = 20;
 
-/// Starts so many at once, and waits until all but one have ended: that one, and the others.
+/// Starts `RACERS` at once, and waits until all but one have ended; returns that one, and the
+/// others.
 fn race(program: impl Fn(usize) -> Command) -> (Running, Vec<Ended>) {
     let mut racers: Vec<_> = (0..RACERS).map(|number| start(program(number))).collect();
     let winner = until("one is left", || {
@@ -24,13 +25,13 @@ fn race(program: impl Fn(usize) -> Command) -> (Running, Vec<Ended>) {
     (winner, racers.into_iter().map(Running::end).collect())
 }
 
-/// Each was refused in one line that names who has the claim.
+/// Asserts that each was refused in one line that names the owner of the claim.
 fn assert_refused(losers: &[Ended], owner: &str) {
     assert_eq!(losers.len(), RACERS - 1);
     for ended in losers {
         assert_eq!(ended.code(), 4, "{ended:?}");
         assert_eq!(ended.stderr.lines().count(), 1, "{ended:?}");
-        // Who comes between the claim of the winner and its first words is told of the one before.
+        // Between the claim of the winner and its first words, the last owner is still named.
         assert!(ended.stderr.contains(owner), "{ended:?}");
     }
 }

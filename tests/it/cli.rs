@@ -1,5 +1,5 @@
-//! What the programs say of themselves: exit codes, versions, usage errors. (help.rs has the rest of
-//! help.)
+//! What the programs say about themselves: exit codes, versions, usage errors. (help.rs has the
+//! rest of help.)
 
 use ringlog_testkit::{Place, program, run};
 use std::fs;

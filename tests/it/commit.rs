@@ -91,7 +91,7 @@ fn what_went_before_a_report_began_is_no_loss_when_its_file_is_healed() {
         let (mut report, _) =
             Report::new(reader, Rows::file(&path, log.schema(), options), at_once).unwrap();
         if !healed {
-            append(&log, 100); // the oldest entry is another by now
+            append(&log, 100); // the oldest entry is another one now
         }
         while report.turn(u64::MAX).unwrap() != Turn::Idle {}
         report.export().unwrap();

@@ -1,5 +1,5 @@
-//! A file through a lossless log and out again, by the programs alone, whoever is killed: what comes out
-//! is what went in, to the byte.
+//! A file through a lossless log and out again, by the programs alone, while they are killed: what
+//! comes out is what went in, to the byte.
 
 use fastrand::Rng;
 use ringlog_testkit::{Place, figure, start, until};
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 /// How long a copy may take.
 const LONGEST: Duration = Duration::from_secs(900);
 
-/// What is asked for; `scripts/copies` asks for more.
+/// How much to do; `scripts/copies` asks for more.
 struct Asked {
     bodies: u64,
     longest: usize,
@@ -32,7 +32,7 @@ fn asked() -> Asked {
     }
 }
 
-/// Copies `input` of this form to an output by a writer and a reporter that are killed at random.
+/// Copies `input` in this form to an output, by a writer and a reporter that are killed at random.
 fn copy(place: &Place, input: &[&str], output: &[&str], asked: &Asked) {
     let mut random = Rng::with_seed(asked.seed);
     let write = || {
@@ -47,7 +47,7 @@ fn copy(place: &Place, input: &[&str], output: &[&str], asked: &Asked) {
     until("there is a log", || place.shm_file().exists().then_some(()));
     let end = || place.log().snapshot().unwrap().end;
     let mut reporter = report();
-    // Each kill comes where the log is by then: all along the way, by chance.
+    // Each kill comes when the log has reached a random position: all along the way.
     let victims = asked.reporters + asked.writers;
     let mut due: Vec<u64> = (0..victims).map(|_| random.u64(0..asked.bodies * 9 / 10)).collect();
     due.sort_unstable();

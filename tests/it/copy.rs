@@ -1,5 +1,5 @@
-//! `ringlog copy`: a copy of a log that goes on meanwhile is sound, whole or not there, and a log of its
-//! own.
+//! `ringlog copy`: a copy of a log in use is sound, completely there or not at all, and a log of
+//! its own.
 
 use ringlog::layout::{HEADER_SIZE, Header};
 use ringlog::{Absent, Log, Observer, Polled, Start};
@@ -17,7 +17,7 @@ fn ringlog(place: &Place, args: &[&str]) -> Ended {
     run(place.ringlog(args))
 }
 
-/// `ringlog copy` of the place's log, which must succeed, and what it says it has copied.
+/// Runs `ringlog copy` of the place's log, which must succeed; returns what it says it has copied.
 #[track_caller]
 fn copy(place: &Place, to: &str) -> (Range<u64>, Ended) {
     let ended = ringlog(place, &["copy", &place.shm, to]);
@@ -41,7 +41,7 @@ fn assert_sound(place: &Place, file: &str, text: &str) {
     assert!(reported.stdout == text, "{file}");
 }
 
-/// A writer that appends as fast as it can, while `meanwhile` runs.
+/// Runs `meanwhile` while a writer appends as fast as it can.
 fn under_a_writer<T>(feed: &mut Feed, meanwhile: impl FnOnce() -> T) -> T {
     let stop = AtomicBool::new(false);
     thread::scope(|scope| {
@@ -57,7 +57,7 @@ fn under_a_writer<T>(feed: &mut Feed, meanwhile: impl FnOnce() -> T) -> T {
     })
 }
 
-/// A feed's rows can be told while it is fed.
+/// Returns the rows of a feed that is being fed.
 fn rows_of(feed: &Feed) -> impl Fn(Range<u64>) -> String + use<> {
     let salt = feed.sample(0).value;
     move |range| {
@@ -91,7 +91,7 @@ fn a_copy_under_a_writer_at_full_rate_is_sound_and_holds_what_was_written() {
     assert_eq!(copy.schema().to_text(), log.schema().to_text());
 }
 
-/// What another observer takes of a log, over and over.
+/// Returns what another observer takes of a log.
 fn take(observer: &mut Observer<Sample>, from: Range<u64>) -> Vec<(u64, u64)> {
     observer.seek(Start::At(from.start)).unwrap();
     let poll = || match observer.poll() {
@@ -112,7 +112,7 @@ fn a_copy_that_is_lapped_begins_later_and_tells_how_many_that_cost() {
         until("a copy is lapped", || {
             number += 1;
             let path = place.file(&format!("{number}.log"));
-            // Of so few slots a writer at full speed can leave none, and the copy is refused.
+            // Of so few slots a writer at full speed may leave none, and then the copy is refused.
             let Ok(copied) = log.copy_to(path.as_path()) else { return None };
             let copy = Log::open(path.as_path()).unwrap();
             copy.verify(|finding| panic!("{finding}"));
@@ -121,7 +121,7 @@ fn a_copy_that_is_lapped_begins_later_and_tells_how_many_that_cost() {
             assert_eq!((observer.position(), begin < end), (begin, true), "{copied:?}");
             let entries = take(&mut observer, begin..end);
             assert!(entries.iter().map(|&(position, _)| position).eq(begin..end), "{copied:?}");
-            // What was asked for from before it is lost, and told once.
+            // What is asked for from before that is lost, and reported once.
             observer.seek(Start::At(0)).unwrap();
             assert_eq!(observer.poll(), Polled::Lost(0..begin));
             let is_lapped = copied.missed > 0 && end - begin < 64;
@@ -137,7 +137,7 @@ fn a_copy_that_is_lapped_begins_later_and_tells_how_many_that_cost() {
 #[test]
 fn what_is_missing_in_a_copy_is_told_on_stderr() {
     let place = Place::new();
-    // So many slots that some are always left: a copy of fewer may be refused.
+    // With this many slots some are always left; a copy of fewer may be refused.
     let mut feed = place.feed(1 << 14);
     feed.append(1 << 14);
     under_a_writer(&mut feed, || {
@@ -187,14 +187,14 @@ fn a_log_that_begins_late_misses_nothing_and_goes_on() {
         let mut last = log.observe::<Sample>(Start::Last(6)).unwrap();
         assert_eq!((last.position(), take(&mut last, base..20).len() as u64), (base, 20 - base));
     }
-    // A reader that was here before loses what lies between, and is told once.
+    // A reader that was here before loses what lies between, and reports it once.
     let log = Log::open(path.as_path()).unwrap();
     let mut old = log.reader::<Sample>(1).unwrap();
     let at = old.position();
     assert_eq!(old.poll(), Polled::Lost(at..17));
     let stat = ringlog(&place, &["stat", "./a.log", "--json"]);
     assert!(stat.stdout.contains("\"oldest\":17"), "{stat:?}");
-    // Nothing is left of it, and then there is a writer again.
+    // Nothing is left of it, and then a writer comes again.
     begin_at(&path, 0..8, 32, 20);
     assert_sound(&place, "./a.log", &rows(20..20));
     let log = Log::open(path.as_path()).unwrap();
@@ -241,7 +241,7 @@ fn a_copy_has_the_places_losses_and_files_of_the_readers() {
     assert!(words.contains(&format!("as a copy of log {:032x}", log.id())), "{stat}");
     assert!(words.contains("nobody has written to this copy"), "{stat}");
 
-    // Their files are judged as they were judged then, and have gone on since.
+    // Their files are judged by the copy as they were then, and have grown since.
     feed.append(20);
     until_lines(&place.output(0), 1 + 135 - feed.reader(0).lost as usize);
     drop(reporter);
@@ -354,7 +354,7 @@ fn a_log_whose_writer_was_killed_is_copied_to_its_end() {
     });
     writer.kill();
     let (held, ended) = copy(&place, "copy.log");
-    // In the midst of an append, it has overwritten the oldest.
+    // In the middle of an append, the writer has overwritten the oldest.
     let is_whole = held.end - held.start == 1024;
     assert!(is_whole == ended.stderr.is_empty(), "{held:?}: {ended:?}");
     assert!(is_whole || ended.stderr.contains(": 1 entry before it"), "{ended:?}");

@@ -1,5 +1,5 @@
 //! Either side killed with SIGKILL, again and again, at any moment: no row is missing, none is
-//! there twice, and nobody has to repair anything.
+//! there twice, and nothing has to be repaired.
 
 use fastrand::Rng;
 use nix::sys::signal::Signal;
@@ -9,7 +9,7 @@ use ringlog_testkit::{
 };
 use std::time::{Duration, Instant};
 
-/// A ring that holds all that a test appends, so that nothing may ever be lost.
+/// A ring that holds everything that a test appends, so that nothing may ever be lost.
 const LARGE: [&str; 2] = ["--capacity", "1M"];
 
 #[test]
@@ -23,7 +23,7 @@ fn a_reporter_killed_at_random_moments_writes_each_row_once() {
     for _ in 0..20 {
         let reporter = start(place.reporter(0, &["--flush", "1"]));
         until_longer(&output, length);
-        // Not to wait for anything: any moment from now on is the right one.
+        // This waits for nothing: any moment from now on is right.
         std::thread::sleep(Duration::from_micros(random.u64(0..40_000)));
         reporter.kill();
         length = output.metadata().unwrap().len();

@@ -1,5 +1,5 @@
-//! Logs that lose nothing, by the programs: either side is killed, stopped, slow or late, and each row
-//! is there once, in order.
+//! Logs that lose nothing, by the programs: either side is killed, stopped, slow or late, and each
+//! row is there once, in order.
 
 use fastrand::Rng;
 use nix::sys::signal::Signal;
@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::time::Duration;
 
-/// A CSV whose rows are known from their number, and what a reporter makes of so many.
+/// Makes a CSV whose rows are known from their number, and what a reporter makes of it.
 fn input(rows: u64) -> String {
     let mut text = String::from("n,twice\n");
     (0..rows).for_each(|n| _ = writeln!(text, "{n},{}", 2 * n));
@@ -39,10 +39,10 @@ fn each_row_arrives_once_whoever_is_killed_and_a_free_reader_s_losses_add_up() {
     let mut writer = write(&[]);
     until("there is a log", || place.shm_file().exists().then_some(()));
     let end = || place.log().snapshot().unwrap().end;
-    // From 0, or what the writer overwrote before it came would be nobody's loss.
+    // From 0: otherwise what the writer overwrote before the reader came would be no loss.
     let free = start(place.reporter(1, &["--to-end", "--from", "0"]));
     let mut reporter = report();
-    // Each kill comes where the log is by then: all along the way, by chance.
+    // Each kill comes when the log has reached a random position: all along the way.
     let victims = reporters + writers;
     let mut due: Vec<u64> = (0..victims).map(|_| random.u64(0..rows * 9 / 10)).collect();
     due.sort_unstable();
@@ -100,7 +100,7 @@ fn a_writer_says_for_whom_it_waits_and_what_helps() {
     writer.until_said(&format!(
         "waits for reader 3, which has never come; {start_it}; it has 64 entries to come"
     ));
-    let reporter = start(place.reporter(3, &["--output", "-"])); // which nobody reads
+    let reporter = start(place.reporter(3, &["--output", "-"])); // which is not read
     reporter.until_full();
     writer.until_said(&format!("waits for reader 3, process {}, and alive", reporter.pid()));
     reporter.freeze();

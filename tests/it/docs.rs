@@ -1,9 +1,9 @@
-//! What the documents say of the tests is true: each test that they name is there.
+//! What the documents say of the tests is true: each test that they name exists.
 
 use std::fs;
 use std::path::Path;
 
-/// All that is Rust below a directory.
+/// Returns all Rust code below a directory.
 fn source(directory: &Path) -> String {
     let entries = fs::read_dir(directory).expect("a directory of the source");
     let paths = entries.map(|entry| entry.expect("an entry of a directory").path());
@@ -33,7 +33,7 @@ fn each_test_that_the_documents_name_is_there() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let source: String = ["tests", "src", "crates"].map(|name| source(&root.join(name))).concat();
     let text = fs::read_to_string(root.join("docs/reliability.md")).expect("the page");
-    // A test's name is a sentence; nothing else in code style has so many words.
+    // A test's name is a sentence; no other word in code style has as many parts.
     let code = text.split('`').skip(1).step_by(2);
     let names: Vec<_> = code.filter(|code| code.matches('_').count() > 4).collect();
     assert!(names.len() > 10, "{names:?}");

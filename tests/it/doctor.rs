@@ -14,7 +14,7 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// One line of it.
+/// One line of its output.
 #[derive(Debug, Deserialize)]
 struct Finding {
     level: String,
@@ -23,7 +23,7 @@ struct Finding {
     cure: Option<String>,
 }
 
-/// A machine by its files; this one is healthy.
+/// A machine by its files; by default it is healthy.
 struct Machine {
     root: PathBuf,
     _dir: Option<tempfile::TempDir>,
@@ -96,7 +96,7 @@ impl Machine {
         fs::write(path, text).unwrap();
     }
 
-    /// A name in its shared memory.
+    /// Returns the path of a name in its shared memory.
     fn shm(&self, name: &str) -> PathBuf {
         self.root.join("dev/shm").join(name)
     }
@@ -107,14 +107,14 @@ impl Machine {
         run(command)
     }
 
-    /// What it finds, and its exit code.
+    /// Returns what `doctor` finds, and its exit code.
     fn findings(&self, args: &[&str]) -> (Vec<Finding>, i32) {
         let ended = self.doctor(&[&["--json"], args].concat());
         let parsed = ended.stdout.lines().map(serde_json::from_str);
         (parsed.collect::<Result<_, _>>().unwrap(), ended.code())
     }
 
-    /// What of it is bad. How full the disk is that it is made up on is that disk's affair.
+    /// Returns what is bad. The disk is left out: it is the real one, and may be full.
     fn bad(&self, args: &[&str]) -> Vec<Finding> {
         let (mut all, code) = self.findings(args);
         all.retain(|it| it.level == "bad");
@@ -123,7 +123,7 @@ impl Machine {
         all
     }
 
-    /// What it finds of one thing, as `level: found; cure`, a line each.
+    /// Returns what it finds about one thing, as `level: found; cure`, a line each.
     fn finds(&self, what: &str) -> String {
         let (all, _) = self.findings(&[]);
         let these = all.into_iter().filter(|finding| finding.what == what);
@@ -239,7 +239,7 @@ fn of_the_shared_memory_of_a_container_it_says_how_to_have_more() {
 #[test]
 fn limits_that_a_log_exceeds_are_worse_than_limits() {
     let machine = Machine::new();
-    // 32 MiB and a header, which nobody has locked.
+    // 32 MiB and a header, which no process has locked.
     let log = Feed::new(machine.shm("large"), 1 << 20);
     for (path, text, what, level, says) in [
         ("proc/self/limits", LIMITS.to_owned(), "lockable memory", "note", "LimitMEMLOCK"),
@@ -353,7 +353,7 @@ fn of_each_log_it_says_whether_its_writer_died_and_whether_anybody_has_it() {
     assert!(line("hostile").starts_with("bad: "), "{found}");
     assert_eq!(machine.bad(&[]).len(), 1);
 
-    // Those that were named, and no others.
+    // The logs that were named, and no others.
     let names = [machine.shm("held"), machine.shm("killed")].map(|it| it.display().to_string());
     let (findings, _) = machine.findings(&[&names[0], &names[1]]);
     assert_eq!(findings.iter().filter(|it| it.what == "log").count(), 2, "{findings:?}");
@@ -364,7 +364,7 @@ fn of_each_log_it_says_whether_its_writer_died_and_whether_anybody_has_it() {
     let found = machine.finds("log");
     assert!(found.contains("killed: the machine ended under its writer"), "{found}");
     assert!(found.contains("left: it is of an earlier boot"), "{found}");
-    // The log is of the boot before, its writer of this one.
+    // The log is of the last boot, its writer of this one.
     let at = offset_of!(Header, writer) + offset_of!(WriterLine, attached_ns);
     let log = File::options().write(true).open(machine.shm("killed")).unwrap();
     log.write_all_at(&5_000_000_000_000_000_000_u64.to_le_bytes(), at as u64).unwrap();
@@ -372,7 +372,7 @@ fn of_each_log_it_says_whether_its_writer_died_and_whether_anybody_has_it() {
     drop(held);
 }
 
-/// A log whose header says what cannot be.
+/// Makes a log whose header says what cannot be.
 fn hostile(log: &Path) -> Vec<u8> {
     let mut bytes = fs::read(log).unwrap();
     bytes[0x90..0x98].copy_from_slice(&u64::MAX.to_le_bytes());

@@ -1,4 +1,4 @@
-//! Ends, hangs and resources: nobody who listens, no room, and what comes at the worst moment.
+//! Ends, hangs and resources: outputs that are not read, no room, and signals at the worst moment.
 
 use nix::mount::{MsFlags, mount};
 use nix::pty::{OpenptyResult, openpty};
@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::mpsc::channel;
 
-// Nobody who listens.
+// Outputs that are not read.
 
 #[test]
 fn a_reporter_whose_stderr_stands_still_carries_on_and_ends_at_one_signal() {
@@ -33,7 +33,7 @@ fn a_reporter_whose_stderr_stands_still_carries_on_and_ends_at_one_signal() {
         feed.append(100);
         let reporter = start_telling(place.reporter(0, &[]), stderr);
         until_holds(&place.output(0), &feed.csv(0..100));
-        File::create(place.output(0)).unwrap(); // much to be told
+        File::create(place.output(0)).unwrap(); // much to print
         until_holds(&place.output(0), &feed.csv(0..100));
         feed.append(100);
         until_holds(&place.output(0), &feed.csv(0..200));
@@ -65,7 +65,7 @@ fn a_fault_ends_a_writer_whose_stderr_stands_still() {
     assert_eq!(writer.end().code(), 6);
 }
 
-/// A reporter that has lost every other entry, and could not tell of all of that.
+/// Starts a reporter that has lost every other entry, and could not print all of that.
 fn unheard() -> (Place, Feed, Running, Patient<PipeReader>) {
     let place = Place::new();
     let mut feed = place.feed(4096);
@@ -86,14 +86,14 @@ fn unheard() -> (Place, Feed, Running, Patient<PipeReader>) {
     (place, feed, reporter, Patient::new(reader, "its stderr"))
 }
 
-/// What it has been full of is read.
+/// Reads what the pipe has been full of.
 fn make_room(pipe: &mut Patient<PipeReader>) {
     let mut full = vec![0; 1 << 16];
     pipe.read_exact(&mut full).unwrap();
     assert_eq!(full, [b'x'; 1 << 16]);
 }
 
-/// That each loss was told by itself, or in the one sum; and the end of it all.
+/// Asserts that each loss was printed by itself, or in the one sum; and the end of it all.
 fn assert_heard(heard: &str) {
     let (mut single, mut sums) = (0, Vec::new());
     for line in heard.lines().filter_map(|line| line.split_once(": lost ")) {
@@ -116,7 +116,7 @@ fn assert_heard(heard: &str) {
 fn losses_that_could_not_be_told_are_told_in_one_sum() {
     let (_place, _feed, reporter, mut pipe) = unheard();
     make_room(&mut pipe);
-    // While it goes on; what it says at its end comes behind that.
+    // While it runs; what it prints at its end comes after that.
     let mut heard = String::new();
     let mut lines = BufReader::new(pipe);
     while !heard.contains(" entries of ") {
@@ -135,7 +135,7 @@ fn losses_that_could_not_be_told_are_told_in_one_sum() {
 fn losses_that_could_not_be_told_are_told_at_the_end() {
     let (_place, feed, reporter, mut pipe) = unheard();
     reporter.signal(Signal::SIGTERM);
-    // Nobody reads before it has nothing left to do but tell.
+    // The pipe is not read before the reporter has nothing left to do but print.
     until("it has let go of its place", || feed.reader(0).closed.then_some(()));
     make_room(&mut pipe);
     assert_eq!(reporter.end().code(), 0);
@@ -144,7 +144,7 @@ fn losses_that_could_not_be_told_are_told_at_the_end() {
     assert_heard(&heard);
 }
 
-/// A reporter whose stderr nobody reads, and that has more to say than is kept.
+/// Starts a reporter whose stderr is not read, and that has more to print than it keeps.
 #[test]
 fn lines_that_nobody_read_are_counted_when_somebody_does() {
     let place = Place::new();
@@ -161,7 +161,7 @@ fn lines_that_nobody_read_are_counted_when_somebody_does() {
         (ringlog_rows::parts(&place.output(0)).unwrap().len() as u64 == parts).then_some(())
     });
     pipe.read_exact(&mut vec![0; 1 << 16]).unwrap();
-    // While it goes on: what was kept, and then how much was not.
+    // While it runs: what was kept, and then how much was not.
     let mut lines = BufReader::new(pipe).lines().map(Result::unwrap);
     let mut kept = Vec::new();
     let count = loop {
@@ -195,7 +195,7 @@ fn without_a_stdout_nothing_is_taken_for_delivered() {
         let ended = run(after("exec >&-", &place.ringlog(&args)));
         ended.assert_refused(7, &["stdout", "closed"]);
     }
-    // What is written to a file needs none.
+    // Writing to a file needs no thread.
     feed.append(1);
     assert_eq!(run(after("exec >&-", &place.reporter(1, &["--once"]))).code(), 0);
     assert_holds(&place.output(1), &feed.csv(0..301));
@@ -317,7 +317,7 @@ fn a_terminal_of_any_size_is_drawn_on() {
     assert_eq!(top.end().code(), 0);
 }
 
-/// As README has those start it who send a HUP whenever they like.
+/// As README starts a reporter to which a HUP may come at any moment.
 #[test]
 fn a_hup_at_any_moment_of_a_start_with_hup_ignored_ends_no_reporter() {
     let place = Place::new();
@@ -344,7 +344,7 @@ fn filled(disk: &SmallDisk) -> (Place, Feed, PathBuf) {
     (place, feed, disk.path().join("out.csv"))
 }
 
-/// Waits until it has said that it waits, and why.
+/// Waits until it has printed that it waits, and why.
 fn until_it_waits(reporter: &Running, why: &str) {
     reporter.until_said(why);
     reporter.until_said("trying again until there is room");
@@ -416,7 +416,7 @@ fn a_directory_that_is_away_for_a_while_is_waited_for() {
     until_holds(&output, &feed.csv(0..200));
     assert_eq!(reporter.stop().code(), 0);
 
-    // At the start it is rather a slip.
+    // At the start this is more likely a mistake.
     let ended = place.run_reporter(1, &["-o", "missing/out.csv"]);
     ended.assert_refused(7, &["missing/out.csv", "make its directory"]);
 }
@@ -515,7 +515,7 @@ fn a_log_with_holes_on_a_full_disk_is_refused_and_not_a_fault_later() {
     });
 }
 
-// What is missing.
+// Missing resources.
 
 #[test]
 fn without_descriptors_a_list_of_logs_is_refused_and_not_empty() {

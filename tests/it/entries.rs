@@ -1,5 +1,5 @@
-//! `ringlog tail` and `ringlog dump`: the entries of a log, to the very end, whoever has been killed;
-//! and what they stand on, an observer that goes anywhere and sees what was being written.
+//! `ringlog tail` and `ringlog dump`: the entries of a log, up to its very end, after any kill; and
+//! what they rest on, an observer that goes anywhere and sees what was being written.
 
 use fastrand::Rng;
 use nix::sys::signal::Signal;
@@ -24,7 +24,7 @@ fn on_log(place: &Place, name: &str, args: &[&str]) -> Command {
     command(place, &[&[name, place.shm.as_str()], args].concat())
 }
 
-/// What it shows, in the end.
+/// Returns what it shows, to its end.
 #[track_caller]
 fn shown(place: &Place, name: &str, args: &[&str]) -> String {
     let ended = run(on_log(place, name, args));
@@ -81,17 +81,17 @@ fn an_entry_that_was_begun_is_seen_and_one_that_is_whole_is_not() {
     assert_eq!((position, &record.columns[8..]), (6, &77u64.to_le_bytes()[..]));
     assert_eq!(record.columns.len(), 16);
     assert_eq!(observer.poll(), Polled::Empty);
-    // A lap before, and left behind: no writer is there.
+    // From a lap before, without a writer.
     file.write_all_at(&(WRITING | 2).to_le_bytes(), 0x2000 + 2 * 32).unwrap();
     assert_eq!(observer.unfinished(), None);
     feed.append(1);
     assert_eq!(observer.unfinished(), None);
 }
 
-/// Of a million bytes, so that a kill is in the middle of one: its first word and its last.
+/// A million bytes, so that a kill is in the middle of an entry: its first word and its last.
 const LARGE: usize = 1 << 20;
 
-/// Appends until it is killed; no test, unless it is told where.
+/// Appends until it is killed; does nothing, unless the environment says where.
 #[test]
 fn victim() {
     let Ok(name) = std::env::var("RINGLOG_TEST_VICTIM") else { return };
@@ -142,7 +142,7 @@ fn after_an_engine_is_killed_the_last_entries_are_shown_to_the_very_end_and_the_
             mixed += usize::from(ended.stderr.contains(&half));
             let last = table.lines().last().unwrap().trim_start();
             assert!(last.starts_with(&end.to_string()) && last.ends_with("(being written)"));
-            // Whoever asks for what is before it is not told.
+            // A range that ends before it does not mention it.
             let before = run(on_log(&place, "dump", &["--to", &end.to_string()]));
             assert_eq!(before.stderr, "");
         }
@@ -247,7 +247,7 @@ fn nothing_is_stored_by_those_that_look() {
     assert!(fs::read(&path).unwrap() == before);
 }
 
-/// Of each kind of value.
+/// A column of each kind.
 #[derive(Clone, Copy, Record)]
 #[repr(C)]
 struct Row {
@@ -351,12 +351,12 @@ fn entries_are_chosen_by_what_their_values_are_and_not_by_how_they_are_written()
             }
         }
     }
-    // Of those that are wanted, the last.
+    // The last of those that are wanted.
     let options = ["-n", "2", "--where", "live=true", "--columns", "live"];
     assert_eq!(shown(&place, "tail", &options), "seq,live\n6,true\n8,true\n");
     let options = ["-n", "0", "--where", "live=true", "--columns", "live"];
     assert_eq!(shown(&place, "tail", &options), "seq,live\n");
-    // Of the last five minutes are those that were made just now.
+    // In the last five minutes are those that were made just now.
     let mut writer = place.log().writer::<Row>().unwrap();
     writer.append(&Row { time: Timestamp::now(), ..row(0) });
     let recent = shown(&place, "dump", &["--where", "time>-5m", "--columns", "price"]);
@@ -377,7 +377,7 @@ fn a_number_below_nothing_is_less_than_nothing_in_each_type() {
     assert_eq!(run(place.writer(&args)).code(), 0);
     for name in names {
         for (condition, due) in [("<0", &[0, 1][..]), (">-2", &[1, 2, 3]), ("=-1", &[1])] {
-            // `-5m` of a time is one of its own, and there is none so long ago.
+            // `-5m` of a time is itself a time, and no entry is that old.
             let args = ["--where", &format!("{name}{condition}")];
             assert_eq!(seqs(&shown(&place, "dump", &args)), due, "{name}{condition}");
         }
@@ -504,7 +504,7 @@ fn a_table_of_the_ticks_of_writer_fits_into_eighty_columns() {
     assert!(rows.iter().all(|row| row.len() == rows[0].len()), "{table}");
 }
 
-/// `tail -f` of the log, with what it shows.
+/// Starts `tail -f` of the log; returns it with its output.
 fn follow(place: &Place, args: &[&str]) -> (Running, BufReader<Patient<ChildStdout>>) {
     let mut running = start(on_log(place, "tail", &[&["-f"], args].concat()));
     let stdout = BufReader::new(running.take_stdout());
@@ -592,7 +592,7 @@ fn what_is_overwritten_before_it_is_shown_is_told_and_all_is_accounted_for() {
     tail.signal(Signal::SIGCONT);
     tail.until_said("lost 10..");
     until("it has caught up", || tail.said().contains("entries").then_some(()));
-    // All that there is by now, then a last one.
+    // All that is there now, then a last one.
     feed.append(1);
     let mut text = String::new();
     while !text.contains("\n1010,") && !text.starts_with("1010,") {
@@ -640,7 +640,7 @@ fn what_a_living_writer_has_begun_is_not_told_to_who_follows() {
     let file = OpenOptions::new().write(true).open(place.shm_file()).unwrap();
     file.write_all_at(&(WRITING | 10).to_le_bytes(), 0x2000 + 10 * 32).unwrap();
     drop(out);
-    // That nobody reads it any more it sees in the look that would tell.
+    // It sees in its next look that its output is no longer read.
     let ended = tail.end();
     assert_eq!((ended.code(), ended.stderr.as_str()), (0, ""), "{ended:?}");
 }

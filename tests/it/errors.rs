@@ -26,8 +26,8 @@ use std::process::Command;
 /// Entries in the log.
 const ROWS: u64 = 12;
 
-/// Of the calls before `main`, which are the loader's and the runtime's, one in so many is tried,
-/// with one error.
+/// Calls before `main` are the loader's and the runtime's: one in `SAMPLE` is tried, with one
+/// error.
 const SAMPLE: usize = 24;
 
 /// No program makes more calls than this, unless it tries for ever.
@@ -35,7 +35,7 @@ const ENDLESS: usize = 2_000;
 
 // Faults.
 
-/// What can befall a call.
+/// Returns the faults that a call can have.
 fn faults(request: &Request) -> Vec<Fault> {
     use Errno::*;
     let [_, second, count] = request.arguments;
@@ -81,20 +81,20 @@ struct Moment {
     number: usize,
 }
 
-/// What is tried of it.
+/// Returns the faults to try for a call.
 fn tries(at: Moment, request: &Request) -> Vec<Fault> {
     let mut faults = faults(request);
     faults.truncate(if at.in_main { usize::MAX } else { 1 });
     faults
 }
 
-/// The first thing that `main` does is to ask for signals.
+/// Returns whether `main` begins here: first it asks for signals.
 fn begins_main(request: &Request) -> bool {
     let signals = [libc::SIGHUP, libc::SIGINT].map(|signal| signal as u64);
     request.number == libc::SYS_rt_sigaction && signals.contains(&request.arguments[0])
 }
 
-/// On its way to a descriptor that is not for words to the user.
+/// Returns whether the call writes to a descriptor that is not for messages to the user.
 fn writes_output(request: &Request) -> bool {
     request.number == libc::SYS_write && request.arguments[0] > 2
 }
@@ -116,7 +116,7 @@ fn start(command: &Command) -> Option<Traced> {
     Traced::program(command, Command::spawn)
 }
 
-/// What a look at a call decides.
+/// The decision about a call.
 enum Verdict {
     Pass,
     Befall(Fault),
@@ -129,8 +129,8 @@ impl From<Option<Fault>> for Verdict {
     }
 }
 
-/// Leads a program to its end, or to a signal that would be its end; `judge` looks at each call
-/// before it is made. And what it has said.
+/// Takes a program to its end, or to a signal that would be its end; `judge` looks at each call
+/// before it is made. Returns what the program has printed, too.
 fn lead(mut traced: Traced, mut judge: impl FnMut(Moment, &Request) -> Verdict) -> (Stop, String) {
     let mut moment = Moment { in_main: false, number: 0 };
     let end = (0..ENDLESS).find_map(|_| {
@@ -161,7 +161,7 @@ fn lead(mut traced: Traced, mut judge: impl FnMut(Moment, &Request) -> Verdict) 
     (end.unwrap_or_else(|| panic!("{ENDLESS} calls, and no end: {said}")), said)
 }
 
-/// Every call that a program makes, and is to be tried. It ends with `code`.
+/// Returns every call of a program that is to be tried. The program ends with `code`.
 fn calls(traced: Traced, code: i32) -> Vec<(Moment, Request)> {
     let mut calls = Vec::new();
     let (end, said) = lead(traced, |moment, request| {
@@ -176,7 +176,7 @@ fn calls(traced: Traced, code: i32) -> Vec<(Moment, Request)> {
     calls
 }
 
-/// One call comes to something else; if it `lasts`, so do all of its kind from there on.
+/// Gives one call another result, and with `lasts` all calls of its kind from there on.
 fn befall(
     traced: Traced,
     (at, met): (Moment, Request),
@@ -189,17 +189,18 @@ fn befall(
             assert_eq!(request.number, met.number, "it goes another way than before");
             since = true;
         }
-        // Of what is given by a path, or of the same descriptor.
+        // By the path, or by the descriptor.
         let of = |request: &Request| (request.number, request.arguments[0]);
         let alike = of(request) == of(&met);
         let is_it = moment == at || (since && lasts && alike);
-        // Without a path, the standard library asks whether there is such a call at all.
+        // Without a path, it is the standard library asking whether the call exists at all.
         let probe = request.number == libc::SYS_statx && request.arguments[1] == 0;
         (is_it && !probe).then_some(fault).into()
     })
 }
 
-/// A code of README's table; if it is not 0, the last line says why, and names one of `things`.
+/// Asserts that the code is one of README's table, and if it is not 0, that the last line says why
+/// and names one of `things`.
 fn assert_ends_well(end: Stop, said: &str, met: &Request, program: &str, things: &[&str]) -> i32 {
     let Stop::Exited(code) = end else { panic!("it ended by {end:?}: {said}") };
     assert!((0..=7).contains(&code) && !said.contains("panicked"), "{code}: {said}");
@@ -217,11 +218,11 @@ fn assert_ends_well(end: Stop, said: &str, met: &Request, program: &str, things:
 struct Reporter<'a> {
     what: &'a str,
     args: &'a [&'a str],
-    /// Makes what it finds.
+    /// Makes what the program finds.
     prepare: fn(&Place) -> Feed,
-    /// How it ends, if nothing fails.
+    /// The exit code if nothing fails.
     code: i32,
-    /// What must be there then.
+    /// Checks what must be there then.
     check: fn(&Place, &Feed),
 }
 
@@ -293,7 +294,7 @@ impl Reporter<'_> {
     }
 }
 
-/// The whole rows of the log in any file.
+/// Returns the whole rows of the log in any file.
 fn rows(place: &Place, feed: &Feed) -> BTreeSet<u64> {
     let files = names(place.dir.path()).into_iter().map(|name| place.file(&name));
     let texts = files.filter_map(|path| fs::read_to_string(path).ok());
@@ -483,7 +484,7 @@ fn a_reporter_that_cannot_look_whether_its_file_was_moved_goes_on_with_it() {
     let (mut hung_up, mut failed) = (false, false);
     let (_, said) = lead(traced, |_, request| {
         if failed && feed.reader(0).position == ROWS && says(request) {
-            return Verdict::Kill; // what it says now, it says after its look
+            return Verdict::Kill; // what it prints now comes after its look
         }
         if !hung_up && feed.reader(0).position == ROWS {
             hung_up = true;
@@ -547,7 +548,7 @@ fn a_log_that_is_deleted_at_any_call_of_a_start_is_waited_for() {
     }
 }
 
-/// Carries 5 rows and then 7 more to a file, synced, and lets a call of the second run fail.
+/// Exports 5 rows and then 7 more to a file, synced, and lets a call of the second run fail.
 fn second_run(fault: impl FnMut(&Request) -> Option<Fault>) -> Option<(Place, Feed, Stop, String)> {
     let place = Place::new();
     let feed = feed(&place, 5);
@@ -592,7 +593,7 @@ fn after_a_sync_that_failed_the_rows_are_written_again_and_not_just_synced_again
     let outcome = second_run(|request| {
         written |= writes_output(request);
         if !syncs(request) || !written {
-            return None; // of what was there before
+            return None; // what was there before
         }
         written = false;
         left -= 1;
@@ -624,7 +625,7 @@ fn a_sync_that_fails_is_exit_7_and_leaves_neither_its_rows_nor_a_commit() {
     }
 }
 
-/// What a machine that dies now leaves, as far as it was asked to.
+/// What is left if the machine dies now, as far as it was asked to sync.
 #[derive(Default)]
 struct Synced {
     rows: u64,
@@ -689,7 +690,7 @@ fn a_synced_reporter_killed_at_any_system_call_commits_only_what_it_or_the_next_
 
 // The writer.
 
-/// Tries each call of a run that makes a log. `beside` befalls a call in all of them.
+/// Tries each call of a run that makes a log. `beside` gives faults to calls in all of these runs.
 fn make_everywhere(what: &str, in_file: bool, beside: fn(&Request) -> Option<Fault>) {
     let command = |place: &Place| {
         let name: &[&str] = if in_file { &["--path", "the.log"] } else { &[] };
@@ -781,7 +782,7 @@ fn a_writer_with_an_error_at_any_system_call_makes_a_whole_file_or_none() {
 
 #[test]
 fn a_writer_with_an_error_at_any_system_call_leaves_no_provisional_name() {
-    // As on a file system that has no files without a name.
+    // As on a file system that has no nameless files.
     make_everywhere("no nameless files", false, |request| {
         let nameless = request.number == libc::SYS_openat
             && request.arguments[2] as i32 & libc::O_TMPFILE == libc::O_TMPFILE;
@@ -823,7 +824,7 @@ fn a_copy_that_is_killed_or_fails_anywhere_is_whole_or_not_there() {
         Verdict::Pass
     });
     assert_eq!(end, Stop::Exited(0), "{said}");
-    // It begins to work when it opens the log: so are no other files opened.
+    // It begins to work when it opens the log, with a flag that no other file is opened with.
     let opens = |it: &Request| it.number == libc::SYS_openat && it.arguments[2] & 0o400_000 != 0;
     let begin = met.iter().position(opens).unwrap();
     fs::remove_file(&copy).unwrap();

@@ -1,4 +1,4 @@
-//! The examples as a user runs them: their own processes, killed and started again.
+//! The examples as a user runs them: in processes of their own, killed and started again.
 
 use nix::sys::signal::Signal;
 use ringlog::{Decimal, Log, Polled, Raw, Schema, Start};
@@ -8,14 +8,14 @@ use std::ops::RangeInclusive;
 /// A number of fills that no test lives to see.
 const ENDLESS: &str = "1000000000";
 
-/// An example, at work on the place's log.
+/// Starts an example on the place's log.
 fn example(place: &Place, name: &str, amount: &str) -> Running {
     let mut command = std::process::Command::new(ringlog_testkit::example(name));
     command.args([amount, &place.shm]).env_remove("RUST_BACKTRACE");
     start(command)
 }
 
-/// Its end: it succeeds, and says one line on stderr.
+/// Ends it: it succeeds, and prints one line on stderr, which this returns.
 fn said(example: Running) -> String {
     let Ended { status, stdout, stderr } = example.end();
     assert!(status.success() && stdout.is_empty(), "{stderr}");
@@ -28,7 +28,7 @@ fn until_entries(place: &Place, count: u64) {
     until(&format!("there are {count} entries"), || (end() >= count).then_some(()));
 }
 
-/// All entries of a log, taken apart by its own schema.
+/// All entries of a log, split by its own schema.
 struct Table {
     schema: Schema,
     rows: Vec<Vec<u8>>,
@@ -69,7 +69,7 @@ impl Table {
     }
 }
 
-/// Checks each fill by itself and against the one before it; gives their number.
+/// Checks each fill by itself and against the one before it; returns their number.
 fn check_fills(log: &Log) -> usize {
     let columns = "time:timestamp,symbol:text8,order:u64,price:decimal4,quantity:u32,side:text4,\
                    inventory:i64,cash:decimal4";
@@ -192,7 +192,7 @@ fn the_stock_reporter_writes_any_engine_s_columns_as_its_log_names_them() {
     }
 }
 
-/// A second of telemetry.
+/// Records a second of telemetry.
 #[cfg(target_os = "linux")]
 fn record_a_second(place: &Place) -> (Table, String) {
     let said = said(example(place, "telemetry", "1"));
@@ -221,7 +221,7 @@ fn telemetry_samples_stay_on_a_grid_of_milliseconds() {
     assert!(due[samples - 1] - due[0] < 1_000_000, "the last was due after the end");
 }
 
-/// The number in this column of the first line of a file of /proc that begins with `label`.
+/// Returns the number in this column of the first line of a file of /proc that begins with `label`.
 #[cfg(target_os = "linux")]
 fn proc(path: &str, label: &str, column: usize) -> f64 {
     let text = std::fs::read_to_string(path).unwrap();
@@ -250,10 +250,10 @@ fn telemetry_lies_between_what_the_kernel_says_before_and_after() {
         let range: RangeInclusive<i64> = before[i]..=after[i];
         assert!(values.iter().all(|value| range.contains(value)), "{name} is not in {range:?}");
     }
-    // Each pause between two samples is a switch to somebody else.
+    // Each pause between two samples is a switch to another task.
     let switches = table.integers("switches");
     assert!(switches[switches.len() - 1] - switches[0] > switches.len() as i64 / 2, "they stand");
-    // Of idle time the kernel does not promise that it never goes back a little.
+    // The kernel does not promise that idle time never goes back a little.
     let near = idle_before as i64 - 10..=idle_after as i64 + 10;
     assert!(table.integers("idle").iter().all(|idle| near.contains(idle)), "not in {near:?}");
     let load = table.floats("load");
@@ -276,7 +276,7 @@ fn orders_are_sent_and_taken_once_though_the_strategy_is_killed() {
     let waits = || place.log().snapshot().unwrap().writer.waiting_for;
     until("it waits for the gateway", || waits().filter(|&reader| reader == 0));
     strategy.kill();
-    // What one who is killed in its sleep leaves does not count.
+    // What a client leaves that is killed in its sleep does not count.
     assert_eq!(waits(), None);
     let gateway = side(&["gateway", "3000"]);
     let ended = side(&["strategy", "1976"]).end();

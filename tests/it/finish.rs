@@ -1,5 +1,5 @@
 //! Parts of an output, one after the other: what is finished, when, under which name, and what is
-//! told while it cannot be.
+//! printed while it cannot be.
 
 use ringlog_rows::identity;
 use ringlog_testkit::disk::on_a_small_disk;
@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 const FIRST: &str = "output_0.000000000000000.csv";
 
-/// A log with so many rows.
+/// Makes a log with `rows` rows.
 fn filled(rows: u64) -> (Place, Feed) {
     let place = Place::new();
     let mut feed = place.feed(1 << 14);
@@ -30,7 +30,7 @@ fn names(place: &Place) -> Vec<String> {
     names
 }
 
-/// Waits for so long: what must not happen would happen in that time.
+/// Waits for this time: what must not happen would happen in it.
 fn for_a_while(time: Duration) {
     let began = Instant::now();
     until("it had the time", || (began.elapsed() > time).then_some(()));
@@ -141,7 +141,7 @@ fn rows_that_a_full_disk_has_no_room_for_are_waited_for_before_a_file_is_finishe
         let (place, mut feed) = filled(0);
         let output = disk.path().join("out.csv");
         let output_arg = output.to_str().unwrap();
-        // The rows wait until the file is due, and then it has no room for them.
+        // The rows wait until the file is due, and then there is no room for them.
         let args = ["--output", output_arg, "--rotate", "300ms", "--flush", "1h"];
         let reporter = start(place.reporter(0, &args));
         until("its file is there", || output.exists().then_some(()));
@@ -168,7 +168,7 @@ fn a_part_of_somebody_is_not_taken_for_ours_after_a_kill() {
     let second = place.file("output_0.000000000000010.csv");
     until_holds(&second, &feed.csv(10..20));
     reporter.kill();
-    // Of the name that the part would have that is there no more. The next file may not be there yet.
+    // The file with the name that the part would have is gone. The next file may not be there yet.
     let _ = fs::remove_file(place.output(0));
     fs::remove_file(&second).unwrap();
     fs::write(&second, "seq,somebody\n10,1\n").unwrap();
@@ -179,7 +179,7 @@ fn a_part_of_somebody_is_not_taken_for_ours_after_a_kill() {
 
 // Compressed.
 
-/// What a part holds that was compressed by gzip.
+/// Returns what a part holds that gzip compressed.
 fn unpacked(place: &Place, name: &str) -> String {
     let mut text = String::new();
     let file = fs::File::open(place.file(name)).unwrap();
@@ -196,7 +196,7 @@ fn a_part_does_not_take_the_name_of_one_that_is_compressed() {
     place.carry(0, &COMPRESS); // finishes what the first has written
     let packed = format!("{FIRST}.gz");
     assert_eq!(unpacked(&place, &packed), feed.csv(0..10));
-    // Told to, it begins at 0 once more.
+    // As asked, it begins at 0 again.
     place.carry(0, &["--from", "0"]);
     let ended = place.carry(0, &COMPRESS);
     let again = "output_0.000000000000000.1.csv.gz";

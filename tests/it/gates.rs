@@ -1,5 +1,5 @@
-//! What an operator sees of logs that lose nothing, and does about them: who holds the writer up, since
-//! when, what room is left, and how a reader is let off.
+//! What an operator sees of logs that lose nothing, and does about them: which reader holds the
+//! writer up, since when, what room is left, and how a reader is let off.
 
 use ringlog::{Absent, Log, LosslessWriter, Options, Polled, Raw, Wait};
 use ringlog_testkit::{Ended, Place, Sample, run, start, until};
@@ -10,7 +10,8 @@ use std::time::Duration;
 
 const SLOTS: u64 = 64;
 
-/// A log of 64 slots that readers 0 and 2 are the gates of, with so many entries, and its writer.
+/// Makes a log of 64 slots with readers 0 and 2 as gates and `count` entries; returns its writer,
+/// too.
 fn gated(place: &Place, count: u64) -> (Log, LosslessWriter<Sample>) {
     with(place, Log::options().capacity(SLOTS).lossless([0, 2]), count)
 }
@@ -30,14 +31,14 @@ fn append(writer: &mut LosslessWriter<Sample>, count: u64) {
     }
 }
 
-/// As a program does that waits: it looks for a signal now and then.
+/// Waits as a program does: it looks for a signal now and then.
 fn wait_in_vain(writer: &mut LosslessWriter<Sample>) {
     for _ in 0..3 {
         writer.wait_for_room(Wait::Yield, Duration::from_millis(5)).unwrap_err();
     }
 }
 
-/// Takes so many entries as this reader, and is gone.
+/// Takes `count` entries as this reader, and is gone.
 fn take(log: &Log, id: usize, count: u64) {
     let mut reader = log.reader::<Sample>(id).unwrap();
     (0..count).for_each(|_| assert!(matches!(reader.poll(), Polled::Entry { .. })));
@@ -48,7 +49,7 @@ fn ringlog(place: &Place, args: &[&str]) -> Ended {
     run(place.ringlog(args))
 }
 
-/// What it says, if all is well.
+/// Returns what a command prints, which must succeed.
 #[track_caller]
 fn said(place: &Place, args: &[&str]) -> String {
     let ended = ringlog(place, args);
@@ -60,7 +61,7 @@ fn stat(place: &Place) -> Value {
     serde_json::from_str(&said(place, &["stat", "--json", &place.shm])).unwrap()
 }
 
-/// What `stat` tells a person.
+/// Returns what `stat` prints for people.
 #[track_caller]
 fn told(place: &Place) -> String {
     let text = said(place, &["stat", &place.shm]);

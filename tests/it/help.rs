@@ -21,10 +21,10 @@ use std::time::{Duration, Instant};
 
 const PROGRAMS: [&str; 3] = ["writer", "reporter", "ringlog"];
 
-/// Those that a pipe cannot show; `q` ends them.
+/// Commands that a pipe cannot show; `q` ends them.
 const FULL_SCREEN: [&str; 1] = ["top"];
 
-/// How long a line that goes on for ever may do so, after its first word.
+/// How long an endless command may run after its first word.
 const MOMENT: Duration = Duration::from_millis(300);
 
 /// A program, or a command of one, and what its `--help` says.
@@ -34,7 +34,7 @@ struct Spoken {
 }
 
 impl Spoken {
-    /// The lines of a section, without those that are not indented.
+    /// Returns the lines of a section, without those that are not indented.
     fn section(&self, heading: &str) -> Vec<&str> {
         let after = self.help.split_once(&format!("\n{heading}:\n")).map(|(_, after)| after);
         after
@@ -44,24 +44,24 @@ impl Spoken {
             .collect()
     }
 
-    /// The examples, as a user would type them, without what is said of them.
+    /// Returns the examples, as a user would type them, without the words about them.
     fn examples(&self) -> Vec<String> {
         let lines = self.section("Examples").into_iter().take_while(|line| !line.is_empty());
         let whole = lines.collect::<Vec<_>>().join("\n").replace("\\\n", " ");
-        // What is indented further goes on with what is said.
+        // Further indented lines continue the words.
         let commands = whole.lines().filter(|line| !line.starts_with("   "));
         let line = |line: &str| line.trim().split("   ").next().unwrap().trim().to_owned();
         commands.map(line).collect()
     }
 
-    /// Whether it looks at this log if nobody names one.
+    /// Returns whether it looks at this log by default.
     fn defaults_to(&self, log: &str) -> bool {
         let words: Vec<_> = self.help.split_whitespace().collect(); // a line can break anywhere
         words.join(" ").contains(&format!("[default: {log}]"))
     }
 }
 
-/// All of the programs and their commands.
+/// Returns all programs and their commands.
 fn spoken() -> Vec<Spoken> {
     let mut all: Vec<Spoken> = Vec::new();
     let mut rest: Vec<Vec<String>> = PROGRAMS.map(|name| vec![name.to_owned()]).into();
@@ -125,7 +125,7 @@ fn each_example_in_any_help_works() {
     for it in &all {
         let mut user = User::new(&all);
         for example in it.examples() {
-            // What a writer makes, the next line goes on with.
+            // The next line continues with what a writer makes.
             if it.words[0] != "writer" {
                 user = User::new(&all);
             }
@@ -136,7 +136,7 @@ fn each_example_in_any_help_works() {
     assert!(count >= 15, "only {count} examples are found");
 }
 
-/// What examples are about.
+/// The record of the logs that examples use.
 #[derive(Clone, Copy, Record)]
 #[repr(C)]
 struct Trade {
@@ -156,16 +156,16 @@ impl Trade {
     }
 }
 
-/// Appends one more to a log that goes on.
+/// Appends one more entry to a log in use.
 type Append = Box<dyn FnMut()>;
 
-/// Somebody who types what they read, in a directory with inputs, on logs of their own.
+/// A user who types the examples in a directory with inputs, on logs of their own.
 struct User<'a> {
     all: &'a [Spoken],
     place: Place,
     path: String,
     writers: RefCell<Vec<Append>>,
-    /// Of services, as long as it goes on.
+    /// Servers of services that are in use.
     servers: RefCell<Vec<Running>>,
 }
 
@@ -193,7 +193,7 @@ impl User<'_> {
         User { all, place, path, writers: RefCell::default(), servers: RefCell::default() }
     }
 
-    /// The line with names that are ours alone, and with what it is about there.
+    /// Returns the line with names of our own, and with what exists there.
     fn own(&self, example: &str) -> String {
         let mut line = Vec::new();
         for command in
@@ -218,7 +218,7 @@ impl User<'_> {
         for word in words {
             let bare = word.strip_prefix('/').unwrap_or(word);
             let word = match word {
-                // A command within.
+                // A command within the line.
                 word if word.contains("$(") => {
                     let (before, inner) = word.split_once("$(").unwrap();
                     let (inner, after) = inner.split_once(')').unwrap();
@@ -258,7 +258,8 @@ impl User<'_> {
             && (it.defaults_to("/rpt_sys_shm") || it.defaults_to("all in shared memory"))
         {
             let name = format!("{}-default", self.place.shm);
-            // Before options that take any number of values, if it is all that is not an option.
+            // Before options that take any number of values, if it is the only argument that is no
+            // option.
             let arguments = it.section("Arguments");
             let last = it.words.last().unwrap();
             let at = match arguments.iter().filter(|line| line.starts_with("  [")).count() {
@@ -282,8 +283,7 @@ impl User<'_> {
         own
     }
 
-    /// Makes a log with some history, and a file that reader N has made of it, if they are not
-    /// there.
+    /// Makes a log with some history, and a file that reader N has written, if they do not exist.
     fn make(&self, log: &str, words: &[String]) {
         let (option, file) = match log.strip_prefix("/") {
             Some(name) => ("--shm", Path::new("/dev/shm").join(name)),
@@ -295,7 +295,7 @@ impl User<'_> {
         };
         let has = |it: &str| words.iter().any(|word| word == it);
         if has("serve") || log.ends_with("-all") && has("sequence") {
-            return; // it is made by that
+            return; // the command makes it
         }
         if has("call") {
             let server = start(self.place.ringlog(&["serve", log, "--echo"]));
@@ -313,7 +313,7 @@ impl User<'_> {
         }
         if !file.exists() {
             let options = Log::options().capacity(16 << 10);
-            // What lets a gate off is for a log that has it.
+            // A command that lets a gate off needs a log with a gate.
             if words.iter().any(|word| word == "release") {
                 let gate = words.iter().find_map(|word| word.parse().ok()).unwrap();
                 let log = options.lossless([gate]).create::<Trade>(file.as_path()).unwrap();
@@ -335,7 +335,7 @@ impl User<'_> {
                 })
             };
             (0..10_000).for_each(|_| append());
-            // It goes on, but where nobody may have it.
+            // The log is in use, unless no process may have it.
             if !words.iter().any(|word| word == "rm") {
                 self.writers.borrow_mut().push(append);
             }
@@ -352,7 +352,7 @@ impl User<'_> {
         }
     }
 
-    /// Runs a line of help to its end, or until it has shown that it goes on.
+    /// Runs a line of help to its end, or until it has shown that it keeps running.
     fn types(&self, example: &str) {
         let ours = self.all.iter().any(|it| words(example).contains(&it.words[0]));
         assert!(ours, "{example:?} is under Examples and is no command of ours");
@@ -376,7 +376,7 @@ impl User<'_> {
                 command
             }
             false => {
-                // The shell lives to tell what the others ended with.
+                // The shell lives to say what the others ended with.
                 let mut command = Command::new("bash");
                 command.arg("-c").arg(format!("trap : TERM; set -o pipefail; {line}"));
                 command
@@ -418,14 +418,14 @@ impl User<'_> {
         let status = running.end().status;
         listener.join().unwrap();
         let said = String::from_utf8_lossy(&said.lock().unwrap()).into_owned();
-        // 143 is a neighbour in a pipe, who knows of no orderly end.
+        // 143 is another program in a pipe, which has no orderly end.
         let good =
             status.code() == Some(0) || stopped && status.code() == Some(143) && line.contains('|');
         assert!(good, "{example:?}, that is {line:?}, ended with {status}: {said}");
     }
 }
 
-/// The words of a line as a shell sees them, with their quotes.
+/// Returns the words of a line as a shell sees them, with their quotes.
 fn words(line: &str) -> Vec<String> {
     let (mut words, mut quote) = (vec![String::new()], None);
     for char in line.chars() {

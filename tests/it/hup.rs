@@ -1,4 +1,4 @@
-//! What a HUP and the looks after a file come to: nothing is left out, and nothing answered twice.
+//! What a HUP does, and the looks at a file: nothing is left out, and nothing is answered twice.
 
 use nix::sys::signal::Signal;
 use ringlog_testkit::disk::on_a_small_disk;
@@ -14,7 +14,7 @@ fn cut(path: &Path, length: usize) {
     File::options().write(true).open(path).unwrap().set_len(length as u64).unwrap();
 }
 
-/// A reporter with ten rows in its file, that goes on.
+/// Starts a reporter that has ten rows in its file.
 fn attached(args: &[&str]) -> (Place, Feed, Running) {
     let place = Place::new();
     let mut feed = place.feed(1024);
@@ -42,7 +42,7 @@ fn a_hup_is_answered_once() {
     let (place, feed, reporter) = attached(&[]);
     reporter.signal(Signal::SIGHUP);
     reporter.until_said("was not moved");
-    // The next look is one after the file.
+    // The next look is one at the file.
     cut(&place.output(0), feed.csv(0..5).len());
     until_holds(&place.output(0), &feed.csv(0..10));
     let ended = reporter.stop();
@@ -79,7 +79,7 @@ fn where_to_begin_is_not_asked_again_when_a_file_is_mended() {
     until_holds(&place.output(0), &feed.csv(0..30));
     cut(&place.output(0), feed.csv(0..20).len());
     until_holds(&place.output(0), &feed.csv(0..30));
-    // And not when another is begun: the next one is not told to skip.
+    // And not when another is begun: the next reporter is not told to skip.
     fs::rename(place.output(0), place.file("moved.csv")).unwrap();
     reporter.signal(Signal::SIGHUP);
     reporter.until_said("begun anew, from 30\n");
@@ -119,7 +119,8 @@ fn a_file_that_was_full_once_is_whole_when_it_is_moved() {
     });
 }
 
-/// Its last look was before the cut, and the rows that it still has are the last that it is to take.
+/// The reporter's last look was before the cut, and the rows that it still has are the last that it
+/// will take.
 #[test]
 fn a_file_that_was_cut_before_the_last_rows_is_mended_before_the_end() {
     for _ in 0..3 {
@@ -136,12 +137,12 @@ fn a_file_that_was_cut_before_the_last_rows_is_mended_before_the_end() {
     }
 }
 
-/// Where nobody wakes it: its sleeps end to look around.
+/// Where no writer wakes it: it ends its sleeps to look around.
 #[test]
 fn a_hup_is_heard_by_a_reporter_that_sleeps_for_long() {
     let (place, feed, reporter) = attached(&["--poll", "1h"]);
     fs::rename(place.output(0), place.file("moved.csv")).unwrap();
-    std::thread::sleep(Duration::from_millis(20)); // it sleeps by now; a signal alone may wake it
+    std::thread::sleep(Duration::from_millis(20)); // it sleeps now; a signal alone may wake it
     reporter.signal(Signal::SIGHUP);
     reporter.until_said("begun anew, from 10\n");
     fs::remove_file(place.output(0)).unwrap();
@@ -169,7 +170,7 @@ fn rows_and_losses_of_a_mended_file_are_counted_once() {
     assert!(ended.stderr.contains("lost 10..146, ") && ended.stderr.contains("lost 5..146, "));
     assert_eq!((feed.reader(0).position, feed.reader(0).lost), (210, 141));
 
-    // And between two runs: what the first told of is lost once more, for the second.
+    // And between two runs: what the first reported is lost again, for the second.
     cut(&place.output(0), feed.csv(0..3).len());
     let ended = place.run_reporter(0, &["--once", "--strict"]);
     assert_eq!(ended.code(), 3, "{ended:?}");
@@ -180,7 +181,7 @@ fn rows_and_losses_of_a_mended_file_are_counted_once() {
     assert_eq!((feed.reader(0).position, feed.reader(0).lost), (210, 146));
 }
 
-/// The rows that it was skipped behind are cut away, or those that it left out.
+/// The rows before a skip are cut away, or those that it left out.
 #[test]
 fn what_was_lost_before_a_skip_and_behind_it_counts_once() {
     for rows_left in [5, 30, 74, 80] {
@@ -210,7 +211,7 @@ fn what_was_lost_before_a_skip_and_behind_it_counts_once() {
     }
 }
 
-/// Behind its commit it has whole rows, and somebody has cut it there.
+/// It has whole rows after its commit, and was cut there.
 #[test]
 fn a_moved_file_that_goes_beyond_its_commit_has_its_rows_alone() {
     on_a_small_disk(1024, |disk| {
@@ -254,7 +255,7 @@ fn a_file_that_a_row_was_taken_out_of_is_set_aside() {
     }
 }
 
-/// It is not ours, and may not be renamed.
+/// The file is not ours, and may not be renamed.
 #[test]
 fn a_file_that_cannot_be_set_aside_leaves_no_empty_one() {
     let place = Place::new();

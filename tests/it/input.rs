@@ -1,11 +1,12 @@
-//! What `writer --input` and a pipe are given, and how large it may be; the rest is in `writer`.
+//! What `writer --input` accepts from a file or a pipe, and how large it may be; the rest is in
+//! `writer`.
 
 use nix::sys::signal::Signal;
 use ringlog_testkit::{Place, run, start};
 use std::fs;
 use std::io::Read as _;
 
-/// What a row or a field may have at most is begun anew with each.
+/// The limits of a row and of a field count anew for each.
 #[test]
 fn a_csv_may_have_any_number_of_quoted_rows() {
     for (header, schema, row) in

@@ -1,4 +1,4 @@
-//! What the machine does to the programs: a log that is cut short under them, no room for one,
+//! What the machine does to the programs: a log that is cut short while in use, no room for one,
 //! forks, clocks, low limits, other users, and paths that are not what they should be.
 
 #![cfg(target_os = "linux")]
@@ -36,7 +36,8 @@ const SLOTS: u64 = 4096;
 /// Entries, more than half a ring of them: a poll looks beyond the half.
 const ENTRIES: u64 = 3000;
 
-/// What is left of a file with so many bytes of slots: nothing, the header, half of the slots.
+/// Returns what may be left of a file with this many bytes of slots: nothing, the header, half of
+/// the slots.
 fn lengths(slots: u64) -> [u64; 3] {
     [0, HEADER, HEADER + slots / 2]
 }
@@ -45,16 +46,16 @@ fn cut(path: &Path, length: u64) {
     File::options().write(true).open(path).unwrap().set_len(length).unwrap();
 }
 
-/// Where a log is.
+/// The place of a log.
 struct Home {
     path: PathBuf,
     name: Name,
     args: &'static [&'static str],
-    /// As the programs call it.
+    /// Its name in the programs' messages.
     shown: String,
 }
 
-/// In shared memory, and on a disk.
+/// Returns one in shared memory, and one on a disk.
 fn homes(place: &Place) -> [Home; 2] {
     let (path, name, shown) = (place.shm_file(), place.shm.as_str().into(), place.shm.clone());
     let shm = Home { path, name, args: &[], shown };
@@ -79,7 +80,7 @@ fn a_reporter_whose_log_is_cut_short_ends_with_one_line_and_exit_6_and_whole_row
                 feed.append(ENTRIES);
                 let args = [&["--quiet"][..], home.args, args].concat();
                 let once = args.contains(&"--once");
-                // The one that ends by itself is in flight because nobody reads what it writes.
+                // The one that ends by itself is still running because its output is not read.
                 let to = if once { "-" } else { "out.csv" };
                 let reporter = start(place.reporter(0, &[&args[..], &["--output", to]].concat()));
                 match once {
@@ -97,7 +98,7 @@ fn a_reporter_whose_log_is_cut_short_ends_with_one_line_and_exit_6_and_whole_row
                     assert_holds(&place.file("out.csv"), &whole);
                 }
 
-                // The cure that it names.
+                // The cure that the message names.
                 fs::remove_file(&home.path).unwrap();
                 let mut feed = Feed::new(&home.name, SLOTS);
                 feed.append(5);
@@ -189,7 +190,7 @@ fn a_copy_with_holes_is_as_good_as_the_log() {
     let path = place.file("it.log");
     let mut feed = Feed::new(path.as_path(), SLOTS);
     feed.append(10);
-    // A file that has all its bytes allocated, and none of them on the disk: a copy has holes.
+    // A file with all its bytes allocated, and none of them on the disk: a copy has holes.
     let mut copy = Command::new("cp");
     copy.arg("--sparse=always").args([&path, &place.file("copy")]);
     assert!(works(copy));
@@ -230,10 +231,11 @@ fn a_log_beyond_the_file_size_limit_is_refused_and_leaves_nothing() {
 
 // Children.
 
-/// What makes a test process a victim: its log, its role, and what it does with a child.
+/// The variable that makes a test process a victim: its log, its role, and what it does with a
+/// child.
 const VICTIM: &str = "RINGLOG_TEST_VICTIM";
 
-/// Not a test, but a process that has a log, and a child.
+/// Is not a test, but a process that has a log, and a child.
 #[test]
 #[allow(unsafe_code)] // `fork` is, and a fault
 fn victim() {
@@ -242,7 +244,7 @@ fn victim() {
     let [log, role, deed] = *orders.split(' ').collect::<Vec<_>>() else { panic!("{orders}") };
     let log = Log::open(log).unwrap();
     let mut holds = Holds::new(&log, role);
-    // A descriptor that was once a claim's is the child's as well.
+    // A descriptor that once had a claim is the child's as well.
     drop(log.reader::<Sample>(5).unwrap());
     let another = File::open(std::env::current_exe().unwrap()).unwrap();
     if deed == "faults" {
@@ -251,7 +253,7 @@ fn victim() {
         other.set_len(1).unwrap();
         let map = memmap2::MmapOptions::new().map_raw_read_only(&other).unwrap();
         other.set_len(0).unwrap();
-        // SAFETY: of a byte that is no more there is nothing to be had but a signal.
+        // SAFETY: reading a byte that no longer exists gives nothing but a signal.
         unsafe { map.as_ptr().read_volatile() };
     }
     if deed == "executes" {
@@ -331,7 +333,7 @@ fn victim_with(place: &Place, role: &str, deed: &str) -> Command {
     command
 }
 
-/// A victim, and the child that it says it has.
+/// Starts a victim; returns it, and the child that it says it has.
 fn victim_of(place: &Place, role: &str, deed: &str) -> (Running, Pid) {
     let victim = start(victim_with(place, role, deed));
     let child = until("it has a child", || {
@@ -342,7 +344,7 @@ fn victim_of(place: &Place, role: &str, deed: &str) -> (Running, Pid) {
     (victim, Pid::from_raw(child))
 }
 
-/// Whether a process has anything of the log.
+/// Returns whether a process has anything of the log.
 fn has_part_in(pid: Pid, log: &Path) -> bool {
     let fds = fs::read_dir(format!("/proc/{pid}/fd")).unwrap();
     let mut fds = fds.filter_map(|fd| fs::read_link(fd.unwrap().path()).ok());
@@ -355,7 +357,7 @@ fn role_of(role: &str) -> Role {
     if role == "writer" { Role::Writer } else { Role::Reader(0) }
 }
 
-/// A child whatever becomes of its test.
+/// A child that is killed, whatever becomes of its test.
 struct Orphan(Pid);
 
 impl Drop for Orphan {
@@ -392,7 +394,7 @@ fn what_a_child_does_with_what_its_parent_has_is_nothing_to_the_parent_and_the_l
             let log = Log::options().capacity(8).create::<Sample>(place.shm.as_str()).unwrap();
             let (victim, _) = victim_of(&place, role, deed);
             let said = victim.end();
-            let closed = role == "reader"; // nobody was the writer
+            let closed = role == "reader"; // there was no writer
             let expected = format!("claimed Ok(true) closed {closed}\nand dropped\n");
             assert!(said.stderr.contains(&expected) && said.code() == 0, "{role} {deed}: {said:?}");
             assert!(
@@ -416,7 +418,7 @@ fn what_a_child_does_with_what_its_parent_has_is_nothing_to_the_parent_and_the_l
 
 // Clocks.
 
-/// Where the log says when something was.
+/// Returns where the log says when something was.
 fn times() -> Vec<usize> {
     let writer = offset_of!(Header, writer);
     let reader = offset_of!(Header, readers);
@@ -465,7 +467,7 @@ fn no_time_in_a_log_decides_order_ownership_or_where_to_resume() {
             assert_eq!((snapshot.end, snapshot.readers[0].position), (10, 10));
 
             drop(reader);
-            set(); // and while nobody is
+            set(); // and while there is neither
             let mut feed = feed.next_writer();
             feed.append(5);
             take(&mut Log::open(name).unwrap().reader(0).unwrap(), 10..15);
@@ -480,7 +482,7 @@ fn no_time_in_a_log_decides_order_ownership_or_where_to_resume() {
     );
 }
 
-/// A wall clock that stands still before its epoch, or is in another year at each look.
+/// A wall clock that stands still before its epoch, or jumps to another year at each look.
 const CLOCK: &str = r#"
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -501,7 +503,7 @@ int clock_gettime(clockid_t clock, struct timespec *time) {
 }
 "#;
 
-/// Gives programs such a clock; `None` where it cannot be made.
+/// Gives programs such a clock; `None` if it cannot be made here.
 fn clock(place: &Place) -> Option<impl Fn(Command) -> Command> {
     fs::write(place.file("clock.c"), CLOCK).unwrap();
     let so = place.file("clock.so");
@@ -832,13 +834,13 @@ fn a_pipe_that_nobody_reads_is_waited_for_until_a_signal_and_then_gets_every_row
     assert_eq!(reporter.end().code(), 0);
     assert_eq!(feed.reader(0).position, 3);
 
-    // Its reader goes: a quiet end, as of stdout.
+    // Its reader goes: a quiet end, as for stdout.
     let reporter = start(place.reporter(0, &["--output", "pipe"]));
     let mut other_end = Patient::pipe(&pipe);
     let mut header = [0; 15];
     other_end.read_exact(&mut header).unwrap();
     drop(other_end);
-    // A process that another test begins just now shares it until its exec.
+    // A process that another test is just starting shares it until its exec.
     until("nobody reads the pipe", || {
         let nonblocking = File::options().write(true).custom_flags(libc::O_NONBLOCK).open(&pipe);
         nonblocking.is_err().then_some(())

@@ -1,4 +1,5 @@
-//! What `writer --format lines|jsonl|frames` and a CSV with bodies bring into a log, and what they refuse.
+//! What `writer --format lines|jsonl|frames` and a CSV with bodies append to a log, and what they
+//! refuse.
 
 use ringlog::{Bytes, Log, Polled, Raw, Record, Schema, Start, Timestamp, Wait, With};
 use ringlog_testkit::{Ended, Place, Running, run, start, until, until_or};
@@ -29,7 +30,7 @@ fn frame(body: &[u8]) -> Vec<u8> {
     [&(body.len() as u32).to_le_bytes(), body].concat()
 }
 
-/// A writer that reads a pipe, and the pipe.
+/// Starts a writer that reads a pipe; returns the pipe, too.
 fn start_on_a_pipe(place: &Place, args: &[&str]) -> (Running, PipeWriter) {
     let (reader, pipe) = pipe().unwrap();
     let mut command = place.writer(&[&["--input", "-", "--rate", "max"], args].concat());
@@ -45,7 +46,7 @@ fn until_end(place: &Place, end: u64) {
     until(&format!("the log has {end} entries"), || (end_of(place) >= end).then_some(()));
 }
 
-/// The bodies that a log holds.
+/// Returns the bodies that a log holds.
 fn bodies(place: &Place) -> Vec<Vec<u8>> {
     let mut observer = place.log().observe::<Raw>(Start::Oldest).unwrap();
     let mut bodies = Vec::new();
@@ -58,12 +59,12 @@ fn bodies(place: &Place) -> Vec<Vec<u8>> {
     }
 }
 
-/// The columns of a log, as they are declared.
+/// Returns whether the columns of a log are as declared.
 fn is_of(place: &Place, declaration: &str) -> bool {
     *place.log().schema() == Schema::declared(declaration).unwrap()
 }
 
-/// Asserts that it ended with this code, and the last thing it said has all these words.
+/// Asserts that it ended with this code, and that its last line has all these words.
 #[track_caller]
 fn assert_says(ended: &Ended, code: i32, words: &[&str]) {
     assert_eq!(ended.code(), code, "{ended:?}");
@@ -114,7 +115,7 @@ fn a_log_of_lines_needs_no_time() {
     let args = ["--schema", "at:timestamp,line:text"];
     assert_says(&lines(&place, "a\n", &args), 0, &["1 entries"]);
     assert!(is_of(&place, "at:timestamp,line:text"));
-    // The log says by itself what it takes.
+    // The log itself says what it takes.
     assert_says(&lines(&place, "b\n", &[]), 0, &["has them as 1..2"]);
     assert_eq!(bodies(&place), [b"a", b"b"]);
 }
@@ -146,7 +147,7 @@ fn json_lines_are_one_value_each() {
     assert_says(&jsonl(&place, &input, &[]), 0, &["4 entries", "goes on at line 8"]);
     assert!(is_of(&place, "time:timestamp,body:json"));
     assert_eq!(bodies(&place), values.map(|value| value.as_bytes().to_vec()));
-    // A line that is blank is no entry, also when they are counted.
+    // A blank line is no entry, even when entries are counted.
     let ended = jsonl(&place, format!("{input}[]"), &["--continue"]);
     assert_says(&ended, 0, &["has them as 4..5", "goes on at line 9"]);
     let ended = jsonl(&place, &input, &["--continue"]);
@@ -249,7 +250,7 @@ fn the_longest_body_is_taken_and_no_longer_one() {
     assert!(ended.stderr.contains("goes on at line 2: --from-line 2"), "{ended:?}");
     assert_eq!(bodies(&place), [fits.as_bytes()]);
 
-    // What never ends is refused as soon, and no log is made.
+    // Endless input is refused as soon, and no log is made.
     let place = Place::new();
     let (running, mut pipe) = start_on_a_pipe(&place, &["--format", "lines", "--arena", "256k"]);
     let chunk = [b'x'; 64 << 10];
@@ -275,7 +276,7 @@ fn lines_of_a_pipe_are_appended_as_they_come() {
         pipe.write_all(half).unwrap();
         assert_says(&running.stop(), 0, &["has them as 0..3", "4: --from-line 4"]);
 
-        // What is cut by the end of a pipe is nobody's.
+        // What the end of a pipe cuts off is not appended.
         let (running, mut pipe) = start_on_a_pipe(&place, &["--format", format]);
         pipe.write_all(&[whole, half].concat()).unwrap();
         drop(pipe);
@@ -309,13 +310,13 @@ fn a_field_of_a_csv_is_a_body() {
         let mut columns = place.log().observe::<Raw>(Start::At(2)).unwrap();
         let Polled::Entry { record, .. } = columns.poll() else { panic!() };
         assert_eq!(record.columns, 2_u64.to_le_bytes());
-        // The log knows what its columns are; and what was the last row.
+        // The log knows its columns, and its last row.
         assert_says(&append(&place, &csv, &["--continue"]), 0, &["0 entries"]);
         let other = csv.replace(&format!("{},2", fields[2]), &format!("{},2", fields[0]));
         let says = "in: entry 3 of it is not that of ";
         assert_says(&append(&place, &other, &["--continue"]), 1, &[says]);
     }
-    // Short for the same.
+    // The short form of this.
     let place = Place::new();
     let args = ["--schema", "id:u8", "--body", "json"];
     assert_says(&append(&place, "id,body\n1,[]\n", &args), 0, &["1 entries"]);
@@ -422,7 +423,8 @@ fn what_no_log_can_be_is_a_usage_error() {
     }
 }
 
-/// The gate of a log, once it is there: takes so many entries, and drops its place in between.
+/// Follows as the gate of a log, once that exists: takes these entries, and drops its place in
+/// between.
 fn follow(place: &Place, expected: Vec<Vec<u8>>) -> JoinHandle<()> {
     until("there is a log", || Log::open(place.shm.as_str()).ok().map(drop));
     let log = place.log();
@@ -492,7 +494,7 @@ fn a_killed_writer_loses_and_repeats_no_body() {
 #[test]
 fn a_writer_waits_for_room_for_a_whole_body() {
     let place = Place::new();
-    // Of slots there are enough; the third body has no room in the arena.
+    // There are enough slots; the third body has no room in the arena.
     let body = "x".repeat(30_000);
     fs::write(place.file("in"), format!("{body}\n{body}\n{body}\nshort\n")).unwrap();
     let args = ["--input", "in", "--format", "lines", "--wait-for", "0", "--arena", "64k"];
@@ -518,7 +520,7 @@ fn a_log_that_was_filled_otherwise_is_not_continued() {
     let ended = lines(&place, "a\nb\nd\n", &["--continue", "--count", "1"]);
     assert_says(&ended, 0, &["has them as 2..3"]);
     assert_eq!(bodies(&place), [b"a", b"b", b"d"]);
-    // Of a log of frames the last is compared likewise.
+    // In a log of frames the last one is compared likewise.
     let place = Place::new();
     let log = Log::create::<With<(), Bytes>>(place.shm.as_str()).unwrap();
     log.writer::<With<(), Bytes>>().unwrap().append(&(), b"x").unwrap();
@@ -529,7 +531,7 @@ fn a_log_that_was_filled_otherwise_is_not_continued() {
 
 #[test]
 fn a_last_body_that_is_gone_is_counted() {
-    // Of each log the last bodies lie where the one that comes next was begun.
+    // In each log the last bodies lie where the next one was begun.
     let long = [1000, 2048, 2048].map(|length| "x".repeat(length)).join("\n");
     let args = ["--arena", "4k", "--no-time", "--body", "bytes"];
     for (first, says) in [("short", ""), (&"x".repeat(500), "going on by their count")] {
@@ -538,7 +540,7 @@ fn a_last_body_that_is_gone_is_counted() {
         let some = [&args[..], &["--count", "3"]].concat();
         assert_says(&lines(&place, &input, &some), 0, &["3 entries"]);
         let mut writer = place.log().writer::<With<(), Bytes>>().unwrap();
-        writer.draft().write_all(&[b'x'; 2048]).unwrap(); // and killed in it
+        writer.draft().write_all(&[b'x'; 2048]).unwrap(); // killed while it appends
         drop(writer);
         let mut last = place.log().observe::<Raw>(Start::At(2)).unwrap();
         assert!(matches!(last.poll(), Polled::Lost(_)));

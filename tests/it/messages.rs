@@ -1,4 +1,4 @@
-//! Logs whose entries have bodies: what serde writes into them, and what the programs say of them.
+//! Logs whose entries have bodies: what serde writes into them, and what the programs show of them.
 
 use ringlog::{Error, Json, Log, MsgPack, Polled, Raw, Record, Start, With};
 use ringlog_testkit::{Place, run};
@@ -10,7 +10,7 @@ struct Event {
     id: u64,
 }
 
-/// A log of JSON with two entries, the first with a body that no slot holds.
+/// Makes a log of JSON with two entries, the first with a body that fits no slot.
 fn filled(place: &Place) -> Log {
     let log = Log::create::<With<Event, Json>>(place.shm.as_str()).unwrap();
     let mut writer = log.writer::<With<Event, Json>>().unwrap();

@@ -1,5 +1,5 @@
-//! `ringlog metrics`: what it tells is so, and valid whatever a log says; those who scrape do not
-//! notice those who do worse; and the alerts and the dashboard ask for nothing else.
+//! `ringlog metrics`: what it says is true, and valid whatever a log contains; well-behaved clients
+//! do not notice others; and the alerts and the dashboard ask for nothing else.
 
 use fastrand::Rng;
 use nix::sys::signal::Signal;
@@ -18,12 +18,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
-/// `ringlog metrics ...`, in the directory.
+/// Returns the command `ringlog metrics ...`, in the directory.
 fn metrics(place: &Place, args: &[&str]) -> Command {
     place.ringlog(&[&["metrics"], args].concat())
 }
 
-/// What it prints, which must be all right.
+/// Returns what it prints, which must succeed.
 fn printed(place: &Place, args: &[&str]) -> (Samples, Ended) {
     let ended = run(metrics(place, args));
     assert_eq!(ended.code(), 0, "{ended:?}");
@@ -34,7 +34,8 @@ fn printed(place: &Place, args: &[&str]) -> (Samples, Ended) {
 struct Samples(BTreeMap<String, f64>);
 
 impl Samples {
-    /// Of a valid text, where each metric is there once, with help and type, and each sample too.
+    /// Parses a valid text, in which each metric appears once, with help and type, and each sample
+    /// too.
     fn of(text: &str) -> Samples {
         let (mut samples, mut metrics) = (BTreeMap::new(), BTreeSet::new());
         let mut now = None;
@@ -73,13 +74,13 @@ impl Samples {
         self.0.keys().map(|series| series.split('{').next().unwrap().to_owned()).collect()
     }
 
-    /// How many samples tell of a log.
+    /// Returns how many samples there are about a log.
     fn of_log(&self, log: &str) -> usize {
         self.0.keys().filter(|series| series.contains(&format!("log=\"{log}\""))).count()
     }
 }
 
-/// What follows `a="b",c="d\"e"} `.
+/// Returns what follows `a="b",c="d\"e"} `.
 fn after_labels(labels: &str) -> &str {
     let mut rest = labels;
     loop {
@@ -100,7 +101,7 @@ fn after_labels(labels: &str) -> &str {
     }
 }
 
-/// A log of 64 slots with 140 entries, and four who have been its readers.
+/// A log of 64 slots with 140 entries, and four readers.
 struct Busy {
     place: Place,
     feed: Feed,
@@ -145,7 +146,7 @@ fn what_is_told_of_a_log_its_writer_and_its_readers_is_so() {
     assert_eq!(of_log("log_created_timestamp_seconds"), created as f64 / 1e9);
     assert_eq!(of_log("writer_attached_timestamp_seconds"), attached as f64 / 1e9);
     // The entries of this log say that they are from the year 1970.
-    let newest = feed.sample(139).time.as_nanos() / 1_000_000; // told to the millisecond
+    let newest = feed.sample(139).time.as_nanos() / 1_000_000; // in milliseconds, as the metric is
     assert_eq!((of_log("last_entry_timestamp_seconds") * 1e3).round(), newest as f64);
     let id = format!("ringlog_log_info{{log=\"{log}\",id=\"{:032x}\"}}", feed.log.id());
     assert_eq!(samples.get(&id), 1.0);
@@ -269,7 +270,7 @@ fn a_log_that_cannot_be_looked_at_is_told_of_and_costs_the_others_nothing() {
     assert_eq!(samples.of_log(&escaped), samples.of_log(&place.shm));
     assert_eq!(ended.stderr.lines().count(), 2, "{ended:?}");
     assert!(ended.stderr.contains("/ringlog-test-none") && ended.stderr.contains("text.log"));
-    // Each is told of once, however often it is looked at.
+    // Each is printed once, however often it is looked at.
     let (server, address) = serve(&place, &logs);
     for _ in 0..3 {
         feed.append(1);
@@ -293,7 +294,7 @@ fn all_logs_in_shared_memory_are_meant_if_none_is_named() {
     assert_eq!(samples.get(&format!("ringlog_log_usable{{log=\"{}\"}}", place.shm)), 1.0);
 }
 
-/// Logs whose words are what an enemy would choose, all but those that make a log usable.
+/// Makes logs whose words an enemy could have chosen, except those that make a log usable.
 fn hostile_logs(place: &Place, count: usize) -> Vec<PathBuf> {
     let path = place.file("good.log");
     let mut feed = Feed::new(Name::File(path.clone()), 16);
@@ -341,7 +342,7 @@ fn whatever_a_log_says_the_text_is_valid() {
 
 // Served.
 
-/// `ringlog metrics --listen` at a port of its own, and where that is.
+/// Starts `ringlog metrics --listen` at a port of its own; returns its address.
 fn serve(place: &Place, args: &[&str]) -> (Running, String) {
     let server = start(metrics(place, &[&["--listen", "127.0.0.1:0"], args].concat()));
     let address = until("it serves", || {
@@ -352,7 +353,7 @@ fn serve(place: &Place, args: &[&str]) -> (Running, String) {
     (server, address)
 }
 
-/// A connection that sends this.
+/// Opens a connection that sends this.
 fn send(address: &str, bytes: &[u8]) -> TcpStream {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -361,7 +362,7 @@ fn send(address: &str, bytes: &[u8]) -> TcpStream {
     stream
 }
 
-/// All that comes back, until the server closes, which it must.
+/// Returns all that comes back, until the server closes, which it must.
 fn answer(mut stream: TcpStream) -> String {
     let mut bytes = Vec::new();
     match stream.read_to_end(&mut bytes) {
@@ -374,7 +375,7 @@ fn request(address: &str, line: &str) -> String {
     answer(send(address, format!("{line} HTTP/1.1\r\nHost: {address}\r\n\r\n").as_bytes()))
 }
 
-/// What a scrape gets.
+/// Returns what a scrape gets.
 fn scraped(address: &str) -> String {
     let response = request(address, "GET /metrics");
     let (head, body) = response.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{response:?}"));
@@ -427,7 +428,7 @@ fn whoever_scrapes_does_not_notice_those_who_send_nothing_or_too_much() {
         let mut sent = 0;
         while endless.write_all(part.as_bytes()).is_ok() {
             sent += part.len();
-            assert!(sent < 64 << 20, "{sent} bytes of a head"); // what sockets hold is much less
+            assert!(sent < 64 << 20, "{sent} bytes of a head"); // sockets hold much less
         }
         assert!(!answer(endless).contains("200 OK"));
         scraped(&address);
@@ -461,7 +462,7 @@ fn two_hundred_connections_at_once_keep_nobody_out_and_take_a_bounded_part_of_me
     let (before, mut held) = (files(), Vec::new());
     for round in 0..4 {
         for i in 0..50 {
-            // Some have asked, and do not take the answer.
+            // Some have sent a request, and do not take the answer.
             let said: &[u8] = match i % 3 {
                 0 => b"",
                 1 => b"GET /metrics HTTP/1.1\r\nHost: a",
@@ -486,7 +487,7 @@ fn two_hundred_connections_at_once_keep_nobody_out_and_take_a_bounded_part_of_me
     drop((held, feed));
 }
 
-/// Among so many, one can be pushed out; an answer that is there is whole.
+/// Scrapes; among so many, a connection can be pushed out, but an answer that comes is whole.
 fn scraped_or_pushed_out(address: &str) {
     let response = request(address, "GET /metrics");
     if let Some((_, body)) = response.split_once("\r\n\r\n")
@@ -519,7 +520,7 @@ fn logs_come_and_go_while_it_serves_and_one_that_is_cut_short_costs_only_itself(
     let place = Place::new();
     let (kept, cut) = (place.file("kept.log"), place.file("cut.log"));
     let mut steady = Feed::new(Name::File(kept.clone()), 16);
-    // Larger than what anybody would map by the way.
+    // Larger than what is mapped incidentally.
     let mut feed = Feed::new(Name::File(cut.clone()), 1 << 16);
     feed.append(1 << 16);
     let logs = [kept.to_str().unwrap(), cut.to_str().unwrap(), &place.shm];
@@ -608,7 +609,7 @@ fn a_textfile_is_whole_at_each_moment_and_anybodys_to_read() {
         let end = feed.log.snapshot().unwrap().end as f64;
         until("the file has the new end", || (seen() == end).then_some(()));
     }
-    // A trouble that passes is told once, and waited for.
+    // A problem that passes is printed once, and waited for.
     until("a directory is in its way", || {
         let _ = fs::remove_file(&file);
         fs::create_dir(&file).ok()
@@ -648,13 +649,13 @@ fn what_is_no_file_is_left_alone_and_what_cannot_be_written_is_exit_code_7() {
     assert_eq!(fs::read_link(place.file("b.prom")).unwrap(), Path::new("/dev/null"));
 }
 
-// What Prometheus and Grafana are given.
+// What Prometheus and Grafana get.
 
 fn contrib(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("contrib").join(name)
 }
 
-/// `promtool ...`; `None`, said aloud, where there is none.
+/// Runs `promtool ...`; `None`, with a line, if there is none.
 fn promtool(args: &[&str], stdin: &str) -> Option<Ended> {
     let mut version = Command::new("promtool");
     version.arg("--version");
@@ -705,7 +706,7 @@ fn each_alert_fires_when_it_should_and_not_otherwise() {
     }
 }
 
-/// The dashboard, and what it asks for.
+/// Returns the dashboard, and what it asks for.
 fn dashboard() -> (serde_json::Value, Vec<String>) {
     let text = fs::read_to_string(contrib("grafana-dashboard.json")).unwrap();
     let dashboard: serde_json::Value = serde_json::from_str(&text).unwrap();

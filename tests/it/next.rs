@@ -1,5 +1,5 @@
-//! The log that a reporter goes on with: what was asked for holds over all of them, and what one of
-//! them lost is not forgotten with it.
+//! The next log that a reporter follows: the options hold over all of them, and what it lost in one
+//! of them is not forgotten.
 
 use nix::sys::signal::Signal;
 use ringlog::{Log, Schema};
@@ -9,7 +9,8 @@ use ringlog_testkit::{
 use std::fs;
 use std::time::Duration;
 
-/// A reporter that has had all of a log, whose writer stays: the log's name is free then.
+/// Starts a reporter that has exported all of a log, whose writer stays: the log's name is free
+/// then.
 fn carried(args: &[&str], rows: u64) -> (Place, Feed, Running) {
     let place = Place::new();
     let mut old = place.feed(64);
@@ -110,7 +111,7 @@ fn a_log_that_is_gone_ends_who_waits_for_none() {
 #[test]
 fn a_log_deleted_under_a_silent_writer_is_followed_until_it_ends() {
     let (_place, mut old, reporter) = carried(&[], 10);
-    // Longer than the silence that ends a log that was replaced: this one has no other behind it.
+    // Longer than the silence that ends a log that was replaced: this one has not been replaced.
     std::thread::sleep(Duration::from_millis(2_500));
     old.append(10);
     drop(old);
@@ -127,7 +128,7 @@ fn another_writer_is_told_of_by_its_process_and_the_first_is_not() {
     reporter.until_said(", from 0\n");
     fs::write(place.file("in.csv"), "value\n".to_owned() + &"7\n".repeat(100)).unwrap();
     let writer = || start(place.writer(&["--input", "in.csv", "--rate", "5"]));
-    // The looks at who writes are further apart than its rows; and those of the first come first.
+    // The looks at the writer are further apart than its rows; the rows of the first come first.
     let first = writer();
     until_lines(&place.output(0), 5);
     assert_eq!(first.stop().code(), 0);

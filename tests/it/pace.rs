@@ -1,10 +1,10 @@
-//! How fast the writer goes, what it says of that, and what times without a unit are.
+//! How fast the writer appends, what it says about that, and what times without a unit are.
 
 use nix::sys::signal::Signal;
 use ringlog_testkit::{Place, run, start, until, until_holds};
 use std::time::{Duration, Instant};
 
-/// Where the place's log ends; 0 if there is none yet.
+/// Returns where the place's log ends; 0 if there is none yet.
 fn end(place: &Place) -> u64 {
     let log = ringlog::Log::open(place.shm.as_str());
     log.map_or(0, |log| log.snapshot().unwrap().end)
@@ -45,7 +45,7 @@ fn a_rate_is_kept_on_average_and_told() {
     let (seconds, said) = said.split_once(" s, ").unwrap();
     let (rate, _) = said.split_once(" a second").unwrap();
     let [seconds, rate] = [seconds, rate].map(|it| it.replace(',', "").parse::<f64>().unwrap());
-    // A sleep that took longer is made good: over two seconds only a machine at a standstill is late.
+    // A sleep that took too long is made up for: over two seconds only a stopped machine is late.
     assert!((1.9..took + 0.1).contains(&seconds), "{seconds} s of {took} s");
     assert!((rate - 2000.0 / seconds).abs() < 100.0, "{rate} a second in {seconds} s");
 }
@@ -97,7 +97,7 @@ fn a_number_without_a_unit_is_milliseconds() {
     assert_eq!(reporter.stop().code(), 0);
 }
 
-/// What comes while it carries out is the next run's.
+/// What comes while it exports belongs to the next run.
 #[test]
 fn once_ends_at_what_there_was_when_it_began() {
     let place = Place::new();
@@ -105,7 +105,7 @@ fn once_ends_at_what_there_was_when_it_began() {
     feed.append(50_000);
     let reporter = start(place.reporter(0, &["--once"]));
     until("it is attached", || feed.reader(0).alive.then_some(()));
-    feed.append(900_000); // much faster than they are carried out
+    feed.append(900_000); // much faster than they are exported
     let ended = reporter.end();
     let (rows, lost) = ended.summary();
     assert_eq!((ended.code(), lost), (0, 0), "{ended:?}");

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-/// `ringlog page ...`, in the directory.
+/// Returns the command `ringlog page ...`, in the directory.
 fn watch(place: &Place, args: &[&str]) -> Command {
     place.ringlog(&[&["page"], args].concat())
 }
@@ -23,7 +23,7 @@ fn until_it_watches(report: &Running) {
     });
 }
 
-/// The page, which must be well-formed and load nothing.
+/// Parses the page, which must be well-formed and load nothing.
 fn page(html: &str) -> Document<'_> {
     assert!(html.starts_with("<!DOCTYPE html>\n") && html.ends_with("</html>\n"));
     let options = ParsingOptions { allow_dtd: true, ..ParsingOptions::default() };
@@ -48,7 +48,7 @@ fn page(html: &str) -> Document<'_> {
     page
 }
 
-/// All text within.
+/// Returns all text within a node.
 fn text(node: Node) -> String {
     node.descendants().filter(Node::is_text).filter_map(|node| node.text()).collect()
 }
@@ -57,14 +57,14 @@ fn with_tag<'a>(page: &'a Document, tag: &str) -> Vec<Node<'a, 'a>> {
     page.descendants().filter(|node| node.has_tag_name(tag)).collect()
 }
 
-/// The sentence that begins so.
+/// Returns the sentence that begins like this.
 fn sentence(page: &Document, begins: &str) -> String {
     let mut all = with_tag(page, "li").into_iter().map(text);
     all.find(|sentence| sentence.starts_with(begins))
         .unwrap_or_else(|| panic!("no sentence about {begins}: {}", text(page.root())))
 }
 
-/// The cells of a reader in the first table.
+/// Returns the cells of a reader in the first table.
 fn cells(page: &Document, id: usize) -> Vec<String> {
     let table = with_tag(page, "table")[0];
     let rows = table.descendants().filter(|node| node.has_tag_name("tr"));
@@ -84,7 +84,7 @@ fn number(grouped: &str) -> u64 {
     grouped.replace(',', "").parse().unwrap()
 }
 
-/// What the log says that a reader has lost, or will be told of.
+/// Returns how many entries, by the log, a reader has lost or will lose.
 fn lost(place: &Place, id: usize) -> u64 {
     let snapshot = place.log().snapshot().unwrap();
     let reader = &snapshot.readers[id];
@@ -134,7 +134,7 @@ fn the_page_tells_who_was_killed_and_who_was_stopped_and_what_the_log_says_they_
     let html = fs::read_to_string(place.file("page.html")).unwrap();
     let page = page(&html);
     let said: Vec<Vec<String>> = (0..3).map(|id| cells(&page, id)).collect();
-    // A machine that stands still for a moment loses some before the watch, too.
+    // A machine that stands still for a moment may lose some before the watch, too.
     let during: Vec<u64> = (0..3)
         .map(|id| {
             let before = number(said[id][7].split(" it").next().unwrap());
@@ -262,7 +262,7 @@ fn a_log_that_nobody_reads_makes_a_page_too_also_without_a_writer() {
     let empty = place.feed(64);
     let path = place.shm_file();
     drop(empty);
-    // A copy, which nobody may write.
+    // A copy, for which there is no write permission.
     let copy = place.file("copy.log");
     fs::copy(&path, &copy).unwrap();
     let mut permissions = fs::metadata(&copy).unwrap().permissions();
@@ -281,7 +281,7 @@ fn a_log_that_nobody_reads_makes_a_page_too_also_without_a_writer() {
 #[test]
 fn ages_are_not_told_if_the_timestamps_are_none_of_appending() {
     let place = Place::new();
-    let mut feed = place.feed(64); // of 1970
+    let mut feed = place.feed(64); // of the year 1970
     feed.append(10);
     place.carry(0, &[]);
     feed.append(10);
@@ -365,7 +365,7 @@ fn a_page_replaces_a_page_and_nothing_else_and_that_is_known_before_the_watch() 
     let target = place.file("target.html");
     fs::write(&target, "<!doctype html>\nan old one").unwrap();
     std::os::unix::fs::symlink(&target, place.file("link.html")).unwrap();
-    // Whoever has the old one open reads it to its end: none is written over it.
+    // A process that has the old page open reads it to its end: it is not written over.
     fs::hard_link(&target, place.file("old.html")).unwrap();
     assert_eq!(run(briefly("link.html")).code(), 0);
     assert!(place.file("link.html").is_symlink());

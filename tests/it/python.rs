@@ -22,7 +22,7 @@ fn document() -> String {
     fs::read_to_string(repository().join("docs/format.md")).unwrap()
 }
 
-/// `examples/read_log.py LOG`; `None`, said aloud, where there is no Python.
+/// Runs `examples/read_log.py LOG`; `None`, with a line, if there is no Python.
 fn read_log(log: impl AsRef<OsStr>) -> Option<Ended> {
     let mut command = python()?;
     command.arg(repository().join("examples/read_log.py")).arg(log);
@@ -41,7 +41,7 @@ fn python() -> Option<Command> {
     Some(command)
 }
 
-/// What the stock reporter carries out, and what the script does.
+/// Asserts that the stock reporter and the script write the same text.
 fn assert_same_text(place: &Place, rows: usize) {
     let Some(script) = read_log(&place.shm) else { return };
     let reporter = place.run_reporter(0, &["--once", "--output", "-"]);
@@ -73,7 +73,8 @@ struct Everything {
     letter: Text<1>,
 }
 
-/// Any bytes are a record: numbers of all sizes, floats that are none, text that is not UTF-8.
+/// Returns records of any bytes: numbers of all sizes, floats that are none, text that is not
+/// UTF-8.
 fn any_records() -> impl Iterator<Item = Everything> {
     let mut state = 0x9E37_79B9_7F4A_7C15u64;
     let mut byte = move || {
@@ -167,7 +168,7 @@ fn the_script_goes_by_the_stamps_alone() {
     assert_same_text(&place, 15);
 }
 
-/// Large, so that a copy of it takes long.
+/// A large record, so that copying it takes long.
 #[derive(Clone, Copy, Record)]
 #[repr(C)]
 struct Alike {
@@ -242,13 +243,13 @@ fn what_is_not_a_log_is_refused_by_the_script() {
     }
 }
 
-/// The block of the document that begins with this fence.
+/// Returns the block of the document that begins with this fence.
 fn block(document: &str, fence: &str) -> String {
     let (_, rest) = document.split_once(&format!("```{fence}\n")).unwrap();
     rest.split_once("```").unwrap().0.to_owned()
 }
 
-/// The bytes that `hexdump -C` showed.
+/// Returns the bytes that `hexdump -C` showed.
 fn undump(text: &str) -> Vec<u8> {
     let mut bytes = Vec::<u8>::new();
     for line in text.lines().filter(|line| *line != "*") {
@@ -284,7 +285,7 @@ fn the_log_in_the_document_is_one() {
     }
 }
 
-/// The word that stands behind `what` in the worked example.
+/// Returns the word that follows `what` in the worked example.
 fn quoted_in<'a>(document: &'a str, what: &str) -> &'a str {
     let (_, example) = document.split_once("byte by byte").unwrap();
     let (_, rest) = example.split_once(what).unwrap();
@@ -298,7 +299,7 @@ fn size_behind<T, F>(_: fn(&T) -> &F) -> usize {
 /// A row of a table of the document: offset, size, name.
 type Row = (usize, usize, String);
 
-/// The row that a field of a struct must have.
+/// Makes the row that a field of a struct must have.
 macro_rules! field {
     ($type:ident, $($field:tt)+) => {{
         let name = stringify!($($field)+).replace(' ', "");
@@ -306,7 +307,7 @@ macro_rules! field {
     }};
 }
 
-/// The tables that begin with `| offset | size | name |`.
+/// Returns the tables that begin with `| offset | size | name |`.
 fn tables(document: &str) -> Vec<Vec<Row>> {
     let mut tables = Vec::new();
     let mut lines = document.lines();
@@ -323,11 +324,11 @@ fn tables(document: &str) -> Vec<Vec<Row>> {
 fn row(line: &str) -> Option<Row> {
     let cells: Vec<&str> = line.split('|').map(str::trim).collect();
     let offset = cells[1].trim_start_matches('+').strip_prefix("0x")?;
-    let size = cells[2].parse().unwrap_or(0); // what has no size of its own is the last
+    let size = cells[2].parse().unwrap_or(0); // a field without a size is the last
     Some((usize::from_str_radix(offset, 16).ok()?, size, cells[3].trim_matches('`').to_owned()))
 }
 
-/// The rows follow each other without a gap, and those that are fields are exactly these.
+/// Asserts that the rows follow each other without a gap, and that exactly these are fields.
 fn assert_rows(table: &[Row], fields: &[Row], end: usize) {
     let mut next = 0;
     for (offset, size, name) in table {

@@ -1,4 +1,5 @@
-//! `reporter` as its user meets it: who may be it, where it begins, what it says, how it ends.
+//! `reporter` as its user meets it: which process is the reader, where it begins, what it says, how
+//! it ends.
 
 use nix::sys::signal::Signal;
 use ringlog::layout::{HEADER_SIZE, Header, ReaderLine};
@@ -54,7 +55,7 @@ fn from_says_where_to_begin() {
         assert_holds(&place.output(id), &feed.csv(first..100));
         assert_eq!(feed.reader(id).lost, 0, "--from {from}");
     }
-    // What it then left is where it goes on, whatever it was told once.
+    // The next reporter resumes where it left off, whatever option the first had.
     feed.append(10);
     place.carry(1, &[]);
     assert_holds(&place.output(1), &feed.csv(100..110));
@@ -112,7 +113,7 @@ fn an_empty_log_makes_a_file_of_a_header() {
     assert_holds(&place.output(0), &feed.csv(0..0));
 }
 
-// Who may be it.
+// Which process is the reader.
 
 #[test]
 fn a_reader_is_one_process_and_the_second_changes_nothing() {
@@ -306,7 +307,7 @@ fn a_log_that_is_gone_between_two_looks_at_it_is_waited_for_again() {
     let rows = feed.csv(0..10);
     drop(feed);
     let mut reporter = start(place.reporter(0, &["--path", "it.log"]));
-    // It is there at any look, or not: that it attaches takes a few.
+    // The log is there at a look, or not: attaching takes a few looks.
     until("it has attached three times", || {
         for _ in 0..1000 {
             fs::rename(&here, &away).unwrap();
@@ -406,7 +407,7 @@ fn a_signal_ends_a_reporter_that_sleeps_for_long() {
     }
 }
 
-/// A reporter to a pipe that nobody reads, and that has no more room.
+/// Starts a reporter to a pipe that is not read, and has no room left.
 fn on_a_full_pipe() -> (Place, Feed, Running) {
     let place = Place::new();
     let mut feed = place.feed(1 << 14);
@@ -451,12 +452,12 @@ fn a_reporter_that_nobody_hears_does_its_work() {
         feed.append(10);
         place.carry(0, &[]);
         fs::write(place.output(0), "somebody's").unwrap();
-        feed.append(200); // a loss and a file set aside: much to be told
+        feed.append(200); // a loss and a file set aside: much to print
         let ended = run(after(script, &place.reporter(0, &["--once"])));
         assert_eq!((ended.code(), ended.stderr.as_str()), (0, ""), "{script}: {ended:?}");
         assert_holds(&place.output(0), &feed.csv(146..210));
         assert_holds(&place.file("output_0.1.csv"), "somebody's");
-        // And when there is nothing but an error to be told.
+        // And when there is only an error to print.
         let ended = run(after(script, &place.reporter(0, &["--once", "--output", "missing/x"])));
         assert_eq!(ended.code(), 7, "{script}: {ended:?}");
     }
@@ -510,7 +511,7 @@ fn a_device_that_takes_nothing_is_exit_7_and_moves_nothing() {
     assert_holds(&place.output(0), &feed.csv(0..100));
 }
 
-// What it writes.
+// Its output.
 
 #[test]
 fn times_are_written_as_nanoseconds_or_as_rfc_3339() {
@@ -623,7 +624,7 @@ fn stdout_carries_data_only() {
     assert_eq!(positions(&place.output(1)).len(), 10);
 }
 
-// What it does not take.
+// What it refuses.
 
 #[test]
 fn arguments_that_cannot_be_meant_are_exit_2_and_named() {
@@ -754,7 +755,7 @@ fn a_log_is_not_taken_for_an_output() {
     other.append(10);
     symlink(&path, place.file("link")).unwrap();
     fs::hard_link(&path, place.file("twin")).unwrap();
-    // But for the words of the reader that tried.
+    // Except the words of the reader that tried.
     let bytes = || {
         let mut bytes = fs::read(&path).unwrap();
         let from = offset_of!(Header, readers);
@@ -824,7 +825,8 @@ fn a_file_that_no_reporter_can_have_written_is_left_alone() {
     assert!(!place.file("passwd.1").exists());
 }
 
-/// Whether the writer paused for as long as it should. On a machine that stood still it was silent.
+/// Returns whether the writer paused as long as it should. On a machine that stood still it was
+/// silent.
 fn paused(appended: Instant) -> bool {
     std::thread::sleep(Duration::from_millis(500)); // two looks at least, and no silence
     appended.elapsed() < Duration::from_millis(900)

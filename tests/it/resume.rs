@@ -1,4 +1,4 @@
-//! Going on with a file: what a reporter finds under its output's name, and what it makes of it.
+//! Resuming in a file: what a reporter finds under its output's name, and what it does with it.
 
 use nix::sys::signal::Signal;
 use ringlog::layout::{HEADER_SIZE, Header, OutputLine, ReaderLine, WriterLine};
@@ -15,7 +15,7 @@ use std::ops::Range;
 use std::os::unix::fs::{FileExt, MetadataExt, symlink};
 use std::path::Path;
 
-/// A log of which reader 0 has carried out `rows`, and as many more behind them.
+/// Makes a log of which reader 0 has exported `rows`, and appends as many more.
 fn carried(format: Format, capacity: u64, rows: u64) -> (Place, Feed) {
     let place = Place::of(format);
     let mut feed = place.feed(capacity);
@@ -26,7 +26,7 @@ fn carried(format: Format, capacity: u64, rows: u64) -> (Place, Feed) {
     (place, feed)
 }
 
-/// Another log's file, with as many rows, in the directory of `place`.
+/// Puts another log's file, with as many rows, into the directory of `place`.
 fn anothers(place: &Place, rows: u64) -> String {
     let log = place.file("other.log");
     let mut other = Feed::new(log, 1 << 16);
@@ -46,7 +46,7 @@ fn cut(path: &Path, length: usize) {
     File::options().write(true).open(path).unwrap().set_len(length as u64).unwrap();
 }
 
-/// All its rows again, nothing lost, nothing set aside.
+/// Asserts that all rows are there again, with nothing lost and nothing set aside.
 #[track_caller]
 fn assert_healed(place: &Place, feed: &Feed, rows: u64) -> Ended {
     let ended = place.carry(0, &["--strict"]);
@@ -56,7 +56,7 @@ fn assert_healed(place: &Place, feed: &Feed, rows: u64) -> Ended {
     ended
 }
 
-/// The file is now under a number, as it was, and the user has been told so, and why.
+/// Asserts that the file is now under a number, as it was, and that the user was told so, and why.
 #[track_caller]
 fn assert_set_aside(place: &Place, ended: &Ended, number: u32, text: &str, why: &str) {
     let aside = place.named(&format!("output_0.{number}"));
@@ -453,8 +453,8 @@ fn a_file_with_a_row_twice_or_out_of_order_is_set_aside() {
     }
 }
 
-/// The log can have given their positions to other entries: after the machine died, or when it came
-/// back from a copy. Or somebody wrote them.
+/// The log may have given their positions to other entries: after the machine died, or when the log
+/// came back from a copy. Or another program wrote them.
 #[test]
 fn a_file_whose_uncommitted_rows_are_not_the_logs_is_set_aside_and_the_next_begins_at_the_commit() {
     for format in FORMATS {
@@ -492,8 +492,8 @@ fn a_log_that_came_back_from_a_copy_and_went_on_otherwise_skips_nothing() {
     assert_eq!(run(place.ringlog(&verify)).code(), 0);
 }
 
-/// A reporter was killed between the rows and their commit, and the next is told to write them in
-/// another way, before the log has come round or after it.
+/// A reporter was killed between the rows and their commit, and the next one writes them in another
+/// form, before the log has come round or after it.
 #[test]
 fn rows_that_were_not_committed_are_in_one_file_when_the_next_run_writes_another_form() {
     for (more, form) in [(0, "--time"), (64, "--time"), (0, "--format"), (64, "--format")] {
@@ -519,7 +519,7 @@ fn rows_that_were_not_committed_are_in_one_file_when_the_next_run_writes_another
     }
 }
 
-/// Of a file in which a reader was told to skip, and which is cut, before the skip or behind it.
+/// In a file with a skip, which is cut before the skip or after it.
 #[test]
 fn what_a_reader_was_told_to_skip_is_no_loss_when_its_file_is_cut() {
     for rows_left in [20, 45, 80] {
@@ -580,7 +580,7 @@ fn a_part_that_was_cut_before_its_rename_and_a_kill_gets_its_name_back_and_is_me
     }
 }
 
-/// It is cut, moved, and a HUP comes before the reporter has looked.
+/// The file is cut and moved, and a HUP comes before the reporter has looked.
 #[test]
 fn what_was_cut_off_a_file_before_it_was_moved_is_written_again() {
     let (place, mut feed, reporter) = attached(Format::Csv);
@@ -645,16 +645,16 @@ fn away_for_a_moment(asked: &str) {
     assert_eq!(fs::read_dir(&directory).unwrap().count(), 1);
 }
 
-/// Cut and grown again since, as it is to a log that was restored from an older copy: what was
-/// committed is in no file that is set aside, or gone on with.
+/// The file was cut and has grown again since, as it seems to a log that was restored from an older
+/// copy: what was committed is in no file that is set aside, or resumed in.
 #[test]
 fn a_file_that_has_not_what_was_committed_is_not_safe_whatever_else_is_in_it() {
     for format in FORMATS {
         let (place, feed) = carried(format, 4096, 1550);
         let end = feed.lines(3099..3100);
-        let foreign = end.replace("3099,", "3100,"); // of a position that is not there yet
+        let foreign = end.replace("3099,", "3100,"); // of a position that does not exist yet
         let others = end.replace("3099,", "2999,");
-        // As long as it was: these rows are of one length.
+        // As long as it was: these rows all have one length.
         let cut = feed.text((0..1450).chain(1600..1700));
         assert_eq!(cut.len(), feed.text(0..1550).len());
         let texts = [
@@ -787,7 +787,8 @@ fn another_output_begins_where_the_last_one_ended() {
 
 // After another boot.
 
-/// As a log is found after the machine died: of another boot, and these slots not written back.
+/// Leaves a log as it is found after the machine died: of another boot, with these slots not
+/// written back.
 fn die(place: &Place, feed: &Feed, slots: Range<usize>) -> File {
     let log = File::options().write(true).open(place.shm_file()).unwrap();
     let boot = offset_of!(Header, writer) + offset_of!(WriterLine, boot_id);
@@ -863,7 +864,7 @@ fn after_another_boot_rows_that_the_log_has_forgotten_are_not_given_out_again() 
 
 // While it is attached.
 
-/// A reporter that has written 100 rows and goes on.
+/// Starts a reporter that has written 100 rows.
 fn attached(format: Format) -> (Place, Feed, Running) {
     let place = Place::of(format);
     let mut feed = place.feed(1024);
@@ -937,7 +938,7 @@ fn rows_that_were_cut_away_do_not_count_towards_the_rows_asked_for() {
     }
 }
 
-/// Where the positions end that a writer's last line tells of.
+/// Returns where the positions end that a writer's last line names.
 fn positions_end(stderr: &str) -> u64 {
     stderr.trim_end().rsplit("..").next().unwrap().parse().unwrap()
 }
@@ -1059,7 +1060,7 @@ fn hup_that_cannot_begin_a_new_file_leaves_the_rows_of_the_old_one_in_it_alone()
 
 // No room.
 
-/// A reporter whose disk is full: 500 rows are on it, 5000 more do not fit.
+/// Runs a reporter whose disk is full: 500 rows are on it, 5000 more do not fit.
 fn on_a_full_disk(
     format: Format,
     test: impl FnOnce(&Place, &Feed, Running, &SmallDisk, &Path) + Send,
@@ -1071,7 +1072,7 @@ fn on_a_full_disk(
         feed.append(500);
         let reporter = start(place.reporter(0, &["--output", output.to_str().unwrap()]));
         until_holds(&output, &feed.text(0..500));
-        reporter.freeze(); // so that it takes more than there is room for at once
+        reporter.freeze(); // so that it takes more at once than there is room for
         feed.append(5000);
         reporter.signal(Signal::SIGCONT);
         reporter.until_said("trying again until there is room");
@@ -1080,7 +1081,7 @@ fn on_a_full_disk(
     });
 }
 
-/// Asserts that a file has the first rows, all of them whole, and at least so many.
+/// Asserts that a file has the first rows, all of them whole, and at least `least`.
 #[track_caller]
 fn assert_begins(feed: &Feed, output: &Path, least: u64) {
     let lines = fs::read_to_string(output).unwrap().lines().count();
@@ -1089,7 +1090,7 @@ fn assert_begins(feed: &Feed, output: &Path, least: u64) {
     assert_holds(output, &feed.text(0..count));
 }
 
-/// With room again, the next run completes the file.
+/// Asserts that with room again the next run completes the file.
 fn assert_completed(place: &Place, feed: &Feed, disk: &SmallDisk, output: &Path) {
     disk.resize(4096);
     place.carry(0, &["--output", output.to_str().unwrap(), "--strict"]);
@@ -1136,7 +1137,8 @@ fn a_reporter_killed_on_a_full_disk_leaves_a_file_that_the_next_completes() {
     }
 }
 
-/// Fills a disk with an output that is then moved to another, and looks that nothing is missing.
+/// Fills a disk with an output that is then moved to another one, and checks that nothing is
+/// missing.
 fn move_off_a_full_disk(kilobytes: usize, first: u64, all: u64, args: &[&str]) {
     on_a_small_disk(kilobytes, |disk| {
         let place = Place::new();

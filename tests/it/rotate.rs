@@ -1,5 +1,5 @@
-//! Finished files: when a file is, what becomes of it, and that each row is in one of them once,
-//! whoever is killed.
+//! Finished files: when a file is finished, what becomes of it, and that each row is in one of them
+//! once, whatever is killed.
 
 use fastrand::Rng;
 use nix::sys::signal::Signal;
@@ -15,7 +15,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// A log with so many rows.
+/// Makes a log with `rows` rows.
 fn filled(format: Format, rows: u64) -> (Place, Feed) {
     let place = Place::of(format);
     let mut feed = place.feed(1 << 16);
@@ -23,7 +23,7 @@ fn filled(format: Format, rows: u64) -> (Place, Feed) {
     (place, feed)
 }
 
-/// What a reporter remembers of the parts that it has not compressed.
+/// The list in which a reporter keeps the parts that it has not compressed.
 const LIST: &str = ".output_0.csv.finished";
 
 fn names(place: &Place) -> Vec<String> {
@@ -34,15 +34,14 @@ fn names(place: &Place) -> Vec<String> {
     names
 }
 
-/// As a reporter leaves it that was killed before it had compressed these parts: the list of what it
-/// has finished.
+/// Leaves the list as a reporter does that was killed before it had compressed these parts.
 fn listed(place: &Place, parts: &[&str]) {
     let known = |part: &&str| identity(&fs::metadata(place.file(part)).unwrap());
     let lines = parts.iter().map(|part| format!("{:016x}\n", known(part))).collect::<String>();
     fs::write(place.file(LIST), lines).unwrap();
 }
 
-/// What a compressed part holds.
+/// Returns what a compressed part holds.
 fn unpacked(path: &Path) -> String {
     let file = File::open(path).unwrap();
     let mut text = String::new();
@@ -72,7 +71,7 @@ fn a_file_is_finished_when_it_is_that_large_and_the_parts_have_each_row_once() {
             assert_eq!(*part, place.file(&place.named(&format!("output_0.{begin:015}"))));
         }
         assert_eq!(ended.stderr.matches(" is finished as ").count(), parts.len(), "{ended:?}");
-        // And what a later run finds to be large enough.
+        // And a file that a later run finds large enough.
         let (length, begin) =
             (place.output(0).metadata().unwrap().len(), positions(&place.output(0))[0]);
         place.carry(0, &["--rotate", &format!("{}", length + 1)]);
@@ -80,7 +79,7 @@ fn a_file_is_finished_when_it_is_that_large_and_the_parts_have_each_row_once() {
         place.carry(0, &["--rotate", &format!("1d,{length}")]);
         assert_holds(&place.output(0), &feed.text([]));
         assert_parts(&place, &feed, 20_000);
-        // Nothing is finished that has no row.
+        // A file without a row is not finished.
         place.carry(0, &["--rotate", "1", "--rotate", "1ms"]);
         assert_parts(&place, &feed, 20_000);
     }
@@ -171,7 +170,7 @@ fn a_file_is_as_old_as_it_is_also_for_the_next_run() {
 
 // Killed.
 
-/// All files that reader 0 has written, in order, with their rows.
+/// Returns all files that reader 0 has written, in order, with their rows.
 fn all(place: &Place) -> Vec<(PathBuf, Vec<u64>)> {
     let scratch = tempfile::tempdir().unwrap();
     let output = place.output(0).file_name().unwrap().to_str().unwrap().to_owned();
@@ -206,7 +205,7 @@ fn a_reporter_killed_at_random_moments_has_each_row_once_over_all_parts() {
                 let before = position();
                 let reporter = start(place.reporter(0, &args));
                 until("it has carried out some", || (position() > before).then_some(()));
-                // Not to wait for anything: any moment from now on is the right one.
+                // This waits for nothing: any moment from now on is right.
                 std::thread::sleep(Duration::from_micros(random.u64(0..30_000)));
                 reporter.kill();
             }
@@ -293,12 +292,12 @@ fn what_is_no_part_of_this_output_is_not_compressed() {
         "output_0.000000000000010.csv.bak",
         "output_0.00000000000001x.csv",
         "output_1.000000000000010.csv",
-        "output_0.000000000000030.csv", // that of a part; this reporter has not finished it
+        "output_0.000000000000030.csv", // a part's name, but this reporter has not finished it
     ];
     for name in names_before {
         fs::write(place.file(name), "somebody's").unwrap();
     }
-    // Of that name, and of another content.
+    // With that name, and with other content.
     fs::write(place.file("output_0.000000000000020.csv"), feed.csv(20..30)).unwrap();
     fs::write(place.file("output_0.000000000000020.csv.gz"), "somebody's").unwrap();
     listed(&place, &["output_0.000000000000020.csv"]);
@@ -313,7 +312,7 @@ fn what_is_no_part_of_this_output_is_not_compressed() {
     assert_eq!(names(&place).len(), names_before.len() + 4); // one is the list
 }
 
-/// Its name is that of a part, and it is on the list of nobody.
+/// It has the name of a part, and is on no list.
 #[test]
 fn the_file_of_another_reporter_at_work_is_not_compressed() {
     let (place, mut feed) = filled(Format::Csv, 10);
@@ -349,7 +348,7 @@ fn a_disk_that_is_full_while_a_part_is_compressed_keeps_the_part_and_says_so_onc
         assert_eq!(ended.stderr.matches(told).count(), 1, "{ended:?}");
         assert_holds(&part, &feed.csv(0..12_000));
         assert!(!part.with_extension("csv.zst.tmp").exists());
-        // With room again it is made good.
+        // With room again it is made up for.
         disk.resize(4096);
         feed.append(10);
         place.carry(0, &args);
@@ -362,7 +361,7 @@ fn a_disk_that_is_full_while_a_part_is_compressed_keeps_the_part_and_says_so_onc
 #[test]
 fn a_reporter_goes_on_while_a_part_is_compressed_and_a_second_signal_ends_it_at_once() {
     let (place, mut feed) = filled(Format::Csv, 10);
-    // Of so many zeros that it takes longer than the test.
+    // So many zeros that compressing takes longer than the test.
     let part = place.file("output_0.000000000000000.csv");
     File::create(&part).unwrap().set_len(1 << 40).unwrap();
     listed(&place, &["output_0.000000000000000.csv"]);

@@ -1,4 +1,5 @@
-//! Services by hand: `ringlog serve`, `ringlog call`, and what `stat`, `list`, `tail` and `rm` say of them.
+//! Services by hand: `ringlog serve`, `ringlog call`, and what `stat`, `list`, `tail` and `rm` do
+//! with them.
 
 use ringlog::Log;
 use ringlog_call::Client;
@@ -8,7 +9,7 @@ use std::time::Duration;
 
 const LONG: Duration = Duration::from_secs(20);
 
-/// `ringlog COMMAND /its-service ...`.
+/// Returns the command `ringlog COMMAND /its-service ...`.
 fn ringlog(place: &Place, command: &str, args: &[&str]) -> std::process::Command {
     place.ringlog(&[&[command, &place.shm], args].concat())
 }
@@ -48,7 +49,7 @@ fn a_command_answers_and_how_it_fails_reaches_the_caller() {
     assert_eq!((ended.code(), &*ended.stdout), (0, "LOUD"));
     let ended = call(&place, &["--method", "2", "--body", "it"]);
     ended.assert_refused(1, &["the server failed: cannot: it"]);
-    // Two that take too long are killed, and so the third has a worker.
+    // Two commands that take too long are killed, and so the third has a worker.
     for _ in 0..2 {
         let ended = call(&place, &["--method", "3", "--timeout", "50ms"]);
         ended.assert_refused(8, &[&place.shm, "no answer in time"]);
@@ -125,7 +126,7 @@ fn a_service_is_shown_as_one_thing_with_its_calls() {
     assert_eq!(json["service"]["lanes"][0]["waiting"], 1);
     assert!(json["service"]["p99_seconds"].as_f64().unwrap() < 20.0);
 
-    // When both are dead, the same.
+    // When both are dead, it shows the same.
     server.take().unwrap().kill();
     drop(client);
     let tail = run(ringlog(&place, "tail", &[])).stdout;

@@ -1,5 +1,5 @@
-//! Memory and start: what a log's memory is made of, who takes its page faults and when, and who
-//! may lock it.
+//! Memory and start: what a log's memory consists of, which process takes its page faults and when,
+//! and which may lock it.
 
 #![cfg(target_os = "linux")]
 
@@ -22,7 +22,7 @@ const PAGES: i64 = SLOTS as i64 * 32 / 4096;
 
 // Page faults.
 
-/// What the whole of one lap costs in page faults.
+/// Returns the page faults of one whole lap.
 fn faults_of_a_lap(writer: &mut Writer<Sample>) -> i64 {
     let faults = || getrusage(UsageWho::RUSAGE_THREAD).unwrap().minor_page_faults();
     let before = faults();
@@ -32,14 +32,14 @@ fn faults_of_a_lap(writer: &mut Writer<Sample>) -> i64 {
     faults() - before
 }
 
-/// The page faults of the first lap and of the second, on a log made for this.
+/// Returns the page faults of the first lap and of the second, on a log made for this.
 fn faults(options: &Options, name: impl Into<Name>) -> [i64; 2] {
     let log = options.clone().capacity(SLOTS).create::<Sample>(name).unwrap();
     let mut writer = log.writer().unwrap();
     [(); 2].map(|()| faults_of_a_lap(&mut writer))
 }
 
-/// A few come from elsewhere: the test's own code and stack, and a kernel that has other worries.
+/// A few come from elsewhere: the test's own code and stack, and the kernel's other work.
 const FEW: i64 = PAGES / 8;
 
 #[test]
@@ -48,7 +48,7 @@ fn the_first_lap_of_a_writer_takes_no_page_faults_unless_it_was_told_so() {
         (Log::options(), true),
         (Log::options().prefault(true), true),
         (Log::options().prefault(false), false),
-        (Log::options().prefault(false).lock(true), true), // what is locked is there
+        (Log::options().prefault(false).lock(true), true), // locked memory is resident
     ] {
         let [first, second] = faults(&options, Place::new().shm.as_str());
         assert_eq!(first < FEW, prefaults, "{first} faults of {PAGES} pages: {options:?}");
@@ -65,7 +65,8 @@ fn the_first_lap_in_a_file_takes_no_page_faults_if_it_was_told_so() {
     assert!(first > FEW, "{first} faults of {PAGES} pages");
 }
 
-/// How much of its slots whoever attaches has at once, as a reader and as an observer.
+/// Returns how much of its slots a process has at once when it attaches, as a reader and as an
+/// observer.
 fn memory_of_readers(options: &Options, name: &str) -> [Memory; 2] {
     let log = options.open(name).unwrap();
     let reader = log.reader::<Sample>(0).unwrap().memory();
@@ -114,7 +115,7 @@ fn to_prefault_and_to_lock_changes_no_byte_and_costs_no_entry() {
     }
 }
 
-// What the programs say.
+// What the programs print.
 
 #[test]
 fn a_writer_says_where_it_begins_and_what_its_memory_is() {
@@ -162,7 +163,7 @@ fn to_prefault_and_not_to_is_a_usage_error() {
 
 // Locks.
 
-/// Bytes that a process has locked, as the kernel tells.
+/// Returns the bytes that a process has locked, by the kernel.
 fn locked(pid: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let kb = status.lines().find_map(|line| line.strip_prefix("VmLck:")).unwrap();
@@ -184,7 +185,7 @@ fn a_program_that_was_asked_has_header_and_slots_locked_and_no_other_has() {
     }
 }
 
-/// As a user who may lock 16 KiB and no more; `None` if nobody can be that here.
+/// Runs a command as a user who may lock 16 KiB and no more; `None` if that cannot be done here.
 fn confined(nobody: &Nobody, command: &Command) -> Option<Command> {
     let command = nobody.within_reach(command);
     let confined = |command| Nobody::becomes(after("ulimit -l 16", command));
@@ -210,7 +211,7 @@ fn who_may_not_lock_so_much_is_told_the_limit_and_the_cure_and_loses_nothing() {
     assert_eq!(run(reporter).code(), 0);
     assert_holds(&place.output(0), &feed.csv(0..3));
 
-    // A writer leaves nothing, and makes the log when it asks for less.
+    // A writer leaves nothing behind, and makes the log when it asks for less.
     let log = ["--path", "it.log", "--count", "1", "--quiet"];
     let writer = confined(&nobody, &place.writer(&[&log[..], &["--lock"]].concat())).unwrap();
     run(writer).assert_refused(1, &["it.log: 72 KiB of memory cannot be locked", cure]);
@@ -236,8 +237,8 @@ fn a_locked_log_that_is_cut_short_is_a_line_and_exit_6_as_any_other() {
 
 // Huge pages.
 
-/// A log of eight megabytes of slots, its memory in a writer and in a reader, and what the program
-/// says of it.
+/// Makes a log of 8 MiB of slots; returns its memory in a writer and in a reader, and what the
+/// program prints about it.
 fn on_tmpfs(disk: &Path) -> ([Memory; 2], String) {
     let place = Place::new();
     let name = disk.join("it.log");
@@ -262,7 +263,7 @@ fn huge_pages_are_used_where_a_tmpfs_offers_them_and_told_by_name() {
         }
         assert!(said.contains(": 8 MiB in 4 KiB pages, all resident\n"), "{said}");
 
-        // What the machine has at all.
+        // What the machine offers at all.
         let offered = disk.huge_pages("always").map(|()| on_tmpfs(disk.path()));
         let Some((memory, _)) = offered.ok().filter(|([memory, _], _)| memory.huge > 0) else {
             return skipped("no huge pages on a tmpfs here; a log has ordinary ones");

@@ -1,8 +1,8 @@
-//! `ringlog list` and `ringlog stat` beside what the library says of the same logs: logs whose
-//! writer or reader was killed, stopped or held up, logs that are copies, that are made again, and
-//! files that only begin as a log does.
+//! `ringlog list` and `ringlog stat` beside what the library says of these logs: logs whose writer
+//! or reader was killed, stopped or held up, copies, logs that are made again, and files that only
+//! begin like a log.
 
-#![cfg(target_os = "linux")] // who is stopped, and what is called how, only /proc tells
+#![cfg(target_os = "linux")] // only /proc tells which process is stopped, and its name
 
 use nix::pty::openpty;
 use nix::sys::stat::Mode;
@@ -31,14 +31,15 @@ fn ringlog(args: &[&str]) -> Command {
     command
 }
 
-/// What it says, which must be nothing bad.
+/// Returns what it prints, which must succeed.
 fn says(args: &[&str]) -> String {
     let ended = run(ringlog(args));
     assert!(ended.code() == 0 && ended.stderr.is_empty(), "{ended:?}");
     ended.stdout
 }
 
-/// Whether a command ended as it should here: `doctor` may find that the disk of the tests is full.
+/// Returns whether a command ended as it should: `doctor` may find that the disk of the tests is
+/// full.
 fn is_done(args: &[&str], code: i32) -> bool {
     code == 0 || code == 1 && args.contains(&"doctor")
 }
@@ -47,19 +48,19 @@ fn objects(text: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// What `stat --json` says of one log.
+/// Returns what `stat --json` says of one log.
 fn stat(log: &str) -> Value {
     objects(&says(&["stat", "--json", log])).remove(0)
 }
 
-/// And of one of its readers.
+/// Returns what it says of one of its readers.
 fn reader(log: &str, id: usize) -> Value {
     let view = stat(log);
     let readers = view["readers"].as_array().unwrap();
     readers.iter().find(|reader| reader["id"] == id).unwrap_or_else(|| panic!("{view}")).clone()
 }
 
-/// Waits until a reader has committed all there is.
+/// Waits until a reader has committed everything.
 fn until_even(log: &Log, id: usize) {
     until("the reader has caught up", || {
         let snapshot = log.snapshot().unwrap();
@@ -67,8 +68,8 @@ fn until_even(log: &Log, id: usize) {
     });
 }
 
-/// Three logs: of the first a reader was killed, and then lapped; of the second the writer was; the
-/// third is healthy.
+/// Three logs: of the first a reader was killed, and then lapped; of the second the writer was
+/// killed; the third is healthy.
 struct Three {
     places: [Place; 3],
     lapped: Feed,
@@ -160,7 +161,7 @@ fn stat_says_of_each_log_what_its_snapshot_says() {
     assert_eq!(views[2]["readers"][0]["process"], "reporter");
     let output = views[2]["readers"][0]["output"].as_str().unwrap();
     assert!(output.ends_with("/output_1.csv"), "{output}");
-    // The name of a process that is gone could be another's by now.
+    // The pid of a process that is gone could be another's now.
     assert!(views[0]["readers"][0]["process"].is_null());
 }
 
@@ -206,7 +207,7 @@ fn list_has_a_line_for_each_log_and_says_the_same() {
     let [of_reader, of_writer, of_nobody] = three.names();
     assert!(line(of_reader).contains(" alive ") && line(of_reader).contains("3 gone"), "{text}");
     assert!(line(of_reader).ends_with("36 lost"), "{text}");
-    // Its entries are of 1970: so long it has been silent.
+    // Its entries are of 1970, so it has been silent since then.
     let words: Vec<_> = line(of_reader).split_whitespace().collect();
     let has_sizes = words.windows(3).any(|words| words == ["150", "10", "KiB"]);
     assert!(words[3] == "d" && has_sizes, "{text}"); // and hours behind the days, if there are any
@@ -315,7 +316,7 @@ fn a_reader_that_never_began_has_lost_nothing_and_one_that_is_put_elsewhere_has_
 fn a_reader_that_has_just_come_back_is_not_stalled() {
     let place = Place::new();
     let mut feed = place.feed(64);
-    feed.append(50); // of long ago, by their timestamps
+    feed.append(50); // long ago, by their timestamps
     until("it was seen soon after it came", || {
         let held = feed.log.reader::<Sample>(6).unwrap();
         let seen = reader(&place.shm, 6);
@@ -336,7 +337,7 @@ fn a_copy_that_nobody_may_write_is_looked_at_as_the_log_was() {
     let copy = dir.path().join("copy.log");
     fs::copy(three.places[0].shm_file(), &copy).unwrap();
     fs::set_permissions(&copy, Permissions::from_mode(0o444)).unwrap();
-    let nobody = Nobody::new(); // root may write what nobody may
+    let nobody = Nobody::new(); // root may write what other users may not
     let program = nobody.copy(&program("ringlog"));
     let look = |args: &[&str]| {
         let mut command = Command::new(&program);
@@ -350,9 +351,9 @@ fn a_copy_that_nobody_may_write_is_looked_at_as_the_log_was() {
     for field in ["id", "end", "oldest", "capacity"] {
         assert_eq!(view[field], of_log[field], "{field}");
     }
-    // The claims are not copied: nobody holds this one.
+    // The claims are not copied: no process holds this one.
     assert_eq!([&view["writer"]["state"], &view["readers"][0]["state"]], ["dead", "gone"]);
-    // Those who hold a log have nothing to do with its copy.
+    // Processes that hold a log have nothing to do with its copy.
     let other = dir.path().join("other.log");
     fs::copy(three.places[2].shm_file(), &other).unwrap();
     fs::set_permissions(&other, Permissions::from_mode(0o444)).unwrap();
@@ -370,7 +371,7 @@ fn each_field_of_the_json_is_in_the_help_and_each_in_the_help_is_there() {
     let place = Place::new();
     let options = Log::options().lossless([0]);
     let _log = options.create::<With<Sample, Bytes>>(place.shm.as_str()).unwrap();
-    let view = stat(&place.shm); // of a log that has all there is
+    let view = stat(&place.shm); // a log that has everything
     let mut fields = BTreeSet::new();
     for (name, value) in view.as_object().unwrap() {
         let inner = value.as_object().or_else(|| value[0].as_object());
@@ -426,7 +427,8 @@ fn a_log_that_is_made_again_is_followed_by_a_watch() {
 
 // Files that are no logs.
 
-/// Headers of a log with each word set to what it should not be, and some that are all noise.
+/// Returns headers of a log with each word set to what it should not be, and some that are all
+/// noise.
 fn hostile(image: &[u8]) -> Vec<Vec<u8>> {
     let mut all = Vec::new();
     let mut put = |changes: &[(usize, u64)]| {
@@ -436,9 +438,9 @@ fn hostile(image: &[u8]) -> Vec<Vec<u8>> {
         }
         all.push(image);
     };
-    // But for the magic, without which nobody looks further.
+    // All but the magic, without which no program looks further.
     let words: Vec<usize> = (0..0xC00).step_by(8).filter(|&at| at != 0x80).collect();
-    // The lines of readers that nobody has been are looked at as a whole.
+    // The lines of readers that no process has been are looked at as a whole.
     let of_nobody = (0x400..0xC00).filter(|at| (at - 0x400) / 0x100 != READER);
     let of_nobody: BTreeSet<_> = of_nobody.collect();
     for &at in words.iter().filter(|at| !of_nobody.contains(at)) {
@@ -452,7 +454,7 @@ fn hostile(image: &[u8]) -> Vec<Vec<u8>> {
         random ^ random >> 29
     };
     for _ in 0..100 {
-        // What describes the log is left as it is: the rest is believed only then.
+        // The words that describe the log are left as they are: the rest is believed only then.
         let owned = words.iter().filter(|&&at| !(0x80..0x110).contains(&at));
         put(&owned.map(|&at| (at, next())).collect::<Vec<_>>());
     }
@@ -475,14 +477,14 @@ fn no_file_that_begins_as_a_log_does_makes_list_or_stat_panic_and_the_unusable_a
     for (name, image) in names.iter().zip(&images) {
         fs::write(dir.path().join(name), image).unwrap();
     }
-    // What no list should open, or wait for.
+    // Files that a list should neither open nor wait for.
     let other = |name: &[u8]| dir.path().join(OsStr::from_bytes(name));
     fs::write(other(b"no.log"), b"nothing of a log").unwrap();
     fs::write(other(b"empty"), b"").unwrap();
     fs::create_dir(other(b"directory")).unwrap();
     mkfifo(&other(b"pipe"), Mode::S_IRWXU).unwrap();
     symlink(dir.path().join(&names[0]), other(b"link")).unwrap();
-    // What is listed, whatever it is called.
+    // What is listed, whatever its name is.
     fs::write(other(b"\x1b[2J\n.log"), &image).unwrap();
     fs::write(other(b"\xff\xfe.log"), &image).unwrap();
 
@@ -562,9 +564,9 @@ fn a_process_is_called_and_is_as_it_is_whatever_brackets_are_in_its_name() {
 fn a_reader_that_has_nothing_to_do_is_never_stalled() {
     let place = Place::new();
     let mut feed = place.feed(64);
-    feed.append(10); // of long ago, by their timestamps
+    feed.append(10); // long ago, by their timestamps
     let mut held = feed.log.reader::<Sample>(6).unwrap();
-    let long_ago = 1_000_000_000_u64; // as if it were so, for nobody waits that long
+    let long_ago = 1_000_000_000_u64; // as if it had been, because no test waits that long
     let log = File::options().write(true).open(place.shm_file()).unwrap();
     let line = offset_of!(Header, readers) + 6 * size_of::<ReaderLine>();
     let mut commit_long_ago = |count: usize| {
@@ -619,7 +621,7 @@ fn a_log_that_cannot_be_looked_at_is_no_success_and_a_file_of_that_name_is_named
         ("/ringlog-test-none", "ringlog: /ringlog-test-none: no such log"),
         ("engine", "/engine: no such log in shared memory; for the file here say ./engine"),
     ] {
-        // Those that can be are told of all the same.
+        // Those that can be looked at are shown all the same.
         let ended = run(place.ringlog(&["stat", name, &place.shm]));
         assert_eq!(ended.code(), 5, "{ended:?}");
         assert!(ended.stderr.contains(says) && ended.stdout.contains(&place.shm), "{ended:?}");
@@ -676,7 +678,7 @@ fn what_is_told_of_a_rate_is_reckoned_from_it() {
 
 // Terminals and pipes.
 
-/// What a command says to a terminal.
+/// Returns what a command prints on a terminal.
 fn on_a_terminal(args: &[&str], variables: &[(&str, &str)]) -> String {
     let pty = openpty(None, None).unwrap();
     let mut command = ringlog(args);
@@ -684,7 +686,7 @@ fn on_a_terminal(args: &[&str], variables: &[(&str, &str)]) -> String {
     let (mut said, mut terminal) = (Vec::new(), Patient::new(File::from(pty.master), args));
     let running = start_on(command, pty.slave);
     let mut buffer = [0; 4096];
-    // Nobody at the other end is an error here.
+    // A closed other end is an error here.
     while let Ok(count @ 1..) = terminal.read(&mut buffer) {
         said.extend_from_slice(&buffer[..count]);
     }
@@ -698,7 +700,7 @@ fn colours_are_for_terminals_that_have_them_and_for_nobody_who_says_no() {
     let place = Place::new();
     let mut feed = place.feed(64);
     feed.append(1);
-    // Who was killed has lost nothing yet.
+    // A killed reader has lost nothing yet.
     let killed = start(place.reporter(3, &[]));
     until_even(&feed.log, 3);
     killed.kill();

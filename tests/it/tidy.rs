@@ -1,5 +1,5 @@
-//! The house's rules, held by reading the tree: who may stand on whom, where `unsafe` and memory
-//! orderings live, one table of exit codes, how long a file may be.
+//! The house's rules, held by reading the tree: which module may stand on which, where `unsafe` and
+//! memory orderings live, one table of exit codes, how long a file may be.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,7 +9,7 @@ fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// All Rust files below a folder of the repository, by their path in it.
+/// Returns all Rust files below a folder of the repository, by their path in it.
 fn sources(folder: &str) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
     let mut folders = vec![repository().join(folder)];
@@ -28,7 +28,7 @@ fn sources(folder: &str) -> BTreeMap<String, String> {
     found
 }
 
-/// The source of every crate that is published.
+/// Returns the source of every crate that is published.
 fn published() -> BTreeMap<String, String> {
     let folders = [
         "src",
@@ -41,7 +41,7 @@ fn published() -> BTreeMap<String, String> {
     folders.into_iter().flat_map(sources).collect()
 }
 
-/// Code without comments, and without the unit tests at the end of a file.
+/// Returns code without comments, and without the unit tests at the end of a file.
 fn code(source: &str) -> String {
     let code = source.split("\n#[cfg(test)]\nmod tests").next().unwrap();
     let code = code.split("\n#[cfg(test)]\n#[allow").next().unwrap();
@@ -49,7 +49,7 @@ fn code(source: &str) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// The reading order in CONTRIBUTING.md: a folder, and its modules from the ground up.
+/// Returns the reading order in CONTRIBUTING.md: a folder, and its modules from the ground up.
 fn reading_order() -> Vec<(String, Vec<String>)> {
     let text = fs::read_to_string(repository().join("CONTRIBUTING.md")).unwrap();
     let (_, rest) =
@@ -62,14 +62,14 @@ fn reading_order() -> Vec<(String, Vec<String>)> {
     order.collect()
 }
 
-/// The module of a folder that a file belongs to: `sys` for `sys/map.rs`.
+/// Returns the module of a folder that a file belongs to: `sys` for `sys/map.rs`.
 fn module_of<'a>(file: &'a str, folder: &str) -> Option<&'a str> {
     let rest = file.strip_prefix(folder)?.strip_prefix('/')?;
     let first = rest.split('/').next()?;
     Some(first.strip_suffix(".rs").unwrap_or(first))
 }
 
-/// Whether code names a path: followed by nothing that goes on with the name.
+/// Returns whether code names a path, and not a longer name that begins with it.
 fn names(code: &str, path: &str) -> bool {
     code.match_indices(path).any(|(at, _)| {
         let (before, after) = (&code[..at], &code[at + path.len()..]);
@@ -109,7 +109,7 @@ fn no_module_stands_on_one_that_is_read_after_it() {
     }
 }
 
-/// Whether `use super::{a, b::C}` names a module.
+/// Returns whether `use super::{a, b::C}` names a module.
 fn names_in_braces(code: &str, begin: &str, module: &str) -> bool {
     code.split(begin).skip(1).any(|rest| {
         let list = rest.split(';').next().unwrap();
@@ -120,7 +120,7 @@ fn names_in_braces(code: &str, begin: &str, module: &str) -> bool {
 #[test]
 fn unsafe_code_is_in_its_one_folder() {
     for (file, source) in published() {
-        // What the derives write stands in the code of others, and is argued where it is written.
+        // What the derives write is in other crates' code, and is argued where it is written.
         let homes = ["crates/ringlog/src/sys/", "crates/ringlog-derive/src/plain.rs"];
         let is_home = homes.iter().any(|home| file.starts_with(home));
         let code = code(&source);
@@ -139,7 +139,7 @@ fn unsafe_code_is_in_its_one_folder() {
     }
 }
 
-/// Where memory orderings are chosen: the protocol, what stands beside it, and the flags of signals.
+/// The homes of memory orderings: the protocol, what stands beside it, and the flags of signals.
 const ORDERINGS: [&str; 20] = [
     "crates/ringlog/src/check.rs",
     "crates/ringlog/src/copy.rs",
@@ -218,8 +218,8 @@ fn nobody_shares_code_by_a_path_or_silences_what_is_dead() {
     assert!(!manifest.contains("[[test]]"), "Cargo.toml: a [[test]] section");
 }
 
-/// Where a process is begun that is waited for in another way, as long as a test waits: the testkit,
-/// and what is traced; and what the programs begin themselves.
+/// Files that start a process for which they wait in another way, at most as long as a test waits:
+/// the testkit, traced processes, and processes that the programs start themselves.
 const BEGIN: [&str; 5] = [
     "crates/ringlog-call/tests/it/steps.rs",
     "crates/ringlog-testkit/src/process.rs",

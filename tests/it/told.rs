@@ -1,5 +1,6 @@
-//! What is told of readers: where they began, what they lost and when, how far behind they are, where
-//! their rows went, and who keeps them out; and what names cannot do to a terminal.
+//! What is reported about readers: where they began, what they lost and when, how far behind they
+//! are, where their rows went, and what keeps them out; and that names can do nothing to a
+//! terminal.
 
 #![cfg(target_os = "linux")]
 
@@ -14,21 +15,21 @@ use std::fs::{self, File};
 use std::mem::offset_of;
 use std::os::unix::fs::FileExt as _;
 
-/// What a command of `ringlog` says, which must succeed.
+/// Returns what a command of `ringlog` prints, which must succeed.
 fn says(place: &Place, args: &[&str]) -> String {
     let ended = run(place.ringlog(args));
     assert_eq!(ended.code(), 0, "{ended:?}");
     ended.stdout
 }
 
-/// What `stat --json` says of one reader.
+/// Returns what `stat --json` says of one reader.
 fn reader(place: &Place, id: usize) -> Value {
     let view: Value = serde_json::from_str(&says(place, &["stat", "--json", &place.shm])).unwrap();
     let readers = view["readers"].as_array().unwrap();
     readers.iter().find(|it| it["id"] == id).unwrap_or_else(|| panic!("{view}")).clone()
 }
 
-/// The value of a metric of the log's only reader.
+/// Returns the value of a metric of the log's only reader.
 fn metric(place: &Place, name: &str) -> f64 {
     let text = says(place, &["metrics", &place.shm]);
     let start = format!("ringlog_{name}{{");
@@ -44,7 +45,7 @@ fn store(place: &Place, id: usize, offset: usize, word: u64) {
     file.write_all_at(&word.to_le_bytes(), at as u64).unwrap();
 }
 
-/// In one line, however it is broken.
+/// Joins lines into one, however they are broken.
 fn joined(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
@@ -69,7 +70,7 @@ fn a_fresh_reader_of_an_older_log_tells_what_it_missed() {
     let state = feed.reader(0);
     assert_eq!((state.began, state.missed), (1_936, 1_936));
 
-    // Who asks for all of them has lost what is not there.
+    // A reader that asks for all of them has lost those that are gone.
     let ended = place.run_reporter(1, &["--once", "--from", "0", "--strict"]);
     assert!(ended.code() == 3 && ended.stderr.contains("lost 0..1946, 1,946 entries"), "{ended:?}");
     assert!(!ended.stderr.contains("began at"), "{ended:?}");
@@ -77,7 +78,7 @@ fn a_fresh_reader_of_an_older_log_tells_what_it_missed() {
     let figures = ["began", "missed", "lost"].map(|it| seen[it].as_u64().unwrap());
     assert_eq!(figures, [0, 0, 1_946]);
 
-    // And who is there from the beginning has missed nothing.
+    // A reader that was there from the beginning has missed nothing.
     let other = Place::new();
     other.feed(64).append(10);
     assert!(!other.carry(0, &[]).stderr.contains("began at"));
@@ -227,7 +228,7 @@ fn the_age_of_a_lapped_reader_that_only_makes_room_grows_too() {
         "--every",
         "10ms",
     ]));
-    // Of entries of now the oldest that is there is never old.
+    // Among entries of now, the oldest that is there is never old.
     let age = || {
         let text = fs::read_to_string(&page).unwrap_or_default();
         let line = text.lines().find(|line| line.starts_with("ringlog_reader_lag_seconds{"));
@@ -264,7 +265,7 @@ fn what_was_lost_last_is_told_with_its_range_and_when() {
     store(&place, 0, offset_of!(ReaderLine, commit_ns), three_hours_ago);
     let text = joined(&says(&place, &["stat", &place.shm]));
     assert!(text.contains("it last committed") && text.contains(" UTC, 3 h ago "), "{text}");
-    // A reader of one's own as well.
+    // A reader without the program as well.
     let mut own = feed.log.reader::<Raw>(5).unwrap();
     own.commit();
     feed.append(200);
@@ -299,7 +300,7 @@ fn the_file_of_a_dead_reader_is_known_whatever_it_was_called_and_wherever_one_lo
     assert_eq!((&seen["output"], &seen["output_found"]), (&path.to_str().into(), &false.into()));
     let text = joined(&says(&place, &["stat", &place.shm]));
     assert!(text.contains("rows/mine.csv, which is not there"), "{text}");
-    // Who carries entries elsewhere has no file any more.
+    // A reader that exports elsewhere has no file any more.
     feed.log.reader::<Raw>(2).unwrap().commit();
     assert!(look()["output"].is_null());
 }
@@ -370,8 +371,8 @@ fn list_and_stat_fit_on_a_screen() {
     all[0].freeze();
     feed.append(100_000);
     for args in [&["list"][..], &["stat", &place.shm]] {
-        // Those of other tests may stand for years, or have a wide name, and make columns wide while they
-        // are there.
+        // Logs of other tests may be years old, or have long names, and make columns wide while
+        // they are there.
         until("it fits on a screen", || {
             let text = says(&place, args);
             let names = |line: &&str| args[0] == "stat" || line.contains(&place.shm);
@@ -408,12 +409,12 @@ fn a_process_of_another_pid_namespace_has_no_name_here() {
     }
 }
 
-/// A read lock on a file, for which to read it is enough.
+/// Takes a read lock on a file, for which read permission is enough.
 fn read_lock(file: &File) {
     fcntl(file, FcntlArg::F_OFD_SETLK(&whole(libc::F_RDLCK))).unwrap();
 }
 
-/// A lock on all of a file.
+/// Returns a lock on all of a file.
 fn whole(kind: libc::c_int) -> libc::flock {
     libc::flock {
         l_type: kind as libc::c_short,
@@ -449,7 +450,7 @@ fn a_read_lock_is_no_claim_and_who_has_it_is_named() {
     assert!(text.contains(&told), "{text}");
     let ended = run(place.ringlog(&["doctor", &place.shm]));
     assert!(ended.code() == 1 && ended.stdout.contains("with a read lock"), "{ended:?}");
-    // A claim is told from it, and it goes with its holder.
+    // A claim is told from it, and it ends with its holder.
     drop(other);
     let writer = place.log().writer::<Raw>().unwrap();
     let view: Value = serde_json::from_str(&says(&place, &["stat", "--json", &place.shm])).unwrap();
@@ -470,7 +471,7 @@ fn an_output_is_locked_by_whoever_may_write_it() {
     place.carry(0, &[]);
     feed.append(10);
     let other = File::open(place.output(0)).unwrap();
-    other.try_lock().unwrap(); // for which to read is enough, and which is in nobody's way
+    other.try_lock().unwrap(); // read permission is enough for it, and it keeps no process out
     place.carry(0, &[]).assert_summary(10, 0);
     read_lock(&other);
     let refused = place.run_reporter(0, &["--once"]);
@@ -479,7 +480,7 @@ fn an_output_is_locked_by_whoever_may_write_it() {
     drop(other);
     feed.append(1);
     place.carry(0, &[]).assert_summary(1, 0);
-    // And who may read cannot lock a reporter that is at work out of a new file.
+    // And read permission is not enough to lock a working reporter out of a new file.
     let mut reporter = start(place.reporter(0, &[]));
     feed.append(1);
     until_holds(&place.output(0), &feed.csv(0..22)); // and it has locked it before it wrote

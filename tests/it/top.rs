@@ -1,5 +1,5 @@
-//! `ringlog top` on a real terminal, which is tmux: what it shows while others live and die, what
-//! the keys do, and how it leaves the terminal.
+//! `ringlog top` on a real terminal, which is tmux: what it shows while writers and readers come
+//! and go, what the keys do, and how it leaves the terminal.
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -14,7 +14,7 @@ struct Tmux<'a> {
 }
 
 impl<'a> Tmux<'a> {
-    /// `None`, and a line that says so, where there is no tmux.
+    /// Starts it; `None`, and a line that says so, if there is no tmux.
     fn new(place: &'a Place) -> Option<Tmux<'a>> {
         let mut version = Command::new("tmux");
         version.arg("-V");
@@ -30,7 +30,7 @@ impl<'a> Tmux<'a> {
         Some(tmux)
     }
 
-    /// A command of tmux, and what it says.
+    /// Runs a command of tmux, and returns its output.
     fn run(&self, args: &[&str]) -> String {
         let programs = program("ringlog").parent().unwrap().to_owned();
         let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());
@@ -58,7 +58,7 @@ impl<'a> Tmux<'a> {
         self.run(&["capture-pane", "-p"])
     }
 
-    /// Waits for a line that begins so, and gives it.
+    /// Waits for a line that begins like this, and returns it.
     fn until_line(&self, begin: &str) -> String {
         until(&format!("there is a line {begin:?} in {}", self.screen()), || {
             let screen = self.screen();
@@ -70,19 +70,19 @@ impl<'a> Tmux<'a> {
         until(&format!("it shows {text:?}"), || self.screen().contains(text).then_some(()));
     }
 
-    /// Waits until the shell asks for a line. What is typed before can still be for another.
+    /// Waits until the shell asks for a line. What is typed before can still go to another program.
     fn until_asked(&self) {
         let asks = |screen: String| screen.trim_end().ends_with("\nready").then_some(());
         until("the shell asks for a line", || asks(self.screen()));
     }
 
-    /// Starts `ringlog top`, the modes of the terminal written down before and after, and waits
-    /// until it has the screen.
+    /// Starts `ringlog top`, with the modes of the terminal noted before and after, and waits until
+    /// it has the screen.
     fn start(&self, args: &str) -> Pid {
         self.start_by("", args)
     }
 
-    /// The same, by another program.
+    /// Starts it by another program.
     fn start_by(&self, program: &str, args: &str) -> Pid {
         let top = self.place.file("top.sh");
         fs::write(top, format!("echo $$ > pid; exec {args}")).unwrap();
@@ -97,7 +97,7 @@ impl<'a> Tmux<'a> {
             .unwrap()
     }
 
-    /// Whether a full screen is shown, and whether the cursor is.
+    /// Returns whether a full screen is shown, and whether the cursor is.
     fn modes(&self) -> String {
         self.run(&["display-message", "-p", "#{alternate_on} #{cursor_flag}"]).trim().to_owned()
     }
@@ -178,7 +178,7 @@ fn it_shows_who_dies_and_what_that_costs_and_leaves_the_terminal_as_it_was() {
     assert!(screen.lines().nth(29).unwrap().starts_with(" ? help"), "{screen}");
     tmux.press("p");
     until("it goes on", || (!tmux.screen().contains(" paused ")).then_some(()));
-    // As large as it was when it was taken: what tmux cuts off another one, it may show again.
+    // As large as it was when it was taken: tmux may show again what it cuts off another size.
     tmux.run(&["resize-window", "-x", "80", "-y", "24"]);
     until("it is as wide as it was", || (!tmux.screen().contains("position")).then_some(()));
     tmux.press("q");
@@ -200,7 +200,7 @@ fn any_signal_that_ends_it_leaves_the_terminal_as_it_was() {
     ] {
         let top = tmux.start(&format!("ringlog top {}", place.shm));
         for &signal in signals {
-            let _ = kill(top, signal); // it may be gone at the second
+            let _ = kill(top, signal); // it may be gone at the second signal
         }
         tmux.assert_restored("code 0");
     }
@@ -213,7 +213,7 @@ fn any_signal_that_ends_it_leaves_the_terminal_as_it_was() {
 
 #[test]
 fn it_ends_when_its_terminal_goes_away() {
-    // With the signal that says so, and without.
+    // With the hangup signal, and without it.
     for program in ["", "setsid --wait"] {
         let place = Place::new();
         let Some(tmux) = Tmux::new(&place) else { return };
@@ -224,7 +224,7 @@ fn it_ends_when_its_terminal_goes_away() {
         tmux.run(&["kill-server"]);
         let stat = format!("/proc/{top}/stat");
         until("it ends", || {
-            // Whoever it is left to need not reap it.
+            // The process that inherits it need not reap it.
             let stat = fs::read_to_string(&stat).unwrap_or_default();
             (stat.is_empty() || stat.contains(") Z ")).then_some(())
         });

@@ -1,4 +1,5 @@
-//! Topics by the programs: `reporter N --topic`, `ringlog sequence`, and what is killed of them.
+//! Topics in the programs: `reporter N --topic`, `ringlog sequence`, and what happens when one of
+//! them is killed.
 
 use nix::sys::signal::Signal;
 use ringlog::{Log, LosslessWriter, Options, Polled, Raw, Record, Start, Timestamp, Wait};
@@ -26,7 +27,8 @@ fn append(writer: &mut LosslessWriter<Tick>, of: u64) {
     writer.append_timeout(&tick, Wait::Block(PATIENCE), PATIENCE).unwrap();
 }
 
-/// Where each entry of a sequenced log is of: the number of the log, and its position there.
+/// Returns the origin of each entry in a sequenced log: the number of its log, and its position
+/// there.
 fn origins(name: &str) -> Vec<(u64, u64)> {
     let log = Log::open(name).unwrap();
     assert_eq!(
@@ -81,7 +83,7 @@ fn a_sequencer_that_is_killed_again_and_again_appends_each_entry_once() {
         for _ in 0..KILLS {
             let before = appended.load(Relaxed);
             let sequencer = start(sequence(&[]));
-            // More than all logs hold: so it has appended, and committed.
+            // More than all logs hold, so it has appended, and committed.
             until("it has gone on", || (appended.load(Relaxed) > before + 300).then_some(()));
             std::thread::sleep(Duration::from_micros(random.u64(..3000)));
             sequencer.kill();
@@ -103,7 +105,7 @@ fn a_sequencer_that_is_killed_again_and_again_appends_each_entry_once() {
     assert_eq!(next, counts);
 }
 
-/// Ends the threads also where the test fails.
+/// Ends the threads even if the test fails.
 struct Raised<'a>(&'a AtomicBool);
 
 impl Drop for Raised<'_> {
@@ -126,7 +128,7 @@ fn a_sequenced_log_is_in_the_order_of_time() {
     let ended = run(place.ringlog(&["sequence", &place.shm, "--into", &into, "--once"]));
     assert_eq!(ended.code(), 0, "{ended:?}");
     assert!(ended.stderr.contains("6 entries appended, 0 lost"), "{ended:?}");
-    // Each writer's order comes first: log 0 has 4, 2, 6 and log 1 has 1, 3, 5.
+    // The order of each writer comes first: log 0 has 4, 2, 6 and log 1 has 1, 3, 5.
     assert_eq!(origins(&into), [(1, 0), (1, 1), (0, 0), (0, 1), (1, 2), (0, 2)]);
 }
 
@@ -144,7 +146,7 @@ fn a_reporter_of_a_topic_writes_a_file_for_each_log_and_for_those_that_come() {
     let mut second = topic.publisher::<Tick>().unwrap();
     (0..5).for_each(|_| _ = second.append(&tick));
     until_lines(&place.file("output_0-1.csv"), 6);
-    // A HUP is one for all.
+    // A HUP is for all of them.
     std::fs::rename(place.file("output_0-1.csv"), place.file("moved.csv")).unwrap();
     reporter.signal(Signal::SIGHUP);
     until("it has begun a file anew", || {

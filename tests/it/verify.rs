@@ -1,5 +1,5 @@
 //! `Log::verify` and `ringlog verify`: each kind of damage is found where it is, and a healthy log
-//! has none, whoever is at work in it meanwhile.
+//! has none, even while it is in use.
 
 use fastrand::Rng;
 use ringlog::Severity::{Damage, Oddity};
@@ -13,8 +13,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-/// With columns that have values no writer stores, bytes that are nobody's column, and a last word
-/// that is half full.
+/// A record with columns that have values no writer stores, with bytes that belong to no column,
+/// and with a last word that is half full.
 #[derive(Clone, Copy, Record)]
 #[repr(C)]
 struct Small {
@@ -31,23 +31,23 @@ const CAPACITY: u64 = 8;
 /// Where the slots begin.
 const SLOTS: u64 = 0x2000;
 
-/// Where the slot of `position` is, and so its stamp.
+/// Returns where the slot of `position` is, and so its stamp.
 fn stamp_of(position: u64) -> u64 {
     SLOTS + position % CAPACITY * 32
 }
 
-/// Where its record is.
+/// Returns where its record is.
 fn record_of(position: u64) -> u64 {
     stamp_of(position) + 8
 }
 
-/// `é` has two bytes.
+/// Makes a record; `é` has two bytes.
 fn small(position: u64) -> Small {
     let symbol = format!("é{position}");
     Small { symbol: symbol.as_str().into(), live: true.into(), side: 1, flags: [9; 4] }
 }
 
-/// A log that ends at `end`, with a reader that lost once, and that two writers have closed.
+/// Makes a log that ends at `end`, with a reader that lost once, and that two writers have closed.
 fn log(path: &Path, end: u64) -> Log {
     let log = Log::options().capacity(CAPACITY).create::<Small>(path).unwrap();
     let mut reader = log.reader::<Small>(0).unwrap();
@@ -84,7 +84,7 @@ fn plant(path: &Path, offset: u64, bytes: &[u8]) {
 
 /// A finding without its words: severity, offset, slot, position.
 type Due = (Severity, u64, Option<u64>, Option<u64>);
-/// Findings, and of each a part of what it says.
+/// Findings, each with a part of its words.
 type Dues = Vec<(Due, &'static str)>;
 
 #[track_caller]
@@ -104,7 +104,7 @@ const fn header(severity: Severity, offset: u64) -> Due {
     (severity, offset, None, None)
 }
 
-/// In the slot of a position that should be there.
+/// Returns a finding in the slot of a position that should be there.
 fn at(severity: Severity, offset: u64, position: u64) -> Due {
     (severity, offset, Some((offset - SLOTS) / 32), Some(position))
 }
@@ -154,14 +154,14 @@ fn each_word_that_is_wrong_is_found_where_it_is() {
         (line(0, 0x78), 2, found(header(Damage, line(0, 0x78)), "neither 0 nor 1")),
         (line(0, 0xf8), 1, found(header(Oddity, line(0, 0xf8)), "zero")),
         (note(0, 0x18), 1, found(header(Oddity, note(0, 0x18)), "zero")),
-        // Words of what this log has none of.
+        // Words that mean nothing in this log.
         (0x0e0, 1, found(header(Oddity, 0x0e0), "waits for nobody")),
         (0x300, 64, found(header(Oddity, 0x300), "no arena")),
         (0x1c8, 1, found(header(Oddity, 0x1c8), "waits for reader 0, which is no gate")),
         (line(0, 0xc0), 21, found(header(Oddity, line(0, 0xc0)), "has begun all below 21")),
         (line(0, 0xe0), 1, vec![]), // it counts, for people
         (0x0b8, NO_TIME, found(header(Oddity, 0x0b8), "created_ns")),
-        (0x100, 77, vec![]), // whose mirror it is
+        (0x100, 77, vec![]), // of the log that it mirrors
         (0x200, 77, vec![]),
         (0x280, 77, vec![]),
         // The writer.
@@ -193,7 +193,7 @@ fn each_word_that_is_wrong_is_found_where_it_is() {
         (line(0, 0x80), 19, found(header(Damage, 0x040), "are of 19 and none")),
         (line(0, 0xa0), 3, vec![]), // does not count
         (line(0, 0x88), POSITION_LIMIT, found(header(Damage, line(0, 0x88)), "has lost")),
-        (line(0, 0x88), 1000, vec![]), // who goes back loses again
+        (line(0, 0x88), 1000, vec![]), // a reader that goes back loses again
         (line(0, 0x90), 0, found(header(Damage, line(0, 0x88)), "10 entries, 0 times")),
         (line(0, 0x90), POSITION_LIMIT, found(header(Damage, line(0, 0x90)), "10 entries")),
         (line(0, 0x98), NO_TIME, found(header(Damage, line(0, 0x98)), "bytes")),
@@ -240,7 +240,7 @@ fn each_word_that_is_wrong_is_found_where_it_is() {
         (stamp_of(12), 0, missing(12, "nothing was ever written here")),
         (stamp_of(12), WRITING | 28, missing(12, "the entry at 28 has begun")),
         (stamp_of(12), WRITING | 20, vec![]), // killed in the append of 20
-        // What is in no column is the engine's.
+        // Bytes in no column belong to the engine.
         (record_of(14), u64::from_le_bytes([0xc3, 0xa9, b'1', 0, 0, 0, 0, 255]), vec![]),
     ];
     let bytes: Vec<(u64, u8, Dues)> = vec![
@@ -315,7 +315,7 @@ fn what_the_creator_said_and_somebody_changed_since_is_found() {
     for offset in words.into_iter().chain([0x0d8, 0x0e8, 0x0f0, 0x0f8, 0xC00]) {
         let path = place.file(&format!("{offset}.log"));
         let log = log(&path, 20);
-        // Another byte than there is: some of these words are random.
+        // Another byte than is there: some of these words are random.
         plant(&path, offset, &[!fs::read(&path).unwrap()[offset as usize]]);
         assert_finds(&log, &[(header(Damage, offset), "by now")], &format!("{offset:#x}"));
     }
@@ -355,7 +355,7 @@ fn a_living_log_has_no_findings_whoever_is_at_work() {
                 "{capacity} slots, round {round}: {verified:?} {findings:?}"
             );
             if round % (rounds / 6) == 0 {
-                // Either is killed wherever it is, and another goes on.
+                // Either is killed anywhere, and another one continues.
                 match random.bool() {
                     true => {
                         writer.kill();
@@ -408,7 +408,7 @@ fn however_many_words_are_wrong_each_is_found() {
     let log = Log::options().capacity(1 << 12).create::<Small>(path.as_path()).unwrap();
     let mut writer = log.writer::<Small>().unwrap();
     (0..6_000).for_each(|position| _ = writer.append(&small(position)));
-    // All but some near the end claim to be two laps further, the next to be written too.
+    // All but some near the end claim to be two laps further; so does the next one to be written.
     for position in (6_000 - 4_096)..5_900 {
         let offset = SLOTS + position % 4_096 * 32;
         plant(&path, offset, &(position + 2 * 4_096 + 1).to_le_bytes());
@@ -433,7 +433,7 @@ fn whatever_the_bytes_are_the_look_ends() {
     for round in 0..200 {
         assert!(began.elapsed() < PATIENCE, "{round} rounds");
         for _ in 0..random.u64(1..words) / 8 {
-            // Stamps above all, and words that could be meant.
+            // Stamps above all, and values that could be right.
             let word = match random.u8(..8) {
                 0 => random.u64(..0x400 / 8),
                 1 => random.u64(..words),
@@ -444,7 +444,7 @@ fn whatever_the_bytes_are_the_look_ends() {
                 1 => WRITING | random.u64(..1 << 15),
                 _ => word.saturating_sub(SLOTS / 8) / 4 + 1 + (random.u64(..16) << 12),
             };
-            // What was checked at opening is left alone: it is another test's.
+            // Words that were checked at opening are left alone: another test covers them.
             if !(0x80..0x110).contains(&(word * 8)) && !(0xC00..0x1600).contains(&(word * 8)) {
                 file.write_all_at(&value.to_le_bytes(), word * 8).unwrap();
             }
@@ -459,7 +459,8 @@ fn ringlog(place: &Place, args: &[&str]) -> Ended {
     run(place.ringlog(&[&["verify"], args].concat()))
 }
 
-/// `ringlog verify LOG --against FILE...`: its exit code, and what it says behind the log's line.
+/// Runs `ringlog verify LOG --against FILE...`; returns its exit code, and its output after the
+/// log's line.
 #[track_caller]
 fn against(place: &Place, files: &[&str]) -> (i32, String) {
     let ended = ringlog(place, &[&[place.shm.as_str(), "--against"], files].concat());
@@ -501,7 +502,7 @@ damaged in 3 places: 8 slots, 4 entries 13..20, 20 being written
 "
     );
     assert_eq!((code, stderr.as_str()), (6, "ringlog: ./a.log is damaged\n"));
-    // What cannot even be opened is refused by its name, as ever.
+    // A log that cannot be opened is refused by its name.
     plant(&path, 0x090, &[9]);
     let (code, stdout, stderr) = said(&[]);
     assert_eq!((code, stdout.as_str()), (6, ""));
@@ -537,7 +538,7 @@ fn a_file_is_good_if_each_row_is_there_once_in_order_and_as_the_log_has_it() {
     fs::write(place.file("d.csv"), "").unwrap();
     let due = ok("4 files", "100 rows 0..100", 64);
     assert_eq!(against(&place, &["a.csv", "b.csv", "c.csv", "d.csv"]), (0, due));
-    // A row that its reporter was killed in.
+    // A row in whose middle its reporter was killed.
     fs::write(place.file("torn.csv"), format!("{text}100,17")).unwrap();
     let due = ok("torn.csv", "100 rows 0..100", 64);
     assert_eq!(against(&place, &["torn.csv"]), (0, due));
@@ -548,7 +549,7 @@ fn a_file_is_good_if_each_row_is_there_once_in_order_and_as_the_log_has_it() {
     fs::write(place.file("rows.jsonl"), dump.stdout).unwrap();
     let due = ok("rows.jsonl", "64 rows 36..100", 64);
     assert_eq!(against(&place, &["rows.jsonl"]), (0, due.clone()));
-    // The log goes on, and has none of them any more: they are whole all the same.
+    // The log moves on, and no longer has any of them: they are whole all the same.
     feed.append(64);
     let due = due.replace("64 equal", "0 equal");
     assert_eq!(against(&place, &["rows.jsonl"]), (0, due));
@@ -579,7 +580,7 @@ fn what_is_missing_is_said_as_ranges_and_whether_a_reader_has_counted_it() {
     fs::write(place.file("other.csv"), feed.csv((0..10).chain(11..150))).unwrap();
     let (_, said) = against(&place, &["other.csv"]);
     assert!(said.contains("(no reader writes this file, and none has lost as many)"), "{said}");
-    // In place, a row is gone from it that is in the log, and one that is not, and the last.
+    // In place, a row is missing that the log has, and one that it does not have, and the last.
     let without = |text: &str, seq: u64| -> String {
         let is = |line: &&str| !line.starts_with(&format!("{seq},"));
         text.lines().filter(is).map(|line| format!("{line}\n")).collect()
@@ -595,7 +596,7 @@ output_0.csv: gap 149..150, 1 entry, behind its last row, below the read pointer
 gaps: output_0.csv: 111 rows 0..150, 39 entries missing in 4 gaps (reader 0 has counted 36 as lost; 3 are not accounted for), 62 equal to the log
 ";
     assert_eq!((code, said.as_str()), (3, due));
-    // Rows that are not there from the beginning.
+    // Rows that do not begin at the beginning.
     fs::write(place.output(0), feed.csv(3..50)).unwrap();
     let (code, said) = against(&place, &["output_0.csv"]);
     assert_eq!(code, 3);
@@ -657,7 +658,7 @@ fn rows_that_are_wrong_or_there_twice_are_said_with_their_line() {
     assert_eq!(find(&|text| text.insert(21, text[20].clone()), &again), 2);
     let again = format!("line 6: position 33 comes after 33: {}", shown(33));
     assert_eq!(find(&|text| text.insert(5, text[4].clone()), &again), 2);
-    // The second of the two is behind, the first leaves a gap.
+    // The second of the two is late, the first leaves a gap.
     assert_eq!(find(&|text| text.swap(40, 41), "position 69 comes after 70"), 3);
     let beyond = "line 10: position 500, and the log ends at 100: `500,1,2`";
     assert_eq!(find(&|text| text.insert(9, "500,1,2".to_owned()), beyond), 2);
@@ -673,7 +674,7 @@ fn rows_that_are_wrong_or_there_twice_are_said_with_their_line() {
     fs::write(place.file("b.csv"), feed.csv(99..100)).unwrap();
     let (code, said) = against(&place, &["a.csv", "b.csv"]);
     assert!(code == 6 && said.starts_with("a.csv: line 71: the last row is not whole"), "{said}");
-    // Of another log, which has been as far.
+    // From another log, which has been as far.
     let other = Place::new();
     let mut others = other.feed(64);
     others.append(100);
@@ -1013,7 +1014,7 @@ fn a_row_that_is_overwritten_in_the_log_is_judged_in_each_format() {
     ] {
         assert_eq!(judged(&csv(row)), 6, "{row}");
     }
-    // The last row, torn as a kill tears it, or not.
+    // The last row, torn as by a kill, or not.
     for (text, begins) in [
         (csv("1,\"a"), 6),
         (csv("1,,0,0.00,0.0,false,0") + "3,\"a\n", 0),
@@ -1025,7 +1026,7 @@ fn a_row_that_is_overwritten_in_the_log_is_judged_in_each_format() {
     ] {
         assert_eq!(judged(&text), begins, "{text}");
     }
-    // A row that is torn, and the next one behind it.
+    // A torn row, and the next one after it.
     let torn = jsonl(&object("\"\"", "0", "0.00", "0.0", "true", "0"));
     assert_eq!(judged(&torn), 0);
     assert_eq!(judged(&torn.replacen("true,\"t\":0}\n", "tr", 1)), 6, "{torn}");

@@ -1,6 +1,6 @@
-//! Readers that sleep until they are woken: they are, by one system call of the writer; and
-//! whatever happens to a sleeper, to the word that says of it, or to the wake, it costs the writer
-//! one such call and the sleeper its bound.
+//! Readers that sleep until they are woken: one system call of the writer wakes them. Whatever
+//! happens to a sleeper, to its word, or to the wake, it costs the writer one such call, and the
+//! sleeper its bound.
 //!
 //! The sleepers are this test binary itself, run again with the one test that is not a test.
 
@@ -29,7 +29,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 // The log.
 
-/// A log that says when it was appended to.
+/// A log whose entries say when they were appended.
 struct Engine<'a> {
     place: &'a Place,
     log: Log,
@@ -43,7 +43,7 @@ impl Engine<'_> {
         Engine { place, log, writer }
     }
 
-    /// Appends an entry; how its reader will speak of it.
+    /// Appends an entry; returns what its reader will print about it.
     fn append(&mut self) -> String {
         format!("entry {}.", append(&mut self.writer))
     }
@@ -82,10 +82,10 @@ fn set_word(place: &Place, at: usize, value: u64) {
 
 // The sleepers.
 
-/// What makes a test process a sleeper, or a writer to be traced.
+/// The variable that makes a test process a sleeper, or a writer to be traced.
 const ORDERS: &str = "RINGLOG_TEST_ORDERS";
 
-/// Not a test, but the process that the others put to sleep.
+/// Is not a test, but the process that the others put to sleep.
 #[test]
 fn victim() {
     let Ok(orders) = std::env::var(ORDERS) else { return };
@@ -136,7 +136,7 @@ fn victim() {
     }
 }
 
-/// Stops once somebody traces it.
+/// Stops once it is being traced.
 fn until_seized() {
     std::io::stdin().read_line(&mut String::new()).unwrap();
     raise(Signal::SIGSTOP).unwrap();
@@ -154,7 +154,7 @@ fn victim_of(orders: &str) -> Command {
     command
 }
 
-/// A reader in a process of its own.
+/// Starts a reader in a process of its own.
 fn reader(place: &Place, id: usize, bound: Duration) -> Running {
     start(victim_of(&format!("read {} {id} {}", place.shm, bound.as_millis())))
 }
@@ -190,7 +190,7 @@ fn a_sleeper_is_woken_by_the_writer_and_not_by_its_bound() {
     }
 }
 
-/// An engine that wants nobody woken pays for nobody.
+/// An engine that wakes no reader pays for none.
 #[test]
 fn an_append_looks_at_no_sleeper() {
     let place = Place::new();
@@ -200,7 +200,7 @@ fn an_append_looks_at_no_sleeper() {
     assert_eq!(engine.word(), 1);
 }
 
-/// The word counts: it moves on only when somebody is woken.
+/// The word counts: it moves on only when a sleeper is woken.
 #[test]
 fn without_a_writer_a_reader_sleeps_until_one_attaches_which_wakes_it() {
     let place = Place::new();
@@ -217,14 +217,14 @@ fn without_a_writer_a_reader_sleeps_until_one_attaches_which_wakes_it() {
     }
 }
 
-/// It may be killed before it comes to that, or be a program that knows of no sleepers.
+/// The writer may be killed before it wakes a reader, or be a program that knows no sleepers.
 #[test]
 fn without_a_writer_a_reader_looks_now_and_then() {
     let place = Place::new();
     drop(Engine::new(&place));
     let reader = start(victim_of(&format!("read {} 0", place.shm)));
     until_reader_sleeps(&reader);
-    // As one does that has come and gone meanwhile.
+    // As a writer does that has come and gone meanwhile.
     set_word(&place, HEADER_SIZE, 1);
     reader.until_said("entry 0.");
 }
@@ -267,7 +267,7 @@ fn a_wake_that_is_lost_costs_the_sleeper_its_bound() {
     }
 }
 
-/// Values that no reader and no writer stores in their lives.
+/// Values that no reader and no writer ever stores.
 const HOSTILE: [u64; 8] =
     [2, 3, u64::MAX, u64::MAX - 1, 1 << 32, 1 << 32 | 1, 0xFFFF_FFFF, 0x8000_0000];
 
@@ -382,7 +382,7 @@ fn any_number_of_observers_sleep_and_are_woken_by_one_wake() {
 fn an_observer_that_may_not_store_looks_now_and_then_and_stores_nothing() {
     let (place, nobody) = (Place::new(), Nobody::new());
     let mut engine = Engine::new(&place);
-    // Readable by all; and root, who may store to anything, is not whom it is read by.
+    // Readable by all; and it is not read by root, who may store to anything.
     fs::set_permissions(place.shm_file(), Permissions::from_mode(0o444)).unwrap();
     let orders = observer(&place);
     let mut theirs = nobody.runs(victim_of("").current_dir(place.dir.path()));
@@ -410,8 +410,8 @@ mod counted {
         Traced::start(victim_of(orders), Command::spawn, thread)
     }
 
-    /// How many wakes a writer that appends so often, and looks for sleepers each time, makes. What
-    /// happens between it attaches and its first append.
+    /// Returns how many wakes a writer makes that appends `appends` times and looks for sleepers
+    /// each time. `happens` runs after it attaches and before its first append.
     fn wakes(place: &Place, appends: u64, happens: impl FnOnce()) -> Option<u64> {
         let mut writer = traced(&format!("write {} {appends}", place.shm))?;
         assert_eq!(writer.hear(), "attached");

@@ -1,4 +1,4 @@
-//! The writer as its users run it: a process, its log, its exit codes and what it says.
+//! The writer as its users run it: a process, its log, its exit codes and what it prints.
 
 use nix::sys::signal::Signal;
 use ringlog::{Decimal, Log, Polled, Raw, Record, Schema, Start, Text, Timestamp};
@@ -12,11 +12,11 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// The columns that the made-up ticks have.
+/// The columns of the made-up ticks.
 const TICK: &str =
     "time:timestamp,symbol:text8,bid:decimal4,ask:decimal4,bid_size:u32,ask_size:u32";
 
-/// The columns that the quotes of these tests have.
+/// The columns of the quotes in these tests.
 const QUOTE: &str = "time:timestamp,symbol:text8,price:decimal4,size:u32";
 
 #[derive(Debug, Clone, Copy, PartialEq, Record)]
@@ -49,7 +49,7 @@ fn until_end(place: &Place, end: u64) {
     until(&format!("{} has {end} entries", place.shm), || (end_of(place) >= end).then_some(()));
 }
 
-/// All entries, as lines of a CSV without the columns left out.
+/// Returns all entries, as lines of a CSV without the columns left out.
 fn table(log: &Log, left_out: &str) -> Vec<String> {
     let columns = log.schema().columns().iter().filter(|column| column.name() != left_out);
     let mut observer = log.observe::<Raw>(Start::Oldest).unwrap();
@@ -78,14 +78,14 @@ fn quotes(log: &Log) -> Vec<Quote> {
     quotes
 }
 
-/// `writer` with these arguments only, where a log's name would be in the way.
+/// Returns the command `writer` with only these arguments, where a log's name would be in the way.
 fn bare(args: &[&str]) -> Command {
     let mut command = Command::new(program("writer"));
     command.args(args).stdin(Stdio::null());
     command
 }
 
-/// That it ended with this code, and why it says so, and that stdout was left alone.
+/// Asserts that it ended with this code, that it says why, and that stdout was left alone.
 fn assert_ended(ended: &Ended, code: i32, says: &str) {
     assert_eq!(ended.code(), code, "{ended:?}");
     assert!(ended.stderr.contains(says), "does not say `{says}`: {ended:?}");
@@ -96,7 +96,7 @@ fn assert_ended(ended: &Ended, code: i32, says: &str) {
     assert_eq!(ended.stdout, "", "stdout is for data");
 }
 
-/// Waits until it catches SIGTERM, as it does from its first lines on.
+/// Waits until it catches SIGTERM, as it does before it prints.
 fn until_listening(running: &Running) {
     let status = format!("/proc/{}/status", running.pid());
     until("SIGTERM is caught", || {
@@ -149,7 +149,7 @@ fn the_name_and_the_exit_codes_are_in_the_help() {
 
 #[test]
 fn the_average_rate_is_never_exceeded() {
-    // At the lowest one each entry is waited for, at the highest they come in bursts.
+    // At the lowest rate each entry is waited for, at the highest they come in bursts.
     for (rate, count) in [("20", "8"), ("2000", "800"), ("100000", "40000")] {
         let place = Place::new();
         let began = Instant::now();
@@ -344,7 +344,7 @@ fn of_writers_that_race_all_that_write_write_to_one_log() {
     assert_eq!((now.end, now.writer.epoch), (10 * wrote, wrote));
 }
 
-// What it is told that cannot be.
+// Arguments that cannot be meant.
 
 #[test]
 fn an_argument_that_cannot_be_meant_is_a_usage_error_and_makes_no_log() {
@@ -470,7 +470,7 @@ fn another_schema_or_capacity_is_refused_with_the_way_to_change_it() {
     for other in [&other[..2], &other[2..]] {
         assert_ended(&run_on(&place, "a\n4\n", other), 6, way);
     }
-    // And that is the way.
+    // And `rm` is the way.
     let rm = || run(place.ringlog(&["rm", &place.shm]));
     rm().assert_refused(1, &["reader 0 has 1 entry to come"]);
     place.carry(0, &[]);
@@ -703,7 +703,7 @@ fn quotes_that_make_no_sense_are_refused_by_line_and_column() {
     }
 }
 
-/// Writes to a pipe until its reader has gone; how much it took.
+/// Writes to a pipe until its reader has gone; returns how much the pipe took.
 fn pour(mut pipe: std::io::PipeWriter, begin: &str, again: &str) -> usize {
     let chunk = again.repeat((64 << 10) / again.len());
     let mut poured = begin.len();
@@ -740,7 +740,7 @@ fn what_has_no_end_is_refused_while_it_is_small() {
         let ended = running.end();
         assert_ended(&ended, 1, &format!("writer: stdin: {says}"));
         assert!(ended.stderr.len() < 300, "{} bytes", ended.stderr.len());
-        // What the writer and the pipe have ahead of it.
+        // What the writer and the pipe read ahead.
         assert!(poured <= most + (256 << 10), "{poured} bytes of {begin}{again}");
         assert!(!place.shm_file().exists(), "no row fitted");
     }
@@ -890,7 +890,7 @@ fn a_header_is_known_in_any_case_and_by_any_delimiter() {
         let args = ["--schema", QUOTE, "--delimiter", delimiter];
         assert_ended(&run_on(&place, "", &args), 2, "one character of ASCII but a quote, or tab");
     }
-    // Exactly, if there is one; and no field is for two columns.
+    // By the exact name, if there is one; and no field is for two columns.
     let place = Place::new();
     let csv = "A,a,B\n1,2,3\n";
     assert_ended(&run_on(&place, csv, &["--schema", "a:u8,A:u8"]), 0, "1 entries");
@@ -933,7 +933,7 @@ fn the_last_line_says_where_to_go_on_and_the_next_run_does() {
     assert_ended(&ended, 1, "in.csv: line 5 is within the row that begins in line 4");
     assert_eq!(end_of(&place), 5);
 
-    // From its first line on it is all of it, and a line that is empty is before the next row.
+    // From its first line on it is the whole input, and an empty line counts for the next row.
     for (line, count) in [("0", 5), ("1", 5), ("2", 5), ("3", 4), ("4", 4), ("8", 1)] {
         let place = Place::new();
         let ended = run_on(&place, &csv, &["--schema", QUOTE, "--from-line", line]);
@@ -965,7 +965,7 @@ fn a_writer_that_was_killed_is_continued_where_the_log_ends() {
     assert!(quotes(&log) == expected);
     assert_ended(&run(place.writer(&rest)), 0, "0 entries");
 
-    // Not if the log has something else where the row should be, or more than there is.
+    // Not if the log has something else where the row should be, or more rows than there are.
     fs::write(place.file("in.csv"), csv.replace("19999.5", "19999.6")).unwrap();
     let says = "in.csv: entry 20000 of it is not that of ";
     assert_ended(&run(place.writer(&rest)), 1, says);
@@ -982,7 +982,7 @@ fn a_header_without_rows_makes_an_empty_log() {
     assert_eq!(*log_of(&place).schema(), Schema::of::<Quote>().unwrap());
 }
 
-/// A writer that reads a pipe, and the pipe.
+/// Starts a writer that reads a pipe; returns the pipe, too.
 fn start_on_a_pipe(place: &Place) -> (Running, std::io::PipeWriter) {
     let (reader, pipe) = std::io::pipe().unwrap();
     let args = ["--input", "-", "--rate", "max", "--schema", QUOTE, "--time-unit", "ns"];

@@ -1,5 +1,5 @@
-//! `ringlog schema`, `ringlog reader N set`, `ringlog rm`: what a log is made of, and what an
-//! operator may change of it: nothing that a living process has a claim on.
+//! `ringlog schema`, `ringlog reader N set`, `ringlog rm`: what a log consists of, and what an
+//! operator may change in it: nothing on which a living process has a claim.
 
 use ringlog::{Form, Log, Raw, Schema};
 use ringlog_testkit::{Ended, Place, assert_holds, positions, run, start, until, until_lines};
@@ -10,7 +10,7 @@ fn ringlog(place: &Place, args: &[&str]) -> Ended {
     run(place.ringlog(args))
 }
 
-/// What it says, if all is well.
+/// Returns what a command prints, which must succeed.
 #[track_caller]
 fn said(place: &Place, args: &[&str]) -> String {
     let ended = ringlog(place, args);
@@ -18,7 +18,7 @@ fn said(place: &Place, args: &[&str]) -> String {
     ended.stdout
 }
 
-/// Its exit code, and what it says on stderr alone.
+/// Returns its exit code, and what it prints on stderr alone.
 #[track_caller]
 fn refused(place: &Place, args: &[&str]) -> (i32, String) {
     let ended = ringlog(place, args);
@@ -26,7 +26,7 @@ fn refused(place: &Place, args: &[&str]) -> (i32, String) {
     (ended.code(), ended.stderr)
 }
 
-/// A log of these columns, in this order.
+/// Makes a log of these columns, in this order.
 fn with_columns(place: &Place, text: &str, entry_size: usize) -> Log {
     let schema = Schema::from_text(text, entry_size).unwrap();
     let _ = fs::remove_file(place.shm_file());
@@ -38,7 +38,7 @@ mod generated {
     include!("entry.rs");
 }
 
-/// With gaps before, between and behind the columns.
+/// With gaps before, between and after the columns.
 const GAPS: &str = "time timestamp 8\nprice decimal4 16\nsymbol text5 24\nlive bool 32\n\
                     side i8 33\nsize u32 36\nload f32 40\n_gap1 u16 44\n";
 
@@ -165,7 +165,7 @@ fn a_reader_is_put_where_it_is_told_to_and_what_it_skips_is_nobodys_loss() {
 
 #[test]
 fn the_file_of_a_reader_that_was_put_elsewhere_is_set_aside_and_no_row_is_missing_in_it() {
-    // The oldest one is overwritten again before the next reporter comes.
+    // The oldest entry is overwritten again before the next reporter comes.
     for (at, first, lost) in [("oldest", 41, 5), ("90", 90, 0), ("newest", 100, 0)] {
         let place = Place::new();
         let mut feed = place.feed(64);
