@@ -6,9 +6,10 @@
 //! cargo run --release --example calculator -- calls 1000000    # so many, each checked
 //! ```
 //!
-//! Kill the server in the midst of `calls`, and start it again: each call is run at most once, and the
-//! client says of how many it does not know whether they were. A last argument is the service's name;
-//! one more, to both sides, a file in which they note each sum that is run, and what became of each.
+//! Kill the server in the middle of `calls`, and start it again: each call is run at most once, and
+//! the client says how many calls may have been run or not. A last argument is the service's name;
+//! one more, to both sides, is a file in which they note each sum that is run, and what became of
+//! each.
 
 use anyhow::{Context, Result, bail};
 use ringlog::{MsgPack, Wait};
@@ -27,7 +28,7 @@ const COMPUTE: u32 = 1;
 const SECOND: Duration = Duration::from_secs(1);
 const WAIT: Wait = Wait::Block(Duration::from_millis(10));
 
-/// What is asked. The id is for whoever looks at the notes: no two calls have the same.
+/// A request. The id is for a reader of the notes: no two calls have the same.
 #[derive(Serialize, Deserialize)]
 struct Sum {
     id: u64,
@@ -87,7 +88,7 @@ fn calls(name: &str, count: u64, mut notes: Option<File>, stop: &AtomicBool) -> 
     Ok(())
 }
 
-/// A line at once, so that it is there whole or not at all.
+/// Writes a line at once, so that it is there whole or not at all.
 fn note(notes: &mut Option<File>, line: &str) -> std::io::Result<()> {
     match notes {
         Some(notes) => notes.write_all(format!("{line}\n").as_bytes()),

@@ -13,7 +13,7 @@
 //! ```
 //!
 //! Stop the engine, kill it, start it again, with or without a reporter: order numbers, inventory
-//! and cash go on where the last fill left them. `rm /dev/shm/ringlog_engine` to begin anew.
+//! and cash continue from the last fill. `rm /dev/shm/ringlog_engine` to begin anew.
 
 use anyhow::{Context, Result};
 use ringlog::{Decimal, Log, Record, Text, Timestamp};
@@ -49,7 +49,7 @@ struct Market {
 }
 
 impl Market {
-    /// One of `0..count`, by xorshift.
+    /// Returns one of `0..count`, by xorshift.
     fn random(&mut self, count: u64) -> i64 {
         self.chance ^= self.chance << 13;
         self.chance ^= self.chance >> 7;
@@ -57,7 +57,7 @@ impl Market {
         (self.chance % count) as i64
     }
 
-    /// The price moves and somebody sends an order, which trades if its limit reaches our quote.
+    /// Moves the price and makes an order, which trades if its limit reaches our quote.
     fn next_fill(&mut self, last: &Fill) -> Option<Fill> {
         self.fair = (self.fair + self.random(3) - 1).clamp(5_000, 15_000);
         let direction = self.random(2) * 2 - 1; // 1 if we would buy, -1 if we would sell
@@ -87,13 +87,13 @@ fn main() -> Result<()> {
     let count = args.next().map(|fills| fills.parse()).transpose();
     let count: u64 = count.context("usage: engine [FILLS [LOG]]")?.unwrap_or(u64::MAX);
     let name = args.next().unwrap_or("/ringlog_engine".to_owned());
-    // The log survives a kill at any moment; hearing Ctrl-C out lets us sum up.
+    // The log survives a kill at any moment; catching Ctrl-C lets us sum up.
     let stop = Arc::new(AtomicBool::new(false));
     signal_hook::flag::register(SIGINT, Arc::clone(&stop))?;
 
     let log = Log::options().capacity(CAPACITY).open_or_create::<Fill>(name.as_str())?;
     let mut writer = log.writer::<Fill>()?;
-    // All that the engine has to remember is in its last fill.
+    // The last fill has everything that the engine has to remember.
     let nothing = Fill { price: Decimal::from_units(10_000 * TICK), ..Fill::default() };
     let mut last = writer.last().unwrap_or(nothing);
     let fair = last.price.units() / TICK;
@@ -109,7 +109,7 @@ fn main() -> Result<()> {
     }
 
     let fills = writer.position() - first;
-    writer.close(); // lets the next engine in; readers go on reading
+    writer.close(); // lets the next engine in; readers keep reading
     let (held, cash) = (last.inventory, last.cash);
     eprintln!("{name}: {fills} fills from position {first} on; inventory {held}, cash {cash}");
     Ok(())

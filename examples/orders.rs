@@ -6,9 +6,9 @@
 //! cargo run --release --example orders -- strategy 1000000  # in another terminal: sends so many
 //! ```
 //!
-//! Kill either side, and start it again: the gateway goes on behind its last commit, the strategy
-//! behind its last order. A second argument to the gateway ends it after so many orders; a third, or
-//! the strategy's third, is the log's name.
+//! Kill either side, and start it again: the gateway resumes after its last commit, the strategy
+//! after its last order. A second argument to the gateway ends it after that many orders; a third,
+//! or the strategy's third, is the log's name.
 
 use anyhow::{Context, Result, bail};
 use ringlog::{Decimal, Follower, Log, Options, Polled, Record, Text, Wait};
@@ -30,7 +30,7 @@ const GATEWAY: usize = 0;
 /// How long either side waits before it looks for a signal, or says why it waits.
 const BOUND: Duration = Duration::from_millis(100);
 
-/// Whoever comes first makes it.
+/// The side that comes first makes the log.
 fn orders() -> Options {
     Log::options().capacity(1024).lossless([GATEWAY])
 }
@@ -46,7 +46,7 @@ fn strategy(log: &Log, count: u64, stop: &AtomicBool) -> Result<()> {
                 bail!("order {id} is not sent: {full}");
             }
         }
-        writer.wake(); // or the gateway sleeps until its bound
+        writer.wake(); // otherwise the gateway sleeps until its bound
     }
     eprintln!("sent orders {} to {}", last + 1, last + count);
     Ok(())
@@ -58,8 +58,8 @@ fn gateway(log: &Log, count: u64, stop: &AtomicBool) -> Result<()> {
     while taken < count && !stop.load(Ordering::Relaxed) {
         match reader.poll() {
             Polled::Entry { record, .. } => {
-                // Here it would go out. A gateway that is killed behind this and before its commit
-                // gets the order again: its id tells.
+                // Here the order would be sent. A gateway that is killed after this and before its
+                // commit gets the order again: its id shows that.
                 (taken, last) = (taken + 1, Some(record.id));
                 if taken % 64 == 0 {
                     reader.commit();

@@ -11,7 +11,7 @@
 //! cargo run --release --bin reporter -- 0 --shm /ringlog_telemetry --output telemetry.csv
 //! ```
 //!
-//! Started again, it goes on behind its last sample, however it ended; the gap is in the times.
+//! Started again, it continues after its last sample, however it ended; the gap is in the times.
 //! `rm /dev/shm/ringlog_telemetry` to begin anew.
 
 use anyhow::{Context, Result, ensure};
@@ -45,7 +45,7 @@ const PERIOD: Duration = Duration::from_millis(1);
 /// Samples that a reader may be behind before it loses one: a minute.
 const CAPACITY: u64 = 1 << 16;
 
-/// A file that stays open, and is read anew each time into the same memory.
+/// A file that stays open, and is read again each time into the same memory.
 struct Proc {
     path: &'static str,
     file: File,
@@ -65,7 +65,7 @@ impl Proc {
         Ok(())
     }
 
-    /// The number in this column of the first line that begins with `label`.
+    /// Returns the number in this column of the first line that begins with `label`.
     fn number<T: FromStr>(&self, label: &str, column: usize) -> Result<T> {
         let line = self.text.lines().find_map(|line| line.strip_prefix(label));
         line.and_then(|line| line.split_ascii_whitespace().nth(column)?.parse().ok())
@@ -79,7 +79,7 @@ fn main() -> Result<()> {
     let seconds = args.next().map(|seconds| seconds.parse()).transpose();
     let seconds: u64 = seconds.context("usage: telemetry [SECONDS [LOG]]")?.unwrap_or(u64::MAX);
     let name = args.next().unwrap_or("/ringlog_telemetry".to_owned());
-    // The log survives a kill at any moment; hearing Ctrl-C out lets us sum up.
+    // The log survives a kill at any moment; catching Ctrl-C lets us sum up.
     let stop = Arc::new(AtomicBool::new(false));
     signal_hook::flag::register(SIGINT, Arc::clone(&stop))?;
 
@@ -106,14 +106,14 @@ fn main() -> Result<()> {
             available_mb: (meminfo.number::<u64>("MemAvailable:", 0)? >> 10) as u32,
             late_us: late.as_micros() as u32,
         });
-        // From deadline to deadline, so that no delay adds up; what was missed is not made up for.
+        // From deadline to deadline, so that no delay adds up; missed samples are not made up for.
         let skipped = (deadline.elapsed().as_nanos() / PERIOD.as_nanos()) as u32;
         deadline += PERIOD * (1 + skipped);
         missed += skipped;
     }
 
     let samples = writer.position() - first;
-    drop(writer); // marks the log closed and lets the next recorder in; readers go on reading
+    drop(writer); // marks the log closed and lets the next recorder in
     eprintln!("{name}: {samples} samples from position {first} on, {missed} deadlines missed");
     Ok(())
 }

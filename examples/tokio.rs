@@ -1,11 +1,11 @@
 //! An async program that reads a log: a thread waits for entries and hands them to a task; when the
-//! task has dealt with them, the thread commits. Run it again, and it goes on where it was.
+//! task has handled them, the thread commits. Run it again, and it resumes where it was.
 //!
 //!     cargo run --example tokio [COUNT [LOG]]
 //!
-//! The kernel has no descriptor for a word in shared memory, so a wait for entries is a thread and not
-//! a future. One thread is enough for a log; the channel holds it back when the tasks are behind, and
-//! the log holds the entries.
+//! The kernel has no descriptor for a word in shared memory, so waiting for entries takes a thread
+//! and not a future. One thread is enough for a log; the channel holds it back when the tasks are
+//! behind, and the log holds the entries.
 
 use anyhow::{Context, Result};
 use ringlog::{Batch, Follower, Log, Reader, Record, Timestamp, Wait, Writer};
@@ -19,28 +19,28 @@ struct Sample {
     value: f64,
 }
 
-/// What the thread hands over, and how the task says that it has dealt with it.
+/// What the thread hands over, and how the task says that it has handled it.
 struct Delivery {
     samples: Vec<(u64, Sample)>,
     lost: u64,
     done: oneshot::Sender<()>,
 }
 
-/// The engine, elsewhere in this program or in another one. A `Writer` goes to the thread that appends;
-/// where several do, it is in a `Mutex`, or each has a log of its own.
+/// The engine, elsewhere in this program or in another one. A `Writer` moves to the thread that
+/// appends; if several threads append, put it in a `Mutex`, or give each a log of its own.
 fn append(mut writer: Writer<Sample>, count: u64) {
     for value in 0..count {
         writer.append(&Sample { time: Timestamp::now(), value: value as f64 });
-        writer.wake(); // or the reader sleeps until its bound
+        writer.wake(); // otherwise the reader sleeps until its bound
     }
 }
 
-/// Reads until nobody wants any more.
+/// Reads until the task is gone.
 fn follow(mut reader: Reader<Sample>, deliveries: mpsc::Sender<Delivery>) {
     let bound = Duration::from_millis(100);
     while !deliveries.is_closed() {
         if !reader.wait_until_ready(Wait::Block(bound), bound) {
-            continue; // time to see whether anybody still listens
+            continue; // time to see whether the task still listens
         }
         let (mut samples, mut lost) = (Vec::new(), 0);
         match reader.poll_each(1024, |position, sample| samples.push((position, *sample))) {
@@ -53,7 +53,7 @@ fn follow(mut reader: Reader<Sample>, deliveries: mpsc::Sender<Delivery>) {
             return;
         }
         if is_done.blocking_recv().is_err() {
-            return; // not dealt with: it comes again
+            return; // not handled: it comes again
         }
         reader.commit();
     }

@@ -1,16 +1,16 @@
 //! *append*: the writer alone, 56-byte records in slots of 64 bytes, 1024 slots. Bare: the ten
-//! stores of the protocol, in its order, into memory of the process's own.
+//! stores of the protocol, in order, into memory of the process's own.
 //!
-//! *batch of 64*: the same entries by `append_batch`. Bare: their nine stores each, and the write
+//! *batch of 64*: these entries by `append_batch`. Bare: their nine stores each, and the write
 //! pointer once for all 64.
 //!
-//! *append, gated*: `try_append` to a log that loses nothing, while there is room: a gate in the same
-//! thread makes some, twice a lap. Beside `append` to a log that overwrites, with the same reader.
+//! *append, gated*: `try_append` to a log that loses nothing, while there is room: a gate in the
+//! same thread makes some, twice a lap. Beside `append` to a log that overwrites, with that reader.
 //!
-//! *append, N readers*: the same with N processes attached on another core, each of which takes all
-//! there is once in a millisecond: until the log is empty or it is told of a loss, for no reader
-//! keeps up with a writer that does nothing else. Beside an append to a log that nobody reads.
-//! In the last line three of the eight are killed and three are stopped while they read.
+//! *append, N readers*: an append with N processes attached on another core, each of which polls
+//! once in a millisecond until the log is empty or it has lost entries, because no reader keeps up
+//! with a writer that does nothing else. Beside an append to a log without readers. In the last
+//! line three of the eight are killed and three are stopped while they read.
 
 use crate::common::{
     BareRing, Figure, Result, Sample, Scratch, cores, note, per_operation, pin, print_tail,
@@ -47,7 +47,7 @@ fn alone() -> Result<()> {
     let mut writer = scratch.log.writer::<Sample>()?;
     assert_eq!(scratch.log.geometry().slot_size(), 64);
     let bare = BareRing::<SLOTS>::new()?;
-    let mut next = 0; // of the bare ring; both have the same positions at the same turn
+    let mut next = 0; // of the bare ring; both have the same positions in a turn
 
     Figure::of(
         "append",
@@ -84,7 +84,7 @@ fn append_bare(ring: &BareRing<SLOTS>, from: u64, count: u64) {
     }
 }
 
-/// Both rings are full of what ends at `end`.
+/// Checks that both rings are full of the entries up to `end`.
 fn check(mut observer: Observer<Sample>, bare: &BareRing<SLOTS>, end: u64) {
     for position in end - SLOTS as u64..end {
         assert_eq!(observer.poll(), Polled::Entry { position, record: Sample::of(position) });
@@ -253,7 +253,7 @@ fn followed(core: Option<&usize>, readers: usize, harmed: usize) -> Result<()> {
     Ok(())
 }
 
-/// What this program is told as its first argument, to be a reader.
+/// The first argument that makes this program a reader.
 pub const FOLLOW: &str = "--follow";
 
 /// A process that reads.
@@ -275,7 +275,7 @@ impl Follower {
         Ok(kill(Pid::from_raw(self.0.id() as i32), signal)?)
     }
 
-    /// Ends it, and has what it read.
+    /// Ends it, and returns what it read.
     fn finish(mut self) -> Result<String> {
         drop(self.0.stdin.take()); // which is what it waits for
         let mut told = String::new();
@@ -295,7 +295,7 @@ impl Drop for Follower {
     }
 }
 
-/// Is such a process: polls every millisecond until its stdin ends.
+/// Runs such a process: polls every millisecond until its stdin ends.
 pub fn follow(args: &[String]) -> Result<()> {
     let [name, id, core] = args else { return Err("a name, an id and a core".into()) };
     pin(core.parse()?)?;

@@ -1,11 +1,11 @@
-//! *body*: an append of a long body, nobody attached, round and round an arena of sixteen of them. Bare:
-//! `memcpy` of the same bytes, round and round the bytes of a log's arena that are reserved: the same kind of
-//! memory.
+//! *body*: an append of a long body, with nothing attached, round and round an arena of sixteen of
+//! them. Bare: `memcpy` of these bytes, round and round reserved bytes of a log's arena: the same
+//! kind of memory.
 //!
-//! Of a kilobyte the append itself takes as long as the copy, so there is no aim.
+//! For a body of a kilobyte the append itself takes as long as the copy, so there is no aim.
 //!
-//! *and taken*: the same, and an observer in the same thread takes each, a copy. Bare: each is copied in, and
-//! out again.
+//! *and taken*: the append, and an observer in the same thread that takes a copy of each. Bare:
+//! each body is copied in, and out again.
 
 use crate::common::{Figure, Result, Scratch, cores, per_operation, pin};
 use ringlog::{Bytes, Log, Observer, Polled, Start, Wait, With, Writer};
@@ -17,7 +17,7 @@ type Message = With<(), Bytes>;
 /// Bytes of a turn.
 const TURN: u64 = 64 << 20;
 const TURNS: usize = 31;
-/// Of bodies that are long beside what an entry costs.
+/// For bodies that are long compared with the cost of an entry.
 const AIM: f64 = 1.15;
 
 pub fn run() -> Result<()> {

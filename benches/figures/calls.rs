@@ -1,11 +1,11 @@
-//! *call*: a client calls a server that echoes, each in a thread of its own, pinned to a core, spinning,
-//! with its own mapping of the lane. Bare: a word there and back, as in *round trip*; of 1 KiB and more,
-//! with the bytes copied into and out of memory of the process's own, each way. *slot*: the same by a
-//! protocol that calls can have if it promises little: one place for the request and its answer, which
-//! the next one overwrites; no lane, no time-out, nobody may die.
+//! *call*: a client calls a server that echoes, each in a thread of its own, pinned to a core,
+//! spinning, with its own mapping of the lane. Bare: a word there and back, as in *round trip*; for
+//! 1 KiB and more, with the bytes copied into and out of memory of the process's own, each way.
+//! *slot*: calls by a protocol that promises little: one place for the request and its answer,
+//! which the next one overwrites; no lane, no time-out, and neither side may die.
 //!
-//! What a time-out costs, a call has: a look at the clock on the client's side and at the coarse one on the
-//! server's. *no time-out* has it without.
+//! The cost of a time-out is in a call: a look at the clock on the client's side and at the coarse
+//! one on the server's. *no time-out* has neither.
 
 use crate::common::{
     BareRing, Figure, Line, Result, between_cores, note, per_operation, two_cores, until,
@@ -23,7 +23,7 @@ const ECHO: u32 = 1;
 
 type Cores = (usize, usize);
 
-/// A service that is gone when this is.
+/// A service that is removed when this is dropped.
 struct Scratch(String);
 
 impl Scratch {
@@ -106,7 +106,7 @@ pub fn run() -> Result<()> {
     Ok(())
 }
 
-/// Mean time of a call, ns.
+/// Returns the mean time of a call, ns.
 fn calls(
     cores: Cores,
     service: &Mutex<Service>,
@@ -133,8 +133,8 @@ fn calls(
     between_cores(cores, near, far).0
 }
 
-/// Mean time of a word there and back, ns; of long bodies with as many copies as a call has to have: into
-/// a log and out of it, there and back, of which the two that read in place are left out.
+/// Returns the mean time of a word there and back, ns; for long bodies with as many copies as a
+/// call has to make: into a log and out of it, there and back, except the two that read in place.
 fn words(
     cores: Cores,
     rings: &[BareRing<1024>; 2],
@@ -221,7 +221,8 @@ impl Slot {
     }
 }
 
-/// Calls a second of several clients that sleep when they have nothing to do, as by default.
+/// Measures calls a second of several clients that sleep when they have nothing to do, as by
+/// default.
 fn several(clients: u64) -> Result<()> {
     const CALLS: u64 = 20_000;
     let scratch = Scratch::new(&format!("of-{clients}"));

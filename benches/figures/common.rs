@@ -1,4 +1,4 @@
-//! What all parts stand on: turns, figures, pinned threads, processes, bare rings.
+//! What all parts are built on: turns, figures, pinned threads, processes, bare rings.
 
 use hdrhistogram::Histogram;
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 pub type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
-/// A peer that has not answered for so long is not busy but gone.
+/// A peer that has not answered for this long is not busy but gone.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 // --- what goes in -------------------------------------------------------------------------------
@@ -46,7 +46,7 @@ impl Sample {
     }
 }
 
-/// A log that is gone when this is, whatever happens in between.
+/// A log that is removed when this is dropped, whatever happens in between.
 pub struct Scratch {
     pub log: Log,
 }
@@ -82,8 +82,8 @@ struct Slot([AtomicU64; 8]);
 #[derive(Default)]
 pub struct Line(pub AtomicU64);
 
-/// What a log would be if it promised nothing, in memory of the process's own. How many slots
-/// there are is known to the compiler here, as it is for no log.
+/// A ring without any promises, in memory of the process's own. The compiler knows its number of
+/// slots, which it does for no log.
 pub struct BareRing<const SLOTS: usize> {
     pub write_ptr: Line,
     slots: Box<[Slot; SLOTS]>,
@@ -96,14 +96,14 @@ impl<const SLOTS: usize> BareRing<SLOTS> {
         Ok(BareRing { write_ptr: Line::default(), slots })
     }
 
-    /// The stores of an append and nothing else.
+    /// Does the stores of an append and nothing else.
     #[inline]
     pub fn append(&self, position: u64) {
         self.fill(position, &Sample::of(position));
         self.write_ptr.0.store(position + 1, Release);
     }
 
-    /// Of them, those that go to the slot.
+    /// Does those of them that go to the slot.
     #[inline]
     pub fn fill(&self, position: u64, sample: &Sample) {
         let Slot([stamp, words @ ..]) = &self.slots[position as usize % SLOTS];
@@ -115,7 +115,7 @@ impl<const SLOTS: usize> BareRing<SLOTS> {
         stamp.store(position + 1, Release);
     }
 
-    /// A record and its stamp, for a reader that never meets a writer.
+    /// Stores a record and its stamp, for a reader that never meets a writer.
     #[inline]
     pub fn put(&self, position: u64) {
         let Slot([stamp, words @ ..]) = &self.slots[position as usize % SLOTS];
@@ -125,7 +125,7 @@ impl<const SLOTS: usize> BareRing<SLOTS> {
         stamp.store(position + 1, Release);
     }
 
-    /// A word that says which it is, in the slot's own line.
+    /// Sends a word that says which one it is, in the slot's own line.
     #[inline]
     pub fn send(&self, position: u64) {
         self.stamp(position).store(position + 1, Release);
@@ -136,7 +136,7 @@ impl<const SLOTS: usize> BareRing<SLOTS> {
         &self.slots[position as usize % SLOTS].0[0]
     }
 
-    /// Stamp and record, whether or not they belong together.
+    /// Returns stamp and record, whether they belong together or not.
     #[inline]
     pub fn entry(&self, position: u64) -> (u64, Sample) {
         let Slot([stamp, words @ ..]) = &self.slots[position as usize % SLOTS];
@@ -159,7 +159,7 @@ pub struct Figure {
 }
 
 impl Figure {
-    /// Takes turns; each of the two says how many nanoseconds an operation took.
+    /// Takes turns; each of the two returns how many nanoseconds an operation took.
     pub fn of(
         name: impl Into<String>,
         operation: &'static str,
@@ -168,14 +168,14 @@ impl Figure {
         mut ours: impl FnMut() -> f64,
         mut bare: impl FnMut() -> f64,
     ) -> Figure {
-        // To see that all works, a few will do.
+        // A few turns are enough to see that everything works.
         let turns = if std::env::args().any(|arg| arg == "--quick") { 3 } else { turns };
         // The first turn is for caches, branch predictors and the clock of the processor.
         ours();
         bare();
         let turns: Vec<(f64, f64)> = (0..turns)
             .map(|turn| {
-                // Whoever is second must not always be the same.
+                // So that neither is always second.
                 if turn % 2 == 0 {
                     let ours = ours();
                     (ours, bare())
@@ -188,7 +188,7 @@ impl Figure {
         Figure::from_turns(name, operation, aim, &turns)
     }
 
-    /// Of turns that were taken: how many nanoseconds an operation took, ours and bare.
+    /// Makes a figure from turns: how many nanoseconds an operation took, ours and bare.
     pub fn from_turns(
         name: impl Into<String>,
         operation: &'static str,
@@ -218,17 +218,17 @@ impl Figure {
     }
 }
 
-/// A line that is no figure, for it has nothing bare beside it.
+/// Prints a line that is no figure, because nothing bare stands beside it.
 pub fn line(name: &str, text: impl Display) {
     println!("{name:<16} {text}");
 }
 
-/// A line that belongs to the one above it.
+/// Prints a line that belongs to the one above it.
 pub fn note(text: impl Display) {
     line("", text);
 }
 
-/// What several turns gave.
+/// The results of several turns.
 pub struct Spread {
     pub least: f64,
     pub median: f64,
@@ -244,14 +244,14 @@ impl Spread {
     }
 }
 
-/// Nanoseconds that one of `count` operations takes.
+/// Returns the nanoseconds that one of `count` operations takes.
 pub fn per_operation(count: u64, operations: impl FnOnce()) -> f64 {
     let started = Instant::now();
     operations();
     started.elapsed().as_nanos() as f64 / count as f64
 }
 
-/// Times single operations, and a look at the clock alone beside each; prints what came of it.
+/// Times single operations, and a look at the clock alone beside each; prints the result.
 pub fn print_tail(count: u64, mut operation: impl FnMut()) {
     let [mut times, mut looks] = [(); 2].map(|()| Tail::default());
     for _ in 0..count {
@@ -265,7 +265,7 @@ pub fn print_tail(count: u64, mut operation: impl FnMut()) {
     note(format!("the clock:  {}", looks.text()));
 }
 
-/// Single times, ns.
+/// Times of single operations, ns.
 pub struct Tail(Histogram<u64>);
 
 impl Default for Tail {
@@ -312,7 +312,7 @@ pub fn print_head() {
 
 // --- threads ------------------------------------------------------------------------------------
 
-/// Two cores, or a word about why there is nothing to see.
+/// Returns two cores; otherwise prints why there is nothing to see.
 pub fn two_cores(part: &str) -> Result<Option<(usize, usize)>> {
     let cores = cores()?;
     if let [here, there, ..] = cores[..] {
@@ -322,7 +322,7 @@ pub fn two_cores(part: &str) -> Result<Option<(usize, usize)>> {
     Ok(None)
 }
 
-/// The cores this process may run on.
+/// Returns the cores that this process may run on.
 pub fn cores() -> Result<Vec<usize>> {
     let set = sched_getaffinity(Pid::from_raw(0))?;
     Ok((0..CpuSet::count()).filter(|&core| set.is_set(core) == Ok(true)).collect())
@@ -342,7 +342,7 @@ pub fn keep_on(cores: &[usize]) -> Result<()> {
     Ok(sched_setaffinity(Pid::from_raw(0), &set)?)
 }
 
-/// Runs both at once, each on its core; returns what they gave.
+/// Runs both at once, each on its core; returns their results.
 pub fn between_cores<T: Send, U: Send>(
     (here, there): (usize, usize),
     near: impl FnOnce() -> T + Send,
@@ -362,8 +362,8 @@ pub fn between_cores<T: Send, U: Send>(
     })
 }
 
-/// Spins until there is something, with a pause between two looks, as `Wait::Spin` does: who looks
-/// less often is less in the way of who stores.
+/// Spins until there is something, with a pause between two looks, as `Wait::Spin` does: fewer
+/// looks disturb the storing side less.
 #[inline]
 pub fn until<T>(mut look: impl FnMut() -> Option<T>) -> T {
     let mut since = None;
@@ -374,13 +374,13 @@ pub fn until<T>(mut look: impl FnMut() -> Option<T>) -> T {
             }
             spin_loop();
         }
-        // A peer that panicked would be waited for in vain.
+        // A peer that has panicked would never answer.
         let since = since.get_or_insert_with(Instant::now);
         assert!(since.elapsed() < PATIENCE, "the other end is gone");
     }
 }
 
-/// Sleeps between two looks, for what takes long and needs the core.
+/// Sleeps between two looks, for an event that takes long and needs the core.
 pub fn sleeping_until<T>(mut look: impl FnMut() -> Option<T>) -> T {
     let since = Instant::now();
     loop {

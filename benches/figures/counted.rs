@@ -4,9 +4,9 @@
 //! figures counted WORK N
 //! ```
 //!
-//! Nothing here looks at a clock. What comes before a work and after it is the same for any N, so
-//! that the difference of two runs is the work alone. Every payload is in what is checked: of what
-//! was polled the sum, of what was appended and reported the last thousand.
+//! Nothing here looks at a clock. What comes before and after a work does not depend on N, so the
+//! difference of two runs is the work alone. Every payload is checked: the sum of what was polled,
+//! and the last thousand of what was appended and reported.
 
 use crate::common::{Result, Sample, Scratch};
 use crate::report::Tick;
@@ -18,7 +18,7 @@ use ringlog_rows::{RowOptions, Rows};
 use std::fs;
 use std::time::Duration;
 
-/// What is taken out of a log are the last N of so many, whatever N is.
+/// Entries in the log for works that take some out: the last N of these are taken.
 const HELD: u64 = 1 << 17;
 const BATCH: usize = 64;
 
@@ -37,7 +37,7 @@ const WORKS: [(&str, Work); 10] = [
     ("report", reported),
 ];
 
-/// The role of a process that does one of these works.
+/// The first argument that makes this program do one of these works.
 pub const COUNTED: &str = "counted";
 
 pub fn run(args: &[String]) -> Result<()> {
@@ -93,7 +93,7 @@ fn append_batch(writer: &mut Writer<Sample>, samples: &Samples) {
 }
 
 fn try_appended(count: u64) -> Result<()> {
-    // A gate that has gone costs a look a lap; what there is room for, the rest.
+    // A gate that is gone costs a look a lap; the check for room costs the rest.
     let options = Log::options().capacity(HELD).lossless([0]).absent(Absent::Skip);
     let scratch = Scratch::with::<Sample>("counted", options)?;
     drop(scratch.log.reader::<Sample>(0)?);

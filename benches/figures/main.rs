@@ -6,17 +6,17 @@
 //! cargo bench -- --quick         three turns of each: shows that it works, and no more
 //! ```
 //!
-//! Each line with a ratio is one of the log's time over the bare time, of two loops that took turns
-//! in one run: the times change with the machine and with who else is on it, the ratio much less.
-//! It is the median of all turns, with the least and the largest beside it; where those lie far
-//! apart somebody else was running, and the line is worth little. The times are medians too, of the
-//! mean of a turn. Below 1 the log was the faster. What is bare is said in each line, and in each
-//! part's own header; it is as fast as the machine does that work, or as near as we know how.
+//! Each line with a ratio compares the log's time with the bare time, of two loops that took turns
+//! in one run: the times depend on the machine and on its other load, the ratio much less. It is
+//! the median of all turns, with the lowest and the highest beside it; if these are far apart,
+//! something else was running, and the line is worth little. The times are medians too, of the mean
+//! of a turn. Below 1 the log was faster. Each line, and the header of its part, says what is bare:
+//! that work as fast as the machine does it, or as near as we know how.
 //!
 //! Where a part shows single operations too (p50 and on), these were timed one by one in a turn of
-//! their own, and have a look at the clock in them, which is shown beside them.
+//! their own, with a look at the clock in each; the cost of that look is shown beside them.
 //!
-//! What nothing bare does (to attach, to sleep) has lines without a ratio.
+//! What has no bare form (to attach, to sleep) has lines without a ratio.
 //!
 //! Every payload is compared with what went in.
 
@@ -39,7 +39,8 @@ use common::Result;
 
 fn main() -> Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    // Some parts start this program again, as a process that does what the first argument says.
+    // Some parts start this program again, as a process with the role that the first argument
+    // names.
     match args.split_first() {
         Some((role, rest)) if role == append::FOLLOW => return append::follow(rest),
         Some((role, rest)) if role == wait::SLEEP => return wait::sleep(rest),
@@ -47,7 +48,7 @@ fn main() -> Result<()> {
         Some((role, rest)) if role == counted::COUNTED => return counted::run(rest),
         _ => {}
     }
-    // `cargo test --all-targets` runs this too, and has no use for figures.
+    // `cargo test --all-targets` runs this too, and needs no figures.
     if !args.iter().any(|arg| arg == "--bench") {
         return Ok(());
     }
@@ -73,7 +74,7 @@ fn main() -> Result<()> {
     common::print_head();
     for (part, run) in parts {
         if chosen.is_empty() || chosen.contains(&part) {
-            common::keep_on(&cores)?; // whatever the part before it was pinned to
+            common::keep_on(&cores)?; // whatever the last part pinned it to
             run()?;
         }
     }

@@ -1,19 +1,19 @@
-//! *report*: a ring of a million of the writer's ticks, full, exported by the loop of the
-//! reporter to a new CSV file in memory, commits and all; the columns are known at run time only.
-//! Beside, in turn, four ways to come by the same bytes:
+//! *report*: a full ring of a million of the writer's ticks, exported by the reporter's loop to a
+//! new CSV file in memory, commits and all; the columns are known at run time only. Beside it, in
+//! turn, four ways to get these bytes:
 //!
 //! - *format*: each row formatted for its record, known to the compiler, into memory used before;
-//!   what comes from nowhere and goes nowhere.
-//! - *compiled*: the same from the ring to the file: `poll_batch`, format, `write` of 128 KiB, a
-//!   commit after each. What a reporter made for this one record would be.
+//!   it comes from nowhere and goes nowhere.
+//! - *compiled*: this from the ring to the file: `poll_batch`, format, `write` of 128 KiB, a commit
+//!   after each. A reporter made for this one record would be this.
 //! - *csv crate*: `csv::Writer::serialize` into memory used before.
 //! - *write*: the finished bytes to the file, by 128 KiB.
 //!
 //! *input*: the program `writer` reads that file as `--input` into a ring. Bare: the `csv` crate
-//! takes it apart into records of bytes.
+//! splits it into records of bytes.
 //!
 //! *eight reporters*: the program, eight times beside a writer, on all cores, with a ring of 1024
-//! and polls of 1 ms: the highest rate of several at which none of them lost an entry.
+//! and polls of 1 ms: the highest of several rates at which none of them lost an entry.
 
 use super::common::{Figure, Result, Scratch, note, per_operation};
 use ringlog::{
@@ -30,7 +30,7 @@ use std::time::{Duration, Instant};
 
 const ROWS: u64 = 1 << 20;
 const TURNS: usize = 9;
-/// As much as the reporter writes at a time.
+/// How much the reporter writes at a time.
 const CHUNK: usize = 128 << 10;
 
 /// What the program `writer` appends when it makes ticks up.
@@ -60,7 +60,7 @@ impl Tick {
         }
     }
 
-    /// Its row, as somebody would write it down for this record alone.
+    /// Formats its row, as a program for this record alone would.
     #[inline]
     pub fn format(&self, position: u64, out: &mut Vec<u8>) {
         let mut digits = itoa::Buffer::new();
@@ -79,7 +79,7 @@ impl Tick {
             }
             let (whole, rest) = (units.unsigned_abs() / 10_000, units.unsigned_abs() % 10_000);
             out.extend_from_slice(digits.format(whole).as_bytes());
-            // A one before it, so that its zeros are there; then a point over the one.
+            // A one before it, so that its zeros are there; then the point replaces the one.
             let point = out.len();
             out.extend_from_slice(digits.format(rest + 10_000).as_bytes());
             out[point] = b'.';
@@ -92,7 +92,7 @@ impl Tick {
     }
 }
 
-/// The same with its position, as a row of the file has it.
+/// A row as the file has it, with its position.
 #[derive(Serialize)]
 struct Row {
     seq: u64,
@@ -178,7 +178,7 @@ pub fn run() -> Result<()> {
     eight_reporters(directory.path())
 }
 
-/// What is in the file, which is then no more.
+/// Checks what is in the file, and removes it.
 fn check(path: &Path, expected: &[u8]) {
     assert!(fs::read(path).expect("the file") == expected, "another CSV than csv's");
     fs::remove_file(path).expect("the file");
@@ -320,7 +320,7 @@ fn eight_reporters(directory: &Path) -> Result<()> {
     Ok(())
 }
 
-/// How many entries eight reporters lose in three seconds.
+/// Returns how many entries eight reporters lose in three seconds.
 fn eight_at(directory: &Path, rate: u64) -> Result<u64> {
     let name = format!("/ringlog-bench-eight-{}", std::process::id());
     let scratch = Scratch { log: Log::create::<Tick>(&*name)? };

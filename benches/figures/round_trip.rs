@@ -1,8 +1,8 @@
-//! *round trip*: two threads pinned to two cores; an entry there on one log, and the same entry
-//! back on another, each end with its own mapping of both. The readers do not commit in between.
-//! Bare: a word there and back, on two rings of the same stride, in memory of the process's own.
-//! Not on one line each: two ends that pause in their spin get the next line of a ring sooner than
-//! the same line again, and the log would be praised for that. (All of these pause.)
+//! *round trip*: two threads pinned to two cores; an entry there on one log, and an entry back on
+//! another, each end with its own mapping of both. The readers do not commit in between. Bare: a
+//! word there and back, on two rings of that stride, in memory of the process's own. It is not one
+//! line each: two ends that pause in their spin get the next line of a ring sooner than the same
+//! line again, and that would flatter the log. (All of these pause.)
 
 use crate::common::{
     BareRing, Figure, Result, Sample, Scratch, Tail, between_cores, note, per_operation, two_cores,
@@ -49,7 +49,7 @@ pub fn run() -> Result<()> {
     Ok(())
 }
 
-/// One of the two who send entries to each other.
+/// One of the two ends that send entries to each other.
 struct End {
     writer: Writer<Sample>,
     reader: Reader<Sample>,
@@ -64,7 +64,7 @@ impl End {
         })
     }
 
-    /// An entry there and back.
+    /// Sends an entry there and back.
     fn bounce(&mut self) {
         let sample = Sample::of(self.writer.position());
         self.writer.append(&sample);
@@ -79,13 +79,13 @@ impl End {
     }
 }
 
-/// Mean time of a round trip, ns.
+/// Returns the mean time of a round trip, ns.
 fn bounce_entries(cores: Cores, near: &mut End, far: &mut End, count: u64) -> f64 {
     let near = || per_operation(count, || (0..count).for_each(|_| near.bounce()));
     between_cores(cores, near, || far.send_back(count)).0
 }
 
-/// Each round trip's time.
+/// Returns the time of each round trip.
 fn time_entries(cores: Cores, near: &mut End, far: &mut End, count: u64) -> Tail {
     let near = || {
         let mut times = Tail::default();
@@ -99,7 +99,8 @@ fn time_entries(cores: Cores, near: &mut End, far: &mut End, count: u64) -> Tail
     between_cores(cores, near, || far.send_back(count)).0
 }
 
-/// Mean time of a round trip, ns. The word in each slot is its stamp, and says which it is.
+/// Returns the mean time of a round trip, ns. The word in each slot is its stamp, and says which
+/// one it is.
 fn bounce_words(cores: Cores, rings: &[BareRing<SLOTS>; 2], next: &mut u64, count: u64) -> f64 {
     let [ping, pong] = rings;
     let positions = *next..*next + count;

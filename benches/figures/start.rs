@@ -1,13 +1,13 @@
 //! Memory and start. Each line is at 2^10 and at 2^20 slots of 64 bytes, in shared memory.
 //!
-//! *start*: what it takes to make a log, and to become its writer, a reader, an observer, at the
-//! end of a full ring, again and again. *Another boot* is a ring whose pointers nobody vouches for,
-//! so that every slot is looked at. Nothing does this bare.
+//! *start*: how long it takes to make a log, and to become its writer, a reader, an observer, at
+//! the end of a full ring, again and again. *Another boot* is a ring whose pointers no writer of
+//! this boot vouches for, so that every slot is looked at. There is no bare form.
 //!
-//! *first lap*: a turn has a log of its own: the writer alone, once around from an empty ring, and the page faults in it. Bare:
-//! the mean of the laps after it.
+//! *first lap*: each turn has a log of its own: the writer alone, once around from an empty ring,
+//! and the page faults in it. Bare: the mean of the laps after it.
 //!
-//! *resident*: what the kernel says of the programs `writer` and `reporter` when both have been
+//! *resident*: what the kernel says about the programs `writer` and `reporter` when both have been
 //! once around the ring.
 
 use crate::append::append_to_log;
@@ -27,7 +27,7 @@ use std::time::{Duration, Instant};
 
 const CAPACITIES: [u64; 2] = [1 << 10, 1 << 20];
 const TURNS: usize = 11;
-/// Starts of a kind, or as many of them as fit into so much time, but not fewer than turns.
+/// Starts of each kind, or as many as fit the time, but no fewer than turns.
 const STARTS: usize = 1000;
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Laps after the first.
@@ -94,7 +94,7 @@ fn start() -> Result<()> {
     })
 }
 
-/// How long it takes to get something; to give it back is not in it.
+/// Returns how long it takes to get something, without giving it back.
 fn time<T>(get: impl FnOnce() -> Result<T>) -> Result<Duration> {
     let started = Instant::now();
     let got = get()?;
@@ -106,7 +106,7 @@ fn time<T>(get: impl FnOnce() -> Result<T>) -> Result<Duration> {
 fn row(what: &str, turn: impl Fn(&Log, u64) -> Result<Duration>) -> Result<()> {
     for slots in CAPACITIES {
         let Scratch { log } = &full("attach", slots)?;
-        turn(log, slots)?; // for caches and for code that has not been there yet
+        turn(log, slots)?; // for caches and for code that has not run yet
         let (mut tail, mut times, began) = (Tail::default(), 0, Instant::now());
         while times < STARTS && (times < TURNS || began.elapsed() < PATIENCE) {
             tail.add(turn(log, slots)?);
@@ -132,10 +132,11 @@ fn first_lap(name: String, slots: u64, prefault: bool) -> Result<()> {
     Ok(())
 }
 
-/// Nanoseconds of an append in the first lap and in those after it, and the first one's faults.
+/// Returns nanoseconds of an append in the first lap and in those after it, and the page faults of
+/// the first.
 fn laps(slots: u64, prefault: bool) -> Result<((f64, f64), i64)> {
     let scratch = Scratch::of::<Sample>("laps", slots)?;
-    // Another log's lap warms everything but this one's memory.
+    // The lap of another log warms everything but the memory of this one.
     let _warm = full("warm", slots)?;
     let mut writer = with_prefault(prefault).open(scratch.log.name())?.writer::<Sample>()?;
     let faults = || getrusage(UsageWho::RUSAGE_THREAD).map(|usage| usage.minor_page_faults());

@@ -1,20 +1,20 @@
 //! *stream of N*: one writer and one reader, pinned to two cores, each with its own mapping of a
 //! log of N slots; as many entries as the reader takes, each compared with what went in. So that
-//! none is lost the reader says in a word of its own where it is, eight times a lap, and the writer
-//! looks there once it has nothing left of what it knows to be free. That is not the log's doing,
-//! for a log's writer waits for nobody; the bare ring has the same.
+//! none is lost, the reader says where it is in a word of its own, eight times a lap, and the
+//! writer looks there once it has used up what it knows to be free. That is not part of the log,
+//! whose writer waits for no reader; the bare ring has it too.
 //!
-//! Bare: the same ring in memory of the process's own, with stamps and without promises: no mark
-//! that a slot is being written, no write pointer, no second look.
+//! Bare: such a ring in memory of the process's own, with stamps and without promises: no mark that
+//! a slot is being written, no write pointer, no second look.
 //!
 //! *at 1, 10, 50 million a second*: how long single entries took, from before their append to after
-//! their poll, each with a look at the clock in it, in a stream that leaves the writer time; of a batch,
-//! from before the append of all of it. At 50 million a look at the clock takes longer than an entry: there
-//! thirteen in a row share one. Each is the median of fifteen streams.
+//! their poll, each with a look at the clock in it, in a stream that leaves the writer time; for a
+//! batch, from before the append of all of it. At 50 million a look at the clock takes longer than
+//! an entry: there thirteen in a row share one. Each is the median of fifteen streams.
 //!
-//! *in batches*: the same by `append_batch` and `poll_batch`, 64 at a time.
+//! *in batches*: this by `append_batch` and `poll_batch`, 64 at a time.
 //!
-//! *stream, lossy*: the writer waits for nobody.
+//! *stream, lossy*: the writer waits for no reader.
 
 use crate::common::{
     BareRing, Figure, Line, Result, Sample, Scratch, Spread, Tail, between_cores, note,
@@ -73,7 +73,7 @@ fn lossless<const SLOTS: usize>(cores: Cores) -> Result<()> {
         ));
         for millions in PACES {
             let pace = Duration::from_nanos(1000) / millions;
-            // Of many short streams: what takes the processor away for a while spoils one.
+            // Many short streams: an interruption of the processor spoils only one.
             let mut tails: Vec<_> = (0..STREAMS)
                 .map(|_| alike(cores, || delays(cores, &mut ends, SLOTS as u64, batch, pace)))
                 .map(|tail| [0.5, 0.99, 0.999].map(|quantile| tail.at(quantile)))
@@ -89,14 +89,15 @@ fn lossless<const SLOTS: usize>(cores: Cores) -> Result<()> {
     Ok(())
 }
 
-/// Nanoseconds of a word there and back: a virtual machine's cores move about, and those that share all of
-/// a cache, or none, are compared with no others.
+/// Nanoseconds of a word there and back. A virtual machine's cores move about; cores that share all
+/// of a cache, or none, are not compared.
 const NEAR: Range<f64> = 100.0..200.0;
 const A_WHILE: Duration = Duration::from_millis(20);
-/// How often, in all, it is put off or taken again until they are near.
+/// How often, in all, a turn is delayed or repeated until the cores are near.
 static DELAYS: AtomicU32 = AtomicU32::new(1000);
 
-/// What it gave while the cores were near, before and after; or at last, whatever they were.
+/// Returns the result of a turn while the cores were near, before and after; or at last, however
+/// far they were.
 fn alike<T>(cores: Cores, mut take: impl FnMut() -> T) -> T {
     let is_last = || DELAYS.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)).is_err();
     loop {
@@ -133,7 +134,7 @@ fn distance(cores: Cores) -> f64 {
     between_cores(cores, near, far).0
 }
 
-/// What the writer may overwrite, by what the reader said last.
+/// The room for the writer, by what the reader last said.
 struct Room<'a> {
     progress: &'a Line,
     slots: u64,
@@ -159,7 +160,7 @@ impl<'a> Room<'a> {
 
 type Ends = (Writer<Sample>, Reader<Sample>);
 
-/// Mean time of an entry, ns, by the reader's clock.
+/// Returns the mean time of an entry, ns, by the reader's clock.
 fn stream(cores: Cores, (writer, reader): &mut Ends, slots: u64, batch: usize) -> f64 {
     let (first, progress) = (writer.position(), Line::default());
     let (end, room) = (first + ENTRIES, Room::new(&progress, first, slots));
@@ -168,8 +169,9 @@ fn stream(cores: Cores, (writer, reader): &mut Ends, slots: u64, batch: usize) -
     between_cores(cores, write, read).1
 }
 
-/// How long single entries took from before their append to after their poll, where the writer has
-/// time left: in a stream as fast as it goes that is how many wait in the ring.
+/// Returns how long single entries took from before their append to after their poll, while the
+/// writer has time left: in a stream at full speed that is only the number of entries that wait in
+/// the ring.
 fn delays(
     cores: Cores,
     (writer, reader): &mut Ends,
@@ -206,7 +208,7 @@ fn delays(
     tail
 }
 
-/// Appends up to `end`; says of each append beforehand what it will be.
+/// Appends up to `end`; calls its closure before each append with what it will be.
 #[inline(always)]
 fn write(
     writer: &mut Writer<Sample>,
@@ -231,7 +233,7 @@ fn write(
     }
 }
 
-/// Polls up to `end`; says of each poll what it was.
+/// Polls up to `end`; calls its closure after each poll with what it was.
 #[inline(always)]
 fn read(
     reader: &mut Reader<Sample>,
@@ -296,7 +298,7 @@ fn stream_bare<const SLOTS: usize>(cores: Cores, ring: &BareRing<SLOTS>, next: &
     between_cores(cores, write, read).1
 }
 
-/// Nobody waits: how fast both are, and how much the reader misses.
+/// Neither waits: measures how fast both are, and how much the reader loses.
 fn lossy(cores: Cores) -> Result<()> {
     for slots in [1024, 1 << 17] {
         let scratch = Scratch::of::<Sample>("lossy", slots)?;

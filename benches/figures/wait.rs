@@ -3,15 +3,15 @@
 //! *wake*: an append of 56 bytes followed by a look for sleepers. Bare: an append alone. A sleeper
 //! is a reader in a process of its own, pinned to another core: there is none; one lives, and
 //! sleeps whenever it has caught up; one was killed in its sleep right before each turn. *One wake*
-//! is an append that wakes somebody who surely sleeps, with the system call.
+//! is an append that wakes a reader which surely sleeps, with the system call.
 //!
-//! *latency*: from right before an append to right behind the poll that gave the entry, between
-//! two threads pinned to two cores, with a pause of 1 to 4 ms before each append, so that who waits
-//! has come to its longest sleep.
+//! *latency*: from right before an append to right after the poll that returned the entry, between
+//! two threads pinned to two cores, with a pause of 1 to 4 ms before each append, so that the
+//! waiting thread has come to its longest sleep.
 //!
-//! *idle*: the processor time of a reporter on a silent log, as a part of one core: beside a writer
-//! that lives and appends nothing, and after it has gone. Bare: a loop of sleeps of 1 ms and nothing
-//! else, which is what the machine makes of a thousand wake-ups.
+//! *idle*: the processor time of a reporter on a silent log, as a share of one core: beside a
+//! writer that lives and appends nothing, and after it has gone. Bare: a loop of sleeps of 1 ms and
+//! nothing else, which is what the machine makes of a thousand wake-ups.
 
 use crate::append::append_to_log;
 use crate::common::{
@@ -34,7 +34,7 @@ const TURNS: usize = 15;
 const WAKES: usize = 300;
 const SAMPLES: u64 = 400;
 const SILENCE: Duration = Duration::from_secs(4);
-/// A bound that nobody comes to.
+/// A bound that nothing here reaches.
 const MINUTE: Duration = Duration::from_secs(60);
 
 pub fn run() -> Result<()> {
@@ -97,14 +97,14 @@ fn append_fence_and_wake(writer: &mut Writer<Sample>, count: u64) {
     }
 }
 
-/// What this program is told as its first argument, to be a reader that blocks.
+/// The first argument that makes this program a reader that blocks.
 pub const SLEEP: &str = "--sleep";
 
 /// A process that takes what there is and sleeps until it is woken.
 struct Sleeper(Program);
 
 impl Sleeper {
-    /// Asleep for the first time.
+    /// Starts one, and waits until it sleeps for the first time.
     fn start(log: &Log, core: usize) -> Result<Sleeper> {
         let mut command = Command::new(std::env::current_exe()?);
         command.args([SLEEP, &log.name().to_string(), &core.to_string()]);
@@ -119,7 +119,7 @@ impl Sleeper {
         sleeping_until(|| fs::read_to_string(&path).ok()?.starts_with(&asleep).then_some(()));
     }
 
-    /// How long it takes to wake it. A wake that was lost is made up for by the next.
+    /// Returns how long it takes to wake it. The next wake makes up for a lost one.
     fn wake(&self, writer: &mut Writer<Sample>) -> Duration {
         let started = Instant::now();
         append_and_wake(writer, 1);
@@ -127,10 +127,10 @@ impl Sleeper {
     }
 }
 
-/// Is such a process.
+/// Runs such a process.
 pub fn sleep(args: &[String]) -> Result<()> {
     let [name, core] = args else { return Err("a name and a core".into()) };
-    alarm::set(300); // whatever becomes of who began it
+    alarm::set(300); // even if the process that started it is gone
     pin(core.parse()?)?;
     let mut reader = Log::open(name.as_str())?.reader::<Sample>(0)?;
     let mut idle = Idle::new(Wait::Block(MINUTE));
@@ -139,7 +139,7 @@ pub fn sleep(args: &[String]) -> Result<()> {
     }
 }
 
-/// Waits for the next entry, which is as it went in.
+/// Waits for the next entry, and checks it.
 fn receive(reader: &mut Reader<Sample>, idle: &mut Idle) -> u64 {
     loop {
         match reader.poll() {
@@ -174,7 +174,8 @@ fn latency(here: usize, there: usize) -> Result<()> {
         let now = || began.elapsed().as_nanos() as u64;
         let send = || {
             for position in 0..SAMPLES {
-                // Acquire: with the store below, or `sent` might change before it was looked at.
+                // Acquire: with the Release below; otherwise `sent` might change before it was
+                // looked at.
                 sleeping_until(|| (taken.load(Acquire) == position).then_some(()));
                 let pause = position.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
                 thread::sleep(ms + Duration::from_micros(pause % 3000));
@@ -238,7 +239,7 @@ fn idle() -> Result<()> {
     Ok(())
 }
 
-/// What part of a core the one thread of a process has while something goes on.
+/// Prints which share of a core the one thread of a process takes while something runs.
 fn note_part(name: &str, process: &str, meanwhile: impl FnOnce()) -> Result<()> {
     let (began, before) = (Instant::now(), processor_time(process)?);
     meanwhile();
@@ -247,7 +248,7 @@ fn note_part(name: &str, process: &str, meanwhile: impl FnOnce()) -> Result<()> 
     Ok(())
 }
 
-/// To the nanosecond.
+/// Returns it to the nanosecond.
 fn processor_time(process: &str) -> Result<Duration> {
     let text = fs::read_to_string(format!("/proc/{process}/schedstat"))?;
     let ns = text.split(' ').next().ok_or("schedstat is empty")?;

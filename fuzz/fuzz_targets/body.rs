@@ -1,11 +1,11 @@
-//! A small log with bodies, whose heads, places, stamps, horizon and pointers are any words, also while
-//! somebody is attached, and all that can be done with it. Whatever it holds, nobody panics, hangs or takes
-//! more memory than the longest body has, each reader's entries and losses are the positions it has passed,
-//! a body is the one that its slot says, by a naive reading of docs/format.md, and a writer makes it good
-//! again.
+//! A small log with bodies, whose heads, places, stamps, horizon and pointers are any words, even
+//! while a process is attached, and everything that can be done with it. Whatever it holds, nothing
+//! panics, hangs or takes more memory than the longest body has; each reader's entries and losses
+//! are the positions that it has passed; a body is the one that its slot names, by a naive reading
+//! of docs/format.md; and a writer makes the log good again.
 //!
-//! Input: a byte each for the capacity, the bytes of a body that a slot holds, and the gate; bodies that were
-//! appended, by their lengths; how many words are changed, and these; then what is done.
+//! Input: a byte each for the capacity, the bytes of a body that a slot holds, and the gate; bodies
+//! that were appended, by their lengths; how many words are changed, and these; then what is done.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -47,7 +47,7 @@ impl Fuzzed {
         HEADER_SIZE + slots + (place % ARENA) as usize
     }
 
-    /// Some word that a hostile program would change.
+    /// Chooses a word that a hostile program would change.
     fn place(&self, data: &mut Bytes) -> usize {
         let (which, index) = (data.byte(), u64::from(data.byte()));
         let slot = self.slot_at(index);
@@ -63,7 +63,7 @@ impl Fuzzed {
         }
     }
 
-    /// A word for it: odd, or one that could stand there.
+    /// Chooses a value for it: odd, or one that could stand there.
     fn value(&self, data: &mut Bytes, at: usize) -> u64 {
         let (choice, by) = (data.byte(), u64::from(data.byte()));
         let (horizon, end) = (self.image.word(HORIZON), self.image.word(0));
@@ -84,7 +84,8 @@ impl Fuzzed {
         }
     }
 
-    /// An entry that was delivered, right now, is the one in its slot, and its body where that says.
+    /// Asserts that an entry that was delivered just now is the one in its slot, with its body if
+    /// the slot names one.
     fn assert_there(&self, position: u64, Entry { columns, body }: Entry<'_>) {
         let at = self.slot_at(position);
         assert_eq!(self.image.word(at), position + 1, "an entry that its slot does not say");
@@ -103,7 +104,8 @@ impl Fuzzed {
         assert_eq!(body, self.image.read(self.arena_at(place), length));
     }
 
-    /// From the oldest position to the end in steps of no entry or one slot each.
+    /// Returns the most polls from the oldest position to the end, in steps of no entry or one slot
+    /// each.
     fn most_polls(&self) -> u64 {
         4 * self.capacity + 16
     }
@@ -120,7 +122,7 @@ fn start(data: &mut Bytes, near: u64) -> Start {
     }
 }
 
-/// What a poll has lost, nothing if it was given an entry; `None` if there was none.
+/// Returns what a poll has lost, an empty range if it returned an entry; `None` if there was none.
 fn lost(log: &Fuzzed, before: u64, polled: Polled<Entry<'_>>) -> Option<Range<u64>> {
     match polled {
         Polled::Entry { position, record } => {
@@ -182,7 +184,8 @@ impl Owner {
         }
     }
 
-    /// False where there is no room for it. `sound`: nobody has changed words since it attached.
+    /// Appends; returns false if there is no room. `sound`: no words have been changed since it
+    /// attached.
     fn append(&mut self, log: &Fuzzed, door: &Log, length: usize, sound: bool) -> bool {
         let position = self.position();
         if position + 1 >= LIMIT {
@@ -219,7 +222,7 @@ impl Owner {
     }
 }
 
-/// A length near one that matters.
+/// Chooses a length near one that matters.
 fn length(data: &mut Bytes, inline: usize) -> usize {
     let (choice, by) = (data.byte(), usize::from(data.byte()));
     match choice % 4 {
@@ -230,7 +233,7 @@ fn length(data: &mut Bytes, inline: usize) -> usize {
     }
 }
 
-/// What may be put under its own name.
+/// Copies the log, which may be refused.
 fn copy(log: &Fuzzed, door: &Log) {
     let path = directory().join("copy");
     let _ = fs::remove_file(&path);

@@ -1,9 +1,9 @@
-//! A small log with any words anywhere but where the creator stores, also while somebody is
-//! attached, and all that can be done with it. Whatever it holds, nobody panics or hangs, each
-//! reader's entries and losses are the positions it has passed, an entry is the one that its slot
-//! says, and a writer makes it good again.
+//! A small log with any words anywhere except where the creator stores, even while a process is
+//! attached, and everything that can be done with it. Whatever it holds, nothing panics or hangs;
+//! each reader's entries and losses are the positions that it has passed; an entry is the one that
+//! its slot names; and a writer makes the log good again.
 //!
-//! Input: a byte each for columns and capacity, boot, entries there are, a word for where they end;
+//! Input: a byte each for columns and capacity, boot, number of entries, a word for where they end;
 //! how many words are changed, and these; then what is done.
 #![no_main]
 
@@ -57,8 +57,8 @@ impl Fuzzed {
         HEADER_SIZE + (position % self.capacity) as usize * self.slot
     }
 
-    /// Where a log ends that was appended to up to here: stamps of positions to come, forged in
-    /// order, are taken for entries, as nothing tells them from a batch.
+    /// Returns where a log ends after appends up to `appended`. Stamps of positions to come, forged
+    /// in order, count as entries, because nothing tells them from a batch.
     fn end(&self, mut appended: u64) -> u64 {
         while self.image.word(self.slot_at(appended)) == appended + 1 {
             appended += 1;
@@ -66,7 +66,7 @@ impl Fuzzed {
         appended
     }
 
-    /// Some word that the creator does not own.
+    /// Chooses a word that the creator does not own.
     fn place(&self, data: &mut Bytes) -> usize {
         let (which, index) = (data.byte(), usize::from(data.byte()));
         match which % 4 {
@@ -86,7 +86,7 @@ impl Fuzzed {
         }
     }
 
-    /// A word for it: odd, or one that could stand there.
+    /// Chooses a value for it: odd, or one that could stand there.
     fn value(&self, data: &mut Bytes, at: usize, near: u64) -> u64 {
         let (choice, by) = (data.byte(), u64::from(data.byte()));
         let near = near.wrapping_add(by).wrapping_sub(128);
@@ -102,7 +102,7 @@ impl Fuzzed {
         }
     }
 
-    /// An entry that was delivered, right now, is the one in its slot.
+    /// Asserts that an entry that was delivered just now is the one in its slot.
     fn assert_there(&self, position: u64, record: &[u8]) {
         let at = self.slot_at(position);
         assert_eq!(self.image.word(at), position + 1, "an entry that its slot does not say");
@@ -110,7 +110,8 @@ impl Fuzzed {
         assert!(position < LIMIT);
     }
 
-    /// From the oldest position to the end in steps of no entry or one slot each.
+    /// Returns the most polls from the oldest position to the end, in steps of no entry or one slot
+    /// each.
     fn most_polls(&self) -> u64 {
         4 * self.capacity + 16
     }
@@ -197,7 +198,8 @@ fn write(log: &Fuzzed, writer: &mut Writer<Raw>, count: u64) {
     }
 }
 
-/// A batch that is appended is the same as so many entries, and so is one that is polled.
+/// Checks that a batch that is appended equals its entries one by one, and so does one that is
+/// polled.
 fn batches(log: &Fuzzed, door: &Log, count: u64) {
     let mut writer = door.writer::<Quote>().unwrap();
     let first = writer.position();
@@ -232,8 +234,8 @@ fn batches(log: &Fuzzed, door: &Log, count: u64) {
     assert_eq!(next, end);
 }
 
-/// A whole report to a file: its rows are in order, and with what was lost they are all that was
-/// passed.
+/// Checks a whole report to a file: its rows are in order, and with the losses they are all
+/// positions that were passed.
 fn report(log: &Fuzzed, reader: Reader<Raw>, time: TimeFormat) {
     let path = directory().join("output.csv");
     let _ = fs::remove_file(&path);
@@ -243,8 +245,8 @@ fn report(log: &Fuzzed, reader: Reader<Raw>, time: TimeFormat) {
     let rows = Rows::file(&path, reader.schema(), options);
     let (mut report, _) = Report::new(reader, rows, Duration::MAX).unwrap();
     let begin = report.source().position();
-    // A file it had under this name is gone, and what it had is written again; no such thing
-    // comes of beginning elsewhere.
+    // A file that it had under this name is gone, and its rows are written again; beginning
+    // elsewhere does no such thing.
     assert!(begin == from || resumed && begin < from);
     let mut lost = 0u64;
     report.refresh();
@@ -392,7 +394,7 @@ fuzz_target!(|data: &[u8]| {
                     let mut attached = door.writer::<Raw>().unwrap();
                     let first = attached.position();
                     assert_eq!(first, now);
-                    // Once more, and from other words: the log ends there by now.
+                    // Once more, and from other words: the log ends there now.
                     assert_eq!(door.snapshot().unwrap().end, first);
                     let count = u64::from(data.byte() % 24);
                     if first + count < LIMIT {

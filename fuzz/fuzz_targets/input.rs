@@ -83,7 +83,7 @@ fuzz_target!(|data: &[u8]| {
 });
 
 fn assert_refused(refused: anyhow::Result<()>, line: u64, behind: String) {
-    // What the parser was given instead of bytes stands behind the file's name, as its cause.
+    // What the parser got instead of bytes is the cause, after the file's name.
     let (why, named) =
         (format!("{:#}", refused.unwrap_err()), format!("in.csv: line {line}{behind}"));
     assert!(why.starts_with(&named), "{why:?} does not begin {named:?}");
@@ -99,7 +99,7 @@ fn place(column: Option<&Column>, field: usize, why: &str) -> String {
     }
 }
 
-/// The record of a row, or how its refusal goes on behind the line.
+/// Returns the record of a row, or how its refusal continues after the line.
 fn record(
     schema: &Schema,
     form: Form,
@@ -142,11 +142,12 @@ fn value(kind: Kind, unit: Option<TimeUnit>, text: &str) -> Option<Vec<u8>> {
     (kind != Kind::Timestamp || unit.is_some() || !early).then_some(value)
 }
 
-/// A row's fields; or which one is refused, and how that is said.
+/// The fields of a row; or which one is refused, and with which words.
 type Fields = Result<Vec<Vec<u8>>, (usize, String)>;
 
-/// Each row with the line that it begins in, up to the first that is refused. Rows end with CR, LF
-/// or both, empty lines are none, and a quote means something at the beginning of a field only.
+/// Returns each row with the line in which it begins, up to the first that is refused. Rows end
+/// with CR, LF or both, empty lines are no rows, and a quote means something only at the beginning
+/// of a field.
 fn split(bytes: &[u8], form: Form) -> Vec<(u64, Fields)> {
     let mut rest = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let (mut line, mut rows) = (1, Vec::new());
@@ -215,7 +216,7 @@ fn split(bytes: &[u8], form: Form) -> Vec<(u64, Fields)> {
     rows
 }
 
-/// What is behind a line end.
+/// Returns what follows a line end.
 fn line_end(bytes: &[u8]) -> Option<&[u8]> {
     [&b"\r\n"[..], b"\r", b"\n"].iter().find_map(|end| bytes.strip_prefix(*end))
 }

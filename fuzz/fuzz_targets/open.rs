@@ -1,8 +1,8 @@
 //! Any words where the creator stores, any schema text, any length of the file: what
-//! `docs/format.md` allows is a log, and all else is refused by name.
+//! `docs/format.md` allows is a log, and everything else is refused by name.
 //!
-//! Input: the words from `magic` to `schema_len`, as they are; how long the file is; which of the words
-//! behind them is not 0, if any; the text.
+//! Input: the words from `magic` to `schema_len`, as they are; how long the file is; which of the
+//! words after them is not 0, if any; the text.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -11,12 +11,12 @@ use ringlog::{Polled, Raw, Schema, Start};
 use ringlog_fuzz::{Bytes, Image, bounded, is_schema, slot_size};
 use std::mem::offset_of;
 
-/// Words behind `schema_len` that must be 0, or none of what is put there: `arena_size` and `inline_size`
-/// where the other is 0, `absent`, `role`.
+/// Words after `schema_len` that must be 0, or must not have the value that is put there:
+/// `arena_size` and `inline_size` if the other is 0, `absent`, `role`.
 const REFUSED: [usize; 4] = [0, 1, 3, 4];
-/// The one that says whom the writer waits for.
+/// The word with the gates.
 const GATES: usize = 2;
-/// And the one that says where the log begins.
+/// The word that says where the log begins.
 const BASE: usize = 6;
 
 /// No file is longer.
@@ -43,7 +43,7 @@ fuzz_target!(|data: &[u8]| {
     let log_of = |slot: u64| slot.checked_mul(capacity).and_then(|slots| slots.checked_add(header));
     let said = log_of(slot);
     let right = (entry <= 1 << 20).then(|| log_of(slot_size(entry as usize) as u64)).flatten();
-    // About what the header says, or about what it ought to say.
+    // Near what the header says, or near what it ought to say.
     let near = if length < 0x80 { said } else { right }.unwrap_or(0);
     let size = (near.wrapping_add(u64::from(length % 0x80)).wrapping_sub(0x40)).min(LONGEST);
     image.set_len(size);

@@ -1,10 +1,10 @@
 //! A reporter that comes back to its output file, after anything has been done to the file, or to
-//! the words in which it remembers it. What is there afterwards is what was there, whole rows, then
-//! exactly what the log had; or it is set aside, byte for byte, and a new file has that. To come
-//! back once more changes nothing.
+//! the words in which it remembers the file. Afterwards the file has what was there, whole rows,
+//! and then exactly what the log had; or it is set aside, byte for byte, and a new file has that.
+//! Coming back once more changes nothing.
 //!
-//! Input: how much there is, in what format, and how much of it was carried out; what is done to
-//! the file; what is done to the words; how it comes back.
+//! Input: how much there is, in what format, and how much of it was exported; what is done to the
+//! file; what is done to the words; how it comes back.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -65,7 +65,7 @@ fn row(position: u64, time: TimeFormat, format: Format) -> String {
     }
 }
 
-/// What a report did from where it came back to.
+/// What a report did from where it resumed.
 struct Carried {
     from: u64,
     to: u64,
@@ -105,21 +105,21 @@ fn carry(
     report.export().unwrap();
     let (to, rows) = (report.source().position(), report.entries());
     let passed = rows + lost.iter().map(|range| range.end - range.start).sum::<u64>();
-    // One that begins at the oldest entry does so at what is the oldest in its first turn.
+    // One that begins at the oldest entry does so at the oldest in its first turn.
     let from = if settles { to - passed } else { begun };
     assert!(from >= begun);
     assert_eq!(passed, to - from, "rows and losses are what was passed");
     Ok(Carried { from, to, lost, rows })
 }
 
-/// The files in the directory but the log, each with what it holds.
+/// Returns the files in the directory except the log, each with its contents.
 fn files() -> Vec<(PathBuf, Vec<u8>)> {
     let paths = fs::read_dir(directory()).unwrap().map(|entry| entry.unwrap().path());
     let paths = paths.filter(|path| path.extension().is_some_and(|extension| extension == "csv"));
     paths.map(|path| (path.clone(), fs::read(path).unwrap())).collect()
 }
 
-/// The positions of the rows of a text, each a line but for line ends within quotes.
+/// Returns the positions of the rows of a text, each a line except for line ends within quotes.
 fn positions(text: &[u8], format: Format) -> Vec<u64> {
     let (mut found, mut quoted, mut begin) = (Vec::new(), false, 0);
     for (at, &byte) in text.iter().enumerate() {
@@ -135,7 +135,7 @@ fn positions(text: &[u8], format: Format) -> Vec<u64> {
     found
 }
 
-/// What is done to the file. Whether that can happen to a reporter that is killed, and whose file
+/// Changes the file. Returns whether that can happen to a reporter that is killed, and whose file
 /// is then cut or deleted, and nothing else.
 fn change(data: &mut Bytes, path: &Path, next: u64, end: u64, format: Format) -> bool {
     let (mut honest, mut shorter, mut next) = (true, false, next);
@@ -203,7 +203,7 @@ fn change(data: &mut Bytes, path: &Path, next: u64, end: u64, format: Format) ->
                 honest = false;
             }
             _ => {
-                // Some of it twice.
+                // A piece of it twice.
                 let count = usize::from(data.byte()) % (text.len() - at + 1);
                 let _ = open().map(|mut file| file.write_all(&text[at..at + count]).unwrap());
                 honest = false;
@@ -309,7 +309,7 @@ fuzz_target!(|data: &[u8]| {
         let positions = positions(&after[header.len()..], format);
         let whole: String = positions.iter().map(|&p| row(p, time, format)).collect();
         assert_eq!(String::from_utf8_lossy(&after), header.to_owned() + &whole);
-        let passed = end - first.from; // what was gone before it began is nobody's loss
+        let passed = end - first.from; // what was gone before it began is no loss
         assert_eq!(positions.len() as u64 + state.lost, passed, "delivered + lost = passed");
     }
 

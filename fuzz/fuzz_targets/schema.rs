@@ -1,7 +1,7 @@
 //! Any text as a schema, as a log's header has it and as `--schema` takes it, and any text and any
-//! bytes as a value of each of its columns: refused, or the same again behind a round trip.
+//! bytes as a value of each of its columns: refused, or equal after a round trip.
 //!
-//! Input: a word with the record's size and which of the two; the text of the schema; behind a NUL
+//! Input: a word with the record's size and which of the two; the text of the schema; after a NUL
 //! the text and bytes of a value.
 #![no_main]
 
@@ -42,7 +42,7 @@ fn declare(text: &str) -> Option<Schema> {
     let schema = Schema::declared(text).ok()?;
     let again = Schema::from_text(&schema.to_text(), schema.entry_size());
     assert_eq!(again.unwrap(), schema);
-    // As C does it: in order, aligned, without a gap that need not be.
+    // As C does it: in order, aligned, without an unnecessary gap.
     let mut end = 0usize;
     for column in schema.columns() {
         assert_eq!(column.offset(), end.next_multiple_of(column.kind().align()), "{text:?}");
@@ -53,7 +53,7 @@ fn declare(text: &str) -> Option<Schema> {
     let aligns = schema.columns().iter().map(|column| column.kind().align());
     let align = aligns.chain(body.iter().map(|_| 8)).max().unwrap();
     assert_eq!(schema.entry_size(), end.next_multiple_of(align));
-    // The same, said in the plainest way.
+    // The schema, said in the plainest way.
     let said = schema.columns().iter().map(|column| format!("{}:{}", column.name(), column.kind()));
     let said: Vec<String> = said.chain(body).collect();
     assert_eq!(Schema::declared(&said.join(",")).unwrap(), schema);
@@ -66,7 +66,7 @@ fn format(kind: Kind, bytes: &[u8], time: TimeFormat) -> String {
     String::from_utf8(text).unwrap()
 }
 
-/// A value that is taken is the same in whatever way it is said again.
+/// Checks that an accepted value stays equal when it is written and read again.
 fn from_text(kind: Kind, text: &str) {
     let mut bytes = vec![0xaa; kind.size()];
     if kind.parse(text, &mut bytes).is_err() {
@@ -80,12 +80,12 @@ fn from_text(kind: Kind, text: &str) {
     }
 }
 
-/// So is a value that an engine has stored, of whatever bytes.
+/// Checks this for a value of any bytes, as an engine may have stored it.
 fn from_bytes(kind: Kind, value: &[u8]) {
     let mut bytes = value.to_vec();
     bytes.resize(kind.size(), 0);
     match kind {
-        // What is not UTF-8 is replaced, and behind a NUL is nothing.
+        // What is not UTF-8 is replaced, and after a NUL there is nothing.
         Kind::Text(_) => {
             let text = format(kind, &bytes, TimeFormat::Nanos);
             let until_nul = bytes.split(|&byte| byte == 0).next().unwrap();

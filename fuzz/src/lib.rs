@@ -1,5 +1,5 @@
-//! What the fuzz targets stand on: a directory of their own, input taken apart, a log's bytes, and
-//! what `docs/format.md` says of a header, once more and naively.
+//! What the fuzz targets are built on: a directory of their own, input taken apart, a log's bytes,
+//! and what `docs/format.md` says about a header, again and naively.
 
 use ringlog::layout::{HEADER_SIZE, Header, MAGIC, READERS, ReaderLine, VERSION};
 use ringlog::{Log, Name, Schema};
@@ -9,7 +9,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-/// The directory of this process; `scripts/fuzz` removes what it is in.
+/// Returns the directory of this process; `scripts/fuzz` removes its parent.
 pub fn directory() -> &'static Path {
     static DIRECTORY: OnceLock<PathBuf> = OnceLock::new();
     DIRECTORY.get_or_init(|| {
@@ -19,7 +19,7 @@ pub fn directory() -> &'static Path {
     })
 }
 
-/// The bytes of an input, one after the other; zeros behind its end.
+/// The bytes of an input, one after the other; zeros after its end.
 pub struct Bytes<'a>(pub &'a [u8]);
 
 impl<'a> Bytes<'a> {
@@ -43,7 +43,7 @@ impl<'a> Bytes<'a> {
         self.0.is_empty()
     }
 
-    /// A word that is likely to matter: a limit, something near a limit, or anything.
+    /// Returns a word that is likely to matter: a limit, something near a limit, or anything.
     pub fn odd_word(&mut self, capacity: u64) -> u64 {
         let (choice, by) = (self.byte(), u64::from(self.byte()));
         match choice % 12 {
@@ -71,13 +71,13 @@ pub struct Image {
 }
 
 impl Image {
-    /// An empty log of these columns.
+    /// Makes an empty log of these columns.
     pub fn new(schema: &Schema, capacity: u64) -> Image {
         Image::of(schema, capacity, schema.entry_size(), 0)
     }
 
-    /// An empty log of these columns with a body behind them, of which slots hold so many bytes, and the
-    /// arena so many.
+    /// Makes an empty log of these columns with a body after them, with the sizes of a body in a
+    /// slot and of the arena.
     pub fn with_bodies(schema: &Schema, capacity: u64, inline: usize, arena: u64) -> Image {
         let mut image =
             Image::of(schema, capacity, schema.entry_size() + 8 + inline, arena as usize);
@@ -89,7 +89,7 @@ impl Image {
     fn of(schema: &Schema, capacity: u64, entry_size: usize, arena: usize) -> Image {
         let path = directory().join("log");
         let _ = fs::remove_file(&path);
-        // Not by `Log`: what two runs see must be the same, its id and its time too.
+        // Not by `Log`: what two runs see must be equal, its id and its time too.
         let slot = slot_size(entry_size);
         let slots = capacity as usize * slot;
         let behind = if arena > 0 { slots.next_multiple_of(4096) - slots + arena } else { 0 };
@@ -114,7 +114,7 @@ impl Image {
         image
     }
 
-    /// The boot of now, or another.
+    /// Sets the boot to this one, or to another.
     pub fn set_boot(&mut self, now: bool) {
         static BOOT: OnceLock<[u64; 2]> = OnceLock::new();
         let boot = *BOOT.get_or_init(|| {
@@ -132,24 +132,24 @@ impl Image {
         self.bytes[at..at + 8].copy_from_slice(&word.to_le_bytes());
     }
 
-    /// Makes the bytes the file's.
+    /// Stores the bytes in the file.
     pub fn store(&self) {
         self.file.write_all_at(&self.bytes, 0).unwrap();
     }
 
-    /// Changes one word of the file, whoever is attached.
+    /// Changes one word of the file, even while processes are attached.
     pub fn scribble(&self, at: usize, word: u64) {
         self.file.write_all_at(&word.to_le_bytes(), at as u64).unwrap();
     }
 
-    /// What the file has there now.
+    /// Returns a word that the file has now.
     pub fn word(&self, at: usize) -> u64 {
         let mut bytes = [0; 8];
         self.file.read_exact_at(&mut bytes, at as u64).unwrap();
         u64::from_le_bytes(bytes)
     }
 
-    /// What the file has there now.
+    /// Returns bytes that the file has now.
     pub fn read(&self, at: usize, count: usize) -> Vec<u8> {
         let mut bytes = vec![0; count];
         self.file.read_exact_at(&mut bytes, at as u64).unwrap();
@@ -165,8 +165,8 @@ impl Image {
     }
 }
 
-/// Where a word of a reader's line is that somebody goes by: three of its owner, five of its output,
-/// eight of its checkpoints.
+/// Returns the offset of a word of a reader's line that matters: three of its owner, five of its
+/// output, eight of its checkpoints.
 pub fn reader_word(id: usize, index: usize) -> usize {
     let line = offset_of!(Header, readers) + id % READERS * size_of::<ReaderLine>();
     line + match index % 16 {
@@ -176,7 +176,7 @@ pub fn reader_word(id: usize, index: usize) -> usize {
     }
 }
 
-/// As the table in `docs/format.md` has it.
+/// Returns the slot size by the table in `docs/format.md`.
 pub fn slot_size(entry_size: usize) -> usize {
     let used = (8 + entry_size).div_ceil(8) * 8;
     if used > 4096 {
@@ -185,7 +185,7 @@ pub fn slot_size(entry_size: usize) -> usize {
     (4..=12).map(|power| 1 << power).find(|&size| size >= used).unwrap()
 }
 
-/// Whether a text is a schema, as `docs/format.md` has it.
+/// Returns whether a text is a schema by `docs/format.md`.
 pub fn is_schema(text: &[u8], entry_size: u64) -> bool {
     let Ok(text) = str::from_utf8(text) else { return false };
     if text.len() > 2560 || !text.ends_with('\n') {

@@ -1,11 +1,11 @@
 //! An error of the operating system at every system call of the programs: promises 4 and 6.
 //!
-//! A program is led by `ptrace` to each system call that it makes, one run for each, and there the
-//! call fails in a way that it can, or writes less than it was asked to. Whatever comes of it: the
-//! program ends with a code of its table and one line that names what is the matter, nothing is
-//! committed that is not written, and the next run makes good what is missing.
+//! `ptrace` takes a program to each system call that it makes, one run for each, and there the call
+//! fails in a way that it can, or writes less than it was asked to. Whatever comes of it, the
+//! program ends with a code of its table and one line that names what is wrong, nothing is
+//! committed that is not written, and the next run makes up for what is missing.
 //!
-//! Only where the registers of a system call are known: elsewhere none of this is tried.
+//! Only where the registers of a system call are known: on other processors none of this is tried.
 
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 

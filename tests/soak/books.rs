@@ -10,7 +10,8 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 impl Reader<'_> {
-    /// The log was deleted: its end is carried out and told, and the next one is in another file.
+    /// Changes logs: the old one was deleted, its end is exported and reported, and the next one is
+    /// in another file.
     pub fn change_logs(&mut self, old: &Log, noticed: Option<Instant>) {
         let awake = self.running.is_some();
         if awake {
@@ -36,7 +37,7 @@ impl Reader<'_> {
         self.close(&old.snapshot().unwrap(), awake);
     }
 
-    /// It has carried a log out.
+    /// Closes a log that has been exported.
     fn leave(&mut self, end: u64) {
         let carried = self.heard.carried.take();
         if carried != Some(end) {
@@ -48,7 +49,7 @@ impl Reader<'_> {
         self.until("it has left the log", |heard| heard.carried.is_some());
     }
 
-    /// What was set aside last; the others are dealt with.
+    /// Returns the file that was set aside last; the others are dealt with.
     fn last_aside(&mut self) -> Option<(PathBuf, String)> {
         let last = self.heard.asides.pop();
         self.heard.asides.append(&mut self.heard.asides_before);
@@ -56,16 +57,16 @@ impl Reader<'_> {
         last
     }
 
-    /// Remembers its books as they are where the log is copied: up to the file that it writes.
+    /// Keeps the books as they are when the log is copied: up to the file that the reader writes.
     pub fn remember(&mut self) {
         self.hear();
         self.kept = Some((self.ledger.clone(), self.heard.told.clone()));
         self.rotated = Instant::now(); // most files live until then
     }
 
-    /// The log was replaced by a copy of it, which this is, and which is older than what this
-    /// reader has carried out. The rows of that are another log's from here on; those below the
-    /// commit of the copy are in both.
+    /// Goes back with the log, which was replaced by a copy older than what this reader has
+    /// exported. From here on the rows after the copy's commit are another log's; those below that
+    /// commit are in both.
     pub fn go_back(&mut self, old: &Log, attached: u64, copy: &Snapshot, salts: &Salts) {
         let (ledger, told) = self.kept.take().unwrap();
         let awake = self.running.is_some();
@@ -91,7 +92,7 @@ impl Reader<'_> {
         }
         (self.ledger, self.salts) = (ledger, salts.clone());
         self.heard.told.extend(told);
-        // If its rows are not said to be written again, those below the commit are safe there.
+        // If its rows are not reported as written again, those below the commit are safe there.
         let healed = self.heard.healed > self.heard.healed_before;
         let what = match &aside {
             _ if healed => "restored logs: files begun again",
@@ -112,16 +113,18 @@ impl Reader<'_> {
         self.account(old, &told, complete);
     }
 
-    /// Delivered + lost = appended; each that is not delivered was told of.
+    /// Checks that delivered + lost = appended, and that each entry that was not delivered was
+    /// reported.
     pub fn account(&mut self, log: &Snapshot, told: &[Range<u64>], complete: bool) {
         let Ledger { first, next, rows, mut missing } = std::mem::take(&mut self.ledger);
         let state = &log.readers[self.id];
-        // Who was killed may have committed a loss with no row behind it; then it told of that.
+        // A killed reader may have committed a loss with no row after it; then it has reported
+        // that.
         let end = if complete { log.end } else { next.max(state.position) };
         if next < end {
             missing.push(next..end);
         }
-        // What lay before its beginning is nobody's loss.
+        // What lay before the beginning is no loss.
         let earliest = told.iter().map(|gap| gap.start).min();
         let known = first.into_iter().chain(earliest).min();
         let begin = known.unwrap_or(end);
@@ -130,7 +133,7 @@ impl Reader<'_> {
         }
         let mut told = told.to_vec();
         told.sort_by_key(|gap| gap.start);
-        // What a gate lost it had had once: it had to write it again.
+        // What a gate lost it had taken once: it had to write that again.
         let spared = std::mem::take(&mut self.spared);
         if state.gate {
             let first = told.iter().find(|gap| spared || gap.end > state.peak_position);
@@ -168,7 +171,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Nothing more will come: ends it, and closes the books.
+    /// Ends the reader when nothing more will come, and closes the books.
     pub fn finish(&mut self, log: &Log) {
         let end = log.snapshot().unwrap().end;
         let id = self.id;

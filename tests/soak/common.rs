@@ -1,4 +1,4 @@
-//! What all have in common: the rows, the counts, and one log from its making to its end.
+//! What all parts share: the rows, the counts, and one log from its making to its end.
 
 use fastrand::Rng;
 use ringlog::{Log, Snapshot};
@@ -16,19 +16,19 @@ use std::time::{Duration, Instant};
 const SCHEMA: &str = "time:timestamp,hash:u64,text:text8,price:decimal4,size:u32";
 const WITH_BODIES: &str = "time:timestamp,hash:u64,text:text8,price:decimal4,size:u32,body:text";
 pub const COLUMNS: &str = "time,hash,text,price,size,body\n";
-/// What is put under an output's name that no reporter has written.
+/// What is put under an output's name and was written by no reporter.
 pub const FOREIGN: &str = "seq,not,ours\n0,1,2\n";
 /// When an output is rotated, so that the disk does not fill up in an hour.
 pub const AGE: Duration = Duration::from_secs(3);
-/// What the small disk has room for, unless it is full.
+/// The room of the small disk, unless it is full.
 pub const ROOM: usize = 512 << 10;
 
-/// Which rows a log has: a salt, from a position on. One that came back from a copy goes on with
-/// other rows than it had.
+/// The rows of a log: a salt, from a position on. A log that came back from a copy continues with
+/// other rows than before.
 #[derive(Clone)]
 pub struct Salts {
     since: Vec<(u64, u64)>,
-    /// Whether a body comes behind the columns, of a few bytes or of some hundred.
+    /// A body follows the columns, of a few bytes or of some hundred.
     pub bodies: bool,
 }
 
@@ -41,17 +41,17 @@ impl Salts {
         if self.bodies { WITH_BODIES } else { SCHEMA }
     }
 
-    /// The header of its rows.
+    /// Returns the header of its rows.
     pub fn columns(&self) -> &'static str {
         if self.bodies { COLUMNS } else { "time,hash,text,price,size\n" }
     }
 
-    /// From here on it has others.
+    /// Changes the salt from a position on.
     pub fn change(&mut self, position: u64, salt: u64) {
         self.since.push((position, salt));
     }
 
-    /// The row of a position: no word of it is another row's.
+    /// Appends the row of a position: no word of it is in another row.
     pub fn row(&self, position: u64, out: &mut Vec<u8>) {
         let (_, salt) = self.since.iter().rfind(|(from, _)| *from <= position).unwrap();
         row(*salt, position, self.bodies, out);
@@ -79,19 +79,19 @@ pub fn milliseconds(random: &mut Rng, range: Range<u64>) {
     sleep(Duration::from_micros(random.u64(range.start * 1000..range.end * 1000)));
 }
 
-/// What all have in common, and what comes out.
+/// What all parts share, and the results.
 pub struct Soak {
     pub place: Place,
     pub began: Instant,
     pub counts: Mutex<BTreeMap<&'static str, u64>>,
     pub wrong: Mutex<Vec<String>>,
     pub writer_pid: AtomicU32,
-    /// The one kind of event that there is to be.
+    /// The only kind of event that is to happen.
     pub only: Option<String>,
 }
 
 impl Soak {
-    /// Whether there is to be an event of this kind.
+    /// Returns whether there is to be an event of this kind.
     pub fn wants(&self, event: &str) -> bool {
         self.only.as_ref().is_none_or(|only| only == event)
     }
@@ -111,7 +111,7 @@ impl Soak {
         self.wrong.lock().unwrap().push(what);
     }
 
-    /// A part of an output that is wrong is kept, others would fill the disk.
+    /// Keeps a wrong part of an output; the right ones would fill the disk.
     pub fn keep(&self, path: &Path) {
         let number = self.wrong.lock().unwrap().len();
         let _ = fs::copy(path, self.place.file(&format!("wrong_{number}.csv")));
@@ -121,13 +121,13 @@ impl Soak {
 /// One log, from its making to its end.
 pub struct Generation {
     pub salts: Salts,
-    /// Where it began: behind the end of what it is a copy of.
+    /// Where it began: at the end of the log that it is a copy of.
     pub begin: u64,
-    /// It is a copy of the bytes of a living one: nothing but who made it knows that it is sound.
+    /// It is a copy of the bytes of a log in use: only the test knows that it is sound.
     pub is_in_doubt: bool,
     pub log: Log,
     pub capacity: u64,
-    /// Whom its writer waits for; nobody, if it is not lossless.
+    /// The gates of its writer; none if it is not lossless.
     pub gates: Vec<usize>,
     pub until: Instant,
 }
@@ -145,12 +145,13 @@ impl Generation {
         !self.gates.is_empty()
     }
 
-    /// The first gate: nothing is done to its file that makes it write rows again, so it loses none.
+    /// Returns whether the reader is the first gate: nothing is done to its file that makes it
+    /// write rows again, so it loses none.
     pub fn spares(&self, reader: usize) -> bool {
         self.gates.first() == Some(&reader)
     }
 
-    /// The gate has all of the ring to come: the writer has no room.
+    /// Returns whether the gate has not committed a whole ring: the writer has no room.
     pub fn is_held_by(&self, reader: usize) -> bool {
         let now = self.snapshot();
         self.gates.contains(&reader) && now.headroom(reader) == 0

@@ -1,4 +1,4 @@
-//! Copies of a log that goes on meanwhile: `ringlog copy` under all that happens.
+//! Copies of a log in use: `ringlog copy` while everything else happens.
 
 use crate::common::{Generation, Soak};
 use crate::ledger::Ledger;
@@ -11,7 +11,7 @@ use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
 
-/// Copies the log now and then, and looks at each copy.
+/// Copies the log now and then, and checks each copy.
 pub fn copy_now_and_then(soak: &Soak, generation: &Generation, random: &mut Rng) {
     let file = soak.place.file("it.copy");
     while soak.wants("copy") && !generation.is_over() {
@@ -23,7 +23,7 @@ pub fn copy_now_and_then(soak: &Soak, generation: &Generation, random: &mut Rng)
     }
 }
 
-/// Copies the log to a name that nobody has: which positions are in the copy.
+/// Copies the log to a new name; returns which positions are in the copy.
 pub fn copy(soak: &Soak, log: &str, to: &str) -> Result<Range<u64>, String> {
     let ended = run(soak.place.ringlog(&["copy", log, to]));
     let said = ended.stdout.strip_prefix("copied ").and_then(|said| said.split_once(" of "));
@@ -32,7 +32,8 @@ pub fn copy(soak: &Soak, log: &str, to: &str) -> Result<Range<u64>, String> {
     Ok(begin.parse().unwrap()..end.parse().unwrap())
 }
 
-/// It ends where the log was when it began, and has the rows of the log from its beginning on.
+/// Checks that the copy ends where the log was when it began, and has the log's rows from its
+/// beginning on.
 fn copy_and_look(soak: &Soak, generation: &Generation, file: &Path) -> Result<(), String> {
     let path = file.to_str().unwrap();
     let before = generation.snapshot();
@@ -59,7 +60,7 @@ fn copy_and_look(soak: &Soak, generation: &Generation, file: &Path) -> Result<()
     let (rows, mut ledger) = (soak.place.file("copied.csv"), Ledger::default());
     fs::write(&rows, &dumped.stdout).unwrap();
     ledger.read(&rows, &generation.salts, false)?;
-    // What had lost its body by then lacks it in the copy too, and is told of.
+    // An entry that had lost its body lacks it in the copy too, and is reported.
     let lost = dumped.stderr.lines().map(|line| lost(line).filter(|_| generation.salts.bodies));
     let lost: Option<u64> = lost.sum();
     if dumped.code() != 0 || lost.is_none_or(|lost| ledger.rows + lost != held.end - held.start) {
@@ -73,7 +74,7 @@ fn copy_and_look(soak: &Soak, generation: &Generation, file: &Path) -> Result<()
     Ok(())
 }
 
-/// How many entries this line says were lost.
+/// Returns how many entries, by this line, were lost.
 fn lost(line: &str) -> Option<u64> {
     let (start, rest) = line.strip_prefix("ringlog: lost ")?.split_once("..")?;
     let (end, _) = rest.split_once(',')?;

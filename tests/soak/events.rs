@@ -12,28 +12,28 @@ use std::path::{Path, PathBuf};
 use std::thread::{sleep, spawn};
 use std::time::{Duration, Instant};
 
-/// Something that is done to a reader. Those of a kind can be had alone: `scripts/soak`.
+/// Something that is done to a reader. One kind alone can be asked for: `scripts/soak`.
 pub struct Event<'a> {
     pub kind: &'static str,
     pub who: Who,
     pub happen: fn(&mut Reader<'a>, &Generation),
 }
 
-/// Whom it is done to.
+/// The readers that it may be done to.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Who {
-    /// Also to the one that nobody ever kills.
+    /// All, even the one that is never killed.
     Calm,
     Any,
-    /// The same, and then it may have to write rows again.
+    /// All but that one; it may have to write rows again.
     Again,
-    /// The same, and its file is not as it was left.
+    /// All but that one; its file is not as it was left.
     Touched,
-    /// To the one whose disk is small.
+    /// The one with the small disk.
     OnDisk,
 }
 
-/// All kinds; some are more frequent than others.
+/// Returns all kinds; some are more frequent than others.
 pub fn events<'a>() -> Vec<Event<'a>> {
     type Happen<'a> = fn(&mut Reader<'a>, &Generation);
     let all: [(&str, Who, Happen<'a>); 31] = [
@@ -72,9 +72,9 @@ pub fn events<'a>() -> Vec<Event<'a>> {
     all.map(|(kind, who, happen)| Event { kind, who, happen }).into()
 }
 
-/// How long a writer may take to say that it waits, on a machine that has much else to do.
+/// How long a writer may take to say that it waits, on a busy machine.
 const LONGEST: Duration = Duration::from_secs(3);
-/// Files that a small disk has room for, unless it has none.
+/// Files for which a small disk has room, unless it has none.
 pub const INODES: usize = 64;
 
 impl Reader<'_> {
@@ -90,7 +90,7 @@ impl Reader<'_> {
         self.event("reporters stopped for 1, 1.01, 2 or 3 rings");
     }
 
-    /// A gate is lapped by nobody.
+    /// Waits until the log has come to `end`, or is held up; a gate cannot be lapped.
     fn until_appended(&self, generation: &Generation, end: u64) {
         while generation.snapshot().end < end
             && !generation.is_over()
@@ -100,7 +100,7 @@ impl Reader<'_> {
         }
     }
 
-    /// A gate that stands still: the writer waits, says for whom, and goes on when that does.
+    /// Stops a gate: the writer waits, says for which reader, and continues when the gate does.
     fn hold_the_writer(&mut self, generation: &Generation) {
         let most = generation.snapshot().readers[self.id].position + generation.capacity;
         let says = |snapshot: &Snapshot| {
@@ -155,7 +155,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Moves the output away, and says so.
+    /// Moves the output away, and sends a HUP.
     fn move_away(&mut self) -> PathBuf {
         self.until_seen("there is its file", |reader| reader.output.exists());
         let part = self.rename_away();
@@ -180,7 +180,8 @@ impl Reader<'_> {
         fs::remove_file(part).unwrap();
     }
 
-    /// A file that is moved while nobody runs counts as deleted, and its rows are written again.
+    /// Moves the file while no reporter runs: that counts as deleted, and its rows are written
+    /// again.
     pub fn rotate_and_kill(&mut self, generation: &Generation) {
         self.event("rotations with a kill");
         let before = self.heard.healed;
@@ -193,13 +194,13 @@ impl Reader<'_> {
         fs::remove_file(part).unwrap();
     }
 
-    /// A part that was moved away before a kill stands, unless the next reporter has written its
+    /// Adopts a part that was moved away before a kill, unless the next reporter has written its
     /// rows again.
     fn adopt_if_it_stands(&mut self, part: &Path, healed: u64, committed: u64) {
         let mut with = self.ledger.clone();
         let stands = match with.read(part, &self.salts, true) {
             Ok(()) => with.next <= committed,
-            Err(_) => true, // to be told of
+            Err(_) => true, // to be reported
         };
         if self.heard.healed == healed && stands {
             self.adopt(part, true);
@@ -256,7 +257,7 @@ impl Reader<'_> {
         self.until_new_file();
     }
 
-    /// It says what it writes again before it writes it.
+    /// Waits for the new file: before it writes rows again, the reporter says so.
     fn until_new_file(&mut self) {
         self.until_seen("there is a new file", |reader| {
             reader.output.metadata().is_ok_and(|meta| meta.len() > 0)
@@ -272,12 +273,12 @@ impl Reader<'_> {
         self.until("it notices the cut", |heard| heard.mended > before);
     }
 
-    /// Its file, if it is long enough, and where to cut it.
+    /// Opens its file, if it is long enough, and chooses where to cut it.
     fn open_and_cut_at(&mut self) -> Option<(File, u64)> {
         let file = File::options().write(true).open(&self.output).ok()?;
         let length = file.metadata().unwrap().len();
         if length < 64 << 10 {
-            return None; // what is not committed yet is not missed
+            return None; // what is not committed is not missed
         }
         let length = match self.random.bool() {
             true => length - self.random.u64(1..200),
@@ -286,7 +287,8 @@ impl Reader<'_> {
         Some((file, length))
     }
 
-    /// It looks, and says that its file is not moved, or mends it, or both.
+    /// Sends a HUP beside a cut: the reporter says that its file is not moved, or mends it, or
+    /// both.
     pub fn hang_up_beside_a_cut(&mut self, _: &Generation) {
         let Some((file, length)) = self.open_and_cut_at() else { return };
         self.event("HUPs beside a cut");
@@ -304,7 +306,7 @@ impl Reader<'_> {
         self.settle();
     }
 
-    /// A HUP just before something else happens, or just behind it.
+    /// Sends a HUP just before something else happens, or just after it.
     fn hang_up_beside(&mut self, happen: impl Fn(&mut Self)) {
         if self.random.bool() {
             self.hang_up_now();
@@ -319,15 +321,15 @@ impl Reader<'_> {
         self.running.as_ref().unwrap().signal(Signal::SIGHUP);
     }
 
-    /// Waits until it has said what it had to say of its file, which is where it belongs.
+    /// Waits until the reporter has said everything about its file, which is in its place.
     fn settle(&mut self) {
         let before = self.heard.kept;
         self.hang_up_now();
         self.until("it has answered a HUP", |heard| heard.kept > before);
     }
 
-    /// Of a file that is cut when it is left behind, what is missing goes to the next; but all of
-    /// it, if the reporter looks before it hears of the move.
+    /// Cuts a file that is moved away: what is missing goes to the next file; but all of it does,
+    /// if the reporter looks before it notices the move.
     pub fn move_away_and_cut(&mut self, _: &Generation) {
         let Some((file, length)) = self.open_and_cut_at() else { return };
         self.event("HUPs beside a move and a cut");
@@ -370,7 +372,8 @@ impl Reader<'_> {
         (directory.to_owned(), directory.with_extension("away"))
     }
 
-    /// Whoever cannot look has not seen the file move.
+    /// Sends a HUP while the directory is away: a reporter that cannot look has not seen the file
+    /// move.
     pub fn hang_up_while_its_directory_is_away(&mut self, _: &Generation) {
         self.settle();
         self.event("HUPs while the directory was away");
@@ -388,7 +391,7 @@ impl Reader<'_> {
         }
     }
 
-    /// With its file in it, and there is another one.
+    /// Moves the directory away with the file in it, and makes another one.
     pub fn move_its_directory_away(&mut self, _: &Generation) {
         self.until_seen("there is its file", |reader| reader.output.exists());
         self.event("directories moved away");
@@ -414,8 +417,8 @@ impl Reader<'_> {
         self.until_new_file();
     }
 
-    /// A reporter whose stderr is full: it carries out as ever, and ends at one signal. Before that
-    /// somebody reads what it had to say, or nobody does.
+    /// Fills a reporter's stderr: it exports as before, and ends at one signal. Before that its
+    /// stderr is read, or not.
     pub fn stop_its_stderr(&mut self, generation: &Generation) {
         self.kill();
         self.event("reporters whose stderr stood still");
@@ -423,7 +426,7 @@ impl Reader<'_> {
         let before = generation.snapshot().readers[self.id].position;
         let reporter = start_telling(self.command(), full);
         for _ in 0..self.random.u8(1..4) {
-            // What is lost is to be told.
+            // What is lost has to be reported.
             let end = generation.snapshot().end;
             until("it carries out, though nobody hears it", || {
                 let state = &generation.snapshot().readers[self.id];
@@ -451,7 +454,7 @@ impl Reader<'_> {
                 let text = listener.join().unwrap();
                 text.trim_start_matches('x').lines().for_each(|line| self.take_in(line));
             }
-            // What it could not tell, only the log counts.
+            // What it could not report, only the log counts.
             None if self.spared => {}
             None => {
                 let now = generation.snapshot().readers[self.id].position;
@@ -461,7 +464,8 @@ impl Reader<'_> {
         self.start();
     }
 
-    /// The next file cannot be made: it is waited for, and one kill more or less changes nothing.
+    /// Moves the file away when the next one cannot be made: the reporter waits for that, and a
+    /// kill changes nothing.
     pub fn move_away_without_an_inode(&mut self, generation: &Generation) {
         let Some(disk) = self.disk else { return };
         self.until_seen("there is its file", |reader| reader.output.exists());
@@ -494,7 +498,7 @@ impl Reader<'_> {
         fs::remove_file(part).unwrap();
     }
 
-    /// What is not its file cannot be set aside.
+    /// Puts another file in its place when that cannot be set aside.
     pub fn replace_without_an_inode(&mut self, _: &Generation) {
         let Some(disk) = self.disk else { return };
         self.until_seen("there is its file", |reader| reader.output.exists());
@@ -554,7 +558,7 @@ impl Reader<'_> {
         let output = self.output.to_str().unwrap();
         let command = self.soak.place.reporter(self.id, &["--once", "--output", output]);
         let ended = run(after(&format!("ulimit -n {limit}"), &command));
-        // Whether it has room to begin or not, it says so in one line, and harms nothing.
+        // Whether or not it has room to begin, it says so in one line, and harms nothing.
         let code = ended.status.code();
         if !matches!(code, Some(0 | 1 | 6 | 7 | 127)) || ended.stderr.contains("panicked") {
             self.wrong(format!("with {limit} descriptors: {ended:?}"));

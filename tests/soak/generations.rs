@@ -1,4 +1,4 @@
-//! One log after the other: made again, or restored from a copy of it that was made before.
+//! One log after the other: made again, or restored from an earlier copy.
 
 use crate::common::{Generation, Salts, Soak, milliseconds};
 use crate::copies::{copy, copy_now_and_then};
@@ -16,7 +16,7 @@ use std::ops::Range;
 use std::thread::scope;
 use std::time::{Duration, Instant};
 
-/// All that live, and what they live from.
+/// The processes, and what they work on.
 struct Generations<'a> {
     soak: &'a Soak,
     stop: Instant,
@@ -29,14 +29,14 @@ struct Generations<'a> {
     /// Where the next log begins, and whether its entries are in doubt.
     begin: u64,
     is_in_doubt: bool,
-    /// The same of the copy.
+    /// Whether the entries of the copy are in doubt.
     copy_is_in_doubt: bool,
     writer: Writer<'a>,
     readers: Vec<Reader<'a>>,
     samples: Vec<Sample>,
 }
 
-/// Runs them until it is time to stop: what the processes have taken.
+/// Runs them until it is time to stop; returns what the processes have taken.
 pub fn run_generations(
     soak: &Soak,
     disk: Option<&SmallDisk>,
@@ -94,7 +94,7 @@ impl Generations<'_> {
         self.writer.start(0);
     }
 
-    /// From a log's beginning to its end.
+    /// Runs a log from its beginning to its end.
     fn next(&mut self) {
         let shm = self.soak.place.shm.as_str();
         let log = until("there is a log", || Log::open(shm).ok());
@@ -122,8 +122,8 @@ impl Generations<'_> {
         }
     }
 
-    /// Nobody reads or writes an old log any more, of this name by now: what the books were compared
-    /// with is what `stat` says of it.
+    /// Counts an old log, which has this name now, and no readers or writers any more: what the
+    /// books were compared with is what `stat` says of it.
     fn count(&self, generation: &Generation, name: &str) {
         let old = Log::open(name).unwrap().snapshot().unwrap();
         let ended = run(self.soak.place.ringlog(&["stat", "--json", name]));
@@ -165,14 +165,14 @@ impl Generations<'_> {
         self.count(generation, &self.soak.place.shm);
     }
 
-    /// The log goes, and there is another one.
+    /// Deletes the log, and begins another one.
     fn make_again(&mut self, generation: &Generation) {
         for reader in self.readers.iter_mut().skip(1) {
             if self.random.u8(..5) == 0 {
-                reader.kill(); // and finds another log when it comes back
+                reader.kill(); // and it finds another log when it comes back
             }
         }
-        // After its writer, before it, or while that stands still.
+        // After its writer, before it, or while the writer stands still.
         let how = self.random.u8(..4);
         match how {
             0 | 1 if self.random.bool() => self.writer.kill(),
@@ -199,7 +199,7 @@ impl Generations<'_> {
         }
         self.make_log();
         let noticed = (how < 2).then_some(deleted);
-        // A silent writer appends nothing, so the end is the end.
+        // A silent writer appends nothing, so the end stays the end.
         let old = self.aside.log();
         scope(|scope| {
             for reader in &mut self.readers {
@@ -211,8 +211,8 @@ impl Generations<'_> {
         fs::remove_file(self.aside.shm_file()).unwrap();
     }
 
-    /// By the protocol while all go on, or as it is in one moment: by that each reader knows what it
-    /// has.
+    /// Copies the log by the protocol while it is in use, or its bytes at one moment, by which each
+    /// reader knows what it has.
     fn copy_log(&mut self) {
         self.copy_is_in_doubt = self.is_in_doubt || self.random.bool();
         if self.copy_is_in_doubt {
@@ -231,8 +231,8 @@ impl Generations<'_> {
         stopped.iter().for_each(|process| process.signal(Signal::SIGCONT));
     }
 
-    /// The log is what it was when it was copied, and goes on with other rows: some of them before
-    /// the readers come, and the rest behind.
+    /// Restores the log as it was when it was copied; it continues with other rows: some before the
+    /// readers come, and the rest after.
     fn restore(&mut self, generation: &Generation) {
         if self.random.bool() {
             self.writer.kill();
@@ -247,8 +247,8 @@ impl Generations<'_> {
         }
         self.salt += 1;
         self.writer.salts.change(then.end, self.salt);
-        // Up to so many that of each file which is ahead the log still holds a row that is another's;
-        // most often also behind its end, where no position tells.
+        // Appends so many rows that, for each file which is ahead, the log still holds another row
+        // for one of its positions; mostly also beyond its end, where no position tells.
         let ahead = now.readers.iter().map(|reader| reader.position.saturating_sub(then.end));
         let most = self.writer.capacity / 2 + ahead.min().unwrap();
         let all = most.min(now.end - then.end + 1);
@@ -268,7 +268,7 @@ impl Generations<'_> {
         if self.is_in_doubt || self.random.bool() {
             fs::rename(self.copy.shm_file(), self.soak.place.shm_file()).unwrap();
         } else {
-            // There is none for a moment, and it is another one then.
+            // There is none for a moment, and then it is another one.
             fs::remove_file(self.soak.place.shm_file()).unwrap();
             copy(self.soak, &self.copy.shm, name).unwrap();
             fs::remove_file(self.copy.shm_file()).unwrap();

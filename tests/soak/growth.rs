@@ -1,4 +1,4 @@
-//! Whether anybody grows.
+//! Whether a process grows.
 
 use crate::common::{Generation, Soak};
 use std::fs;
@@ -9,7 +9,7 @@ use std::time::Duration;
 /// What the calm reporter and the writer have taken, if they were there.
 pub type Sample = [Option<[u64; 3]>; 2];
 
-/// What a process has taken: anonymous memory in KiB, descriptors, threads.
+/// Returns what a process has taken: anonymous memory in KiB, descriptors, threads.
 pub fn taken(pid: u32) -> Option<[u64; 3]> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let word = |name: &str| {
@@ -20,7 +20,7 @@ pub fn taken(pid: u32) -> Option<[u64; 3]> {
     Some([word("RssAnon:")?, descriptors, word("Threads:")?])
 }
 
-/// Looks on while all live: pointers go forward, and nobody grows.
+/// Watches the processes: pointers move forward, and no process grows.
 pub fn observe(soak: &Soak, generation: &Generation, calm: u32, samples: &mut Vec<Sample>) {
     let mut last = generation.snapshot();
     let (mut round, mut writer) = (0, 0);
@@ -32,7 +32,7 @@ pub fn observe(soak: &Soak, generation: &Generation, calm: u32, samples: &mut Ve
         }
         for &gate in &generation.gates {
             let (reader, room) = (&now.readers[gate], generation.capacity);
-            // Where it was later, for it commits between two looks.
+            // Where it was later, because it may commit between two looks.
             if last.end > reader.peak_position + room {
                 soak.wrong(format!("the writer went to {} without {reader:?}", last.end));
             }
@@ -58,7 +58,7 @@ pub fn observe(soak: &Soak, generation: &Generation, calm: u32, samples: &mut Ve
     }
 }
 
-/// The most taken in the first and in the last quarter.
+/// Returns the most that was taken in the first and in the last quarter.
 pub fn growth(samples: &[Sample], who: usize) -> [[u64; 3]; 2] {
     let quarter = samples.len().div_ceil(4);
     let most = |samples: &[Sample]| {

@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::ops::Range;
 use std::path::Path;
 
-/// What is known of the files of a reader, of those that are there.
+/// What is known of those files of a reader that exist.
 #[derive(Clone, Default)]
 pub struct Ledger {
     pub first: Option<u64>,
@@ -16,12 +16,12 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// Adds a file; `torn`: its last line need not be whole.
+    /// Adds a file; with `torn`, its last line need not be whole.
     pub fn read(&mut self, path: &Path, salts: &Salts, torn: bool) -> Result<(), String> {
         self.read_below(u64::MAX, path, salts, torn)
     }
 
-    /// Adds the rows of a file below a position: those behind are none of this log.
+    /// Adds the rows of a file below a position; later rows are not this log's.
     pub fn read_below(
         &mut self,
         end: u64,

@@ -1,8 +1,8 @@
 //! Everything at once, for as long as asked: one writer and eight reporters, killed, stopped,
-//! rotated, deleted, cut, swapped, full and lapped at random moments, hung up on, without an inode
-//! or a listener, and the log copied, made again and restored under them. Each row of each file is
-//! checked against what belongs to its position, and each position that is in no file against what
-//! the reporter told of and what the log counts.
+//! rotated, deleted, cut, swapped, full and lapped at random moments, sent HUPs, without an inode
+//! or with an unread stderr, and the log copied, made again and restored under them. Each row of
+//! each file is checked against what belongs to its position, and each position that is in no file
+//! against what the reporter reported and what the log counts.
 //!
 //! `scripts/soak SECONDS [SEED [EVENT]]` runs it for long; a plain `cargo test` for a few seconds.
 //! It stands alone because that is how it is called, and because it wants the machine for itself.
@@ -36,7 +36,7 @@ fn number(name: &str, otherwise: u64) -> u64 {
 
 #[test]
 fn everything_at_once_loses_nothing_silently() {
-    // Without a disk of its own all is as on any other, but it is never full.
+    // Without a disk of its own everything is as on any other disk, but it is never full.
     let mut ran = false;
     on_a_small_disk(ROOM, |disk| {
         ran = true;

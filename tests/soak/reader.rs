@@ -1,4 +1,4 @@
-//! One durable reader: its programs, what they say, and what is done to them.
+//! One durable reader: its programs, what they print, and what is done to them.
 
 use crate::common::{AGE, FOREIGN, Generation, Salts, Soak, milliseconds};
 use crate::events::{INODES, Who, events};
@@ -15,32 +15,32 @@ use std::process::Command;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// What a reporter has said.
+/// What a reporter has printed.
 #[derive(Default)]
 pub struct Heard {
     pub attached: u64,
     pub begun_anew: u64,
-    /// The file that it was to leave behind was cut, and what is missing is written again.
+    /// The file that it left was cut, and what is missing is written again.
     pub moved_short: u64,
-    /// Times it was to begin a new file, and the old one had not moved.
+    /// Number of times that it was to begin a new file, and the old one had not moved.
     pub kept: u64,
     pub healed: u64,
-    /// The same, when it left the log before.
+    /// `healed` when it left the last log.
     pub healed_before: u64,
     pub mended: u64,
-    /// Of these, files that had not all rows that were committed.
+    /// How many of these files did not have all committed rows.
     pub short: u64,
     pub stuck: u64,
     pub carried: Option<u64>,
     pub asides: Vec<(PathBuf, String)>,
-    /// Of the log before.
+    /// `asides` of the last log.
     pub asides_before: Vec<(PathBuf, String)>,
     pub told: Vec<Range<u64>>,
-    /// Of the log before, which it has left.
+    /// `told` of the last log, which it has left.
     pub told_before: Vec<Range<u64>>,
 }
 
-/// One durable reader, and whoever is it at the moment.
+/// One durable reader, and the process that is it now.
 pub struct Reader<'a> {
     pub soak: &'a Soak,
     pub disk: Option<&'a SmallDisk>,
@@ -57,11 +57,11 @@ pub struct Reader<'a> {
     pub journal: File,
     /// It is a gate of this log, and nothing makes it write rows again: it loses none.
     pub spared: bool,
-    /// Its process has been in a log that it may lose entries of.
+    /// Its process has followed a log in which it may lose entries.
     pub may_lose: bool,
-    /// The event before was one that changes the file.
+    /// The last event was one that changes the file.
     pub touched: bool,
-    /// What its books and its ears had when the log was copied.
+    /// Its ledger and losses when the log was copied.
     pub kept: Option<(Ledger, Vec<Range<u64>>)>,
 }
 
@@ -94,7 +94,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Nobody ever kills it, so that it can be seen whether it grows.
+    /// Returns whether it is the one that is never killed, so that it shows whether it grows.
     pub fn is_calm(&self) -> bool {
         self.id == 0
     }
@@ -110,12 +110,12 @@ impl<'a> Reader<'a> {
     }
 
     pub fn event(&mut self, what: &'static str) {
-        self.hear(); // what it has said by now is of what was done before
+        self.hear(); // what it has printed so far is about what was done before
         self.note(&format!("-- {what}"));
         self.soak.count(what, 1);
     }
 
-    /// Takes in what the reporter has said since the last time.
+    /// Reads what the reporter has printed since the last time.
     pub fn hear(&mut self) {
         let Some(running) = &self.running else { return };
         let text = running.said_from(self.bytes);
@@ -132,7 +132,7 @@ impl<'a> Reader<'a> {
         let says = |what: &str| line.contains(what);
         let was_strict = self.may_lose && says(" entries were lost");
         if let Some((_, sum)) = line.split_once(" entries of ") {
-            let (range, _) = sum.split_once(',').unwrap(); // what it could not tell one by one
+            let (range, _) = sum.split_once(',').unwrap(); // what it could not report one by one
             let (start, end) = range.split_once("..").unwrap();
             heard.told.push(start.parse().unwrap()..end.parse().unwrap());
         } else if let [range] = &ringlog_testkit::losses(line)[..] {
@@ -187,7 +187,7 @@ impl<'a> Reader<'a> {
         self.until("it has its file", |heard| heard.attached > before);
     }
 
-    /// A reporter, as one of many might start it.
+    /// Returns the command for a reporter, as one of many might start it.
     pub fn command(&mut self) -> Command {
         let flush = ["0", "10", "50"][self.random.usize(..3)];
         let output = self.output.to_str().unwrap().to_owned();
@@ -203,7 +203,7 @@ impl<'a> Reader<'a> {
         self.soak.place.reporter(self.id, &args)
     }
 
-    /// Waits until it has said something. Whatever it does, it must not end; but a file that is
+    /// Waits until it has printed something. Whatever it does, it must not end; but a file that is
     /// changed again while it is being mended may be more than one run can mend.
     pub fn until(&mut self, what: &str, done: impl Fn(&Heard) -> bool) -> bool {
         self.until_seen(what, |reader| done(&reader.heard))
@@ -229,7 +229,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// It has ended by itself.
+    /// Handles a process that has ended by itself.
     pub fn ended(&mut self) {
         let ended = self.running.take().unwrap().end();
         if ended.status.code() == Some(7) {
@@ -252,9 +252,9 @@ impl<'a> Reader<'a> {
         self.event("kills of reporters");
     }
 
-    /// It was asked to stop.
+    /// Handles a process that was asked to stop.
     pub fn has_stopped(&mut self, ended: &Ended) {
-        // With 3 if it was to be strict, and its log came to be one that it loses entries of.
+        // With 3 if it was strict, and its log became one in which it loses entries.
         if ended.code() != 0 && !(self.may_lose && ended.code() == 3) {
             self.wrong(format!("it was asked to stop: {ended:?}"));
         }
@@ -265,7 +265,7 @@ impl<'a> Reader<'a> {
         self.adopt_below(u64::MAX, path, torn);
     }
 
-    /// The same, of its rows below a position.
+    /// Adds the rows below a position of such a part.
     pub fn adopt_below(&mut self, end: u64, path: &Path, torn: bool) {
         let before = self.ledger.rows;
         if let Err(why) = self.ledger.read_below(end, path, &self.salts, torn) {
@@ -275,8 +275,8 @@ impl<'a> Reader<'a> {
         self.soak.count("rows checked", self.ledger.rows - before);
     }
 
-    /// What was set aside belongs to nobody: its rows are written again. Whether there was any of
-    /// its own.
+    /// Removes what was set aside: its rows are written again. Returns whether there was any file
+    /// of its own.
     pub fn clear_asides(&mut self) -> bool {
         let mut ours = false;
         for (path, why) in std::mem::take(&mut self.heard.asides) {
@@ -324,7 +324,7 @@ impl<'a> Reader<'a> {
             (event.happen)(self, generation);
             self.until("it goes on", |_| true);
             let ours = self.clear_asides();
-            // The last lines that it says of what was done to the file may come a little later.
+            // The last lines about what was done to the file may come a little later.
             let touches = event.who == Who::Touched || event.kind == "inodes";
             let touched_before = std::mem::replace(&mut self.touched, touches);
             if (ours || self.heard.short > short) && !self.touched && !touched_before {
@@ -334,8 +334,8 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Whether the row that a file has beyond the log's end is of two: one that was cut off in its position,
-/// and the one that was written behind it before that was seen.
+/// Returns whether the row that a file has beyond the log's end consists of two: one that was cut
+/// off in its position, and the one that was written after it before that was noticed.
 fn is_glued(why: &str) -> bool {
     let numbers = why.split(|char: char| !char.is_ascii_digit()).filter_map(|it| it.parse().ok());
     let numbers: Vec<u64> = numbers.collect();

@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// How long an event of the writer is put off, so that it comes while the writer waits.
+/// How long an event of the writer is delayed, so that it comes while the writer waits.
 const WAIT: Duration = Duration::from_millis(400);
 
 /// The one writer.
@@ -20,7 +20,7 @@ pub struct Writer<'a> {
     pub salts: Salts,
     pub capacity: u64,
     pub rate: u64,
-    /// Whom it waits for.
+    /// The gates that it waits for.
     pub gates: Vec<usize>,
     pub running: Option<Running>,
 }
@@ -33,7 +33,7 @@ impl Writer<'_> {
         self.running = Some(running);
     }
 
-    /// Appends so many rows to another log.
+    /// Appends these rows to another log.
     pub fn append_to(&self, log: &str, positions: Range<u64>) {
         let ended = self.begin(log, "max", positions).end();
         if ended.code() != 0 {
@@ -55,7 +55,7 @@ impl Writer<'_> {
         command.stdin(stdin);
         let running = start(command);
         let salts = self.salts.clone();
-        // Ends with its reader.
+        // It ends with its reader.
         std::thread::spawn(move || {
             let mut text = salts.columns().as_bytes().to_vec();
             for position in positions {
@@ -94,7 +94,7 @@ impl Writer<'_> {
         self.soak.count("stops of the writer", 1);
     }
 
-    /// Starts it again, and waits until the log goes on.
+    /// Starts it again, and waits until the log moves on.
     pub fn again(&mut self, generation: &Generation, since: Instant) {
         let end = generation.snapshot().end;
         self.start(end);
@@ -162,7 +162,7 @@ impl Writer<'_> {
         }
     }
 
-    /// Of a log that loses nothing: for a moment, until it has no room.
+    /// Waits a moment, until the writer of a lossless log has no room.
     fn until_it_waits(&self, generation: &Generation) {
         let began = Instant::now();
         let waits = || generation.snapshot().writer.waiting_for.is_some();

@@ -1,5 +1,5 @@
-//! What the works ask of every system: an entry, or a message, a way to send it and a way to
-//! receive it. Stands on nothing.
+//! What the works need of every system: an entry, or a message, a way to send it and a way to
+//! receive it.
 
 use iceoryx2::prelude::ZeroCopySend;
 use ringlog::Record;
@@ -8,7 +8,7 @@ use std::fmt::Debug;
 /// Entries that a batch hands over at once.
 pub const BATCH: usize = 64;
 
-/// What is sent. It tells which entry it is, and every byte of it follows from that.
+/// What is sent. It says which entry it is, and every byte of it follows from that.
 pub trait Entry: Record + ZeroCopySend + Debug + PartialEq + Default + Send + Sync {
     fn of(position: u64) -> Self;
     fn position(&self) -> u64;
@@ -24,8 +24,8 @@ macro_rules! entry {
             rest: [u64; $rest],
         }
 
-        /// All words at once: to stop at the first that differs takes longer than most systems take
-        /// for the entry.
+        /// All words at once: stopping at the first that differs takes longer than most systems
+        /// take for the entry.
         impl PartialEq for $name {
             #[inline]
             fn eq(&self, other: &$name) -> bool {
@@ -55,10 +55,10 @@ entry!(Bytes64, 7);
 pub trait Ball: Send {
     type Of: ?Sized;
 
-    /// That of this position.
+    /// Returns the ball of this position.
     fn at(&mut self, position: u64) -> &Self::Of;
 
-    /// Whether this is what was sent last.
+    /// Returns whether this is what was sent last.
     fn is(&self, got: &Self::Of) -> bool;
 }
 
@@ -77,9 +77,9 @@ impl<E: Entry> Ball for E {
     }
 }
 
-/// A message. Up to a position all its words follow from which it is, and then the first and the
-/// last do: the others stay, and cross with them, for to make them up anew takes as long as to send
-/// them.
+/// A message. At positions below `whole` all its words follow from the position; after that only the
+/// first and the last are stored anew. The others stay, and cross with them, because making them
+/// anew takes as long as sending them.
 #[derive(Clone)]
 pub struct Message {
     pub words: Vec<u64>,
@@ -120,49 +120,49 @@ impl Ball for Message {
     }
 }
 
-/// What a sender does when its ring is full of what nobody has taken yet.
+/// What a sender does when its ring is full of entries that have not been taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Full {
-    /// It goes on over the oldest entries.
+    /// It overwrites the oldest entries.
     Overwrites,
     /// It says that there is no room, or waits.
     Waits,
 }
 
-/// How a channel is made.
+/// How to make a channel.
 #[derive(Clone, Copy)]
 pub struct Terms {
-    /// Entries that it holds, at least.
+    /// Entries that it has to hold.
     pub slots: usize,
-    /// Of an entry, or of a message.
+    /// Bytes of an entry, or of a message.
     pub bytes: usize,
     pub full: Full,
-    /// What is sent while nobody listens is kept for who comes later.
+    /// What is sent while no receiver is there is kept for a later one.
     pub kept: bool,
 }
 
 impl Terms {
-    /// What a ring of bytes is to have for messages that go back and forth, with their lengths
-    /// before them: no more than a processor's first cache holds well, for what is warm is quicker,
-    /// but room for four of them.
+    /// Returns the size of a ring of bytes for messages that go back and forth, with their lengths
+    /// before them: not more than a processor's first cache holds well, because warm bytes are
+    /// faster, but room for four of them.
     pub fn room(&self) -> usize {
         let framed = 8 + self.bytes;
         (self.slots * framed).min(16 << 10).max(4 * framed).next_power_of_two()
     }
 }
 
-/// A system: how to make a channel from one sender to one receiver, of entries `E`, or of messages:
-/// `[u8]`.
+/// A system: how to make a channel from one sender to one receiver, for entries `E`, or for
+/// messages: `[u8]`.
 pub trait Channel<E: ?Sized>: Send + 'static {
     const NAME: &'static str;
-    /// What it can be told to do when it is full.
+    /// What it can do when it is full.
     const FULL: &'static [Full];
-    /// Whether it has calls for many entries at once.
+    /// It has calls for many entries at once.
     const BATCH: bool = true;
     type Sender: Sender<E>;
     type Receiver: Receiver<E>;
 
-    /// Makes one of this name. Each end is opened by the thread that uses it, with a mapping of its
+    /// Makes a channel with this name. The thread that uses an end opens it, with a mapping of its
     /// own if the system has mappings.
     fn create(
         name: &str,
@@ -171,10 +171,10 @@ pub trait Channel<E: ?Sized>: Send + 'static {
 }
 
 pub trait Sender<E: ?Sized> {
-    /// Sends an entry, or says that there is no room for it.
+    /// Sends an entry; returns whether there was room for it.
     fn send(&mut self, entry: &E) -> bool;
 
-    /// Sends all of these, or says that there is no room for them.
+    /// Sends all of these; returns whether there was room for them.
     fn send_batch(&mut self, _: &[E]) -> bool
     where
         E: Sized,
@@ -185,10 +185,10 @@ pub trait Sender<E: ?Sized> {
 
 pub trait Receiver<E: ?Sized> {
     /// Gives what is there to `each`, in order, as the system's plain way of receiving does: one
-    /// entry, or all of them. Says how many they were.
+    /// entry, or all of them. Returns how many there were.
     fn poll(&mut self, each: impl FnMut(&E)) -> usize;
 
-    /// The same by its calls for many entries at once.
+    /// Polls by the system's calls for many entries at once.
     fn poll_batch(&mut self, _: impl FnMut(&E)) -> usize {
         unreachable!("it has none")
     }

@@ -6,23 +6,24 @@
 //! ```
 //!
 //! 1. *round trip*: an entry there and back over two channels, between two threads pinned to two
-//!    cores; mean ns of many in a row, and percentiles of as many each by itself.
+//!    cores; mean ns of many in a row, and percentiles of as many one by one.
 //! 2. *streaming, nothing lost*: one writer, one reader; entries a second. A system that waits for
-//!    its reader does it its own way. For one that overwrites the reader stores how far it is into
-//!    one word, an eighth of the ring apart, and the writer looks there when what it may send is
-//!    used up: seven eighths of the ring beyond.
-//! 3. *streaming, never waiting*: the writer overwrites what the reader has not had.
-//! 4. *append alone*: nobody is attached, and who comes later finds the last lap.
-//! 5. *messages there and back*: the round trip of messages of seven lengths
-//!    each. Each end copies a message in and out, of 16 bytes to 1 MiB; ringlog is also used in
-//!    place.
+//!    its reader does so in its own way. For one that overwrites, the reader stores its position
+//!    into one word, every eighth of the ring, and the writer looks there when it has used up its
+//!    room: seven eighths of the ring beyond that.
+//! 3. *streaming, never waiting*: the writer overwrites what the reader has not taken.
+//! 4. *append alone*: nothing is attached, and a later reader finds the last lap.
+//! 5. *messages there and back*: the round trip of messages of seven lengths. Each end copies a
+//!    message in and out, of 16 bytes to 1 MiB; ringlog is also used in place.
 //!
 //! Each turn makes its channels anew and warms them up by a lap; each end opens a mapping of its
 //! own. Every entry is checked, byte for byte. Systems take turns in rotating order. Aeron has its
-//! driver beside it, by the feature `aeron`; Chronicle Queue runs in two JVMs, where its classes are.
+//! driver beside it, by the feature `aeron`; Chronicle Queue runs in two JVMs, where its classes
+//! are.
 //!
 //! A virtual machine's cores move about, and two that share no cache are several times as far from
-//! each other. So a turn counts only if a bare word was quick there and back before it and after it.
+//! each other. So a turn counts only if a bare word was quick there and back before it and after
+//! it.
 //!
 //! It is long because turns, their bounds and the table of results stand in it.
 
@@ -45,11 +46,11 @@ use std::time::Duration;
 use std::{env, fs, process, thread};
 use works::{Flow, Stream};
 
-/// Nothing takes this long: a turn that does is stuck, and says so.
+/// Longer than anything takes: a turn that takes longer is stuck, and says so.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Nanoseconds, there and back: two cores that take longer share no cache.
 const NEAR: f64 = 200.0;
-/// Before it is looked again whether they are near.
+/// Time before it looks again whether they are near.
 const A_WHILE: Duration = Duration::from_millis(100);
 const PERCENTILES: [f64; 10] = [1.0, 10.0, 25.0, 50.0, 75.0, 90.0, 99.0, 99.9, 99.99, 100.0];
 /// Slots of a small ring, of a large one, and of one of messages.
@@ -67,7 +68,7 @@ struct Sizes {
     turns: usize,
     round_trips: u64,
     entries: u64,
-    /// How often, in all, a turn may be put off or taken again until the cores are near.
+    /// How often, in all, a turn may be delayed or repeated until the cores are near.
     delays: usize,
 }
 
@@ -96,7 +97,7 @@ fn main() {
         }
     }
     let Some(out) = out else { usage("where should the results go?") };
-    // Before the work, not behind it, one learns that there is no such place.
+    // It is better to learn before the work that the file cannot be made.
     let mut file = fs::File::create(&out).unwrap_or_else(|e| usage(&format!("{out}: {e}")));
     let mut results = Results::default();
     results.about(&about, chronicle.is_some());
@@ -165,7 +166,7 @@ fn systems<E: Entry>() -> Vec<Box<dyn System>> {
     all
 }
 
-/// Names a system, and takes the time of its round trips: the bytes of a message, and how many trips.
+/// The name of a system, and its round trips: by the bytes of a message and the number of trips.
 type Carrier = (&'static str, fn(&str, usize, u64) -> (f64, Histogram<u64>));
 
 fn carriers() -> Vec<Carrier> {
@@ -189,7 +190,7 @@ fn carriers() -> Vec<Carrier> {
     ]
 }
 
-/// Of calls, and what they stand beside: the bare word, and what a call is without its promises.
+/// Returns the calls, and what they stand beside: the bare word, and a call without promises.
 fn callers() -> Vec<Carrier> {
     fn of<C: Channel<[u8]>>() -> Carrier {
         (C::NAME, |name, bytes, count| {
@@ -264,11 +265,11 @@ impl System for Chronicle {
 
 struct Turns<'a> {
     sizes: &'a Sizes,
-    /// Those that are left.
+    /// The delays that are left.
     delays: &'a Cell<usize>,
 }
 
-/// All works with entries of one size.
+/// Runs all works with entries of one size.
 fn run(turns: &Turns, bytes: usize, systems: &[Box<dyn System>], results: &mut Results) {
     let sizes = turns.sizes;
     let all: Vec<&dyn System> = systems.iter().map(Box::as_ref).collect();
@@ -285,7 +286,7 @@ fn run(turns: &Turns, bytes: usize, systems: &[Box<dyn System>], results: &mut R
         for system in &all {
             for &full in system.full() {
                 for batch in [false, true] {
-                    // Nobody tells bare slots that they were lapped.
+                    // Bare slots do not show that they were lapped.
                     let lossy = full == Full::Overwrites && !system.name().starts_with("bare");
                     for lossless in [true, false] {
                         if (!batch || system.batch()) && (lossless || lossy) {
@@ -332,7 +333,7 @@ fn run(turns: &Turns, bytes: usize, systems: &[Box<dyn System>], results: &mut R
     }
 }
 
-/// The work with messages, or calls, of one length.
+/// Runs the work with messages, or calls, of one length.
 fn run_carriers(
     turns: &Turns,
     work: &str,
@@ -340,7 +341,7 @@ fn run_carriers(
     carriers: &[Carrier],
     results: &mut Results,
 ) {
-    // So many that the long ones take as long as the short ones do, about.
+    // So many that long ones take about as long as short ones.
     let count = (turns.sizes.round_trips / (10 + bytes as u64 / 512)).max(10);
     let trips = take_turns(turns, 1, work, carriers, |(_, trip), name| trip(name, bytes, count));
     for ((name, _), turns) in carriers.iter().zip(trips) {
@@ -348,8 +349,8 @@ fn run_carriers(
     }
 }
 
-/// What each case gave in each of its turns, so many times as many as of others, which go round and
-/// begin with another each time.
+/// Returns what each case gave in each of its turns, `times` as many as of others. The cases go
+/// round, and begin with another one each time.
 fn take_turns<C: Sync, T: Send>(
     of: &Turns,
     times: usize,
@@ -370,7 +371,7 @@ fn take_turns<C: Sync, T: Send>(
     given
 }
 
-/// What it gave when the cores were near before it and after it; or at last, whatever they were.
+/// Returns the result when the cores were near before and after; or at last, however far they were.
 fn on_near_cores<T>(delays: &Cell<usize>, take: impl Fn() -> T) -> T {
     // Uses one up, if there is one left.
     let is_last = || delays.replace(delays.get().saturating_sub(1)) == 0;
@@ -388,7 +389,7 @@ fn on_near_cores<T>(delays: &Cell<usize>, take: impl Fn() -> T) -> T {
     }
 }
 
-/// Waits for it, but not for ever; nothing of it stays behind.
+/// Waits for a turn, with a bound; nothing of it stays behind.
 fn bounded<T: Send>(name: &str, turn: impl FnOnce() -> T + Send) -> T {
     thread::scope(|scope| {
         let (done, is_done) = mpsc::channel();
@@ -402,7 +403,7 @@ fn bounded<T: Send>(name: &str, turn: impl FnOnce() -> T + Send) -> T {
     })
 }
 
-/// How the names of all channels of this process begin.
+/// Returns the prefix of the names of all channels of this process.
 fn prefix() -> String {
     format!("ringlog-peers-{}-", process::id())
 }
@@ -420,7 +421,7 @@ fn sweep() {
     }
 }
 
-/// The table, a line each, tab-separated; what is said of the whole run begins with `#`.
+/// The table, a line each, tab-separated; lines about the whole run begin with `#`.
 #[derive(Default)]
 struct Results(String);
 
@@ -449,7 +450,7 @@ impl Results {
         say("model", &model);
         say("caches", &caches());
         say("kernel", &format!("Linux {}", file("/proc/sys/kernel/osrelease").trim()));
-        // What was built is what the lock file says.
+        // The lock file says what was built.
         let lock: Vec<&str> = include_str!("../Cargo.lock").lines().collect();
         let version = |name: &str| {
             let at = lock.iter().position(|line| *line == format!("name = \"{name}\""))?;
@@ -475,7 +476,7 @@ impl Results {
     }
 }
 
-/// Those of the first processor, each with the processors that share it.
+/// Returns the caches of the first processor, each with the processors that share it.
 fn caches() -> String {
     let cache = |index: usize| {
         let of = |file: &str| {
@@ -515,7 +516,7 @@ impl Line {
         Line { cells: cells.into() }
     }
 
-    /// Of all turns.
+    /// Fills in the spread of all turns.
     fn spread(mut self, values: impl Iterator<Item = f64> + Clone) -> Line {
         let least = values.clone().fold(f64::MAX, f64::min);
         let most = values.clone().fold(f64::MIN, f64::max);

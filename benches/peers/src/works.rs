@@ -1,5 +1,5 @@
-//! The works, the same for every system: each thread on a core of its own, every entry checked,
-//! a lap of warm-up, and no wait but a bare spin. Stands on `channel`.
+//! The works, equal for every system: each thread on a core of its own, every entry checked, a lap
+//! of warm-up, and no wait but a bare spin.
 
 use crate::channel::{BATCH, Ball, Channel, Entry, Full, Receiver, Sender, Terms};
 use hdrhistogram::Histogram;
@@ -11,11 +11,11 @@ use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use std::thread;
 use std::time::Instant;
 
-/// What a turn of streaming gave.
+/// The result of a turn of streaming.
 pub struct Stream {
-    /// Entries a second, until the writer was done with its last.
+    /// Entries a second, until the writer had sent its last.
     pub writer: f64,
-    /// Entries a second that arrived, until the last of them had.
+    /// Entries a second that arrived, until the last one had.
     pub reader: f64,
     /// Entries that never arrived.
     pub lost: u64,
@@ -28,12 +28,14 @@ pub struct Flow {
     pub full: Full,
     /// In batches, or one by one.
     pub batch: bool,
-    /// The writer waits for the reader: by means of the system's own, or if it has none, by a word
-    /// that the reader stores now and then, and the writer looks at when what it allows is used up.
+    /// The writer waits for the reader: by the system's own means, or if it has none, by a word
+    /// that the reader stores now and then, and that the writer looks at when it has used up its
+    /// room.
     pub lossless: bool,
 }
 
-/// How far the two cores are from each other now: nanoseconds of a bare word there and back.
+/// Returns how far the two cores are from each other now: nanoseconds of a bare word there and
+/// back.
 pub fn distance() -> f64 {
     const TRIPS: u64 = 20_000;
     let (word, gate) = (Line::default(), Gate::default());
@@ -61,8 +63,9 @@ pub fn distance() -> f64 {
     })
 }
 
-/// There and back over two channels of `slots`: mean ns of `count` trips in a row, and then of as
-/// many each by itself; where a trip ends by the clock the next one begins.
+/// Sends there and back over two channels of `slots`: returns the mean ns of `count` trips in a
+/// row, and then the times of as many one by one; where a trip ends by the clock, the next one
+/// begins.
 pub fn round_trip<C: Channel<B::Of>, B: Ball>(
     name: &str,
     mut ball: B,
@@ -83,7 +86,7 @@ pub fn round_trip<C: Channel<B::Of>, B: Ball>(
             pin(there);
             let (mut from, mut to) = (pong_from(), ping_to());
             gate.pass();
-            // A poll may give more than one: the next is there before it ends.
+            // A poll may return more than one: the next may be there before it ends.
             let mut left = all;
             while left > 0 {
                 left -= to.poll(|got| {
@@ -115,15 +118,15 @@ pub fn round_trip<C: Channel<B::Of>, B: Ball>(
                 each += (now - last).as_nanos() as u64;
                 last = now;
             }
-            gate.pass(); // no end goes before the other has all
+            gate.pass(); // neither end is dropped before the other has everything
             (mean, each)
         });
         near.join().expect("the near end")
     })
 }
 
-/// As [`round_trip`], of calls: `serve` answers until it is told to stop, and says when it is ready; `connect`
-/// gives what makes the call of a number.
+/// Measures as [`round_trip`] does, for calls: `serve` answers until it is told to stop, and says
+/// when it is ready; `connect` returns what makes the call with a number.
 pub fn calls<F: FnMut(u64)>(
     count: u64,
     serve: impl FnOnce(&AtomicBool, &dyn Fn()) + Send,
@@ -167,7 +170,7 @@ fn receive<E: ?Sized>(to: &mut impl Receiver<E>, mut each: impl FnMut(&E)) {
     while to.poll(&mut each) == 0 {}
 }
 
-/// `count` entries from one writer to one reader, after a lap of warm-up.
+/// Sends `count` entries from one writer to one reader, after a lap of warm-up.
 pub fn stream<C: Channel<E>, E: Entry>(name: &str, flow: Flow, count: u64) -> Stream {
     let terms = Terms { slots: flow.slots, bytes: size_of::<E>(), full: flow.full, kept: false };
     let (from, to) = C::create(name, terms);
@@ -184,7 +187,7 @@ pub fn stream<C: Channel<E>, E: Entry>(name: &str, flow: Flow, count: u64) -> St
             gate.pass();
             let delivered = read(&mut to, flow, warm_up..all, &shared);
             let ended = Instant::now();
-            gate.pass(); // no end goes before the other has all
+            gate.pass(); // neither end is dropped before the other has everything
             (delivered, ended)
         });
         let writer = scope.spawn(|| {
@@ -207,19 +210,19 @@ pub fn stream<C: Channel<E>, E: Entry>(name: &str, flow: Flow, count: u64) -> St
     })
 }
 
-/// What writer and reader of a stream tell each other beside it.
+/// What writer and reader of a stream tell each other outside of it.
 #[derive(Default)]
 struct Shared {
-    /// All positions below it have been sent: stored once, behind the last.
+    /// All positions below it have been sent: stored once, after the last.
     sent: Line,
-    /// All positions below it have been received: stored an eighth of the ring apart.
+    /// All positions below it have been received: stored every eighth of the ring.
     received: Line,
 }
 
 #[inline(never)]
 fn write<E: Entry>(from: &mut impl Sender<E>, flow: Flow, range: Range<u64>, shared: &Shared) {
     let step = if flow.batch { BATCH as u64 } else { 1 };
-    // An eighth of the ring stays free: what a writer reserves ahead of itself lies there.
+    // An eighth of the ring stays free for what a writer reserves ahead of itself.
     let allowed = flow.slots as u64 / 8 * 7;
     let mut limit = if flow.by_word() { range.start + allowed } else { u64::MAX };
     let mut entries = [E::zeroed(); BATCH];
@@ -228,7 +231,7 @@ fn write<E: Entry>(from: &mut impl Sender<E>, flow: Flow, range: Range<u64>, sha
             limit = shared.received.0.load(Acquire) + allowed; // with the store in `read`
         }
         if flow.batch {
-            // In place: an array made anew is copied once more.
+            // In place: a new array would be copied once more.
             for (entry, position) in entries.iter_mut().zip(position..) {
                 *entry = E::of(position);
             }
@@ -241,7 +244,7 @@ fn write<E: Entry>(from: &mut impl Sender<E>, flow: Flow, range: Range<u64>, sha
     shared.sent.0.store(range.end, Release); // with the load in `read`
 }
 
-/// How many of these arrived.
+/// Returns how many of these arrived.
 #[inline(never)]
 fn read<E: Entry>(
     to: &mut impl Receiver<E>,
@@ -254,14 +257,15 @@ fn read<E: Entry>(
         let position = entry.position();
         let follows = if flow.lossless { position == next } else { position >= next };
         assert!(follows, "{position} came for {next}");
-        // Not assert_eq, which would keep both in memory, to print them.
+        // Not assert_eq, which would keep both in memory in order to print them.
         assert!(*entry == E::of(position), "{position} is not what was sent");
         next = position + 1;
         delivered += 1;
         next
     };
     let mut empty = 0;
-    // Once all have been sent, a poll may still find that it was lapped, and the next one the rest.
+    // After everything has been sent, a poll may still find that it was lapped, and the next one
+    // the rest.
     while empty < 4 {
         let mut last = reported;
         let taken = if flow.batch {
@@ -288,7 +292,7 @@ impl Flow {
     }
 }
 
-/// Entries a second with nobody attached; in batches, or one by one.
+/// Returns entries a second with nothing attached; in batches, or one by one.
 pub fn append<C: Channel<E>, E: Entry>(name: &str, slots: usize, batch: bool, count: u64) -> f64 {
     let flow = Flow { slots, full: Full::Overwrites, batch, lossless: false };
     let terms = Terms { slots, bytes: size_of::<E>(), full: Full::Overwrites, kept: true };
@@ -312,7 +316,7 @@ pub fn append<C: Channel<E>, E: Entry>(name: &str, slots: usize, batch: bool, co
 #[derive(Default)]
 struct Line(AtomicU64);
 
-/// Two threads pass it together.
+/// A gate that two threads pass together.
 #[derive(Default)]
 struct Gate(Line);
 
@@ -323,7 +327,7 @@ impl Gate {
     }
 }
 
-/// The two cores that this process may run on, of several the first.
+/// Returns two cores that this process may run on, the first if there are more.
 pub fn cores() -> [usize; 2] {
     let set = sched_getaffinity(Pid::from_raw(0)).expect("an affinity");
     let mut cores = (0..CpuSet::count()).filter(|&core| set.is_set(core) == Ok(true));

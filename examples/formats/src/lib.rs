@@ -1,4 +1,4 @@
-//! What the compilers of both formats have generated from `fill.fbs` and `fill.capnp`:
+//! What the compilers of both formats generated from `fill.fbs` and `fill.capnp`:
 //!
 //! ```sh
 //! flatc --rust fill.fbs && mv fill_generated.rs src/fill_flatbuffers.rs

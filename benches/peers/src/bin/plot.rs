@@ -1,4 +1,4 @@
-//! Tables and pictures of what `peers` has written.
+//! Makes tables and pictures of what `peers` has written.
 //!
 //! ```text
 //! plot results.tsv DIRECTORY      README.md and SVGs go there
@@ -126,7 +126,7 @@ impl Results {
         Ok(results)
     }
 
-    /// The lines of a work, the least first.
+    /// Returns the lines of a work, the lowest first.
     fn of(&self, work: &str, bytes: u64, slots: u64) -> Vec<&Line> {
         let is =
             |line: &&Line| (line.work.as_str(), line.bytes, line.slots) == (work, bytes, slots);
@@ -188,7 +188,7 @@ impl Bar {
     }
 }
 
-/// Bars from the top down; a thin line from the least turn to the most.
+/// Draws bars from the top down, each with a thin line from the lowest turn to the highest.
 fn bars(file: &Path, title: &str, bars: &[Bar]) -> Result<()> {
     const WIDTH: i32 = 860;
     const LEFT: i32 = 210;
@@ -228,8 +228,8 @@ fn bars(file: &Path, title: &str, bars: &[Bar]) -> Result<()> {
     Ok(())
 }
 
-/// The time of a trip by the share of trips that took no longer. The longest of all is when the
-/// machine did something else, and is in the table.
+/// Draws the time of a trip by the share of trips that took no longer. The longest of all is when
+/// the machine did something else; it is in the table.
 fn curves(file: &Path, lines: &[&Line]) -> Result<()> {
     const COLORS: [RGBColor; 7] = [
         RGBColor(0x52, 0x60, 0x6d),
@@ -287,7 +287,7 @@ fn curves(file: &Path, lines: &[&Line]) -> Result<()> {
         let last = (LAST, line.percentiles[LAST]);
         names.push((chart.backend_coord(&last).1, line.system.clone(), color));
     }
-    // Names at the ends of their lines, moved down as far as the one above needs.
+    // Names at the ends of their lines, moved down as far as the name above requires.
     names.sort_by_key(|(y, ..)| *y);
     let mut free = 40;
     let spare = 425 - 18 * names.len() as i32;
@@ -301,7 +301,7 @@ fn curves(file: &Path, lines: &[&Line]) -> Result<()> {
     Ok(())
 }
 
-/// With a comma before each three digits.
+/// Returns the number with a comma before each three digits.
 fn thousands(value: f64) -> String {
     let digits = format!("{value:.0}");
     let mut text = String::new();
@@ -392,7 +392,7 @@ a small ring, that is what bounds a stream. The ends spin, and a publisher that 
 yields. A batch is one message of 64 entries, which the application puts together and takes apart.
 ";
 
-/// Why it did not.
+/// Why it did not run.
 const NO_AERON: &str = "
 Aeron IPC was not run: its C sources take CMake 3.30 and libclang, which were not there.
 ";
@@ -406,7 +406,7 @@ measured come before them, for the JVM to compile what they run through. Nobody 
 of it, which would take a third core.
 ";
 
-/// Why it did not.
+/// Why it did not run.
 const NO_CHRONICLE: &str = "
 Chronicle Queue was not run: it takes a JDK of 17 or later and Maven, which were not there.
 ";
@@ -561,7 +561,7 @@ fn messages(page: &mut String, results: &Results, work: &str, about: &str) -> Re
     Ok(())
 }
 
-/// Bytes, in what people say.
+/// Returns bytes as people say them.
 fn length(bytes: u64) -> String {
     match bytes {
         0..1025 => format!("{} bytes", thousands(bytes as f64)),
@@ -571,7 +571,7 @@ fn length(bytes: u64) -> String {
     }
 }
 
-/// Where ringlog stands among its peers, whatever that is.
+/// Says where ringlog stands among its peers, whatever the result.
 fn standing(page: &mut String, lines: &[&Line], more_is_better: bool) -> Result<()> {
     let mut lines: Vec<&Line> = lines.iter().copied().filter(|line| !line.is_bare()).collect();
     lines.sort_by(|a, b| a.median.total_cmp(&b.median));

@@ -1,12 +1,12 @@
 //! Aeron IPC: messages with a header in a log of three terms; the publisher stops at a limit that
-//! the media driver moves on, a process of its own, as Aeron's users run it.
+//! the media driver moves, a process of its own, as Aeron's users run it.
 //!
 //! The driver is this program, started once more. It ends when the pipe to it is closed, which the
-//! kernel does too when the bench dies, and removes its directory.
+//! kernel does too if the bench dies, and removes its directory.
 //!
 //! Set as Aeron advises: one thread for all of the driver's work and messages of up to 8 KiB
 //! (`aeron-ipc.properties`), terms written to before they are used (`low-latency.properties`). Only
-//! that thread does not spin as there: it would take a third core. It backs off: see `IDLE`.
+//! that thread does not spin as there, which would take a third core. It backs off: see `IDLE`.
 
 use crate::channel::{BATCH, Channel, Entry, Full, Receiver, Sender, Terms};
 use rusteron_client::{
@@ -25,22 +25,22 @@ use std::{env, hint, thread};
 
 pub struct Aeron;
 
-/// Makes this program the media driver of the directory that follows.
+/// The first argument that makes this program the media driver of the directory that follows.
 pub const DRIVE: &str = "--aeron-driver";
-/// What the driver tells once it runs.
+/// What the driver prints once it runs.
 const READY: &str = "ready";
-/// A client that has waited that long for the driver gives up.
+/// A client that has waited this long for the driver gives up.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Of a message, before what it carries; and what its length is rounded up to.
+/// Bytes of a message before its contents; lengths are rounded up to a multiple of this.
 const HEADER: usize = 32;
 /// The shortest term there is.
 const SHORTEST: usize = 1 << 16;
-/// Messages that a poll gives at most, in all of Aeron's examples.
+/// Most messages that a poll returns, as in all of Aeron's examples.
 const FRAGMENTS: usize = 10;
-/// How the driver backs off: it spins ten times, yields not once, and parks for 1 us at first and 50
-/// at last. By default it would yield twenty times, and each time wait for as long as a spinning end
-/// may run at a stretch: a stream over 1,024 slots was then about a tenth as fast, in short runs
-/// beside other work.
+/// How the driver backs off: it spins ten times, never yields, and parks for 1 us at first and 50
+/// at last. By default it would yield twenty times, and each time wait for as long as a spinning
+/// end may run at a stretch: a stream over 1,024 slots was then about a tenth as fast, in short
+/// runs beside other work.
 const IDLE: &CStr = c"10-0-1us-50us";
 
 impl<E: Entry> Channel<E> for Aeron {
@@ -55,7 +55,7 @@ impl<E: Entry> Channel<E> for Aeron {
     ) -> (impl FnOnce() -> From + Send, impl FnOnce() -> To + Send) {
         let driver = Driver::of(name);
         let stream = driver.streams.fetch_add(1, Relaxed);
-        // A publisher is let half a term ahead.
+        // A publisher may be half a term ahead.
         let message = (HEADER + size_of::<E>()).next_multiple_of(HEADER);
         let term = (2 * terms.slots * message).next_power_of_two().max(SHORTEST);
         let channel = CString::new(format!("aeron:ipc?term-length={term}")).expect("no zero");
@@ -81,7 +81,7 @@ impl<E: Entry> Channel<E> for Aeron {
     }
 }
 
-/// Its own, for each end, with a thread beside it that sleeps nearly always.
+/// Returns a client for each end, with a thread beside it that sleeps nearly always.
 fn client(directory: &CStr) -> Client {
     let context = AeronContext::new().expect("a context");
     context.set_dir(directory).expect("a directory");
@@ -91,7 +91,7 @@ fn client(directory: &CStr) -> Client {
     client
 }
 
-/// Dropped behind what is of it, the client before the driver.
+/// Dropped after everything that belongs to it, the client before the driver.
 type Of = (Client, Arc<Driver>);
 
 pub struct From {
@@ -100,8 +100,8 @@ pub struct From {
 }
 
 impl From {
-    /// Waits as long as it may be sent later. Where it is the driver that has to let it on, that gets
-    /// the core.
+    /// Offers a message until it can be sent. If the driver has to move the limit, it gets the
+    /// core.
     #[inline]
     fn offer(&mut self, message: &[u8]) {
         while let Err(e) = self.publication.offer(message) {
@@ -121,7 +121,7 @@ impl<E: Entry> Sender<E> for From {
         true
     }
 
-    /// One message, which the application puts together: Aeron takes no more at once.
+    /// Sends one message, which the application puts together: Aeron takes no more at once.
     #[inline]
     fn send_batch(&mut self, entries: &[E]) -> bool {
         self.offer(bytemuck::cast_slice(entries));
@@ -155,23 +155,23 @@ impl<E: Entry> Receiver<E> for To {
         self.take(FRAGMENTS, each)
     }
 
-    /// A message is a batch.
+    /// Polls one message, which is a batch.
     #[inline]
     fn poll_batch(&mut self, each: impl FnMut(&E)) -> usize {
         self.take(1, each)
     }
 }
 
-/// The driver's process, of all channels that are there at a time.
+/// The driver's process, for all channels that exist at a time.
 struct Driver {
     process: Child,
     directory: CString,
-    /// Those it has had.
+    /// Number of streams that it has had.
     streams: AtomicI32,
 }
 
 impl Driver {
-    /// The one that runs, or one that is started, in a directory of this name.
+    /// Returns the driver that runs, or starts one, in a directory of this name.
     fn of(name: &str) -> Arc<Driver> {
         static RUNS: Mutex<Weak<Driver>> = Mutex::new(Weak::new());
         let mut runs = RUNS.lock().unwrap_or_else(PoisonError::into_inner);
@@ -204,12 +204,12 @@ impl Drop for Driver {
     }
 }
 
-/// Of Aeron, and of the crates that its C sources came with.
+/// Returns the version of Aeron, and of the crates that its C sources came with.
 pub fn version(of_crates: &str) -> String {
     format!("{} by rusteron {of_crates}", Client::version_text())
 }
 
-/// Is the driver, until nobody holds the other end of its standard input.
+/// Runs the driver, until the other end of its standard input is closed.
 pub fn drive(directory: &str) {
     let context = AeronDriverContext::new().expect("a context");
     let set = || {

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicU64, fence};
 
-/// A word alone crosses, over rings of a log's stride: the entry is made up from it over there.
+/// A word alone crosses, over rings of a log's stride: the receiver makes the entry from it.
 pub struct Word;
-/// A stamp and the entry's words cross, as in a log, and nobody keeps a write pointer. Close together,
-/// slots lie across two lines, and across no page.
+/// A stamp and the entry's words cross, as in a log, without a write pointer. Close together, slots
+/// lie across two lines, but across no page.
 pub struct Slots<const CLOSE: bool>;
 
 /// Words of a page.
@@ -19,7 +19,7 @@ const PAGE: usize = 4096 / 8;
 /// One end's view of a ring.
 pub struct End<E, C> {
     words: Arc<[AtomicU64]>,
-    /// Of these words, the first of a page.
+    /// The index of the first of these words, which begins a page.
     begin: usize,
     slots: usize,
     next: u64,
@@ -27,7 +27,7 @@ pub struct End<E, C> {
 }
 
 pub trait Cut {
-    /// The first word of a slot of so many.
+    /// Returns the index of the first word of a slot with this many words.
     fn first(slot: usize, words: usize) -> usize;
 }
 
@@ -48,7 +48,7 @@ impl<const CLOSE: bool> Cut for Slots<CLOSE> {
 }
 
 impl<E: Entry, C: Cut> End<E, C> {
-    /// Of a slot: the stamp's, and the entry's.
+    /// Words of a slot: the stamp's, and the entry's.
     const WORDS: usize = 1 + size_of::<E>() / 8;
 
     fn pair(slots: usize) -> (Self, Self) {
@@ -59,7 +59,7 @@ impl<E: Entry, C: Cut> End<E, C> {
         (end(Arc::clone(&words)), end(words))
     }
 
-    /// The stamp and the words of the slot that is next.
+    /// Returns the stamp and the words of the next slot.
     #[inline]
     fn slot(&self) -> (&AtomicU64, &[AtomicU64]) {
         let slot = self.next as usize & (self.slots - 1);
@@ -159,15 +159,16 @@ impl<E: Entry, const CLOSE: bool> Receiver<E> for End<E, Slots<CLOSE>> {
     }
 }
 
-/// A word, and right behind it the words of a message; or it alone, and the message is made up over
-/// there.
+/// A word, and right after it the words of a message; or the word alone, and the receiver makes the
+/// message.
 pub struct Bytes<const BEHIND: bool>;
 
-/// One end's view of a ring of them, which is as short as keeps it in a processor's first cache:
-/// but two, for where both ends wait is not where they store next.
+/// One end's view of a ring of them. The ring is so short that it stays in a processor's first
+/// cache, but not shorter than two, because the place where both ends wait is not where they store
+/// next.
 pub struct MessageEnd<const BEHIND: bool> {
     words: Arc<[AtomicU64]>,
-    /// Words from one to the next, the first of which begins a line, and how many there are.
+    /// Words from one to the next, the first of which begins a line, and the number of places.
     stride: usize,
     slots: usize,
     next: u64,
@@ -196,7 +197,7 @@ impl<const BEHIND: bool> Channel<[u8]> for Bytes<BEHIND> {
 }
 
 impl<const BEHIND: bool> MessageEnd<BEHIND> {
-    /// The word of the slot that is next, and what is behind it.
+    /// Returns the word of the next slot, and what follows it.
     #[inline]
     fn slot(&self) -> (&AtomicU64, &[AtomicU64]) {
         let to_a_line = (self.words.as_ptr().addr() / 8).wrapping_neg() % 8;

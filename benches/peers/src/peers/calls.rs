@@ -1,4 +1,4 @@
-//! A call and its answer, by those who have calls: the answer is what was asked.
+//! A call and its answer, by the systems that have calls: the answer is the request.
 
 use crate::peers::iceoryx2::node;
 use crate::works;
@@ -8,10 +8,10 @@ use ringlog_call::{Client, Service};
 use std::hint::spin_loop;
 use std::time::Duration;
 
-/// Nothing takes so long.
+/// Longer than anything takes.
 const LONG: Duration = Duration::from_secs(30);
 
-/// ringlog's, with a time-out and at most once.
+/// Measures ringlog's, with a time-out and at most once.
 pub fn ringlog(name: &str, bytes: usize, count: u64) -> (f64, Histogram<u64>) {
     let (name, body) = (format!("/{name}"), vec![7_u8; bytes]);
     // So that a message is one body.
@@ -37,7 +37,7 @@ pub fn ringlog(name: &str, bytes: usize, count: u64) -> (f64, Histogram<u64>) {
     )
 }
 
-/// iceoryx2's, each side on samples that it loans.
+/// Measures iceoryx2's, each side on samples that it loans.
 pub fn iceoryx2(name: &str, bytes: usize, count: u64) -> (f64, Histogram<u64>) {
     let body = vec![7_u8; bytes];
     let service = || {
@@ -73,7 +73,7 @@ pub fn iceoryx2(name: &str, bytes: usize, count: u64) -> (f64, Histogram<u64>) {
             let client = client.expect("a client");
             let mut sent = body.clone();
             move |call| {
-                let _of = &of; // dropped behind the client
+                let _of = &of; // dropped after the client
                 mark(&mut sent, call);
                 let request = client.loan_slice_uninit(sent.len()).expect("a sample");
                 let pending = request.write_from_slice(&sent).send().expect("delivered");
@@ -91,7 +91,7 @@ pub fn iceoryx2(name: &str, bytes: usize, count: u64) -> (f64, Histogram<u64>) {
     )
 }
 
-/// The first word and the last say which call it is.
+/// Marks a body: the first word and the last say which call it is.
 fn mark(body: &mut [u8], call: u64) {
     let last = body.len() - 8;
     body[..8].copy_from_slice(&call.to_le_bytes());

@@ -1,7 +1,7 @@
-//! Chronicle Queue: a journal in files, which keeps all of it; so its writer never waits.
+//! Chronicle Queue: a journal in files, which keeps everything; so its writer never waits.
 //!
-//! Each end is a JVM of its own, which runs a work of chronicle/src/main/java, pinned as the threads
-//! of other systems are. A JVM ends when the pipe to it is closed.
+//! Each end is a JVM of its own, which runs a work of chronicle/src/main/java, pinned as the
+//! threads of other systems are. A JVM ends when the pipe to it is closed.
 
 use crate::works::{Stream, cores};
 use hdrhistogram::Histogram;
@@ -10,7 +10,7 @@ use std::fs;
 use std::process::{Child, Command, Stdio};
 use std::str::FromStr;
 
-/// What Chronicle's documentation has a JVM of 17 or later open to it.
+/// What a JVM of 17 or later has to open to it, by Chronicle's documentation.
 const OPEN: [&str; 9] = [
     "--add-exports=java.base/jdk.internal.ref=ALL-UNNAMED",
     "--add-exports=java.base/sun.nio.ch=ALL-UNNAMED",
@@ -22,7 +22,8 @@ const OPEN: [&str; 9] = [
     "--add-opens=java.base/java.io=ALL-UNNAMED",
     "--add-opens=java.base/java.util=ALL-UNNAMED",
 ];
-/// It tells nobody that it runs, and no thread of it collects beside the one that works.
+/// It reports to no server that it runs, and no thread of it collects garbage beside the working
+/// one.
 const QUIET: [&str; 5] = [
     "-Dchronicle.analytics.disable=true",
     "-Dslf4j.internal.verbosity=ERROR",
@@ -39,14 +40,14 @@ pub struct Chronicle {
 impl Chronicle {
     pub const NAME: &str = "Chronicle Queue";
 
-    /// What the description of the Java program says.
+    /// Returns the version in the description of the Java program.
     pub fn version() -> &'static str {
         let pom = include_str!("../../chronicle/pom.xml");
         let lines = pom.lines().skip_while(|line| !line.contains("<artifactId>chronicle-queue<"));
         lines.skip(1).find_map(|line| line.split(['<', '>']).nth(2)).unwrap_or("?")
     }
 
-    /// As `works::round_trip`.
+    /// Runs `works::round_trip` between two JVMs.
     pub fn round_trip(&self, name: &str, count: u64) -> (f64, Histogram<u64>) {
         let [near, _] = self.run(name, ["ping", "echo"], count);
         let (mean, each) = near.split_once('\n').expect("a mean");
@@ -55,7 +56,7 @@ impl Chronicle {
         (number(mean), histogram)
     }
 
-    /// As `works::stream`.
+    /// Runs `works::stream` between two JVMs.
     pub fn stream(&self, name: &str, count: u64) -> Stream {
         let [writer, reader] = self.run(name, ["write", "read"], count);
         let (started, written) = writer.trim().split_once('\n').expect("two times");
@@ -63,8 +64,8 @@ impl Chronicle {
         Stream { writer: rate(number(written)), reader: rate(number(reader.trim())), lost: 0 }
     }
 
-    /// What the two ends told. As many entries as are measured come before, for a JVM to compile
-    /// what they run through.
+    /// Returns what the two ends print. As many entries as are measured come before, so that a JVM
+    /// compiles the code that it runs through.
     fn run(&self, name: &str, works: [&str; 2], count: u64) -> [String; 2] {
         let directory = format!("/dev/shm/{name}-chronicle");
         let [near, far] = works;
@@ -82,7 +83,7 @@ impl Chronicle {
     }
 }
 
-/// Until it ends, its standard input stays open.
+/// Returns what an end prints; its standard input stays open until it ends.
 fn told(mut end: Child) -> String {
     let held = end.stdin.take();
     let output = end.wait_with_output().expect("what it told");

@@ -11,7 +11,8 @@ use std::fmt::Debug;
 
 pub struct Iceoryx2;
 
-/// Its files lie in `root` and begin with `prefix`, so that nothing of it meets anything else.
+/// Returns the configuration: its files lie in `root` and begin with `prefix`, so that they meet no
+/// others.
 fn config(prefix: &str) -> Config {
     let mut config = Config::global_config().clone();
     config.global.prefix = prefix.try_into().expect("a file name");
@@ -19,7 +20,7 @@ fn config(prefix: &str) -> Config {
     config
 }
 
-/// Where what has no place in shared memory is kept.
+/// Returns the directory for what is not in shared memory.
 fn root(prefix: &str) -> String {
     format!("{}/{prefix}", std::env::temp_dir().display())
 }
@@ -81,16 +82,16 @@ impl Channel<[u8]> for Iceoryx2 {
     }
 }
 
-/// When it waits at all.
+/// How it waits, if it waits.
 const WAITS: BackpressureStrategy = BackpressureStrategy::RetryUntilDelivered;
 
-/// A node of its own.
+/// Makes a node of its own.
 pub fn node(name: &str) -> Node<ipc::Service> {
     set_log_level(LogLevel::Error);
     NodeBuilder::new().config(&config(name)).create::<ipc::Service>().expect("a node")
 }
 
-/// A node, and a service that is to be made.
+/// Makes a node, and how to make a service.
 fn service<E: Debug + IceoryxSend + ZeroCopySend + ?Sized + 'static>(
     name: &str,
     terms: Terms,
@@ -108,7 +109,7 @@ fn service<E: Debug + IceoryxSend + ZeroCopySend + ?Sized + 'static>(
     (node, service)
 }
 
-/// Dropped behind the ports.
+/// Dropped after the ports.
 type Of<E> = (PortFactory<ipc::Service, E, ()>, Node<ipc::Service>);
 
 pub struct From<E: Debug + IceoryxSend + ZeroCopySend + ?Sized + 'static> {

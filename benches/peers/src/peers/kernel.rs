@@ -1,5 +1,5 @@
-//! The kernel's own, between two threads: a pipe, a Unix socket that keeps messages apart, and for
-//! messages of any length a Unix socket that does not, and TCP.
+//! The kernel's own means, between two threads: a pipe, a Unix socket that keeps messages apart,
+//! and for messages of any length a Unix socket that does not, and TCP.
 
 use crate::channel::{BATCH, Channel, Entry, Full, Receiver, Sender, Terms};
 use nix::errno::Errno;
@@ -13,10 +13,10 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 
-/// Both ends ask again and again.
+/// A pipe that both ends ask again and again.
 pub struct Pipe;
 
-/// Both ends ask again and again, or both sleep in the kernel.
+/// A socket that both ends ask again and again, or on which both sleep in the kernel.
 pub struct Socket<const SLEEPS: bool>;
 
 impl<E: Entry> Channel<E> for Pipe {
@@ -25,7 +25,7 @@ impl<E: Entry> Channel<E> for Pipe {
     type Sender = OwnedFd;
     type Receiver = To;
 
-    /// Of as many bytes as the kernel gives it: a name and a number of slots mean nothing.
+    /// With as many bytes as the kernel gives it: a name and a number of slots mean nothing here.
     fn create(_: &str, _: Terms) -> (impl FnOnce() -> OwnedFd + Send, impl FnOnce() -> To + Send) {
         let (to, from) = pipe2(OFlag::O_NONBLOCK).expect("a pipe");
         (move || from, move || To::of::<E>(to))
@@ -61,7 +61,7 @@ impl<E: Entry> Sender<E> for OwnedFd {
     }
 }
 
-/// Whether the kernel took it: so much at once it takes whole or not at all.
+/// Returns whether the kernel took it: it takes this many bytes whole or not at all.
 fn is_sent(to: &OwnedFd, bytes: &[u8]) -> bool {
     match write(to, bytes) {
         Ok(sent) => sent == bytes.len() || panic!("{sent} of {} bytes", bytes.len()),
@@ -80,7 +80,7 @@ impl To {
         To { end, bytes: vec![0; BATCH * size_of::<E>()] }
     }
 
-    /// Takes what is there of so many bytes.
+    /// Takes what is there of entries of this size.
     fn take<E: Entry>(&mut self, size: usize, mut each: impl FnMut(&E)) -> usize {
         let taken = match read(&self.end, &mut self.bytes[..size]) {
             Ok(taken) => taken,
@@ -102,7 +102,7 @@ impl<E: Entry> Receiver<E> for To {
     }
 }
 
-/// Bytes one behind the other, each message behind its length: a Unix socket, or TCP on loopback.
+/// Bytes one after the other, each message after its length: a Unix socket, or TCP on loopback.
 /// Both ends ask again and again.
 pub struct Stream<const TCP: bool>;
 
@@ -144,7 +144,7 @@ fn tcp() -> std::io::Result<(File, File)> {
 pub struct FromStream(File);
 
 impl Sender<[u8]> for FromStream {
-    /// What the kernel took a part of it has to take all of.
+    /// Sends a message: if the kernel took a part of it, it has to take the rest too.
     fn send(&mut self, message: &[u8]) -> bool {
         let length = (message.len() as u64).to_le_bytes();
         let mut sent = 0;

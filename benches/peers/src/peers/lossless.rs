@@ -1,4 +1,4 @@
-//! ringlog, a lossless log: its writer waits for reader 0, which releases what it has had.
+//! ringlog, a lossless log: its writer waits for reader 0, which releases what it has taken.
 
 use crate::channel::{BATCH, Channel, Entry, Full, Receiver, Sender, Terms};
 use ringlog::{Batch, Bytes, Follower as _, Log, LosslessWriter, Polled, Reader, Wait, With};
@@ -67,7 +67,7 @@ impl<E: Entry, const SLEEPS: bool> Sender<E> for From<E, SLEEPS> {
 pub struct To<E, const SLEEPS: bool>(Reader<E>);
 
 impl<E, const SLEEPS: bool> To<E, SLEEPS> {
-    /// Makes room when it is time to, and always before it waits.
+    /// Makes room when that is due, and always before it waits.
     fn settle(&mut self, taken: usize) -> usize {
         let To(reader) = self;
         match taken {
@@ -107,10 +107,10 @@ impl<E: Entry, const SLEEPS: bool> Receiver<E> for To<E, SLEEPS> {
     }
 }
 
-/// Messages: copied in and copied out, or made and looked at where they lie.
+/// Messages: copied in and copied out, or made and read in place.
 pub struct Messages<const IN_PLACE: bool>;
 
-/// A message and nothing else.
+/// A message without columns.
 type Body = With<(), Bytes>;
 
 impl<const IN_PLACE: bool> Channel<[u8]> for Messages<IN_PLACE> {
@@ -124,7 +124,8 @@ impl<const IN_PLACE: bool> Channel<[u8]> for Messages<IN_PLACE> {
         terms: Terms,
     ) -> (impl FnOnce() -> Makes<IN_PLACE> + Send, impl FnOnce() -> Takes<IN_PLACE> + Send) {
         let name = format!("/{name}");
-        // A slot of 64 bytes, of 128, or of 256; what is longer has its place in the arena, and so
+        // A slot of 64 bytes, of 128, or of 256; longer messages lie in the arena, and so do those
+        // that are to stay in place.
         // has what is to stay in place.
         let inline = [48, 112, 240].into_iter().find(|&inline| terms.bytes <= inline && !IN_PLACE);
         let options = Log::options().capacity(terms.slots as u64).lossless([0]);
@@ -141,7 +142,7 @@ impl<const IN_PLACE: bool> Channel<[u8]> for Messages<IN_PLACE> {
     }
 }
 
-/// With how many it has to make whole yet, before all places have been one's.
+/// With the number of messages that it still has to make whole, before all places have had one.
 pub struct Makes<const IN_PLACE: bool>(LosslessWriter<Body>, usize);
 
 impl<const IN_PLACE: bool> Sender<[u8]> for Makes<IN_PLACE> {

@@ -1,4 +1,5 @@
-//! outcry: frames of any length in a ring of bytes; the writer overwrites, and the reader is told.
+//! outcry: frames of any length in a ring of bytes; the writer overwrites, and the reader learns of
+//! it.
 
 use crate::channel::{Channel, Entry, Full, Receiver, Sender, Terms};
 use outcry::{Consumer, Error, Producer, Queue};
@@ -40,7 +41,7 @@ impl Channel<[u8]> for Outcry {
     }
 }
 
-/// Whoever receives takes what comes by `takes`.
+/// Returns both ends; the receiver takes what comes by `takes`.
 fn ends<T>(
     path: String,
     queue: Queue,
@@ -106,7 +107,7 @@ impl Receiver<[u8]> for To<Vec<u8>> {
     }
 }
 
-/// How many bytes came.
+/// Takes a frame; returns how many bytes it has.
 #[inline]
 fn take(from: &mut Consumer, bytes: &mut [u8]) -> Option<usize> {
     match from.try_read(bytes) {

@@ -1,4 +1,4 @@
-//! ringlog: the writer overwrites, and the reader is told of it.
+//! ringlog: the writer overwrites, and the reader learns what it lost.
 
 use crate::channel::{BATCH, Channel, Entry, Full, Receiver, Sender, Terms};
 use ringlog::{Batch, Log, Polled, Reader, Writer};

@@ -1,4 +1,4 @@
-//! Cap'n Proto in a log: written straight into it, and read where it is, without a parse.
+//! Cap'n Proto in a log: written straight into it, and read in place, without a parse.
 //!
 //!     cargo run --bin capnproto
 
@@ -15,7 +15,7 @@ struct Event {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let name = format!("/capnproto-{}", std::process::id());
-    // A log that loses nothing: then its reader is given the log's own bytes.
+    // In a lossless log the reader, a gate, is given the log's own bytes.
     let log = Log::options().lossless([0]).create::<With<Event, Bytes>>(name.as_str())?;
     let mut writer = log.lossless_writer::<With<Event, Bytes>>()?;
     let mut reader = log.reader::<With<Event, Bytes>>(0)?;

@@ -1,4 +1,4 @@
-//! FlatBuffers in a log: built beside it, and read where they are, without a parse.
+//! FlatBuffers in a log: built beside it, and read in place, without a parse.
 //!
 //!     cargo run --bin flatbuffers
 
@@ -14,12 +14,12 @@ struct Event {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let name = format!("/flatbuffers-{}", std::process::id());
-    // A log that loses nothing: then its reader is given the log's own bytes.
+    // In a lossless log the reader, a gate, is given the log's own bytes.
     let log = Log::options().lossless([0]).create::<With<Event, Bytes>>(name.as_str())?;
     let mut writer = log.lossless_writer::<With<Event, Bytes>>()?;
     let mut reader = log.reader::<With<Event, Bytes>>(0)?;
 
-    // The builder writes from its end to its beginning, and is used again for each message.
+    // The builder writes from its end to its beginning, and is reused for each message.
     let mut builder = FlatBufferBuilder::with_capacity(1024);
     for (symbol, price) in [("AAPL", 189.45), ("MSFT", 402.1)] {
         builder.reset();
