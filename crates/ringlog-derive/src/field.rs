@@ -31,7 +31,7 @@ pub fn derive(input: &DeriveInput) -> Result<TokenStream> {
     };
     if !representation(&input.attrs)?.iter().any(|word| word == "transparent") {
         return refuse(format!(
-            "`{newtype}` needs #[repr(transparent)], to be the bytes of what is in it"
+            "`{newtype}` needs #[repr(transparent)], to have exactly the bytes of its field"
         ));
     }
     types::check("value", &inner.ty)?;

@@ -20,7 +20,7 @@ pub fn derive(input: &DeriveInput) -> Result<TokenStream> {
     let refuse = |why: String| Err(Error::new_spanned(record, why));
     let fields = match &input.data {
         Data::Struct(data) => &data.fields,
-        _ => return refuse(format!("`{record}` is not a struct: a record is one")),
+        _ => return refuse(format!("`{record}` is not a struct: only a struct can be a record")),
     };
     without_parameters(input)?;
     let Fields::Named(fields) = fields else {
@@ -56,7 +56,7 @@ fn named<'a>(field: &'a Field, ident: &'a Ident) -> Result<Part<'a>> {
     if options.skip {
         return match options.name {
             Some(_) => {
-                refuse(format!("`{own}` is skipped, and has a column's name: take one away"))
+                refuse(format!("`{own}` is skipped, and named as a column: remove one of the two"))
             }
             None => Ok(Part { ident, ty: &field.ty, column: None }),
         };
@@ -73,8 +73,8 @@ fn named<'a>(field: &'a Field, ident: &'a Ident) -> Result<Part<'a>> {
     };
     if column == "seq" {
         return refuse(
-            "`seq` is the column that an entry's position has: write #[record(name = \"...\")] with \
-             another name"
+            "`seq` is the name of the position's column: write #[record(name = \"...\")] with another \
+             name"
                 .to_owned(),
         );
     }
@@ -135,7 +135,7 @@ fn gap(record: &Ident, parts: &[Part], i: usize) -> TokenStream {
             format!("before `{next}`"),
         ),
         None => {
-            (quote!(::core::mem::size_of::<#record>()), record.span(), format!("behind `{ident}`"))
+            (quote!(::core::mem::size_of::<#record>()), record.span(), format!("after `{ident}`"))
         }
     };
     let arms = (1..8usize).map(|bytes| refusal(record, &place, bytes, span));

@@ -17,7 +17,7 @@ fn instead(field: &str, ty: &Type) -> Option<String> {
         Type::Paren(paren) => instead(field, &paren.elem),
         Type::Array(_) => cannot(
             "an array",
-            "write a column for each element, `Text<N>` for text, or #[record(skip)] for bytes that nobody reads",
+            "write a column for each element, `Text<N>` for text, or #[record(skip)] for bytes that are no column",
         ),
         Type::Tuple(_) => cannot("a tuple", "a column has a name; write a field for each part"),
         Type::Reference(_) | Type::Ptr(_) | Type::Slice(_) => cannot(
@@ -29,9 +29,11 @@ fn instead(field: &str, ty: &Type) -> Option<String> {
             match name.as_str() {
                 "bool" => cannot(
                     "`bool`",
-                    "not every byte is one, and a log's bytes are not trusted; write `Bool`",
+                    "not every byte is a `bool`, and a log's bytes are not trusted; write `Bool`",
                 ),
-                "char" => cannot("`char`", "not every number is one; write `Text<4>`, or `u32`"),
+                "char" => {
+                    cannot("`char`", "not every number is a `char`; write `Text<4>`, or `u32`")
+                }
                 "Option" => cannot(
                     "`Option`",
                     &format!(

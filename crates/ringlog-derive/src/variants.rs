@@ -18,13 +18,13 @@ pub fn derive(input: &DeriveInput) -> Result<TokenStream> {
     let words = representation(&input.attrs)?;
     let Some(number) = words.iter().find(|word| NUMBERS.iter().any(|it| word == it)) else {
         return refuse(format!(
-            "`{name}` needs a number that it is stored as: write #[repr(u8)]; there are {}",
+            "`{name}` has no number to be stored as: write #[repr(u8)], or another of {}",
             NUMBERS.join(", ")
         ));
     };
     for variant in &data.variants {
         if !matches!(variant.fields, Fields::Unit) {
-            let why = "a variant with fields is no number: write the fields into the record";
+            let why = "a variant with fields cannot be a number: write the fields into the record";
             return Err(Error::new_spanned(variant, why));
         }
     }

@@ -28,7 +28,7 @@ pub(super) const MAX_SCALE: u8 = 18;
     note = "columns are u8 to u64, i8 to i64, f32, f64, Bool, Timestamp, Text<N>, Decimal<S>, Enum<E>",
     note = "for a newtype over one of these write #[derive(Clone, Copy, Field)] and #[repr(transparent)]",
     note = "for an enum write #[derive(Clone, Copy, Variants)] and #[repr(u8)], and Enum<{Self}> here",
-    note = "for another struct write its fields here, one by one; for what nobody reads, #[record(skip)]"
+    note = "for another struct write its fields here, one by one; for bytes that are no column, #[record(skip)]"
 )]
 pub trait Field: Pod {
     /// Its type in the schema, of the same size.

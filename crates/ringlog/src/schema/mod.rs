@@ -70,7 +70,7 @@ use std::borrow::Cow;
 /// `String`, `usize`, arrays, tuples, other structs, padding, and a column named `seq`, which is
 /// the name of the position.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no record",
+    message = "`{Self}` is not a record",
     note = "write #[derive(Clone, Copy, Record)] and #[repr(C)] on the struct"
 )]
 pub trait Record: Pod {
@@ -149,7 +149,7 @@ impl Form for Raw {
 
 /// A type that a log can be made of: a [`Record`], or one [`With`] a body.
 #[diagnostic::on_unimplemented(
-    message = "no log can be made of `{Self}`",
+    message = "`{Self}` cannot be the entries of a log",
     note = "write #[derive(Clone, Copy, Record)] and #[repr(C)] on the struct; for a body, `With<{Self}, Json>`"
 )]
 pub trait Described: Form {
