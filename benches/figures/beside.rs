@@ -1,12 +1,12 @@
-//! What one that misbehaves costs the others, and what a state costs that is read all the time.
+//! The cost of one misbehaving process to the others, and of a state that is read all the time.
 //!
-//! *beside a stopped client*: a client calls a server, each pinned to a core, spinning; ours while another
-//! client has filled its lane with requests and takes no answers, bare without that one.
+//! *beside a stopped client*: a client calls a server, each pinned to a core, spinning; ours while
+//! another client has filled its lane with requests and takes no answers, bare without that one.
 //!
-//! *fifteen beside noise*: fifteen quiet publishers of a topic append an entry in turn, one each 20 µs, and
-//! a subscriber on another core follows all; how long each entry took, from before its append to after its
-//! poll. Ours while a sixteenth publisher appends as fast as it can between them, bare without that one.
-//! None of the quiet ones' entries is lost.
+//! *fifteen beside noise*: fifteen quiet publishers of a topic append an entry in turn, one every
+//! 20 µs, and a subscriber on another core follows all; how long each entry took, from before its
+//! append to after its poll. Ours while a sixteenth publisher appends as fast as it can between
+//! them, bare without that one. No entry of the quiet ones is lost.
 //!
 //! *latest*: an observer takes the newest entry again and again, beside a writer at full speed; bare: a poll
 //! by a reader that keeps up as well as it can.
@@ -38,7 +38,7 @@ pub fn run() -> Result<()> {
     latest(cores)
 }
 
-/// The logs with these names are gone when this is.
+/// Logs that are removed when this is dropped.
 struct Gone<F: Fn() -> Vec<ringlog::Name>>(F);
 
 impl<F: Fn() -> Vec<ringlog::Name>> Drop for Gone<F> {
@@ -69,7 +69,7 @@ fn stopped_client(cores: Cores) -> Result<()> {
             for _ in 0..64 {
                 other.send(ECHO, &[7; 72], LONG)?;
             }
-            // It has been answered as far as there is room, and takes none of it.
+            // The server has answered as far as there is room, and the client takes none of it.
             while service.poll(&mut |request, reply| Ok(reply.send(request.body())?)) > 0 {}
             for _ in 0..64 {
                 if other.send(ECHO, &[7; 72], Duration::from_millis(1)).is_err() {
@@ -97,7 +97,7 @@ fn stopped_client(cores: Cores) -> Result<()> {
         };
         let stop = &stop;
         let far = move || {
-            let service: &mut Service = service; // whole, for it is one thread's at a time
+            let service: &mut Service = service; // the whole, because it is one thread's at a time
             service.run(Wait::Spin, stop, |request, reply| Ok(reply.send(request.body())?));
         };
         between_cores(cores, near, far).0
@@ -170,7 +170,7 @@ fn noise(cores: Cores) -> Result<()> {
         between_cores(cores, near, far);
         tail.at(0.5) as f64
     };
-    // One of both takes turns at a time, for both have the topic.
+    // One of the two takes turns at a time, because both have the topic.
     let turns: Vec<_> =
         (0..TURNS).map(|_| (turn(true, &mut with), turn(false, &mut without))).collect();
     Figure::from_turns(

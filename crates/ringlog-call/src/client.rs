@@ -131,7 +131,7 @@ enum Filed {
     Nothing,
     /// It is whole, lies in the lane, and belongs to the pending call of this index.
     Held(usize),
-    /// It was a part, is kept now, or is of a call that was given up.
+    /// It was a part, was kept, or belongs to a call that was given up.
     Other,
 }
 

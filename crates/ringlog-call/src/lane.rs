@@ -21,7 +21,7 @@ pub(crate) const TIMED: u8 = 4;
 #[derive(Debug, Clone, Copy, Record)]
 #[repr(C)]
 pub(crate) struct Asked {
-    /// When it was sent, by the monotonic clock of the machine; 0 where nobody looked at the clock.
+    /// When it was sent, by the machine's monotonic clock; 0 if the clock was not read.
     pub sent_ns: u64,
     /// When it is too late to run it, by that clock; 0: never.
     pub deadline_ns: u64,
@@ -38,12 +38,12 @@ pub(crate) struct Asked {
 }
 
 impl Asked {
-    /// Whether it is a part of a request.
+    /// Returns whether it is a part of a request.
     pub fn is_part(&self) -> bool {
         self.part & (MORE | BEHIND) != 0
     }
 
-    /// Whether its answer says when it was given.
+    /// Returns whether its answer says when it was given.
     pub fn is_timed(&self) -> bool {
         self.part & TIMED != 0
     }
@@ -55,7 +55,7 @@ impl Asked {
 pub(crate) struct Answered {
     /// The position of the request; if that came in parts, of its last.
     pub request: u64,
-    /// When it was answered, by the same clock; 0 where the request does not ask.
+    /// When it was answered, by the clock of `sent_ns`; 0 if the request does not ask.
     pub sent_ns: u64,
     /// What became of the request; `Ok` in all parts but the last.
     pub status: Enum<Status>,

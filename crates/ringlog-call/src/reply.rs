@@ -75,7 +75,7 @@ pub(crate) fn is_late(asked: &Asked, now_ns: u64) -> bool {
 pub struct Reply<'a, B = Bytes> {
     to: Target<'a, B>,
     request: u64,
-    /// Whether the answer says when it was given.
+    /// The answer says when it was given.
     timed: bool,
     buffer: Vec<u8>,
     /// A part of the answer is under way.
@@ -311,7 +311,7 @@ impl<B> Deferred<B> {
         let Some(Later { answers, signal, .. }) = self.later.take() else { return };
         let (lane, position, client) = (self.lane, self.position, self.asked.client);
         let timed = self.asked.is_timed();
-        // Where the server is gone, nobody waits for it.
+        // If the server is gone, the answer has no use.
         let _ = answers.send(Late { lane, position, client, timed, status, body });
         signal.raise();
     }

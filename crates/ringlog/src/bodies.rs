@@ -13,19 +13,19 @@ use std::marker::PhantomData;
 /// Where the body of a taken entry lies.
 #[derive(Clone, Copy)]
 pub(crate) struct Held {
-    /// Its place in the arena, which the writer does not overwrite, or one of the two below: a word, for
-    /// an enum of three would be handed over by way of memory.
+    /// The body's place in the arena, which the writer does not overwrite, or one of the two
+    /// constants below. A word, because an enum of three would be returned by way of memory.
     place: u64,
     length: usize,
 }
 
 impl Held {
-    /// The slot holds it, behind the columns.
+    /// The slot holds the body, after the columns.
     const INLINE: u64 = u64::MAX;
-    /// The holder has a copy of it.
+    /// The holder has a copy of the body.
     const COPIED: u64 = u64::MAX - 1;
 
-    /// The length of the copy, if it is one.
+    /// Returns the length of the copy, if it is one.
     pub fn copied(&self) -> Option<usize> {
         (self.place == Held::COPIED).then_some(self.length)
     }
@@ -83,8 +83,8 @@ impl Cursor {
         found
     }
 
-    /// The body of the entry at `position`, whose slot is in `holder`. If it is not there any more: how
-    /// many bytes to leave the writer, which may be at work just there.
+    /// Finds the body of the entry at `position`, whose slot is in `holder`. If the body is gone,
+    /// returns how many bytes to leave to the writer, which may be at work just there.
     #[inline]
     fn body_of(
         &mut self,
@@ -104,7 +104,7 @@ impl Cursor {
         }
     }
 
-    /// As [`body_of`](Cursor::body_of), for a body in the arena.
+    /// Finds a body in the arena, as [`body_of`](Cursor::body_of).
     fn body_in_arena(
         &mut self,
         place: u64,
@@ -130,7 +130,8 @@ impl Cursor {
         }
     }
 
-    /// The entry at `position` has no body any more, nor have the next ones, maybe.
+    /// Passes the entry at `position`, whose body is gone, and the entries after it whose bodies
+    /// are gone too.
     #[cold]
     fn gone(&mut self, position: u64, head_start: u64) -> Polled<Held> {
         let (ring, horizon) = (self.segment.ring(), &self.segment.header().horizon);
@@ -229,8 +230,8 @@ impl Cursor {
     }
 }
 
-/// Reads a record from bytes that were just stored word by word. A wide load of them would wait until the
-/// words have left the processor's store buffer.
+/// Reads a record from bytes that were just stored word by word. A wide load of them would wait
+/// until the words have left the processor's store buffer.
 #[inline]
 fn word_by_word<R: Record>(bytes: &[u8]) -> R {
     let mut record = R::zeroed();
