@@ -81,7 +81,7 @@ impl Command {
     }
 }
 
-/// The program `ringlog`.
+/// Runs the program `ringlog`.
 pub fn main() -> ExitCode {
     let command = cli::parse::<Args>().command;
     if command.tells() && ringlog::began_without_stdout() {

@@ -22,7 +22,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// The program `reporter N`.
+/// Runs the program `reporter N`.
 pub fn main() -> ExitCode {
     let signals = Signals::catch(); // before anything slow: until then a HUP would end us
     let args: Args = cli::parse();

@@ -26,7 +26,7 @@ use rows::Rows;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-/// The program `writer`.
+/// Runs the program `writer`.
 pub fn main() -> ExitCode {
     let args: Args = cli::parse();
     cli::end("writer", run(&args))

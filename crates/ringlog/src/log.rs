@@ -193,8 +193,8 @@ impl Options {
     /// 2 MiB or more is made of them; [`Writer::memory`] says whether it is.
     ///
     /// # Errors
-    /// [`Error::Exists`] if the name is taken; [`Error::Io`] if there is no room for all of the
-    /// log: it is claimed now, not when entries come; [`Error::Invalid`] for a capacity, name or
+    /// [`Error::Exists`] if the name is taken; [`Error::Io`] if there is no room for the whole log,
+    /// which is allocated now and not when entries come; [`Error::Invalid`] for a capacity, name or
     /// place that no log can have.
     pub fn create<R: Described>(&self, name: impl Into<Name>) -> Result<Log> {
         let name = name.into();

@@ -9,7 +9,7 @@ use std::io;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-/// Entries that one reported loss may span when losses are joined.
+/// Most lost ranges that are joined into one report.
 const SUM: u64 = 1024;
 
 /// A source, usually a durable [`Reader`](crate::Reader), and the sink that its entries are
