@@ -1,6 +1,6 @@
-//! `reporter N --topic /name`: a reporter for each log of a topic or lane of a service, and for those that
-//! come, each a process of its own with a file of its own. Two logs' marks cannot be committed together, so
-//! they share nothing.
+//! `reporter N --topic /name`: a reporter for each log of a topic or lane of a service, and for
+//! logs that come later, each a process of its own with its own file. The marks of two logs cannot
+//! be committed together, so they share nothing.
 
 use super::args::Args;
 use super::setup::Signals;
@@ -110,8 +110,8 @@ pub fn run_each(args: &Args, topic: &str, signals: Signals) -> anyhow::Result<()
     }
 }
 
-/// The logs of a topic by number, or of a service's lanes: `0.req` has the requests of lane 0, `0.rep` the
-/// answers to them.
+/// Returns the logs of a topic by number, or those of a service's lanes: `0.req` has the requests
+/// of lane 0, `0.rep` the answers to them.
 fn members(topic: &str, options: &Options) -> ringlog::Result<Vec<(String, Name)>> {
     if let Some(topic) = Topic::find(topic, options)? {
         let number = |name: &Name| options.open(name).ok().as_ref().and_then(member_of);

@@ -203,7 +203,7 @@ fn a_server_that_is_stopped_by_hand_says_nothing_more_and_succeeds() {
     assert_eq!((ended.code(), ended.stderr.lines().count()), (0, 1), "{ended:?}");
 }
 
-/// `reporter 1 --topic /its-service ...`.
+/// Returns the command `reporter 1 --topic /its-service ...`.
 fn record(place: &Place, args: &[&str]) -> std::process::Command {
     let mut command = std::process::Command::new(program("reporter"));
     command.current_dir(place.dir.path()).args(["1", "--topic", &place.shm]).args(args);

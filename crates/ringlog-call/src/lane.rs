@@ -100,7 +100,8 @@ pub(crate) fn name(service: &Name, number: usize, way: Way) -> Name {
     }
 }
 
-/// How a log of a lane is made. Its writer waits for the other side, and for the readers of `recorders`.
+/// Returns how to make a log of a lane. Its writer waits for the other side, and for the readers of
+/// `recorders`.
 pub(crate) fn options(arena: u64, mode: u32, recorders: &[usize]) -> Options {
     let gates = recorders.iter().copied().chain([READER]);
     Log::options().capacity(SLOTS).arena(arena).lossless(gates).purpose(Purpose::Lane).mode(mode)

@@ -60,18 +60,21 @@ impl ServiceOptions {
         self
     }
 
-    /// Names readers that every request and answer waits for, beside the other side: reporters that export
-    /// all of them. Their numbers are 1 to 7. Lanes that are made so stay so; a lane that is there already
-    /// with other readers is skipped aloud.
+    /// Names readers, numbered 1 to 7, for which every request and answer waits, beside the other
+    /// side: reporters that export all of them. It holds for new lanes; an existing lane with other
+    /// readers is skipped, and [`notices`](Service::notices) says so.
     ///
-    /// A recorder that is gone, or slow, holds up all calls once 64 of a lane are not recorded.
+    /// A recorder that is gone, or slow, holds up all calls of a lane once 64 of them are not
+    /// recorded.
     pub fn recorded_by(mut self, readers: impl IntoIterator<Item = usize>) -> ServiceOptions {
         self.rules.recorders = readers.into_iter().collect();
         self
     }
 
-    /// Whether a request that a server died over is run again by the next one: at least once. Unless asked,
-    /// its caller is told, and it is not: at most once. (One that came in parts is never run again.)
+    /// Sets whether the next server runs a request again during which a server died: at least once.
+    /// By default it does not, and the caller gets
+    /// [`CallError::Interrupted`](crate::CallError::Interrupted): at most once. (A request that
+    /// came in parts is never run again.)
     pub fn repeat(mut self, repeat: bool) -> ServiceOptions {
         self.rules.repeat = repeat;
         self

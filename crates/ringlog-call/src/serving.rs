@@ -24,9 +24,9 @@ const STREAMS: usize = 64;
 pub(crate) struct Rules {
     pub arena: u64,
     pub mode: u32,
-    /// Readers that each lane's logs wait for, beside the other side.
+    /// Readers for which each lane's logs wait, beside the other side.
     pub recorders: Vec<usize>,
-    /// What a server died over runs again.
+    /// Run a request again during which a server died.
     pub repeat: bool,
     pub request_max: usize,
     pub backlog: usize,

@@ -717,7 +717,7 @@ fn the_next_writer_begins_behind_every_body_that_a_slot_still_tells_of() {
     }
 }
 
-/// The log has bodies of 700 bytes, and gives none that is not one of these.
+/// Asserts that the log has bodies of 700 bytes, and returns none that is not one of these.
 fn assert_whole(log: &Log, horizon: u64) {
     let mut observer = log.observe::<Framed>(Start::Oldest).unwrap();
     let mut whole = 0;
