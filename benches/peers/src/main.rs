@@ -115,7 +115,9 @@ fn main() {
         let carriers: Vec<Carrier> =
             carriers().into_iter().filter(|(name, _)| name.contains(&only)).collect();
         let work = "messages there and back";
-        LENGTHS.iter().for_each(|&bytes| run_carriers(&turns, work, bytes, &carriers, &mut results));
+        LENGTHS
+            .iter()
+            .for_each(|&bytes| run_carriers(&turns, work, bytes, &carriers, &mut results));
     }
     if "calls".contains(&works) {
         let callers: Vec<Carrier> =
