@@ -8,23 +8,24 @@ use std::path::PathBuf;
 /// Which log.
 #[derive(Args, Debug)]
 pub struct LogArgs {
-    /// The log is the POSIX shared memory of this name
+    /// Name of the log in POSIX shared memory
     #[arg(long, value_name = "NAME", default_value = DEFAULT_SHM, conflicts_with = "path")]
     shm: String,
-    /// The log is this file
+    /// Path of the log, if it is a file
     #[arg(long, value_name = "FILE")]
     path: Option<PathBuf>,
-    /// Believe a log that belongs to this user (name or id), not only yours and root's
+    /// Trust logs of this user (name or id) too, not only yours and root's
     #[arg(long, value_name = "USER")]
     owner: Option<String>,
-    /// Take the page faults of the first lap at the start (what a writer does anyway in shared
-    /// memory, up to a gigabyte)
+    /// Take the page faults of the first lap at the start
+    ///
+    /// A writer does so by default in shared memory, up to 1 GiB.
     #[arg(long, conflicts_with = "no_prefault")]
     pub prefault: bool,
-    /// Leave the page faults to the first lap, and start at once
+    /// Start at once, and take the page faults during the first lap
     #[arg(long)]
     no_prefault: bool,
-    /// Lock the log in memory (mlock): it is never swapped out
+    /// Lock the log in memory (mlock), so that it is never swapped out
     #[arg(long)]
     pub lock: bool,
 }

@@ -8,27 +8,27 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 
-/// Copy a log, also while its writer is at work, into a file
+/// Copy a log to a file, even while its writer appends
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
-Each entry is read as a reader reads it, so none is mixed of two, as it can be in a copy by `cp`. The
-copy ends where the log did when the command began. What the writer overwrites meanwhile is not in it:
-it begins later then, and stderr tells how many entries that costs.
+Each entry is read as a reader reads it, so none is a mix of two, as can happen in a copy by `cp`. The
+copy ends where the log did when the command began. If the writer overwrites entries meanwhile, the copy
+begins after them, and stderr reports how many they are.
 
-It is a log of its own: positions, columns and capacity are the same, its id is another. It has the
-places, losses and outputs that the readers had, so that `ringlog verify FILE --against` tells of their
-files what it would have told then. Nobody is its writer or a reader of it.
+The copy is a log of its own: positions, columns and capacity are the same, its id is another. It keeps
+the places, losses and outputs of the readers, so that `ringlog verify FILE --against` checks their files
+as it would have done then. No process is its writer or a reader of it.
 
-FILE gets its name when all of it is there; nothing is ever replaced, and a copy that is killed leaves
-nothing. To have it back as /engine, when there is none any more: ringlog copy ./engine.copy /engine
+FILE gets its name when all of it is written; no file is ever replaced, and a copy that is killed leaves
+nothing. To restore /engine when that is gone: ringlog copy ./engine.copy /engine
 
 Examples:
   ringlog copy /engine engine.copy     and then: ringlog verify ./engine.copy")]
 pub struct Args {
-    /// A name in shared memory, or the path of a file: what has a slash within
+    /// Shared-memory name (`/engine`), or file path (`./engine.log`)
     #[arg(value_name = "LOG")]
     log: OsString,
-    /// The path of a file that is not there yet; or /NAME, in shared memory
+    /// New file to write, or /NAME in shared memory
     #[arg(value_name = "FILE")]
     file: OsString,
     #[command(flatten)]

@@ -5,12 +5,12 @@ use crate::operator::entries::{Shown, take};
 use crate::operator::which::{OneLog, what_is_unknown};
 use ringlog::{Raw, Start};
 
-/// The entries of a log, or some of them
+/// Print the entries of a log, or a range of them
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
-As CSV and JSON Lines, entries are what `reporter` writes, byte for byte. What was overwritten before
-it could be shown is told on stderr. The entry that was being written when the writer was killed comes
-last and is marked.
+CSV and JSON Lines are what `reporter` writes, byte for byte. Entries that were overwritten before they
+could be shown are reported on stderr. The entry that was being written when the writer was killed
+comes last and is marked.
 
 Examples:
   ringlog dump /engine > engine.csv
@@ -26,7 +26,7 @@ pub struct Args {
     /// End before this position
     #[arg(long, value_name = "B")]
     to: Option<u64>,
-    /// Show the entries of a copy that may be mixed of two
+    /// Print a copy even if its entries may be a mix of two
     #[arg(long)]
     unsound: bool,
     #[command(flatten)]

@@ -7,21 +7,21 @@ use crate::operator::which::Owner;
 use ringlog::{Error, Log, Name, Purpose};
 use std::path::PathBuf;
 
-/// The logs on this machine: those in shared memory, and those in directories given
+/// List the logs in shared memory and in the directories given
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
-`#N` is reader N, and `#Ng` one that the writer waits for, a gate; a writer that `waits #N 12 s` has
-waited for that one for so long. `ringlog stat` tells more.
+`#N` is reader N, and `#Ng` is a gate, a reader that the writer waits for. A writer that `waits #2 12 s`
+has waited for reader 2 for 12 seconds. `ringlog stat` shows more.
 
 Examples:
   ringlog list                      the logs in shared memory
   ringlog list /var/lib/engines     and those in this directory
   ringlog list --json | jq -r 'select(.writer.state == \"dead\") | .log'")]
 pub struct Args {
-    /// Directories to look into as well (not into those within)
+    /// Directories to search too, without their subdirectories
     #[arg(value_name = "DIR")]
     directories: Vec<PathBuf>,
-    /// One JSON object a log
+    /// Print one JSON object per log
     #[arg(long)]
     json: bool,
     #[command(flatten)]

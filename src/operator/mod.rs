@@ -28,22 +28,22 @@ use std::process::ExitCode;
 
 const EXAMPLES: &str = "\
 Examples:
-  ringlog list                      the logs on this machine, and how they are
-  ringlog stat                      their writers and readers: who is behind, and what was lost
+  ringlog list                      the logs on this machine, and their state
+  ringlog stat                      their writers and readers: lag, headroom, losses
   ringlog stat /engine --watch 1s   one of them, every second
-  ringlog tail /engine -f           its last entries, and those that come
+  ringlog tail /engine -f           its last entries, and new ones
   ringlog verify --against output_0.csv
-                                    whether a log and what was carried out of it is as it should be
-  ringlog page --for 60s            a page of what happens in the next minute, with plots";
+                                    check a log, and the file exported from it
+  ringlog page --for 60s            a page about the next minute, with plots";
 #[cfg(feature = "top")]
 const TOP: &str = "
-  ringlog top                       stat, live, on the full screen";
+  ringlog top                       stat, live and full screen";
 #[cfg(not(feature = "top"))]
 const TOP: &str = "";
 const NAMES: &str = "\
 A LOG is a name in shared memory (`/engine`), or the path of a file (`./engine.log`).";
 
-/// See everything of ring logs, and touch nothing.
+/// Inspect ring logs, their writers and readers.
 #[derive(Parser, Debug)]
 #[command(name = "ringlog", version, after_help = format!("{EXAMPLES}{TOP}\n\n{NAMES}\n\n{EXIT_CODES}"))]
 #[command(disable_help_subcommand = true)]

@@ -6,10 +6,10 @@ use crate::operator::screen::print_line;
 use crate::operator::which::OneLog;
 use ringlog::{Raw, ReaderState, Start};
 
-/// Put a reader elsewhere in its log, or let the writer go on without it
+/// Move a reader to another place in its log, or release a gate
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// Which of the eight readers
+    /// Number of the reader, 0 to 7
     #[arg(value_name = "N", value_parser = clap::value_parser!(u8).range(0..8))]
     reader: u8,
     #[command(subcommand)]
@@ -22,36 +22,37 @@ enum Action {
     Release(Release),
 }
 
-/// Where the reader is to go on
+/// Set the position at which a reader resumes
 ///
-/// Only while no living process is that reader. What is skipped is neither delivered nor lost. The
-/// writer of a lossless log goes on with the room that one of its gates leaves there.
+/// Works only while no living process is that reader. Skipped entries are neither delivered nor
+/// lost. If the reader is a gate of a lossless log, the writer uses the room that it leaves there.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
-The file that the reader has written so far is no longer its own: with these rows it could not be gone
-on with, so the next reporter sets it aside (output_0.csv as output_0.1.csv), and begins a new one.
+The file that the reader has written so far no longer fits: its rows would not be continuous. So the
+next reporter sets it aside (output_0.csv as output_0.1.csv), and begins a new one.
 
 Examples:
   ringlog reader 0 set newest            only what comes from now on
   ringlog reader 0 set oldest /engine    all that is still there, once more
   ringlog reader 3 set -1000             the last thousand")]
 struct Set {
-    /// oldest, newest, a position, or -N for the last N entries
+    /// Where to resume: oldest, newest, a position, or -N (the last N)
     #[arg(value_name = "WHERE", allow_hyphen_values = true, value_parser = place)]
     place: Start,
     #[command(flatten)]
     log: OneLog,
 }
 
-/// Let a gate of a lossless log off for good: its writer waits for that reader no more
+/// Release a gate of a lossless log for good: its writer no longer waits
 ///
-/// Only while no living process is that reader. It is as any other reader then: it goes on where it
-/// was, is overwritten, and is told what it lost. There is no way back but another log.
+/// Works only while no living process is that reader, which then is like any other: it resumes
+/// where it was, can be overwritten, and learns what it lost. A released gate stays released; only
+/// another log has it again.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
 Examples:
-  ringlog stat /orders                   who holds the writer up
-  ringlog reader 2 release /orders       reader 2 will not come any more")]
+  ringlog stat /orders                   which reader holds the writer up
+  ringlog reader 2 release /orders       reader 2 will not come back")]
 struct Release {
     #[command(flatten)]
     log: OneLog,

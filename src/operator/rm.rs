@@ -8,26 +8,27 @@ use ringlog::{Error, Log, Name, Presence, Purpose, Snapshot};
 use ringlog_call::ServiceState;
 use std::ffi::OsString;
 
-/// Remove logs, unless a living process holds a claim on them, or a reader has entries to come
+/// Remove logs that no process holds and every reader has committed
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
-What is no log is left alone. A log that is removed is gone, with the places of its readers; their
-output files stay, and are set aside when there is a new log of this name.
+A file that is not a log is not touched. The places of the readers go with their log; their output
+files stay, and are set aside when there is a new log of this name.
 
 To change a log's columns or capacity: stop its writer, let each reader finish (`reporter N --once`),
 remove the log, and start the writer again.
 
 Examples:
   ringlog rm /engine
-  ringlog rm --force /engine     though entries are to come, or its writer or a reader lives: it goes
-                                 on, with memory that nobody else can find any more")]
+  ringlog rm --force /engine     even if a reader is behind, or a process is attached, which then keeps
+                                 memory that no other process can find")]
 pub struct Args {
-    /// Names in shared memory, or paths of files: what has a slash within
+    /// Shared-memory names or file paths
     #[arg(value_name = "LOG", required = true)]
     logs: Vec<OsString>,
-    /// Also if a reader has entries to come, which are gone then; if somebody holds a claim, or it is
-    /// too damaged to tell. Those attached go on with what they have, and nobody else finds it: new
-    /// readers and writers begin with another log
+    /// Remove a log even if it is in use, damaged, or not committed to its end
+    ///
+    /// Entries that a reader has not committed are gone then. Attached processes keep their memory,
+    /// which no other process can find: new readers and writers begin with another log.
     #[arg(long)]
     force: bool,
     #[command(flatten)]

@@ -6,7 +6,7 @@ use crate::operator::which::OneLog;
 use ringlog::{Body, Column, Kind, Log, Schema};
 use serde::Serialize;
 
-/// What the entries of a log are made of
+/// Show the columns of a log
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -17,13 +17,13 @@ Examples:
 pub struct Args {
     #[command(flatten)]
     log: OneLog,
-    /// As `writer --schema` takes it
+    /// Print them as `writer --schema` takes them
     #[arg(long, conflicts_with_all = ["rust", "json"])]
     declare: bool,
-    /// As a struct in Rust
+    /// Print them as a struct in Rust
     #[arg(long, conflicts_with = "json")]
     rust: bool,
-    /// As one JSON object
+    /// Print them as one JSON object
     #[arg(long)]
     json: bool,
 }

@@ -10,27 +10,28 @@ use std::time::Duration;
 /// Append the entries of a topic to one log, by time, each once
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
-The log has the columns of the topic, and before them `log`, `id` and `at`: which log of the topic an
-entry is of, a part of that log's id, and its position there. Killed and started again, it goes on where it was. It is a reader of each log
-of the topic, and the one writer of the log that it makes.
+The log has the columns of the topic, and before them `log`, `id` and `at`: the log of the topic that an
+entry comes from, a part of that log's id, and its position there. Killed and started again, the command
+resumes where it was. It is a reader of each log of the topic, and the only writer of the log that it
+makes.
 
 Examples:
   ringlog sequence /ticks --into /all
   reporter 0 --shm /all                 in another terminal: one file of all writers")]
 pub struct Args {
-    /// The topic: the name of its logs, without their number
+    /// Name of the topic: that of its logs, without their number
     #[arg(value_name = "TOPIC")]
     topic: OsString,
-    /// The log to append to
+    /// Log to append to
     #[arg(long, value_name = "LOG")]
     into: OsString,
-    /// Which of the eight readers of the topic's logs to be
+    /// Number of the reader of the topic's logs, 0 to 7
     #[arg(long, value_name = "N", default_value_t = 7)]
     reader: usize,
-    /// How long an entry waits for older ones of other writers, at most
+    /// Longest time an entry waits for older ones of other writers
     #[arg(long, value_name = "TIME", default_value = "1ms", value_parser = duration)]
     hold: Duration,
-    /// Slots of the log, if it is made: a power of two
+    /// Slots of a new log, a power of two
     #[arg(long, value_name = "SLOTS", value_parser = number)]
     capacity: Option<u64>,
     /// Make a log whose writer waits for this reader

@@ -23,14 +23,14 @@ Readers:
             since its last commit, whichever is longer
   headroom  entries the writer can still append before it loses one, or before the writer
             waits for it, and how long that lasts at the writer's rate if it did nothing
-  lost      entries it was never given; + those it will be told of when it goes on
+  lost      entries it never got; + those it will learn of when it resumes
   stalled   it lives, is behind, and has not committed for two seconds
-  gone      it was killed; it goes on where it was when it is started again
-  ended     it ended in order; it goes on where it was when it is started again
-  gate      the writer waits for it: it overwrites nothing that this reader has not had
-  awaited   a gate that nobody has been yet
+  gone      it was killed; it resumes where it was when it is started again
+  ended     it ended in order; it resumes where it was when it is started again
+  gate      the writer waits for it: it overwrites nothing that this reader has not committed
+  awaited   a gate that no process has been yet
 
-Ages are by the first column that is a timestamp; without one they are not known.
+Ages come from the first column that is a timestamp; without one they are unknown.
 
 Examples:
   ringlog stat                          all logs in shared memory
@@ -49,7 +49,7 @@ JSON:
                                    bodies `bodies` is null
   bodies.inline_bytes, bodies.arena_bytes
                                    of a body that its slot holds, and of the arena for longer ones
-  bodies.held_bytes                of the arena: what a gate has not had, if the log is lossless
+  bodies.held_bytes                of the arena: what a gate has not committed, if the log is lossless
   bodies.mean_bytes, bodies.rate_bytes
                                    of a body, on average of the newest, and a second at this rate
   pages                            what its memory is made of
@@ -60,13 +60,13 @@ JSON:
   service.in_flight, service.oldest_seconds
                                    calls that are not answered, and how long ago the oldest was sent
   service.answered, service.expired, service.interrupted
-                                   calls that were answered, came too late, or a server died over
+                                   calls answered, too late to run, or running when a server died
   service.p50_seconds, service.p99_seconds
                                    of the newest calls whose client asked for the time
   service.lanes                    each with its number (lane), the process that has it (client), how
                                    many had it (clients), calls that are begun (running) and that are
                                    not (waiting), and what the service has
-  service.skipped                  why lanes cannot be looked at
+  service.skipped                  why lanes cannot be read
   silent                           seconds since the newest entry
   lasts                            seconds until all of the ring is new, at this rate
   writer.state                     alive, waits (for a gate, for a second or more), stopped, dead,
@@ -75,19 +75,19 @@ JSON:
   writer.pid, writer.process       the last one, and what it is called while it lives
   writer.pid_is_ours               that is a process id of this pid namespace
   writer.attached_ns               since when it is the writer
-  writer.heartbeat_ns              when it last said that it lives, if it ever does
+  writer.heartbeat_ns              its last heartbeat, if it gave any
   writer.waiting_for               the reader that it waits for just now
   writer.waiting_since_ns, writer.waiting_seconds
                                    since when it has had no room, and how long that is
   gates.readers                    the readers that the writer waits for; of a log that is not
                                    lossless `gates` is null
-  gates.let_off                    those it was made to wait for, and that were let off for good
+  gates.let_off                    those that it waited for, and that were released
   gates.absent                     what it does about one that is gone: wait or skip
   gates.room, gates.room_ratio, gates.room_seconds
                                    entries until it waits; of the capacity; seconds
-  readers.id                       0 to 7; those that nobody has ever been are left out, but gates
-  readers.state                    alive, stopped, stalled, gone, ended, or awaited: nobody has been
-                                   this gate yet
+  readers.id                       0 to 7; without those that no process has been, unless gates
+  readers.state                    alive, stopped, stalled, gone, ended, or awaited: no process has
+                                   been this gate yet
   readers.gate                     the writer waits for it
   readers.skipped                  but not now: it is gone, and `gates.absent` is skip
   readers.pid, readers.process     the last one, and what it is called while it lives
@@ -105,8 +105,8 @@ JSON:
                                    capacity; seconds
   readers.lost, readers.laps       entries lost, and how many times some were
   readers.last_lost_from, readers.last_lost_to, readers.last_lost_ns
-                                   the positions it lost last, and when it was told of them
-  readers.overwritten              entries lost that it has not been told of yet
+                                   the positions it lost last, and when it learnt of them
+  readers.overwritten              entries lost that it has not learnt of yet
   readers.rate                     entries a second that it commits, just now
   readers.latency                  seconds from its newest entry's timestamp to the commit of it,
                                    if it has committed since the look before
@@ -119,16 +119,18 @@ JSON:
 `_ns` are ns since the Unix epoch. What is not known is null. `list --json` has the same fields; of
 a log that cannot be used it has `log` and `unusable`.";
 
-/// A log, its writer and its readers: who is behind, since when, and what was lost
+/// Show a log's writer and readers: state, lag, headroom and losses
 #[derive(clap::Args, Debug)]
 #[command(after_help = HELP, after_long_help = format!("{HELP}\n\n{FIELDS}"))]
 pub struct Args {
     #[command(flatten)]
     logs: Logs,
-    /// Look again and again, so often: 1s, 200ms
+    /// Repeat at this interval: 1s, 200ms
     #[arg(long, value_name = "TIME", value_parser = interval)]
     watch: Option<Duration>,
-    /// One JSON object a log; all times in seconds, or in ns since the Unix epoch
+    /// Print one JSON object per log
+    ///
+    /// Times are in seconds, or in ns since the Unix epoch.
     #[arg(long)]
     json: bool,
 }

@@ -17,32 +17,32 @@ const PAUSES: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(5
 /// How often to check that log, writer and stdout are still the same.
 const LOOK: Duration = Duration::from_millis(200);
 
-/// The last entries of a log, and those that come
+/// Print the last entries of a log, and follow new ones
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
-After the engine was killed this is the flight recorder: it shows the last entries to the very end,
-and the one that was being written, marked. Each 8 bytes of that are of it, or of the entry that was
-in its slot a lap before.
+After an engine was killed this is the flight recorder: it shows the last entries up to the very end,
+and marks the one that was being written. Each 8 bytes of that one belong to it, or to the entry of
+the lap before.
 
-Of a service it shows the newest calls of each lane, request and answer side by side, and those that
+For a service it shows the newest calls of each lane, request and answer side by side, and calls that
 are under way, or were when a side was killed.
 
 Examples:
   ringlog tail                         the last ten
   ringlog tail /calc                   the last ten calls of each lane of a service
-  ringlog tail /engine -f              and all that come, until Ctrl-C or until the log is deleted
+  ringlog tail /engine -f              and all new ones, until Ctrl-C or until the log is deleted
   ringlog tail -n 100 --where symbol=AAPL --columns time,bid,ask
   ringlog tail -f -n 0 -o jsonl | jq .price")]
 pub struct Args {
     #[command(flatten)]
     log: OneLog,
-    /// Go on with those that come
+    /// Print new entries as they come
     #[arg(long, short)]
     follow: bool,
-    /// How many; of those that --where is true of
+    /// Number of entries to print, after --where
     #[arg(short = 'n', long = "lines", value_name = "N", default_value_t = 10)]
     count: u64,
-    /// Begin here, with all that follow: oldest, newest, a position, or -N for the last N entries
+    /// Begin here: oldest, newest, a position, or -N for the last N entries
     #[arg(long, value_name = "POS", conflicts_with = "count", allow_hyphen_values = true)]
     #[arg(value_parser = place)]
     from: Option<Start>,

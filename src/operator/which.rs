@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 /// One log.
 #[derive(Args, Debug)]
 pub struct OneLog {
-    /// A name in shared memory, or the path of a file: what has a slash within
+    /// Shared-memory name (`/engine`), or file path (`./engine.log`)
     #[arg(value_name = "LOG", default_value = DEFAULT_SHM)]
     pub log: OsString,
     #[command(flatten)]
@@ -21,8 +21,7 @@ pub struct OneLog {
 /// Any number of logs.
 #[derive(Args, Debug)]
 pub struct Logs {
-    /// Names in shared memory, or paths of files: what has a slash within [default: all in shared
-    /// memory]
+    /// Shared-memory names or file paths [default: all in shared memory]
     #[arg(value_name = "LOG")]
     logs: Vec<OsString>,
     #[command(flatten)]
@@ -32,7 +31,7 @@ pub struct Logs {
 /// Whose logs are believed.
 #[derive(Args, Debug)]
 pub struct Owner {
-    /// Believe a log that belongs to this user (name or id), not only yours and root's
+    /// Trust logs of this user (name or id) too, not only yours and root's
     #[arg(long, value_name = "USER")]
     owner: Option<String>,
 }

@@ -13,14 +13,14 @@ const EXAMPLES: &str = "\
 Examples:
   reporter 0                                follow /rpt_sys_shm into output_0.csv
   reporter 3 --shm /engine --output t.csv   another log, another file
-  reporter 1 --once                         carry out what is new since last time, then stop
-  reporter 0 --to-end                       carry out all that its writer appends, then stop
+  reporter 1 --once                         export what is new since last time, then stop
+  reporter 0 --to-end                       export all that its writer appends, then stop
   reporter 2 --from -100 --output -         the last 100 entries and all that follow, to stdout
   reporter 4 --path /var/lib/engine.log --fsync --strict
   reporter 5 --format jsonl                 JSON Lines, into output_5.jsonl
   reporter 6 --rotate 1G,1h                 a new file at each gigabyte, and at least each hour
   reporter 0 --format raw -o copy.txt       the bodies of a log, one a line
-  reporter 0 --topic /ticks                 each log of a topic, into output_0-0.csv and on
+  reporter 0 --topic /ticks                 each log of a topic, into output_0-0.csv and so on
   reporter 1 --topic /calc --format jsonl   each request and answer of a service
 ";
 const COMPRESSED: &str = if cfg!(feature = "compress") {
@@ -29,78 +29,94 @@ const COMPRESSED: &str = if cfg!(feature = "compress") {
     ""
 };
 
-/// Carry a ring log out to a file, each entry exactly once, across any number of kills.
+/// Export a ring log to a file, each entry exactly once, across any number of kills.
 ///
-/// Reader N keeps its place in the log. What is in the output file is never written again, and
-/// what the writer overwrote first is reported as lost, with its range. A full disk is waited for.
+/// Reader N keeps its place in the log. A row that is in the output is never written again, and
+/// entries that the writer overwrote first are reported as lost, with their range. On a full disk
+/// the reporter waits.
 #[derive(Parser, Debug)]
 #[command(name = "reporter", version, after_help = format!("{EXAMPLES}{COMPRESSED}\n{EXIT_CODES}"))]
 pub struct Args {
-    /// Which of the eight readers to be
+    /// Number of the reader, 0 to 7
     #[arg(value_name = "N", value_parser = reader)]
     pub reader: u8,
     #[command(flatten)]
     pub log: LogArgs,
-    /// Export each log of this topic or service to a file of its own: output_N-0.csv, output_N-0.req.csv
+    /// Export each log of this topic or service to a file of its own
+    ///
+    /// The first file is output_N-0.csv of a topic, output_N-0.req.csv of a service. Logs that
+    /// appear later are exported too.
     #[arg(long, value_name = "NAME", conflicts_with_all = ["shm", "path", "count"])]
     pub topic: Option<String>,
-    /// The file to write, `-` for stdout [default: output_N.csv, or .jsonl, .raw, .frames by --format]
+    /// File to write; `-` is stdout [default: output_N.csv]
+    ///
+    /// With --format the default ends in .jsonl, .raw or .frames.
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// What a row looks like
+    /// Format of the rows
     #[arg(long, value_name = "FORMAT", default_value = "csv")]
     pub format: RowsAs,
-    /// How CSV writes bodies of bytes and of MessagePack
+    /// How a CSV shows bodies of bytes and of MessagePack
     #[arg(long, value_name = "FORM", default_value = "base64")]
     pub bytes: BytesAs,
-    /// Finish the file when it is so large (100M, 1G; a bare number is bytes) or so old (10m, 1h,
-    /// 1d), and begin the next; both may be given. A finished one has its first position in its
-    /// name: output_N.000000000012345.csv
+    /// Start a new file at this size (100M, 1G) or age (10m, 1h, 1d)
+    ///
+    /// With both, whichever comes first. A bare number is bytes. The name of a finished file has
+    /// its first position: output_N.000000000012345.csv
     #[arg(long, value_name = "SIZE|TIME", value_delimiter = ',', value_parser = limit)]
     pub rotate: Vec<Limit>,
-    /// Compress the files that --rotate has finished, while it goes on
+    /// Compress the files that --rotate has finished
     #[cfg(feature = "compress")]
     #[arg(long, value_name = "HOW", requires = "rotate")]
     pub compress: Option<compress::Codec>,
     /// What to do while there is nothing new
+    ///
+    /// `block` needs a writer that wakes its readers: the program `writer` does, an engine has to
+    /// call `wake`.
     #[arg(long, value_name = "HOW", default_value = "sleep")]
     pub idle: IdleAs,
-    /// How long to sleep at most when there is nothing new: 1ms, 50us; a bare number is
-    /// milliseconds [default: 1ms; 10ms with --idle block]
+    /// Longest sleep between polls [default: 1ms; 10ms with --idle block]
+    ///
+    /// As in 1ms or 50us; a bare number is milliseconds.
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub poll: Option<Duration>,
-    /// The same as --idle spin
+    /// Short for --idle spin
     #[arg(long, conflicts_with_all = ["poll", "idle"])]
     pub spin: bool,
-    /// Carry out what this reader has not had yet, then stop (implies --no-wait)
+    /// Export what this reader has not committed yet, then stop
+    ///
+    /// Implies --no-wait.
     #[arg(long)]
     pub once: bool,
-    /// Stop once the writer has closed the log in order and all of it is carried out. A writer that
-    /// was killed is waited for
+    /// Stop once the writer has closed the log and all of it is exported
+    ///
+    /// If the writer was killed, the reporter waits for the next one.
     #[arg(long, conflicts_with = "once")]
     pub to_end: bool,
-    /// Stop after so many rows: 5000, 64k, 1M
+    /// Stop after this number of rows: 5000, 64k, 1M
     #[arg(long, value_name = "ROWS", value_parser = number)]
     pub count: Option<u64>,
-    /// Where to begin: resume, oldest, newest, a position, or -N for the last N entries
+    /// Where to begin: resume, oldest, newest, a position, or -N (the last N)
     #[arg(long, value_name = "WHERE", default_value = "resume", value_parser = place_or_resume, allow_hyphen_values = true)]
     pub from: Start,
-    /// How timestamps are written
+    /// Format of timestamps
     #[arg(long, value_name = "FORM", default_value = "ns")]
     pub time: Time,
-    /// How long a row may wait to be written: 10, 250ms; a bare number is milliseconds
+    /// Longest time until a row is written: 10, 250ms
+    ///
+    /// A bare number is milliseconds.
     #[arg(long, value_name = "MS", default_value = "10", value_parser = duration)]
     pub flush: Duration,
-    /// Sync the output before the read pointer moves, so that it survives the machine
+    /// Sync the output before each commit, so that it survives a machine crash
     #[arg(long)]
     pub fsync: bool,
     /// Exit with 3 if entries were lost
     #[arg(long)]
     pub strict: bool,
-    /// Fail if the log is not there yet, instead of waiting for it
+    /// Fail if the log does not exist yet, instead of waiting for it
     #[arg(long)]
     pub no_wait: bool,
-    /// Say nothing but losses and errors
+    /// Print nothing but losses and errors
     #[arg(long, short)]
     pub quiet: bool,
 }
@@ -145,16 +161,15 @@ fn reader(text: &str) -> Result<u8, String> {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum IdleAs {
-    /// Look without a pause: one core for the lowest latency
+    /// Poll without a pause: one core for the lowest latency
     Spin,
-    /// Spin for a moment, then let others run first
+    /// Spin for a moment, then yield to other threads
     Yield,
     /// Spin, then yield, then sleep, each time twice as long, up to --poll
     Adaptive,
     /// Sleep for --poll
     Sleep,
-    /// Spin for a moment, then sleep until the writer wakes it (the program `writer` does; an
-    /// engine has to call `wake`), at most for --poll
+    /// Spin for a moment, then sleep until the writer wakes it, at most --poll
     Block,
 }
 
@@ -183,13 +198,13 @@ impl IdleAs {
 
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
 pub enum RowsAs {
-    /// A header `seq,<columns>`, then a line an entry
+    /// A header `seq,<columns>`, then a line per entry
     Csv,
-    /// JSON Lines: an object an entry, {"seq":12,"price":189.4500}
+    /// JSON Lines, an object per entry: {"seq":12,"price":189.4500}
     Jsonl,
-    /// Each body as it is, and a line end: what `writer --format lines` reads
+    /// Each body with a line end after it, for `writer --format lines`
     Raw,
-    /// Each body behind its length, 32 bits little-endian: what `writer --format frames` reads
+    /// Each body after its length, 32 bits little-endian, for `writer --format frames`
     Frames,
 }
 

@@ -14,94 +14,112 @@ Examples:
   writer --shm /ticks --capacity 1M --rate 100000 --count 1000000
   writer --path ticks.log --rate max --count 1M
   writer --shm /quotes --input quotes.csv --schema 'time:timestamp,symbol:text8,price:decimal4,size:u32'
-  writer --shm /quotes --input quotes.csv --continue    after a kill: the rows that the log has not
+  writer --shm /quotes --input quotes.csv --continue    after a kill: the rows that the log lacks
   tail -f quotes.csv | writer --shm /quotes --input -
-  writer --shm /orders --wait-for 0 --rate max --count 1000    waits for reader 0, and loses nothing
+  writer --shm /orders --wait-for 0 --rate max --count 1000    waits for reader 0, loses nothing
   tail -f app.log | writer --shm /app --input - --format lines --rate max    a line is a body
   writer --shm /events --input events.jsonl --format jsonl --no-time --arena 64M
 ";
 
-/// Append to a ring log: made-up market ticks, the rows of a CSV, lines, or frames.
+/// Append made-up ticks, CSV rows, lines or frames to a ring log.
 ///
-/// Makes the log, or joins it where its last writer stopped. Waits for no reader but those of
-/// --wait-for: a ring of C slots at R entries a second forgives others C/R seconds of absence.
+/// Makes the log, or resumes where its last writer stopped. Waits only for the readers of
+/// --wait-for: with C slots and R entries a second, another reader may be away for C/R seconds.
 #[derive(Parser, Debug)]
 #[command(name = "writer", version, after_help = format!("{EXAMPLES}\n{EXIT_CODES}"))]
 pub struct Args {
     #[command(flatten)]
     pub log: LogArgs,
-    /// Slots of a log that is made, a power of two: 4096, 64k, 1M (k is 1024) [default: 1k]
+    /// Slots of a new log, a power of two: 4096, 64k, 1M (k is 1024) [default: 1k]
     #[arg(long, value_name = "SLOTS", value_parser = number)]
     pub capacity: Option<u64>,
-    /// Make the log lossless: overwrite nothing that these readers have not had, and wait for them
-    /// instead, also before they come: 0,2
+    /// Make a lossless log, whose writer waits for these readers, as in 0,2
+    ///
+    /// The writer overwrites no entry that they have not committed, and waits for them even before
+    /// they first attach.
     #[arg(long, value_name = "READERS", value_delimiter = ',')]
     #[arg(value_parser = clap::value_parser!(u8).range(0..8))]
     pub wait_for: Vec<u8>,
-    /// What to do about one of these that was there and is gone
+    /// What the writer does while one of these readers is gone
     #[arg(long, value_name = "WHAT", requires = "wait_for")]
     pub absent: Option<AbsentAs>,
-    /// Permissions of a log that is made, in octal
+    /// Permissions of a new log, in octal
     #[arg(long, value_name = "MODE", default_value = "0600", value_parser = mode)]
     pub mode: u32,
     /// Entries a second on average, or max
     #[arg(long, value_name = "RATE", default_value = "1000")]
     pub rate: Rate,
-    /// Stop after so many entries: 5000, 64k, 1M
+    /// Stop after this number of entries: 5000, 64k, 1M
     #[arg(long, value_name = "ENTRIES", value_parser = number)]
     pub count: Option<u64>,
-    /// Which made-up market: the same seed makes the same ticks
+    /// Seed of the made-up ticks; the same seed makes the same ticks
     #[arg(long, value_name = "SEED", default_value = "1", conflicts_with = "input")]
     pub seed: u64,
-    /// Append what is in this file, `-` for stdin, instead of made-up ticks. What does not fit ends
-    /// it; what comes before that is in the log. A last line without its line end counts only in a
-    /// regular file
+    /// Append the content of this file instead of made-up ticks; `-` is stdin
+    ///
+    /// Input that does not fit ends the run; what comes before it is in the log. A last line
+    /// without a line end counts only in a regular file.
     #[arg(long, value_name = "FILE")]
     pub input: Option<PathBuf>,
-    /// What is in the input. Columns of a CSV are found by the names in its first line, in any case,
-    /// and others are left out; a body of bytes or msgpack is base64 there
+    /// Format of the input
+    ///
+    /// The columns of a CSV are found by the names in its first line, in any case, and other
+    /// columns are left out. A body of bytes or msgpack is base64 in a CSV.
     #[arg(long, value_name = "FORMAT", default_value = "csv", requires = "input")]
     pub format: Format,
-    /// The log's columns and their types: name:type,... of u8..u64, i8..i64, f32, f64, bool,
-    /// timestamp, textN (N bytes), decimalN (N digits after the point); the last may be a body, of
-    /// any length: text, json, bytes, msgpack. The log's own if it exists
+    /// Columns of a new log and their types, as name:type,...
+    ///
+    /// Types are u8..u64, i8..i64, f32, f64, bool, timestamp, textN (N bytes) and decimalN (N
+    /// digits after the point). The last column may be a body of any length: text, json, bytes or
+    /// msgpack. A log that exists has its own columns, and needs none here.
     #[arg(long, value_name = "COLUMNS", requires = "input")]
     pub schema: Option<String>,
-    /// What a body is, text, json, bytes or msgpack: the same as body:KIND at the end of --schema.
-    /// Lines are text unless this says otherwise, JSON Lines json, frames bytes
+    /// Kind of the body: text, json, bytes or msgpack
+    ///
+    /// The same as body:KIND at the end of --schema. By default lines are text, JSON Lines json,
+    /// and frames bytes.
     #[arg(long, value_name = "KIND", value_parser = body, requires = "input")]
     pub body: Option<Body>,
-    /// Leave out the column `time` that a log of lines or frames has before the body: the time at
-    /// which the writer took it
+    /// Leave out the column `time` of a log of lines or frames
+    ///
+    /// It comes before the body, and is the time at which the writer took the entry.
     #[arg(long, requires = "input", conflicts_with = "schema")]
     pub no_time: bool,
-    /// Bytes of a body that a slot of a log that is made holds: the length of most bodies; longer
-    /// ones are in the arena [default: what makes a slot of 128 bytes]
+    /// Bytes of a body that each slot of a new log holds
+    ///
+    /// Give the length of most bodies; longer ones are in the arena. By default a slot has 128
+    /// bytes.
     #[arg(long, value_name = "BYTES", value_parser = number, requires = "input")]
     pub inline: Option<u64>,
-    /// Bytes of the arena of a log that is made, a power of two from 4k to 4G; a body is at most
-    /// half of it [default: 8M]
+    /// Bytes of the arena of a new log, a power of two from 4k to 4G [default: 8M]
+    ///
+    /// A body is at most half of it.
     #[arg(long, value_name = "SIZE", value_parser = number, requires = "input")]
     pub arena: Option<u64>,
-    /// What is between two fields of the CSV, one character, or tab [default: ,]
+    /// Delimiter of the CSV: one character, or tab [default: ,]
     #[arg(long, value_name = "CHARACTER", requires = "input", value_parser = delimiter)]
     pub delimiter: Option<u8>,
-    /// What a time that is a number counts since the Unix epoch, if it is not RFC 3339. Without
-    /// it, nanoseconds, and none before 1990: they would most likely be of another unit
+    /// Unit of times that are numbers, counted from the Unix epoch
+    ///
+    /// Times in RFC 3339 need none. Without it, numbers are nanoseconds, and those before 1990 are
+    /// refused: they are most likely of another unit.
     #[arg(long, value_name = "UNIT", requires = "input")]
     pub time_unit: Option<TimeUnit>,
-    /// Begin with the first row at or behind this line of the input, as a run says when it ends; of
-    /// frames, with this frame, counted from 1
+    /// Begin with the first row at or after this line of the input
+    ///
+    /// A run prints this line when it ends. For frames it is the number of the frame, counted from
+    /// 1.
     #[arg(long, value_name = "LINE", requires = "input", conflicts_with = "continue")]
     pub from_line: Option<u64>,
-    /// Begin behind what the log has already: for a writer that was killed, of a log that has been
-    /// filled from this input alone
+    /// Begin after the rows that the log already has
+    ///
+    /// Resumes after a writer that was killed, if the log was filled from this input alone.
     #[arg(long, requires = "input")]
     pub r#continue: bool,
-    /// Remove the log in the end; one that waits for readers, once they have had all of it
+    /// Remove the log at the end; if it is lossless, once its readers have all of it
     #[arg(long)]
     pub remove: bool,
-    /// Say nothing but errors
+    /// Print nothing but errors
     #[arg(long, short)]
     pub quiet: bool,
 }
@@ -156,7 +174,7 @@ fn body(text: &str) -> Result<Body, String> {
 pub enum AbsentAs {
     /// Wait for it [default]
     Wait,
-    /// Go on without it; it is told what it lost
+    /// Continue without it; it learns what it lost
     Skip,
 }
 

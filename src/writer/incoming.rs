@@ -8,13 +8,13 @@ use std::fmt;
 /// How an input is cut into entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
-    /// Rows, under a header with the names of the columns
+    /// Rows under a header with the names of the columns
     Csv,
-    /// A body a line, without its line end
+    /// A body per line, without its line end
     Lines,
-    /// A JSON value a line; blank lines are left out
+    /// A JSON value per line; blank lines are skipped
     Jsonl,
-    /// The length of a body, in four bytes, the lowest first, then the body
+    /// The length of a body in four bytes, little-endian, then the body
     Frames,
 }
 

@@ -108,6 +108,29 @@ fn each_command_and_each_option_says_what_it_does() {
     }
 }
 
+/// The man pages have all of help; `scripts/generate --check` holds them to the programs.
+#[test]
+fn a_line_of_help_has_at_most_80_characters() {
+    let pages = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/man");
+    let mut count = 0;
+    for page in fs::read_dir(pages).unwrap() {
+        let path = page.unwrap().path();
+        let page = fs::read_to_string(&path).unwrap().replace("\\-", "-").replace("\\*(Aq", "'");
+        let lines: Vec<_> = page.lines().collect();
+        let helps = lines.iter().enumerate().filter_map(|(i, line)| match *line {
+            ".SH NAME" => Some(lines[i + 1..].iter().find_map(|it| it.split_once(" - "))?.1),
+            ".TP" => lines.get(i + 2).copied(),
+            _ if line.starts_with(".IP") => Some(lines[i + 1].split_once(": ")?.1),
+            _ => None,
+        });
+        for help in helps {
+            assert!(help.chars().count() <= 80, "{}: {help}", path.display());
+            count += 1;
+        }
+    }
+    assert!(count > 150, "only {count} lines are found");
+}
+
 #[test]
 fn usage_errors_and_first_screens_are_as_they_are_written_down() {
     let cases = trycmd::TestCases::new();

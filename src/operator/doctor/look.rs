@@ -12,10 +12,10 @@ use std::path::{Path, PathBuf};
 /// machine.
 const ROOT: &str = "RINGLOG_DOCTOR_ROOT";
 
-/// What of this machine, its limits and its logs would hurt, each with a cure
+/// Check this machine, its limits and its logs, and name a cure for each problem
 ///
-/// Looks at shared memory and what may take it away, at the limits of this shell, at pages, swap,
-/// clocks and cores, and at each log. Changes nothing.
+/// Checks shared memory and what may remove it, the limits of this shell, pages, swap, clocks and
+/// cores, and each log. Changes nothing.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
 Levels:
@@ -31,10 +31,10 @@ Examples:
   ringlog doctor /engine            the machine, and one log
   ringlog doctor --json | jq 'select(.level != \"ok\")'")]
 pub struct Args {
-    /// Logs, and directories of logs [default: all in shared memory]
+    /// Logs, or directories of logs [default: all in shared memory]
     #[arg(value_name = "LOG|DIR")]
     pub logs: Vec<OsString>,
-    /// One JSON object a finding
+    /// Print one JSON object per finding
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]

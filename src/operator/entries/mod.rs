@@ -20,29 +20,35 @@ const CHUNK: usize = 64 << 10;
 /// Which entries to show, and how.
 #[derive(clap::Args, Debug)]
 pub struct Shown {
-    /// How to show them [default: table on a terminal, csv elsewhere]
+    /// Format of the entries [default: table on a terminal, csv elsewhere]
     #[arg(long, short, value_name = "FORM")]
     output: Option<Shape>,
-    /// Only those with this: symbol=AAPL, size>=1000, time>-5m (in the last five minutes),
-    /// body.bids.0.price<189.4 (in JSON or MessagePack). = != < <= > >=, and ~ for a text that
-    /// contains; of more than one, all must hold
+    /// Print only entries that match: symbol=AAPL, size>=1000, time>-5m
+    ///
+    /// time>-5m is the last five minutes, and body.bids.0.price<189.4 is a value in JSON or
+    /// MessagePack. The operators are = != < <= > >=, and ~ for a text that contains another. Of
+    /// several conditions, all must hold.
     #[arg(long = "where", value_name = "CONDITION")]
     conditions: Vec<String>,
-    /// Only these columns, in this order; the position comes first in any case
+    /// Print only these columns, in this order
+    ///
+    /// The position always comes first.
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     columns: Vec<String>,
-    /// How timestamps are written [default: ns; in a table the time of day, UTC, under its date]
+    /// Format of timestamps [default: ns; in a table the time of day in UTC]
+    ///
+    /// In a table, the heading has the date.
     #[arg(long, value_name = "FORM")]
     time: Option<Time>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Shape {
-    /// Aligned, for the eye
+    /// Aligned columns
     Table,
     /// As `reporter` writes it
     Csv,
-    /// One JSON object a line
+    /// One JSON object per line
     Jsonl,
 }
 

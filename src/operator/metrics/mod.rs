@@ -16,28 +16,30 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// The metrics of logs, their writers and their readers, for Prometheus
+/// Export metrics of logs, their writers and readers for Prometheus
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
 Examples:
   ringlog metrics                            once, of all logs in shared memory
-  ringlog metrics --listen 127.0.0.1:9464    serve them, with current figures at each scrape
+  ringlog metrics --listen 127.0.0.1:9464    serve them, current at each scrape
   ringlog metrics --textfile /var/lib/prometheus/node-exporter/ringlog.prom --every 15s
 
-A log that cannot be looked at has ringlog_log_usable 0 and nothing else; stderr says why.
+A log that cannot be read has ringlog_log_usable 0 and no other metric; stderr says why.
 Alerts and a dashboard are in contrib/.")]
 pub struct Args {
     #[command(flatten)]
     logs: Logs,
-    /// Serve them at http://ADDRESS/metrics, until INT or TERM. There is no password: take an
-    /// address other than 127.0.0.1 or [::1] only where everybody may know
+    /// Serve the metrics at http://ADDRESS/metrics until INT or TERM
+    ///
+    /// There is no password: use an address other than 127.0.0.1 or [::1] only where every host may
+    /// read them.
     #[cfg(feature = "serve")]
     #[arg(long, value_name = "ADDRESS", conflicts_with = "textfile", value_parser = address)]
     listen: Option<std::net::SocketAddr>,
-    /// Write them to this file, for the node exporter: it reads those that end in .prom
+    /// Write the metrics to this file (*.prom) for the node exporter
     #[arg(long, value_name = "PATH")]
     textfile: Option<PathBuf>,
-    /// Write it again and again, so often, until INT or TERM: 15s
+    /// Write the file again at this interval, as in 15s, until INT or TERM
     #[arg(long, value_name = "TIME", requires = "textfile", value_parser = interval)]
     every: Option<Duration>,
 }

@@ -21,18 +21,18 @@ use std::io::{self, IsTerminal as _, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// A page of what a log, its writer and its readers did for a while: for one who was not there
+/// Watch a log for a while, and write a page of what happened
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
 The page is one HTML file that needs nothing else: a summary in words, a table of the readers, and
-over time their lag, headroom and rates, when who was gone and what was lost, and the latency from
-publishing to file where the record has a timestamp.
+plots over time of lag, headroom and rates, of when a process was gone and entries were lost, and of
+the latency from publishing to file, if the record has a timestamp.
 
 Ctrl-C ends the watch early; the page is written all the same.
 
 Examples:
   ringlog page --for 60s                                /rpt_sys_shm, into page.html
-  ringlog page /engine --for 60s --every 50ms         another log, looked at more often
+  ringlog page /engine --for 60s --every 50ms         another log, and more often
   ringlog page --for 60s -o - | gzip > page.gz      wherever you want it")]
 pub struct Args {
     #[command(flatten)]
@@ -40,10 +40,12 @@ pub struct Args {
     /// How long to watch: 60s, 1h
     #[arg(long = "for", value_name = "TIME", default_value = "60s", value_parser = interval)]
     time: Duration,
-    /// How often to look
+    /// How often to sample the log
     #[arg(long, value_name = "TIME", default_value = "250ms", value_parser = interval)]
     every: Duration,
-    /// The page, `-` for stdout; one that is there already is replaced when the watch is over
+    /// File to write; `-` is stdout
+    ///
+    /// A page that is there already is replaced when the watch is over.
     #[arg(short, long, value_name = "FILE", default_value = "page.html")]
     output: PathBuf,
 }

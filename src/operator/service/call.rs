@@ -14,29 +14,28 @@ use std::time::Duration;
 /// Call a service once, and print its answer
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
-Where requests are MessagePack, the body is JSON and is sent as that; the answer is printed as JSON.
+If the requests of a service are MessagePack, give the body as JSON; the answer is printed as JSON.
 
-Exit codes of its own: 8 if there was no answer in time, 5 if nobody serves, 1 if the server failed;
-the message says how.
+Exit codes of this command: 8 no answer in time, 5 no server, 1 the server failed; the message says how.
 
 Examples:
   ringlog call /calc --method 7 --body 'a few bytes'
   ringlog call /calc --method 1 --body '{\"id\":0,\"left\":6,\"sign\":\"*\",\"right\":7}' --timeout 100ms
-  ringlog call /pictures --file - > out.png     what is sent is on stdin")]
+  ringlog call /pictures --file - > out.png     the request is on stdin")]
 pub struct Args {
-    /// The service: a name in shared memory, or the path of a file
+    /// Shared-memory name or file path of the service
     #[arg(value_name = "SERVICE")]
     service: OsString,
-    /// The number of what is asked for
+    /// Number of the method to call
     #[arg(long, value_name = "N", default_value_t = 0)]
     method: u32,
-    /// What is sent
+    /// Request to send
     #[arg(long, value_name = "TEXT", conflicts_with = "file")]
     body: Option<OsString>,
-    /// What is sent is in this file, `-` is stdin
+    /// File that holds the request; `-` is stdin
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
-    /// How long to wait for the service and for its answer
+    /// Longest time to wait for the service and its answer
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = duration)]
     timeout: Duration,
     #[command(flatten)]

@@ -16,39 +16,41 @@ use std::time::Duration;
 const LOOK: Duration = Duration::from_millis(2);
 const WAIT: Wait = Wait::Block(Duration::from_millis(10));
 
-/// Serve calls: echo each, or have a command answer it
+/// Serve calls: echo each request, or run a command for it
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
-A command gets the request on stdin, and RINGLOG_METHOD; what it prints is the answer. If it ends with
-another code than 0 the call has failed, with what it said on stderr. It is killed when the call's time
-is over.
+A command gets the request on stdin and the method in RINGLOG_METHOD; what it prints is the answer. If
+its exit code is not 0, the call fails with what the command printed on stderr. The command is killed
+when the call's time is over.
 
 Examples:
   ringlog serve /echo --echo
   ringlog serve /upper --exec 'tr a-z A-Z' --workers 4")]
 pub struct Args {
-    /// The service: a name in shared memory, or the path of a file
+    /// Shared-memory name or file path of the service
     #[arg(value_name = "SERVICE")]
     service: OsString,
-    /// Answer with what was sent
+    /// Answer with the request itself
     #[arg(long, conflicts_with = "exec", required_unless_present = "exec")]
     echo: bool,
-    /// Have the shell run this for each call
+    /// Run this shell command for each call
     #[arg(long, value_name = "CMD")]
     exec: Option<OsString>,
-    /// How many clients there can be at a time [default: 16]
+    /// Largest number of clients at a time [default: 16]
     #[arg(long, value_name = "N")]
     lanes: Option<u64>,
-    /// How many commands run at a time
+    /// Largest number of commands at a time
     #[arg(long, value_name = "N", default_value_t = 1, requires = "exec")]
     workers: usize,
-    /// Run again what a server died over; without it, its caller is told
+    /// Run a request again if a server died while it had it
+    ///
+    /// Without it, the caller gets an error.
     #[arg(long)]
     repeat: bool,
     /// Wait for `reporter N --topic SERVICE` too, which exports each call
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..8))]
     record: Option<u8>,
-    /// What is in requests and answers: bytes, text, json, msgpack
+    /// Kind of requests and answers: bytes, text, json, msgpack
     #[arg(long = "body", value_name = "KIND", default_value = "bytes")]
     #[arg(value_parser = ["bytes", "text", "json", "msgpack"])]
     kind: String,

@@ -26,20 +26,20 @@ use terminal::Screen;
 const FIRST: Duration = Duration::from_millis(200);
 const SIGNALS: Duration = Duration::from_millis(50);
 
-/// The same, live, on the full screen: a line per reader, with a bar of its headroom
+/// Show writers and readers live, full screen
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
 Keys:
   q Esc Ctrl-C        quit
   p space             pause: the screen stays as it is
   s                   sort the readers by id, lag, headroom, lost, rows/s
-  + -                 look less often, more often
+  + -                 refresh less often, more often
   arrows PgUp PgDn    scroll, if there is more than fits
   ?                   what the columns mean
 
 A bar is yellow, with a !, when less than half of the headroom is left, and red, with !!,
-when less than a tenth is. That of a gate (0g), which loses nothing, is yellow when less than a
-tenth is: soon the writer waits. `waits #0 12 s`: it has waited for reader 0 for so long.
+when less than a tenth is. The bar of a gate (0g), which loses nothing, is yellow when less than
+a tenth is: the writer soon waits. `waits #0 12 s`: it has waited for reader 0 for 12 seconds.
 
 Examples:
   ringlog top                         all logs in shared memory, as they come and go
@@ -47,7 +47,7 @@ Examples:
 pub struct Args {
     #[command(flatten)]
     logs: Logs,
-    /// How often to look: 1s, 200ms
+    /// How often to refresh: 1s, 200ms
     #[arg(long, value_name = "TIME", value_parser = interval, default_value = "500ms")]
     every: Duration,
 }

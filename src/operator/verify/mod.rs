@@ -15,23 +15,24 @@ use findings::Findings;
 use ringlog_rows::Format;
 use std::path::PathBuf;
 
-/// Look at every word of a log, and at files of its rows, and say what is wrong where
+/// Check every word of a log, and the files exported from it
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
-A finding is damage if an entry, a place or a count is given wrong or not at all, and an oddity if
-nobody is misled. There is no checksum: a value that a writer could have stored is not found.
+A finding is damage if an entry, a place or a count is wrong or missing, and an oddity if it misleads
+no reader. There is no checksum: a value that a writer could have stored is not found.
 
-Of files it is proved that each position from the first to the last is there once, in order and whole,
-and equal, byte for byte, where the log still holds it; if not, it is said what is missing, and whether
-a reader has counted it as lost. Parts of one output are given together, in any order, compressed or
-not. Files of bodies alone are compared, behind what the log does not hold any more, up to the
-reader's last commit. What cannot be one of them (half compressed, or set aside beside its output) is left out, and said.
+In files, each position from the first to the last has to be there exactly once, in order and complete,
+and equal to the log, byte for byte, where the log still holds it. The command prints what is missing,
+and whether a reader has counted it as lost. Give the parts of one output together, in any order,
+compressed or not. Files of bodies alone are compared from the oldest entry that the log holds to the
+reader's last commit. A file that cannot be a part (half compressed, or set aside) is left out, and
+named on stderr.
 
-A log that goes on, with reporters at work, can be verified as well. Of a copy that was made while a
-writer was attached it cannot be known whether its entries are whole.
+A log that is in use, by reporters too, can be verified. Of a copy that was made while a writer was
+attached, it is unknown whether its entries are whole.
 
-Exit code: 0 all is well (also with oddities), 3 entries are missing in the files, 6 damage, rows that are
-wrong or repeated, or a copy of which that cannot be known.
+Exit code: 0 all is well (also with oddities), 3 entries are missing in the files, 6 damage, rows that
+are wrong or repeated, or a copy for which that is unknown.
 
 Examples:
   ringlog verify /engine
@@ -44,10 +45,10 @@ pub struct Args {
     /// Files that a reporter has written
     #[arg(long, value_name = "FILE", num_args = 1..)]
     against: Vec<PathBuf>,
-    /// What these hold, if it is not CSV or JSON Lines, which is seen
+    /// Format of these files, if it is not CSV or JSON Lines
     #[arg(long, value_name = "FORMAT", requires = "against")]
     format: Option<Bodies>,
-    /// Tell so many findings, and count the others
+    /// Print at most N findings, and count the rest
     #[arg(long, value_name = "N", default_value_t = 100)]
     limit: u64,
 }
@@ -55,9 +56,9 @@ pub struct Args {
 /// A form of bodies alone.
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
 enum Bodies {
-    /// Each with a line end behind it
+    /// Each body with a line end after it
     Raw,
-    /// Each behind its length
+    /// Each body after its length
     Frames,
 }
 
