@@ -33,7 +33,7 @@ def rows(log):
         sys.exit("not a log of format 3")
     arena, inline, _, _, role, _, base = struct.unpack_from("<7Q", log, 0xC8)
     if arena or inline or role:
-        sys.exit("it needs what this script does not know")
+        sys.exit("the log has bodies or a role, which this script does not read")
     capacity, slot_size, entry_size, _, _, _, schema_len = struct.unpack_from("<7Q", log, 0x90)
     used = 8 + (entry_size + 7) // 8 * 8
     stride = 1 << (used - 1).bit_length() if used <= 4096 else (used + 4095) // 4096 * 4096

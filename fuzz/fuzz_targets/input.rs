@@ -187,7 +187,7 @@ fn split(bytes: &[u8], form: Form) -> Vec<(u64, Fields)> {
                 if !matches!(rest, [] | [b'\r' | b'\n', ..]) && rest[0] != form.delimiter {
                     rows.push((
                         begins,
-                        Err((fields.len(), "text behind its closing quote".into())),
+                        Err((fields.len(), "text after its closing quote".into())),
                     ));
                     return rows;
                 }

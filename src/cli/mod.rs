@@ -35,7 +35,7 @@ pub fn parse<P: clap::Parser>() -> P {
 pub fn say_if_cut_short(program: &str, log: &Name) -> anyhow::Result<()> {
     let line = format!(
         "{program}: {log}: its file was cut short, or its disk failed, while it was in use; what \
-         was committed is safe; remove the log and let its writer make it anew"
+         was committed is safe; remove the log and start its writer again"
     );
     ringlog::exit_on_fault(&one_line(&line), Code::Unusable as i32).context(NO_SIGNALS)
 }

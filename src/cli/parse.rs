@@ -13,7 +13,9 @@ pub fn number(text: &str) -> Result<u64, String> {
         _ => (text, 1),
     };
     let number = digits.parse().ok().and_then(|number: u64| number.checked_mul(unit));
-    number.ok_or_else(|| "a number, or one with k, M or G (1k is 1024, 1M is 2^20)".to_owned())
+    number.ok_or_else(|| {
+        "must be a number, or one with k, M or G (1k is 1024, 1M is 2^20)".to_owned()
+    })
 }
 
 /// Parses `1ms`, `2s`; a bare number is milliseconds.

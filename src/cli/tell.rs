@@ -107,7 +107,9 @@ fn write_lines() {
         queue.lines.pop_front();
         if queue.lines.is_empty() && queue.left_out > 0 {
             let left_out = std::mem::take(&mut queue.left_out);
-            queue.lines.push_back(format!("({left_out} more lines, while nobody read these)\n"));
+            queue.lines.push_back(format!(
+                "({left_out} more lines were left out while stderr was blocked)\n"
+            ));
         }
         CHANGED.notify_all();
     }

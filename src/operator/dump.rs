@@ -39,7 +39,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     if let (Start::At(from), Some(to)) = (args.from, args.to)
         && from > to
     {
-        return Err(Failed(Code::Invalid, format!("--from {from} is behind --to {to}")).into());
+        return Err(Failed(Code::Invalid, format!("--from {from} is after --to {to}")).into());
     }
     let log = args.log.open()?;
     if let Some(why) = what_is_unknown(&log).filter(|_| !args.unsound) {

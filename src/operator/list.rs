@@ -55,7 +55,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         return Ok(());
     }
     if all.is_empty() {
-        return print("no logs that you may read; a writer makes one\n");
+        return print("no logs that you may read; start a writer, which makes one\n");
     }
     let all = with_topics(all);
     let heads = ["log", "writer", "silent", "end", "size"];

@@ -85,7 +85,7 @@ impl Command {
 pub fn main() -> ExitCode {
     let command = cli::parse::<Args>().command;
     if command.tells() && ringlog::began_without_stdout() {
-        let why = "stdout is closed, and all that is said there would be lost";
+        let why = "stdout is closed, and all output would be lost";
         return cli::end("ringlog", Err(Failed(Code::Output, why.to_owned()).into()));
     }
     let result = match command {

@@ -72,12 +72,12 @@ fn release(id: u8, release: Release) -> anyhow::Result<()> {
     let snapshot = log.snapshot()?;
     let is = |of: fn(&ReaderState) -> bool| snapshot.readers.get(id).is_some_and(of);
     if is(|reader| reader.let_off) {
-        let why = "has been let off already; nothing is changed";
+        let why = "is released already; nothing is changed";
         return print_line(format_args!("{name} {why}"));
     }
     if !is(|reader| reader.gate) {
         let them = match &log.gates().0[..] {
-            [] => "nobody".to_owned(),
+            [] => "no reader".to_owned(),
             gates => readers(gates),
         };
         let why = format!("{name} is no gate: the writer of this log waits for {them}");
@@ -86,11 +86,11 @@ fn release(id: u8, release: Release) -> anyhow::Result<()> {
     let mut reader = log.reader::<Raw>(id)?;
     reader.let_off();
     let lag = snapshot.lag(id);
-    let has = if lag > 0 { format!(", with {} to come", entries(lag)) } else { String::new() };
-    print_line(format_args!("{name} is let off for good{has}"))?;
+    let has = if lag > 0 { format!(", {} behind", entries(lag)) } else { String::new() };
+    print_line(format_args!("{name} is released{has}"))?;
     let still = match &log.gates().0[..] {
-        [] => "nobody any more, and overwrites what readers have not had".to_owned(),
-        gates => format!("{} alone", readers(gates)),
+        [] => "no reader now, and overwrites what readers have not committed".to_owned(),
+        gates => format!("{} only", readers(gates)),
     };
     print_line(format_args!("the writer waits for {still}"))
 }
@@ -110,7 +110,7 @@ fn set(id: u8, set: Set) -> anyhow::Result<()> {
     let oldest = log.oldest(reader.attached().end);
     match (fresh, from < to) {
         (true, _) => {
-            print_line(format_args!("{name} is at {to}; nobody has been this reader before"))
+            print_line(format_args!("{name} is at {to}; no process has been this reader before"))
         }
         (_, true) => {
             let skipped = entries(to - from);
@@ -120,7 +120,7 @@ fn set(id: u8, set: Set) -> anyhow::Result<()> {
         }
         (_, false) => {
             let back = entries(from - to);
-            print_line(format_args!("{name} was at {from}, is at {to}: it goes back by {back}"))
+            print_line(format_args!("{name} was at {from}, is at {to}: moved back by {back}"))
         }
     }?;
     if to < oldest {
@@ -139,8 +139,7 @@ fn set(id: u8, set: Set) -> anyhow::Result<()> {
     }
     if has_output {
         print_line(format_args!(
-            "its output file is no longer its own: the next reporter sets it aside, and begins a \
-             new one"
+            "its output file no longer fits: the next reporter sets it aside, and begins a new one"
         ))?;
     }
     Ok(())

@@ -80,7 +80,8 @@ fn remove(name: &Name, args: &Args) -> anyhow::Result<()> {
         Err(e @ (Error::Version { .. } | Error::Geometry { .. } | Error::Schema { .. })) => {
             if !args.force {
                 let why = format!(
-                    "{e}; who has a claim on it, and entries to come, cannot be told, --force removes it"
+                    "{e}; its claims and its uncommitted entries cannot be read; --force removes \
+                     it all the same"
                 );
                 return Err(Failed(Code::Unusable, why).into());
             }
@@ -102,8 +103,8 @@ fn remove(name: &Name, args: &Args) -> anyhow::Result<()> {
         }
         let waiting: Vec<_> = snapshot
             .undelivered()
-            .filter(|_| log.purpose() != Purpose::Lane) // without a client a lane has no owner
-            .map(|(it, lag)| format!("reader {it} has {} to come", entries(lag)))
+            .filter(|_| log.purpose() != Purpose::Lane) // without a client it is nobody's
+            .map(|(it, lag)| format!("reader {it} has not committed {}", entries(lag)))
             .collect();
         if !waiting.is_empty() && !args.force {
             let them = waiting.join(", ");
@@ -112,11 +113,9 @@ fn remove(name: &Name, args: &Args) -> anyhow::Result<()> {
         }
         said = what_goes(&snapshot, &holders);
         if log.presence() != Presence::Here {
-            return Err(Failed(
-                Code::NotFound,
-                format!("{name}: another file has its name by now"),
-            )
-            .into());
+            return Err(
+                Failed(Code::NotFound, format!("{name}: another file has its name now")).into()
+            );
         }
     }
     Log::unlink(name)?; // what `Log::remove` refuses has been refused above, for more names
@@ -136,12 +135,11 @@ fn holders(snapshot: &Snapshot) -> Vec<String> {
 fn what_goes(snapshot: &Snapshot, holders: &[String]) -> String {
     let mut said = String::new();
     for (reader, lag) in snapshot.undelivered() {
-        said += &format!("; reader {reader} had {} to come", entries(lag));
+        said += &format!("; reader {reader} had not committed {}", entries(lag));
     }
     if !holders.is_empty() {
         said += &format!(
-            "; {} on, with memory that nobody else finds: {}",
-            if holders.len() == 1 { "one goes" } else { "some go" },
+            "; still attached, to memory that no other process finds: {}",
             holders.join(", ")
         );
     }

@@ -137,9 +137,11 @@ fn declaration(schema: &Schema) -> Result<String, String> {
     let text = text.join(",");
     match Schema::declared(&text) {
         Ok(declared) if declared == *schema => Ok(text + "\n"),
-        _ => Err("a declaration cannot say where its columns are: they leave gaps, which --rust \
-                  can say, or stand in another order"
-            .to_owned()),
+        _ => Err(
+            "a declaration cannot give its layout: the columns leave gaps, which --rust shows, or \
+             are in another order"
+                .to_owned(),
+        ),
     }
 }
 
@@ -149,7 +151,7 @@ fn rust(log: &Log) -> Result<String, String> {
     let fields = schema.columns();
     if !fields.is_sorted_by_key(Column::offset) {
         return Err(
-            "its columns stand in another order than in the record, as no fields of a struct do"
+            "its columns are in another order than in the record, which no struct can have"
                 .to_owned(),
         );
     }

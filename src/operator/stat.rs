@@ -148,8 +148,8 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         let clears = args.watch.is_some() && !args.json && io::stdout().is_terminal();
         let mut text = if clears { "\x1b[H\x1b[2J".to_owned() } else { String::new() };
         if all.is_empty() && !args.json {
-            text += "no logs in shared memory that you may read; a writer makes one, `ringlog list DIR` \
-                 finds others\n";
+            text += "no logs in shared memory that you may read; start a writer, which makes one; \
+                     `ringlog list DIR` finds others\n";
         }
         let mut failed = None;
         for (i, (_, outcome)) in all.into_iter().enumerate() {
@@ -214,7 +214,7 @@ fn show(view: &View, colour: bool) -> String {
         }
         // The last writer wrote to the log of which this is a copy.
         State::Closed if view.source.is_some() && *pid == 0 => {
-            line.add(": ", &Cell::text("nobody has written to this copy"));
+            line.add(": ", &Cell::text("no process has written to this copy"));
         }
         State::Closed => line.add(": ", &Cell::text(format!("it ended in order; it was {it}"))),
         _ => {
@@ -266,7 +266,7 @@ fn show(view: &View, colour: bool) -> String {
         let mut line = Paragraph::new("  locked   ", colour);
         line.add("", &Cell::text(by).look(Look::Red));
         line.add(" ", &Cell::text("with a read lock, which is no claim:"));
-        line.add(" ", &Cell::text("nobody can become its writer or a reader"));
+        line.add(" ", &Cell::text("no process can become its writer or a reader"));
         text += &line.end();
     }
 
@@ -326,7 +326,7 @@ fn row(reader: &ReaderView) -> Vec<Cell> {
 /// Returns `process 12 (writer)`, as far as it is known.
 fn named(pid: u64, is_ours: bool, process: Option<&str>) -> String {
     match (pid, process) {
-        (0, _) => "a process that has not said which".to_owned(),
+        (0, _) => "a process without a known id".to_owned(),
         (_, Some(name)) => format!("process {pid} ({name})"),
         (_, None) if is_ours => format!("process {pid}"),
         _ => format!("process {pid} of another pid namespace"),
@@ -337,7 +337,7 @@ fn named(pid: u64, is_ours: bool, process: Option<&str>) -> String {
 fn who(reader: &ReaderView, log: &Name, age: impl Fn(u64) -> String) -> Vec<String> {
     if reader.state == State::Awaited {
         let start = format!("start it: {}", reporter(reader.id, log));
-        return vec!["nobody has been this reader yet".to_owned(), start];
+        return vec!["no process has been this reader yet".to_owned(), start];
     }
     let it = named(reader.pid, reader.pid_is_ours, reader.process.as_deref());
     let mut lines = vec![match reader.state {
@@ -369,7 +369,7 @@ fn who(reader: &ReaderView, log: &Name, age: impl Fn(u64) -> String) -> Vec<Stri
     }
     if reader.overwritten > 0 {
         let entries = grouped(reader.overwritten);
-        lines.push(format!("{entries} entries that it has not had are overwritten"));
+        lines.push(format!("{entries} entries that it has not committed are overwritten"));
     }
     lines
 }

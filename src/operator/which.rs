@@ -108,7 +108,7 @@ pub fn explain(error: Error) -> anyhow::Error {
         && let Some(bare) = log.strip_prefix('/')
         && Path::new(bare).is_file()
     {
-        let why = format!("{log}: no such log in shared memory; for the file here say ./{bare}");
+        let why = format!("{log}: no such log in shared memory; for the file here give ./{bare}");
         return Failed(Code::NotFound, why).into();
     }
     error.into()
@@ -118,8 +118,8 @@ pub fn explain(error: Error) -> anyhow::Error {
 pub fn what_is_unknown(log: &Log) -> Option<String> {
     log.may_be_mixed().then(|| {
         format!(
-            "{}: a copy that was made while a writer was attached: any entry may be mixed of two, and \
-             nothing in it tells (`ringlog copy` makes copies that are sound)",
+            "{}: a copy made while a writer was attached: any entry may be a mix of two, and \
+             nothing in it shows which (`ringlog copy` makes sound copies)",
             log.name()
         )
     })

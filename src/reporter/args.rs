@@ -136,7 +136,9 @@ fn limit(text: &str) -> Result<Limit, String> {
     };
     match limit {
         None => Err("a size such as 100M or 1G, or a time such as 10m, 1h or 1d".to_owned()),
-        Some(Limit::Size(0) | Limit::Age(Duration::ZERO)) => Err("more than nothing".to_owned()),
+        Some(Limit::Size(0) | Limit::Age(Duration::ZERO)) => {
+            Err("must be greater than zero".to_owned())
+        }
         Some(limit) => Ok(limit),
     }
 }

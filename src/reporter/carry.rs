@@ -38,12 +38,12 @@ impl Reporter {
             }
             if left == Ending::Gone {
                 let alive = if report.source().has_writer() {
-                    ", though its writer lives and has been silent for a second"
+                    ", although its writer lives: it has been silent for a second"
                 } else {
                     ""
                 };
                 self.say(format_args!(
-                    "{} was deleted; it is carried out to its end, {position}{alive}",
+                    "{} was deleted; it is exported to its end, {position}{alive}",
                     log.name()
                 ));
             }
@@ -115,7 +115,7 @@ impl Reporter {
                 if !std::mem::replace(&mut said, true) {
                     let output = self.output_name();
                     let remedy = match error.kind() {
-                        io::ErrorKind::Other => "looking at it anew",
+                        io::ErrorKind::Other => "checking the file again",
                         _ => ROOM,
                     };
                     self.warn(format_args!("{output}: {error}; {remedy}"));
@@ -126,7 +126,7 @@ impl Reporter {
             match report.export() {
                 Ok(()) => {
                     if said {
-                        self.say(format_args!("{}: going on", self.output_name()));
+                        self.say(format_args!("{}: resuming", self.output_name()));
                     }
                     return Ok(Turn::Busy);
                 }
@@ -140,8 +140,8 @@ impl Reporter {
         Err(Failed(
             Code::Output,
             format!(
-                "{} cannot be written: {error}; all below position {position} is \
-                 committed, and the next run goes on from there",
+                "{} cannot be written: {error}; all below position {position} is committed, and \
+                 the next run resumes there",
                 self.output_name()
             ),
         )
@@ -166,7 +166,7 @@ impl Reporter {
                 }
                 opened => {
                     if said && opened.is_ok() {
-                        self.say(format_args!("{}: going on", self.output_name()));
+                        self.say(format_args!("{}: resuming", self.output_name()));
                     }
                     return opened.map_err(output_failed);
                 }
@@ -187,8 +187,8 @@ impl Reporter {
             && let Err(e) = worker.expect()
         {
             self.warn(format_args!(
-                "{}: the list of finished parts cannot be written: {e}; after a kill this part is \
-                 not compressed",
+                "{}: the list of finished parts cannot be written: {e}; if the reporter is killed, \
+                 this part is not compressed",
                 self.output_name()
             ));
         }
@@ -198,7 +198,7 @@ impl Reporter {
                 self.kept.set(None);
                 self.warn_all(&notes);
                 self.say(format_args!(
-                    "{} is finished as {}, and begun anew, from {}",
+                    "{} is finished as {}; a new file begins at {}",
                     self.output_name(),
                     part.display(),
                     report.source().position()
@@ -209,7 +209,7 @@ impl Reporter {
             Rotated::Kept(e) => {
                 if self.kept.replace(Some(Instant::now())).is_none() {
                     self.warn(format_args!(
-                        "{} cannot be finished: {e}; going on with it, and trying again",
+                        "{} cannot be finished: {e}; continuing with it, and retrying",
                         self.output_name()
                     ));
                 }
@@ -231,7 +231,7 @@ impl Reporter {
             Reopened::Here => self.say(format_args!("{shown} was not moved; continuing")),
             Reopened::Unknown => {
                 if !self.away.replace(true) {
-                    self.say(format_args!("{shown} cannot be found just now; looking again"));
+                    self.say(format_args!("{shown} cannot be found; retrying"));
                 }
                 self.hangup.store(true, Ordering::Relaxed);
                 return Ok(());
@@ -240,7 +240,7 @@ impl Reporter {
             Reopened::Anew(notes) => {
                 self.warn_all(&notes);
                 let position = report.source().position();
-                self.say(format_args!("{shown} begun anew, from {position}"));
+                self.say(format_args!("{shown}: a new file begins at {position}"));
             }
         }
         self.away.set(false);

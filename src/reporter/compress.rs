@@ -190,7 +190,10 @@ fn work(reader: u8, how: Codec, list: &List, queue: &Receiver<PathBuf>, left: &A
         parts.push_back(part);
         while let Some(part) = parts.front() {
             if let Err(e) = compress(part, how) {
-                tell(format_args!("reporter {reader}: {}: {e}; it is kept", part.display()));
+                tell(format_args!(
+                    "reporter {reader}: {}: not compressed: {e}; the file is kept",
+                    part.display()
+                ));
                 // There may be room when the next part is finished.
                 if matches!(e.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) {
                     break;
@@ -217,7 +220,9 @@ fn compress(part: &Path, how: Codec) -> io::Result<()> {
         let name = other.name(part);
         match File::open(&name) {
             Ok(compressed) if other.is_of(&compressed, &file)? => return remove_if_there(part),
-            Ok(_) => return Err(io::Error::other(format!("{} is of another", name.display()))),
+            Ok(_) => {
+                return Err(io::Error::other(format!("{} holds another part", name.display())));
+            }
             Err(e) if e.kind() == ErrorKind::NotFound => {}
             Err(e) => return Err(e),
         }

@@ -82,7 +82,7 @@ impl Reporter {
             }
             *waited = true;
             if !std::mem::replace(&mut said, true) {
-                self.say(format_args!("{} is not there yet, waiting for its writer", self.name));
+                self.say(format_args!("{} is not there yet; waiting for its writer", self.name));
             }
             std::thread::sleep(Duration::from_millis(50));
         }
@@ -131,7 +131,7 @@ impl Reporter {
         if let Some(pointer) = attached.distrusted {
             self.warn(format_args!(
                 "the read pointer {pointer} is not one that a reader left in this log, which ends \
-                 at {}; going on at {}",
+                 at {}; resuming at {}",
                 attached.end,
                 reader.position()
             ));
@@ -206,8 +206,8 @@ impl Reporter {
             let before = path.as_deref().unwrap_or("another file");
             let output = path.as_deref().unwrap_or("FILE");
             format!(
-                "this reader wrote {before} before, up to {position}, and now writes {}, from \
-                 there; to go on with the other, stop and give --output {output}",
+                "this reader wrote {before} up to {position}, and now writes {} from there; to \
+                 resume the other file, stop and give --output {output}",
                 self.output_name()
             )
         }))
@@ -229,7 +229,7 @@ impl Reporter {
                 }
             }
             if !std::mem::replace(&mut said, true) {
-                self.say(format_args!("{} has no reader yet, waiting", path.display()));
+                self.say(format_args!("{} has no reader yet; waiting", path.display()));
             }
             std::thread::sleep(Duration::from_millis(50));
         }

@@ -72,7 +72,7 @@ impl Reporter {
         if rotation.is_some() && output.as_ref().is_none_or(is_stream) {
             return Err(Failed(
                 Code::Invalid,
-                "--rotate is for a file, and the output is none".into(),
+                "--rotate needs a file, and the output is a stream".into(),
             )
             .into());
         }

@@ -40,7 +40,9 @@ pub fn end_with_parent() -> anyhow::Result<()> {
         .is_some_and(|parent| parent == std::os::unix::process::parent_id().to_string());
     match is_there {
         true => Ok(()),
-        false => Err(Failed(Code::Other, "what began this reporter is gone".to_owned()).into()),
+        false => {
+            Err(Failed(Code::Other, "the reporter that started this one is gone".to_owned()).into())
+        }
     }
 }
 
@@ -48,7 +50,8 @@ pub fn end_with_parent() -> anyhow::Result<()> {
 pub fn run_each(args: &Args, topic: &str, signals: Signals) -> anyhow::Result<()> {
     let Signals { stop, hangup } = signals;
     if args.output.as_ref().is_some_and(|path| path.as_os_str() == "-") {
-        let why = "--topic writes a file for each log, and stdout is one; give a file's name";
+        let why = "--topic writes a file for each log, and stdout is a single stream; give the \
+                   name of a file";
         return Err(Failed(Code::Invalid, why.to_owned()).into());
     }
     let (options, ends) = (args.log.options()?, args.once || args.to_end || args.no_wait);
@@ -91,8 +94,9 @@ pub fn run_each(args: &Args, topic: &str, signals: Signals) -> anyhow::Result<()
         stop.wait(PAUSE);
     }
     for (which, mut child) in running {
-        let ended =
-            child.wait().with_context(|| format!("reporter of log {which}: cannot be awaited"))?;
+        let ended = child
+            .wait()
+            .with_context(|| format!("reporter of log {which}: cannot be waited for"))?;
         if !ended.success() {
             failed.get_or_insert((which, ended.code().unwrap_or(1)));
         }
@@ -101,11 +105,10 @@ pub fn run_each(args: &Args, topic: &str, signals: Signals) -> anyhow::Result<()
         None => Ok(()),
         Some((which, code)) => {
             tell(format_args!(
-                "reporter {}: the one of {topic}.{which} ended with {code}",
+                "reporter {}: the reporter of {topic}.{which} ended with {code}",
                 args.reader
             ));
-            Err(Failed(of(code), format!("{topic}: not all logs are carried out; see above"))
-                .into())
+            Err(Failed(of(code), format!("{topic}: not all logs were exported; see above")).into())
         }
     }
 }

@@ -25,7 +25,7 @@ impl fmt::Display for Stopped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Stopped { reader, behind } = self;
         let behind = entries(*behind);
-        write!(f, "stopped while it waited for reader {reader}, which has {behind} to come")
+        write!(f, "stopped while waiting for reader {reader}, which is {behind} behind")
     }
 }
 
@@ -95,7 +95,7 @@ impl<R> Appender<R> {
             (began.filter(|it| it.elapsed() >= PATIENCE), self.said)
         {
             self.said = None;
-            tell(format_args!("writer: reader {reader} has made room; going on"));
+            tell(format_args!("writer: reader {reader} has made room; resuming"));
         }
         Ok(())
     }
@@ -130,16 +130,16 @@ impl Appender<Raw> {
 /// Says which reader the writer of this log waits for, and what helps.
 pub fn waits_for(log: &Name, full: &Full) -> String {
     let Full { reader, behind, gate, .. } = full;
-    let how = format!("start it ({})", reporter(*reader, log));
-    let what = match gate {
-        Some(Gate::Alive { pid }) => {
-            format!("process {pid}, and alive; it goes on as that one does")
+    let (start, behind) = (reporter(*reader, log), entries(*behind));
+    let state = match gate {
+        Some(Gate::Alive { pid }) => format!(" (process {pid}, alive), which is {behind} behind"),
+        Some(Gate::Stopped { pid }) => format!(
+            " (process {pid}, stopped), which is {behind} behind; continue it (kill -CONT {pid})"
+        ),
+        Some(Gate::Awaited) => {
+            format!(", which has never attached and is {behind} behind; start it ({start})")
         }
-        Some(Gate::Stopped { pid }) => {
-            format!("process {pid}, and stopped; continue it (kill -CONT {pid})")
-        }
-        Some(Gate::Awaited) => format!("which has never come; {how}"),
-        _ => format!("which is gone; {how}"),
+        _ => format!(", which is gone and {behind} behind; start it ({start})"),
     };
-    format!("waits for reader {reader}, {what}; it has {} to come", entries(*behind))
+    format!("waits for reader {reader}{state}")
 }

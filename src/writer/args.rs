@@ -151,10 +151,10 @@ impl Args {
         let is_csv = self.format == Format::Csv;
         let refused = |what: &str| Err(Failed(Code::Invalid, what.to_owned()));
         if is_csv && self.no_time {
-            return refused("--no-time is for lines and frames; a CSV has the columns that it has");
+            return refused("--no-time is for lines and frames; leave it out for a CSV");
         }
         if !is_csv && (self.delimiter.is_some() || self.time_unit.is_some()) {
-            return refused("--delimiter and --time-unit are for a CSV; a line is taken as it is");
+            return refused("--delimiter and --time-unit are for a CSV; leave them out");
         }
         Ok(())
     }
@@ -191,13 +191,13 @@ fn delimiter(text: &str) -> Result<u8, String> {
     match text.as_bytes() {
         b"tab" | b"\\t" => Ok(b'\t'),
         [byte] if *byte != b'"' && matches!(byte, b'\t' | b' '..=b'~') => Ok(*byte),
-        _ => Err("one character of ASCII but a quote, or tab".to_owned()),
+        _ => Err("must be one ASCII character other than a quote, or tab".to_owned()),
     }
 }
 
 fn mode(text: &str) -> Result<u32, String> {
     let mode = u32::from_str_radix(text, 8).ok().filter(|&mode| mode <= 0o777);
-    mode.ok_or_else(|| "octal digits up to 0777, as chmod takes them".to_owned())
+    mode.ok_or_else(|| "must be octal digits up to 0777, as for chmod".to_owned())
 }
 
 /// Entries a second; `None` is as fast as possible.
@@ -212,6 +212,7 @@ impl FromStr for Rate {
             return Ok(Rate(None));
         }
         let rate = number(text).ok().filter(|&rate| rate > 0);
-        rate.map(|rate| Rate(Some(rate))).ok_or_else(|| "entries a second, or max".to_owned())
+        rate.map(|rate| Rate(Some(rate)))
+            .ok_or_else(|| "must be entries a second, or max".to_owned())
     }
 }

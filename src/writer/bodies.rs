@@ -59,7 +59,7 @@ impl<R: Read> Bodies<R> {
                 let is_cut = self.bytes > self.begins;
                 if is_cut && !self.whole {
                     bail!(
-                        "cut short: the input ends without its line end; only a regular file may"
+                        "cut short: the last line has no line end; only a regular file may omit it"
                     );
                 }
                 return Ok(is_cut);
@@ -94,7 +94,7 @@ impl<R: Read> Bodies<R> {
         self.body.clear();
         self.read_up_to(length)?;
         if self.body.len() < length {
-            bail!("{CUT}, behind {} of its {length} bytes", self.body.len());
+            bail!("{CUT}, after {} of its {length} bytes", self.body.len());
         }
         Ok(true)
     }

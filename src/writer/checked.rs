@@ -281,7 +281,7 @@ impl Look {
                 "its quote is never closed; close it, or double a quote that is text".to_owned(),
             ),
             Fault::Behind => {
-                (place, "text behind its closing quote; double a quote that is text".to_owned())
+                (place, "text after its closing quote; double a quote that is text".to_owned())
             }
             Fault::Wide => {
                 let (size, is_body) = column.map_or((0, false), |it| (it.size, it.is_body));
@@ -297,8 +297,8 @@ impl Look {
                 (String::new(), format!("more than {} bytes and no end; {cure}", self.room))
             }
             Fault::Cut => {
-                let cure = "only a regular file may";
-                (String::new(), format!("cut short: the input ends without its line end; {cure}"))
+                let cure = "only a regular file may omit it";
+                (String::new(), format!("cut short: the last line has no line end; {cure}"))
             }
         };
         io::Error::other(format!("line {}{place}: {why}", self.begins))

@@ -39,22 +39,24 @@ impl Format {
         self.body()?;
         let unit = self.unit();
         let Some(body) = schema.body() else {
-            return Some(format!("no column is a body, as in body:text, and each {unit} is one"));
+            return Some(format!("each {unit} is a body, and no column is one, as in body:text"));
         };
         let columns = schema.columns();
         let is_time = |first: &Column| first.kind() == Kind::Timestamp;
         if let Some(other) = columns.get(usize::from(columns.first().is_some_and(is_time))) {
             let name = other.name();
-            return Some(format!("`{name}` has no value in a {unit}, which has a time and a body"));
+            return Some(format!(
+                "column `{name}` has no value in a {unit}, which gives a time and a body"
+            ));
         }
         match (self, body.kind()) {
             (Format::Jsonl, Body::Json) | (Format::Frames, _) => None,
             (Format::Lines, Body::Text | Body::Json | Body::Bytes) => None,
             (Format::Jsonl, kind) => Some(format!(
-                "its body is {kind}, and that of JSON Lines json; --format lines takes any line"
+                "its body is {kind}, and JSON Lines need json; --format lines takes any line"
             )),
             (_, kind) => {
-                Some(format!("its body is {kind}, which no line is; --format frames takes it"))
+                Some(format!("its body is {kind}, which a line cannot hold; use --format frames"))
             }
         }
     }
@@ -183,7 +185,7 @@ fn text(body: &[u8]) -> Result<&str, Misfit> {
 /// Says why a body is refused that is longer than this many bytes.
 pub fn too_long(longest: usize) -> String {
     format!(
-        "longer than {longest} bytes, the most that a body of this log has; make a log with a larger \
+        "longer than {longest} bytes, the limit of a body in this log; make a log with a larger \
          --arena"
     )
 }

@@ -184,13 +184,18 @@ fn pass_known(args: &Args, incoming: &mut dyn Incoming, log: &Log, end: u64) -> 
     });
     if newest.is_none() && end > 0 && !args.quiet {
         tell(format_args!(
-            "writer: {}: none of its entries is there to be compared; going on by their count",
+            "writer: {}: none of its entries is left to compare with the input; continuing by \
+             their count",
             log.name()
         ));
     }
     for position in 0..end {
         if !incoming.read()? {
-            bail!("{}: {position} entries, and the log has {end}", incoming.name());
+            bail!(
+                "{}: it has {}, and the log has {end}; give the input that filled the log",
+                incoming.name(),
+                self::entries(position)
+            );
         }
         if newest == Some(position) {
             incoming.fit()?;
@@ -201,8 +206,8 @@ fn pass_known(args: &Args, incoming: &mut dyn Incoming, log: &Log, end: u64) -> 
             );
             if !is_same {
                 bail!(
-                    "{}: entry {} of it is not that of {}, which has not been filled from it alone; \
-                     say where to go on with --from-line",
+                    "{}: its entry {} is not that of {}, so others filled the log too; give the \
+                     line to continue at with --from-line",
                     incoming.name(),
                     position + 1,
                     log.name()
@@ -224,11 +229,11 @@ fn wait_for_gates(log: &Log, stop: &Stop) -> anyhow::Result<()> {
         let to_come = snapshot.undelivered().find(|&(id, _)| is_gate(id));
         let Some((reader, behind)) = to_come else { return Ok(()) };
         if stop.requested() {
-            bail!("{} is not removed: reader {reader} has {} to come", log.name(), entries(behind));
+            bail!("{} is not removed: reader {reader} is {} behind", log.name(), entries(behind));
         }
         if began.elapsed() >= Duration::from_secs(1) && !std::mem::replace(&mut said, true) {
             tell(format_args!(
-                "writer: {} is removed once reader {reader} has had {} more",
+                "writer: {} will be removed once reader {reader} has committed {} more",
                 log.name(),
                 entries(behind)
             ));
@@ -259,7 +264,7 @@ fn pump<R>(
     let mut display = Display::new(args, log, first);
     if let Some(Recovered { pointer, end }) = writer.recovered().filter(|_| !args.quiet) {
         tell(format_args!(
-            "writer: the write pointer was {pointer}, the entries end at {end}; going on there"
+            "writer: the write pointer was {pointer}, and the entries end at {end}; resuming there"
         ));
     }
     if let Ok(memory) = writer.memory()
@@ -293,7 +298,7 @@ fn pump<R>(
         let gone =
             if log.presence() == Presence::Here { "" } else { ", and was deleted meanwhile" };
         let next = input.filter(|_| read.line > 0).map_or(String::new(), |input| {
-            format!("; {input} goes on at {unit} {0}: --from-line {0}", read.line)
+            format!("; {input} continues at {unit} {0}: --from-line {0}", read.line)
         });
         tell(format_args!(
             "writer: {} entries in {:.1} s, {} a second; {} has them as {first}..{}{gone}{next}",
@@ -313,7 +318,7 @@ fn pump<R>(
                 (None, Some(input)) if read.line > 0 => {
                     format!("{input} was not appended from {unit} {} on", read.line)
                 }
-                _ => "nothing that was read is missing".to_owned(),
+                _ => "all that was read is appended".to_owned(),
             };
             bail!("{e}; {rest}")
         }

@@ -110,7 +110,7 @@ impl<R: Read> Incoming for Rows<R> {
                 [] => {
                     let header: Vec<_> = header.iter().map(String::from_utf8_lossy).collect();
                     let hint = if header.len() == 1 {
-                        "; --delimiter says what is between two"
+                        "; name the delimiter with --delimiter"
                     } else {
                         ""
                     };
@@ -178,7 +178,7 @@ impl<R: Read> Incoming for Rows<R> {
         if is_base64(column.kind()) {
             *decoded = BASE64.decode(bytes).map_err(|e| {
                 wrong(&format_args!(
-                    "not base64, as which a CSV has a body of {}: {e}",
+                    "not base64, as a body of {} has to be in a CSV: {e}",
                     column.kind()
                 ))
             })?;
@@ -229,7 +229,7 @@ pub fn time(text: &str, unit: Option<TimeUnit>, value: &mut [u8]) -> Result<(), 
         Kind::Timestamp.parse(text, value)?;
         return match text.parse() {
             Ok(..EARLY) => Err(Error::Invalid(format!(
-                "{} is before 1990 in nanoseconds; say its unit: --time-unit s, ms, us or ns",
+                "{} is before 1990 in nanoseconds; give its unit: --time-unit s, ms, us or ns",
                 shown(text)
             ))),
             _ => Ok(()),

@@ -239,7 +239,7 @@ fn a_copy_has_the_places_losses_and_files_of_the_readers() {
     let stat = ringlog(&place, &["stat", "./copy.log"]).stdout;
     let words = stat.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(words.contains(&format!("as a copy of log {:032x}", log.id())), "{stat}");
-    assert!(words.contains("nobody has written to this copy"), "{stat}");
+    assert!(words.contains("no process has written to this copy"), "{stat}");
 
     // Their files are judged by the copy as they were then, and have grown since.
     feed.append(20);
@@ -249,7 +249,7 @@ fn a_copy_has_the_places_losses_and_files_of_the_readers() {
         let of_log = ringlog(&place, &["verify", &place.shm, "--against", output]);
         let of_copy = ringlog(&place, &["verify", "./copy.log", "--against", output]);
         assert_eq!(of_copy.code(), of_log.code(), "{of_copy:?}, and not {of_log:?}");
-        let tells = of_copy.stdout.contains("20 from behind the end of this copy");
+        let tells = of_copy.stdout.contains("20 from after the end of this copy");
         assert_eq!(tells, output == "output_0.csv", "{of_copy:?}");
     }
     // The log itself says that such rows are wrong.
@@ -336,7 +336,7 @@ fn a_copy_that_may_be_mixed_is_not_copied_as_if_it_were_sound() {
     });
     fs::copy(place.shm_file(), place.file("torn.log")).unwrap();
     let ended = ringlog(&place, &["copy", "./torn.log", "clean.log"]);
-    ended.assert_refused(6, &["./torn.log", "mixed of two", "copy the log itself"]);
+    ended.assert_refused(6, &["./torn.log", "a mix of two", "copy the log itself"]);
     // And one that a writer has closed is copied, whole.
     drop(feed);
     copy(&place, "copy.log");

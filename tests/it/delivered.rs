@@ -98,19 +98,22 @@ fn a_writer_says_for_whom_it_waits_and_what_helps() {
     let writer = start(place.writer(&args));
     let start_it = format!("start it (reporter 3 --shm {})", place.shm);
     writer.until_said(&format!(
-        "waits for reader 3, which has never come; {start_it}; it has 64 entries to come"
+        "waits for reader 3, which has never attached and is 64 entries behind; {start_it}"
     ));
     let reporter = start(place.reporter(3, &["--output", "-"])); // which is not read
     reporter.until_full();
-    writer.until_said(&format!("waits for reader 3, process {}, and alive", reporter.pid()));
+    writer
+        .until_said(&format!("waits for reader 3 (process {}, alive), which is ", reporter.pid()));
     reporter.freeze();
-    let stopped = format!("and stopped; continue it (kill -CONT {})", reporter.pid());
+    let stopped = format!("64 entries behind; continue it (kill -CONT {})", reporter.pid());
     writer.until_said(&stopped);
     reporter.kill();
-    writer.until_said(&format!("waits for reader 3, which is gone; {start_it}"));
+    writer.until_said(&format!(
+        "waits for reader 3, which is gone and 64 entries behind; {start_it}"
+    ));
     let ended = place.run_reporter(3, &["--to-end", "--output", "o.csv"]);
     assert_eq!((ended.code(), ended.summary().1), (0, 0), "{ended:?}");
-    writer.until_said("reader 3 has made room; going on");
+    writer.until_said("reader 3 has made room; resuming");
     assert_eq!(writer.end().code(), 0);
     assert_eq!(positions(&place.file("o.csv")).last(), Some(&20_479));
 }
@@ -121,17 +124,17 @@ fn a_writer_that_is_stopped_while_it_waits_says_what_is_not_in_the_log() {
     for (args, rest) in [
         (&["--count", "100"][..], "84 entries were not appended"),
         (&from_file, "input.csv was not appended from line 18 on"),
-        (&[], "nothing that was read is missing"),
+        (&[], "all that was read is appended"),
     ] {
         let place = Place::new();
         fs::write(place.file("input.csv"), input(100)).unwrap();
         let all = [args, &["--wait-for", "0", "--capacity", "16", "--rate", "max", "-q"]].concat();
         let writer = start(place.writer(&all));
-        writer.until_said("never come");
+        writer.until_said("never attached");
         let ended = writer.stop();
         assert_eq!(ended.code(), 1, "{ended:?}");
         let said = ended.stderr.lines().last().unwrap_or_default();
-        let who = "stopped while it waited for reader 0, which has 16 entries to come; ";
+        let who = "stopped while waiting for reader 0, which is 16 entries behind; ";
         assert!(said.contains(who) && said.contains(rest), "{said}");
         assert_eq!(place.log().snapshot().unwrap().end, 16);
     }
@@ -144,7 +147,7 @@ fn a_writer_with_other_gates_than_the_log_s_is_refused_and_one_that_names_none_t
     assert_eq!(write(&["--wait-for", "0,2", "--absent", "skip", "--count", "10"]).code(), 0);
     write(&["--wait-for", "0", "--count", "1"]).assert_refused(6, &[&place.shm, "other gates"]);
     let absent = ["--wait-for", "0,2", "--absent", "wait", "--count", "1"];
-    write(&absent).assert_refused(6, &["goes on without"]);
+    write(&absent).assert_refused(6, &["does not wait for a reader that is gone"]);
     assert_eq!(write(&["--wait-for", "2,0", "--count", "10"]).code(), 0);
     assert_eq!(write(&["--count", "10"]).code(), 0);
     assert_eq!(write(&["--wait-for", "8"]).code(), 2);
@@ -184,16 +187,16 @@ fn a_log_that_is_to_be_removed_stays_until_its_gates_have_had_it() {
     let args =
         ["--wait-for", "0", "--capacity", "64", "--rate", "max", "--count", "50", "--remove"];
     let writer = start(place.writer(&args));
-    writer.until_said("is removed once reader 0 has had 50 entries more");
+    writer.until_said("will be removed once reader 0 has committed 50 entries more");
     let stopped = writer.stop();
     assert_eq!(stopped.code(), 1, "{stopped:?}");
     assert!(
-        stopped.stderr.contains("is not removed: reader 0 has 50 entries to come"),
+        stopped.stderr.contains("is not removed: reader 0 is 50 entries behind"),
         "{stopped:?}"
     );
     let args = ["--rate", "max", "--count", "30", "--remove"];
     let writer = start(place.writer(&args));
-    writer.until_said("never come");
+    writer.until_said("never attached");
     let reporter = start(place.reporter(0, &["--to-end"]));
     assert_eq!(writer.end().code(), 0);
     let ended = reporter.end();
@@ -210,7 +213,7 @@ fn a_gate_that_was_stopped_holds_the_writer_and_loses_nothing() {
     let reporter = start(place.reporter(0, &["--to-end"]));
     until_lines(&place.output(0), 100);
     reporter.freeze();
-    writer.until_said("stopped; continue it");
+    writer.until_said("stopped), which is 64 entries behind; continue it");
     reporter.signal(Signal::SIGCONT);
     assert_eq!(writer.end().code(), 0);
     reporter.end().assert_summary(5000, 0);

@@ -172,7 +172,10 @@ fn lines_that_nobody_read_are_counted_when_somebody_does() {
         kept.push(line);
     };
     let said = kept.iter().filter(|line| line.contains(" is finished as ")).count() as u64;
-    assert_eq!(count, format!("({} more lines, while nobody read these)", parts - said));
+    assert_eq!(
+        count,
+        format!("({} more lines were left out while stderr was blocked)", parts - said)
+    );
     assert_eq!(reporter.stop().code(), 0);
     let rest: Vec<_> = lines.collect();
     assert!(matches!(&rest[..], [end] if end.contains("400 rows, 0 lost, ")), "{rest:?}");
@@ -374,7 +377,7 @@ fn a_file_that_no_inode_is_left_for_is_made_once_there_is_one() {
         feed.append(100);
         disk.leave_inodes(1);
         until_holds(&output, &feed.csv(100..200));
-        reporter.until_said("going on");
+        reporter.until_said("resuming");
         assert_eq!(reporter.stop().code(), 0);
     });
 }

@@ -211,7 +211,7 @@ fn a_dump_is_of_the_positions_asked_for_and_says_which_of_them_are_gone() {
     assert_eq!(gone.stderr, "ringlog: lost 7..8, 1 entry\n");
     for (args, says) in [
         (&["--from", "41"][..], "it ends at 40"),
-        (&["--from", "31", "--to", "30"], "--from 31 is behind --to 30"),
+        (&["--from", "31", "--to", "30"], "--from 31 is after --to 30"),
         (&["--from", "first"], "oldest, newest, a position, or -N"),
         (&["--where", "value"], "is not a column, one of = != < <= > >= ~, and a value"),
         (&["--columns", "price"], "no column is named `price`; they are seq,time,value"),

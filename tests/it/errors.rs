@@ -582,7 +582,7 @@ fn a_reporter_whose_writes_fail_for_want_of_room_for_a_while_says_so_once_and_go
     let Some((place, feed, end, said)) = outcome else { return };
     assert_eq!((end, left), (Stop::Exited(0), 0), "{said}");
     assert_eq!(said.matches("trying again until there is room").count(), 1, "{said}");
-    assert!(said.contains("output_0.csv: going on\n"), "{said}");
+    assert!(said.contains("output_0.csv: resuming\n"), "{said}");
     check(&place, &feed);
 }
 

@@ -212,7 +212,7 @@ fn a_part_that_could_not_be_compressed_is_compressed_by_the_next_run() {
     let unfinished = place.file(&format!("{FIRST}.gz.tmp"));
     fs::create_dir(&unfinished).unwrap(); // and cannot be removed as a file
     let ended = place.carry(0, &COMPRESS);
-    assert!(ended.stderr.contains("it is kept"), "{ended:?}");
+    assert!(ended.stderr.contains("the file is kept"), "{ended:?}");
     assert_holds(&place.file(FIRST), &feed.csv(0..10));
     fs::remove_dir(&unfinished).unwrap();
     place.carry(0, &["--rotate", "1d", "--compress", "gz"]);

@@ -236,15 +236,11 @@ fn a_gate_is_released_for_good_and_the_writer_goes_on() {
     assert_eq!(
         done("2"),
         format!(
-            "reader 2 of {shm} is let off for good, with 64 entries to come\nthe writer waits for \
-             reader 0 alone\n"
+            "reader 2 of {shm} is released, 64 entries behind\nthe writer waits for reader 0 only\n"
         )
     );
     append(&mut writer, 10);
-    assert_eq!(
-        done("2"),
-        format!("reader 2 of {shm} has been let off already; nothing is changed\n")
-    );
+    assert_eq!(done("2"), format!("reader 2 of {shm} is released already; nothing is changed\n"));
     let view = stat(&place);
     assert_eq!(
         [&view["gates"]["readers"], &view["gates"]["let_off"]],
@@ -252,22 +248,22 @@ fn a_gate_is_released_for_good_and_the_writer_goes_on() {
     );
     assert_eq!(view["readers"].as_array().unwrap().len(), 1, "nobody has been reader 2: {view}");
     let text = told(&place);
-    assert_says(&text, &["the writer waits for reader 0, 2 was let off for good\n"]);
+    assert_says(&text, &["the writer waits for reader 0, 2 was released\n"]);
     assert_eq!(
         done("0"),
         format!(
-            "reader 0 of {shm} is let off for good, with 10 entries to come\nthe writer waits for nobody \
-             any more, and overwrites what readers have not had\n"
+            "reader 0 of {shm} is released, 10 entries behind\nthe writer waits for no reader now, \
+             and overwrites what readers have not committed\n"
         )
     );
     append(&mut writer, 100);
-    assert_says(&told(&place), &["waits for nobody any more, 0 and 2 were let off for good\n"]);
+    assert_says(&told(&place), &["waits for no reader now, 0 and 2 were released\n"]);
     let reader = log.snapshot().unwrap().readers.swap_remove(0);
     assert!(reader.let_off && !reader.gate);
     take(&log, 1, 1);
     drop(writer);
     ringlog(&place, &["rm", shm])
-        .assert_refused(1, &["reader 0 has 110 entries to come, reader 1 has "]);
+        .assert_refused(1, &["reader 0 has not committed 110 entries, reader 1 has "]);
 }
 
 #[test]
@@ -289,7 +285,7 @@ fn a_reader_that_is_no_gate_or_that_lives_is_not_released() {
 
     let place = Place::new();
     let _feed = place.feed(SLOTS);
-    let says = "is no gate: the writer of this log waits for nobody";
+    let says = "is no gate: the writer of this log waits for no reader";
     ringlog(&place, &["reader", "0", "release", &place.shm]).assert_refused(2, &[says]);
 }
 
@@ -318,8 +314,8 @@ fn the_doctor_names_each_gate_that_is_away_when_it_matters_and_what_to_start() {
         of_log.map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect::<Vec<_>>()
     };
     let nobody = format!(
-        "note log {shm}: its writer waits for readers 0 and 2, and nobody is there; cure: start what \
-         reads it, such as reporter 0 --shm {shm}"
+        "note log {shm}: its writer waits for readers 0 and 2, and none is attached; cure: start \
+         its reader, such as reporter 0 --shm {shm}"
     );
     assert_eq!(found()[1..], [nobody]);
     let reporter = start(place.reporter(0, &[]));
@@ -330,13 +326,13 @@ fn the_doctor_names_each_gate_that_is_away_when_it_matters_and_what_to_start() {
     until("reader 0 has all", || (lag() == 0).then_some(()));
     let cure = |id| {
         format!(
-            "cure: start it (reporter {id} --shm {shm}), or let it off for good (ringlog reader {id} \
+            "cure: start it (reporter {id} --shm {shm}), or release it (ringlog reader {id} \
              release {shm})"
         )
     };
     let never = format!(
-        "warn log {shm}: its writer has room for 4 slots, then it waits for reader 2, which has never \
-         come; {}",
+        "warn log {shm}: its writer has room for 4 slots, then it waits for reader 2, which has \
+         never attached; {}",
         cure(2)
     );
     assert_eq!(found()[1..], [never]);
@@ -345,7 +341,8 @@ fn the_doctor_names_each_gate_that_is_away_when_it_matters_and_what_to_start() {
     until_it_waits(&place);
     let all = found();
     assert_eq!(all.len(), 1, "{all:?}");
-    let waits = format!("warn log {shm}: its writer waits for reader 2, which has never come, 1");
+    let waits =
+        format!("warn log {shm}: its writer waits for reader 2, which has never attached, 1");
     assert!(all[0].starts_with(&waits) && all[0].ends_with(&cure(2)), "{all:?}");
 
     take(&log, 2, 64);
@@ -373,9 +370,9 @@ fn the_page_says_for_whom_the_writer_waited() {
         &page,
         &[
             "; the writer waits for reader 2</h2>",
-            "reader 2 has never come",
+            "reader 2 has never attached",
             "The writer appended nothing; it waited for reader 2 all the time.",
-            "Reader 2, which the writer waits for, has never come.",
+            "Reader 2, which the writer waits for, has never attached.",
             "<dt>gates</dt><dd>the writer waits for readers 0 and 2</dd>",
             "<dt>room</dt><dd>0 slots, 0 %</dd>",
             "span waits",
@@ -406,7 +403,7 @@ fn what_looks_at_a_log_looks_at_one_that_loses_nothing_and_rm_counts_who_never_c
     drop(writer);
     take(&log, 0, 64);
     ringlog(&place, &["rm", shm])
-        .assert_refused(1, &["reader 2 has 64 entries to come; let them finish"]);
+        .assert_refused(1, &["reader 2 has not committed 64 entries; let them finish"]);
     said(&place, &["reader", "2", "release", shm]);
     said(&place, &["rm", shm]);
     assert!(!place.shm_file().exists());
@@ -423,7 +420,7 @@ fn a_gate_beyond_the_room_is_damage_that_verify_tells_in_a_line() {
     store(0x50, 3);
     let ended = ringlog(&place, &["verify", &place.shm]);
     assert_eq!(ended.code(), 6, "{ended:?}");
-    let says = "the writer is at 70 and waits for reader 2, which has committed all below 3 and no more: \
-                that is beyond the room of 64 slots";
+    let says = "the writer is at 70 and waits for reader 2, which has committed up to 3: they are \
+                more than 64 slots apart";
     assert_says(&ended.stdout, &[says]);
 }

@@ -31,7 +31,7 @@ fn rows_that_wait_are_in_the_file_that_was_moved() {
     feed.append(10);
     fs::rename(place.output(0), place.file("moved.csv")).unwrap();
     reporter.signal(Signal::SIGHUP);
-    reporter.until_said("begun anew, from 20\n");
+    reporter.until_said("a new file begins at 20\n");
     assert_holds(&place.file("moved.csv"), &feed.csv(0..20));
     reporter.stop().assert_summary(10, 0);
     assert_holds(&place.output(0), &feed.csv([]));
@@ -65,7 +65,7 @@ fn a_directory_is_told_of_each_time_it_is_away() {
         until_holds(&output, &feed.csv(0..10 * round as u64));
         fs::rename(&directory, &away).unwrap();
         reporter.signal(Signal::SIGHUP);
-        until_said("cannot be found just now", round);
+        until_said("cannot be found; retrying", round);
         fs::rename(&away, &directory).unwrap();
         until_said("was not moved", round);
     }
@@ -82,7 +82,7 @@ fn where_to_begin_is_not_asked_again_when_a_file_is_mended() {
     // And not when another is begun: the next reporter is not told to skip.
     fs::rename(place.output(0), place.file("moved.csv")).unwrap();
     reporter.signal(Signal::SIGHUP);
-    reporter.until_said("begun anew, from 30\n");
+    reporter.until_said("a new file begins at 30\n");
     feed.append(10);
     until_holds(&place.output(0), &feed.csv(30..40));
     fs::remove_file(place.output(0)).unwrap();
@@ -108,10 +108,10 @@ fn a_file_that_was_full_once_is_whole_when_it_is_moved() {
         until("what fits is there", || (positions(&output).len() > 300).then_some(()));
         disk.resize(1024);
         until_holds(&output, &feed.csv(0..2010));
-        reporter.until_said("going on");
+        reporter.until_said("resuming");
         fs::rename(&output, &moved).unwrap();
         reporter.signal(Signal::SIGHUP);
-        reporter.until_said("begun anew, from 2010\n");
+        reporter.until_said("a new file begins at 2010\n");
         feed.append(10);
         until_holds(&output, &feed.csv(2010..2020));
         assert_holds(&moved, &feed.csv(0..2010));
@@ -144,7 +144,7 @@ fn a_hup_is_heard_by_a_reporter_that_sleeps_for_long() {
     fs::rename(place.output(0), place.file("moved.csv")).unwrap();
     std::thread::sleep(Duration::from_millis(20)); // it sleeps now; a signal alone may wake it
     reporter.signal(Signal::SIGHUP);
-    reporter.until_said("begun anew, from 10\n");
+    reporter.until_said("a new file begins at 10\n");
     fs::remove_file(place.output(0)).unwrap();
     until_holds(&place.output(0), &feed.csv([]));
     reporter.stop().assert_summary(0, 0);

@@ -823,7 +823,7 @@ fn a_pipe_that_nobody_reads_is_waited_for_until_a_signal_and_then_gets_every_row
     mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
     for args in [&["--output", "pipe"][..], &["--output", "pipe", "--once"]] {
         let waiting = start(place.reporter(0, args));
-        waiting.until_said("reporter 0: pipe has no reader yet, waiting");
+        waiting.until_said("reporter 0: pipe has no reader yet; waiting");
         waiting.stop().assert_summary(0, 0);
         assert_eq!(feed.reader(0).position, 0);
     }

@@ -88,7 +88,7 @@ fn a_line_is_a_body_without_its_end() {
     let place = Place::new();
     let before = Timestamp::now();
     let ended = lines(&place, expected.join("\n"), &[]);
-    assert_says(&ended, 0, &["has them as 0..6; in goes on at line 7: --from-line 7"]);
+    assert_says(&ended, 0, &["has them as 0..6; in continues at line 7: --from-line 7"]);
     assert_eq!(bodies(&place), expected.map(|line| line.as_bytes().to_vec()));
     assert!(is_of(&place, "time:timestamp,body:text"));
     let mut times = place.log().observe::<With<Stamped, ringlog::Utf8>>(Start::Oldest).unwrap();
@@ -128,7 +128,7 @@ fn a_line_that_is_no_text_ends_the_run() {
     let ended = lines(&place, input, &[]);
     let says = "in: line 2, column 3: not UTF-8; a log of --body bytes takes any";
     assert_says(&ended, 1, &[says]);
-    assert!(ended.stderr.contains("has them as 0..1; in goes on at line 2: --from-line 2\n"));
+    assert!(ended.stderr.contains("has them as 0..1; in continues at line 2: --from-line 2\n"));
     assert_eq!(bodies(&place), [b"fine"]);
     assert_says(&lines(&place, input, &["--from-line", "3"]), 0, &["has them as 1..2"]);
     assert_eq!(bodies(&place), [&b"fine"[..], b"never"]);
@@ -144,14 +144,14 @@ fn json_lines_are_one_value_each() {
     let values = ["{\"a\": [1.50, \"x\"]}", " 7", "null\r", "\"\\ud83d\\ude00 \""];
     let place = Place::new();
     let input = format!("{}\n{}\n\n \t\r\n{}\n{}\n\n", values[0], values[1], values[2], values[3]);
-    assert_says(&jsonl(&place, &input, &[]), 0, &["4 entries", "goes on at line 8"]);
+    assert_says(&jsonl(&place, &input, &[]), 0, &["4 entries", "continues at line 8"]);
     assert!(is_of(&place, "time:timestamp,body:json"));
     assert_eq!(bodies(&place), values.map(|value| value.as_bytes().to_vec()));
     // A blank line is no entry, even when entries are counted.
     let ended = jsonl(&place, format!("{input}[]"), &["--continue"]);
-    assert_says(&ended, 0, &["has them as 4..5", "goes on at line 9"]);
+    assert_says(&ended, 0, &["has them as 4..5", "continues at line 9"]);
     let ended = jsonl(&place, &input, &["--continue"]);
-    assert_says(&ended, 1, &["in: 4 entries, and the log has 5"]);
+    assert_says(&ended, 1, &["in: it has 4 entries, and the log has 5"]);
 
     for (line, says) in [
         ("{\"a\": 1,}", "line 2, column 9: not JSON: key must be a string"),
@@ -175,7 +175,7 @@ fn frames_hold_any_bytes() {
     let expected: [&[u8]; 4] = [b"a\nb\r\n", b"", &[0, 255, 10], &long];
     let input: Vec<u8> = expected.iter().flat_map(|body| frame(body)).collect();
     let place = Place::new();
-    let says = ["has them as 0..4; in goes on at frame 5: --from-line 5"];
+    let says = ["has them as 0..4; in continues at frame 5: --from-line 5"];
     assert_says(&frames(&place, &input, &[]), 0, &says);
     assert!(is_of(&place, "time:timestamp,body:bytes"));
     assert_eq!(bodies(&place), expected);
@@ -196,19 +196,19 @@ fn a_frame_without_its_end_is_refused_by_offset() {
         (&b"\x05\0"[..], "in: frame 2, at byte 9: cut short: the input ends within it"),
         (
             b"\x05\0\0\0",
-            "frame 2, at byte 9: cut short: the input ends within it, behind 0 of its 5",
+            "frame 2, at byte 9: cut short: the input ends within it, after 0 of its 5",
         ),
-        (b"\x05\0\0\0four", "the input ends within it, behind 4 of its 5 bytes"),
+        (b"\x05\0\0\0four", "the input ends within it, after 4 of its 5 bytes"),
         (
             b"\xff\xff\xff\xff",
             "frame 2, at byte 9: its length is 4294967295: longer than 32768 bytes",
         ),
-        (b"\x01\x80\0\0", "its length is 32769: longer than 32768 bytes, the most"),
+        (b"\x01\x80\0\0", "its length is 32769: longer than 32768 bytes, the limit"),
     ] {
         let place = Place::new();
         let ended = frames(&place, [&first, rest].concat(), &["--arena", "64k"]);
         assert_says(&ended, 1, &[says]);
-        assert!(ended.stderr.contains("goes on at frame 2: --from-line 2"), "{ended:?}");
+        assert!(ended.stderr.contains("continues at frame 2: --from-line 2"), "{ended:?}");
         assert_eq!(bodies(&place), [b"first"]);
     }
 }
@@ -246,8 +246,8 @@ fn the_longest_body_is_taken_and_no_longer_one() {
     let input = format!("{fits}\n{longer}\n");
     let ended = lines(&place, &input, &["--arena", "256k"]);
     let cure = "make a log with a larger --arena";
-    assert_says(&ended, 1, &["in: line 2: longer than 131072 bytes, the most", cure]);
-    assert!(ended.stderr.contains("goes on at line 2: --from-line 2"), "{ended:?}");
+    assert_says(&ended, 1, &["in: line 2: longer than 131072 bytes, the limit", cure]);
+    assert!(ended.stderr.contains("continues at line 2: --from-line 2"), "{ended:?}");
     assert_eq!(bodies(&place), [fits.as_bytes()]);
 
     // Endless input is refused as soon, and no log is made.
@@ -280,7 +280,7 @@ fn lines_of_a_pipe_are_appended_as_they_come() {
         let (running, mut pipe) = start_on_a_pipe(&place, &["--format", format]);
         pipe.write_all(&[whole, half].concat()).unwrap();
         drop(pipe);
-        assert_says(&running.end(), 1, &[" 2", "cut short: the input ends with"]);
+        assert_says(&running.end(), 1, &[" 2", "cut short: "]);
         assert_eq!(end_of(&place), 4);
     }
 }
@@ -313,7 +313,7 @@ fn a_field_of_a_csv_is_a_body() {
         // The log knows its columns, and its last row.
         assert_says(&append(&place, &csv, &["--continue"]), 0, &["0 entries"]);
         let other = csv.replace(&format!("{},2", fields[2]), &format!("{},2", fields[0]));
-        let says = "in: entry 3 of it is not that of ";
+        let says = "in: its entry 3 is not that of ";
         assert_says(&append(&place, &other, &["--continue"]), 1, &[says]);
     }
     // The short form of this.
@@ -329,13 +329,13 @@ fn a_field_that_is_no_body_is_refused_by_column() {
     for (kind, field, says) in [
         ("json", "[1.]".to_owned(), "in: line 2, column body: byte 4: not JSON: "),
         ("json", "{".to_owned(), "column body: byte 1: not JSON: "),
-        ("text", "x".repeat(most + 1), "column body: longer than 2048 bytes, the most"),
+        ("text", "x".repeat(most + 1), "column body: longer than 2048 bytes, the limit"),
         ("text", "x".repeat(10_000), "more than 6144 bytes, and the column holds 2048"),
         ("text", "x".repeat(10_000), "Else make a log with a larger --arena"),
         (
             "bytes",
             "AP8".to_owned(),
-            "column body: not base64, as which a CSV has a body of bytes: ",
+            "column body: not base64, as a body of bytes has to be in a CSV: ",
         ),
         ("bytes", "A=8=".to_owned(), "column body: not base64"),
         ("bytes", "eHh4".repeat(most / 3 + 1), "column body: longer than 2048 bytes"),
@@ -366,14 +366,17 @@ fn what_contradicts_the_log_is_refused_by_name() {
         (&["--format", "lines", "--no-time"], "it has a column `time`, and none was asked for"),
         (
             &["--format", "lines", "--arena", "128k"],
-            "it has 65536 bytes of arena, 131072 were asked for",
+            "it has 65536 bytes of arena, and 131072 were asked for",
         ),
-        (&["--format", "lines", "--inline", "8"], "bytes of a body in a slot, 8 were asked for"),
+        (
+            &["--format", "lines", "--inline", "8"],
+            "bytes of a body in a slot, and 8 were asked for",
+        ),
         (
             &["--format", "lines", "--schema", "body:text"],
             "column 1 is `time timestamp 0` in the log",
         ),
-        (&["--format", "jsonl"], "its body is text, and that of JSON Lines json"),
+        (&["--format", "jsonl"], "its body is text, and JSON Lines need json"),
     ] {
         let ended = run(place.writer(&[&["--input", "in"], args].concat()));
         assert_says(&ended, 6, &[&place.shm, says]);
@@ -384,12 +387,12 @@ fn what_contradicts_the_log_is_refused_by_name() {
 
     let place = Place::new();
     assert_eq!(run(place.writer(&["--count", "1"])).code(), 0);
-    let says = "and each line is one";
+    let says = "each line is a body, and no column is one";
     assert_says(&lines(&place, "a\n", &[]), 6, &[&place.shm, says]);
     let place = Place::new();
     let made = append(&place, "id,body\n1,x\n", &["--schema", "id:u8,body:text"]);
     assert_eq!(made.code(), 0, "{made:?}");
-    let says = "`id` has no value in a line, which has a time and a body";
+    let says = "`id` has no value in a line, which gives a time and a body";
     assert_says(&lines(&place, "a\n", &[]), 6, &[&place.shm, says]);
 }
 
@@ -401,11 +404,14 @@ fn what_no_log_can_be_is_a_usage_error() {
         (&["--format", "lines"][..], "--input"),
         (&["--arena", "1M"], "--input"),
         (&["--inline", "8"], "--input"),
-        (&["--input", "in", "--schema", "a:text8", "--arena", "1M"], "for a log with a body"),
+        (
+            &["--input", "in", "--schema", "a:text8", "--arena", "1M"],
+            "need a column that is a body",
+        ),
         (&["--input", "in", "--format", "lines", "--arena", "3000"], "from 4 KiB to 4 GiB"),
         (&["--input", "in", "--format", "lines", "--inline", "2M"], "at most a megabyte"),
         (&["--input", "in", "--format", "lines", "--body", "xml"], "text, json, bytes or msgpack"),
-        (&["--input", "in", "--format", "lines", "--body", "msgpack"], "--format frames takes it"),
+        (&["--input", "in", "--format", "lines", "--body", "msgpack"], "use --format frames"),
         (&["--input", "in", "--format", "jsonl", "--body", "text"], "--format lines takes any"),
         (&["--input", "in", "--format", "lines", "--delimiter", ";"], "are for a CSV"),
         (&["--input", "in", "--format", "frames", "--time-unit", "s"], "are for a CSV"),
@@ -414,7 +420,7 @@ fn what_no_log_can_be_is_a_usage_error() {
             &["--input", "in", "--format", "lines", "--schema", "a:u8,b:text"],
             "`a` has no value in a line",
         ),
-        (&["--input", "in", "--format", "lines", "--schema", "a:timestamp"], "no column is a body"),
+        (&["--input", "in", "--format", "lines", "--schema", "a:timestamp"], "no column is one"),
     ] {
         let ended = run(place.writer(args));
         assert_eq!(ended.code(), 2, "{ended:?}");
@@ -499,13 +505,13 @@ fn a_writer_waits_for_room_for_a_whole_body() {
     fs::write(place.file("in"), format!("{body}\n{body}\n{body}\nshort\n")).unwrap();
     let args = ["--input", "in", "--format", "lines", "--wait-for", "0", "--arena", "64k"];
     let writer = start(place.writer(&[&args[..], &["-q"]].concat()));
-    writer.until_said("waits for reader 0, which has never come");
+    writer.until_said("waits for reader 0, which has never attached");
     let ended = writer.stop();
-    let says = "reader 0, which has 2 entries to come; in was not appended from line 3 on";
+    let says = "reader 0, which is 2 entries behind; in was not appended from line 3 on";
     assert_says(&ended, 1, &[says]);
     assert_eq!(end_of(&place), 2);
     let writer = start(place.writer(&[&args[..], &["--continue"]].concat()));
-    writer.until_said("waits for reader 0, which has never come");
+    writer.until_said("waits for reader 0, which has never attached");
     let expected = [body.as_str(), &body, &body, "short"].map(|it| it.as_bytes().to_vec());
     follow(&place, expected.to_vec()).join().unwrap();
     assert_says(&writer.end(), 0, &["has them as 2..4"]);
@@ -516,7 +522,7 @@ fn a_log_that_was_filled_otherwise_is_not_continued() {
     let place = Place::new();
     assert_says(&lines(&place, "a\nb\n", &[]), 0, &["2 entries"]);
     let ended = lines(&place, "a\nc\nd\n", &["--continue"]);
-    assert_says(&ended, 1, &["in: entry 2 of it is not that of ", "--from-line"]);
+    assert_says(&ended, 1, &["in: its entry 2 is not that of ", "--from-line"]);
     let ended = lines(&place, "a\nb\nd\n", &["--continue", "--count", "1"]);
     assert_says(&ended, 0, &["has them as 2..3"]);
     assert_eq!(bodies(&place), [b"a", b"b", b"d"]);
@@ -524,7 +530,7 @@ fn a_log_that_was_filled_otherwise_is_not_continued() {
     let place = Place::new();
     let log = Log::create::<With<(), Bytes>>(place.shm.as_str()).unwrap();
     log.writer::<With<(), Bytes>>().unwrap().append(&(), b"x").unwrap();
-    assert_says(&frames(&place, frame(b"y"), &["--continue"]), 1, &["entry 1 of it is not"]);
+    assert_says(&frames(&place, frame(b"y"), &["--continue"]), 1, &["its entry 1 is not"]);
     let both = [frame(b"x"), frame(b"z")].concat();
     assert_says(&frames(&place, both, &["--continue"]), 0, &["has them as 1..2"]);
 }
@@ -534,7 +540,7 @@ fn a_last_body_that_is_gone_is_counted() {
     // In each log the last bodies lie where the next one was begun.
     let long = [1000, 2048, 2048].map(|length| "x".repeat(length)).join("\n");
     let args = ["--arena", "4k", "--no-time", "--body", "bytes"];
-    for (first, says) in [("short", ""), (&"x".repeat(500), "going on by their count")] {
+    for (first, says) in [("short", ""), (&"x".repeat(500), "continuing by their count")] {
         let place = Place::new();
         let input = format!("{first}\n{long}\nlast\n");
         let some = [&args[..], &["--count", "3"]].concat();
@@ -547,7 +553,7 @@ fn a_last_body_that_is_gone_is_counted() {
 
         if says.is_empty() {
             let other = lines(&place, input.replace(first, "other"), &["--continue"]);
-            assert_says(&other, 1, &["in: entry 1 of it is not that of "]);
+            assert_says(&other, 1, &["in: its entry 1 is not that of "]);
         }
         let ended = lines(&place, &input, &["--continue"]);
         assert_says(&ended, 0, &["has them as 3..5"]);

@@ -115,7 +115,7 @@ fn a_log_deleted_under_a_silent_writer_is_followed_until_it_ends() {
     std::thread::sleep(Duration::from_millis(2_500));
     old.append(10);
     drop(old);
-    reporter.until_said("was deleted; it is carried out to its end, 20\n");
+    reporter.until_said("was deleted; it is exported to its end, 20\n");
     reporter.stop().assert_summary(20, 0);
 }
 

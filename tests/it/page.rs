@@ -155,7 +155,7 @@ fn the_page_tells_who_was_killed_and_who_was_stopped_and_what_the_log_says_they_
     assert_eq!([&said[2][4], &said[2][5]], ["100 %", "0 %"]);
 
     let overwritten = |id: usize| {
-        format!("; {} entries were overwritten before it had them, ", grouped(during[id]))
+        format!("; {} entries were overwritten before it read them, ", grouped(during[id]))
     };
     let of_killed = sentence(&page, "Reader 1 was gone from ");
     assert!(of_killed.contains(" on") && of_killed.contains(&overwritten(1)), "{of_killed}");
@@ -273,7 +273,7 @@ fn a_log_that_nobody_reads_makes_a_page_too_also_without_a_writer() {
         assert_eq!((ended.code(), ended.stderr.as_str()), (0, ""));
         let page = page(&ended.stdout);
         let headline = text(with_tag(&page, "h2")[0]);
-        assert_eq!(headline, "Nobody has ever read this log");
+        assert_eq!(headline, "No process has ever read this log");
         sentence(&page, "The writer appended nothing; it was closed all the time.");
     }
 }
@@ -348,7 +348,7 @@ fn a_page_replaces_a_page_and_nothing_else_and_that_is_known_before_the_watch() 
     let log = place.shm.as_str();
     let rows = fs::read(place.output(0)).unwrap();
     let forever = |output: &str| watch(&place, &[log, "--for", "1h", "-o", output]);
-    assert_refuses(forever("output_0.csv"), 7, "output_0.csv: is there, and is no page");
+    assert_refuses(forever("output_0.csv"), 7, "output_0.csv: exists, and is not a page");
     assert_eq!(fs::read(place.output(0)).unwrap(), rows);
     assert_refuses(forever("."), 7, ".: the page cannot be written");
     assert_refuses(forever("no/such/page.html"), 7, "no/such/page.html: the page cannot be");

@@ -339,7 +339,7 @@ fn a_log_made_again_is_finished_told_of_and_begun_in_a_file_of_its_own() {
     assert_holds(&place.file("output_0.1.csv"), &old_rows);
     let ended = reporter.stop();
     ended.assert_summary(65, 0);
-    assert!(ended.stderr.contains("was deleted; it is carried out to its end, 40\n"), "{ended:?}");
+    assert!(ended.stderr.contains("was deleted; it is exported to its end, 40\n"), "{ended:?}");
     assert!(ended.stderr.contains("output_0.csv is set aside as output_0.1.csv: "), "{ended:?}");
 }
 
@@ -366,7 +366,7 @@ fn a_log_deleted_while_its_writer_lives_is_followed_to_its_end() {
     until_lines(&place.output(0), 2);
     Log::unlink(place.shm.as_str()).unwrap();
     assert_eq!(writer.end().code(), 0);
-    reporter.until_said("was deleted; it is carried out to its end, 1000");
+    reporter.until_said("was deleted; it is exported to its end, 1000");
     reporter.until_said("is not there yet");
     reporter.stop().assert_summary(1000, 0);
     assert_complete(&place.output(0), 0..1000, &[]);
@@ -853,7 +853,7 @@ fn a_replaced_log_is_followed_as_long_as_its_writer_is_not_silent() {
             }
         }
         drop(old);
-        reporter.until_said("carried out to its end, 6\n");
+        reporter.until_said("exported to its end, 6\n");
         let aside = place.file("output_0.1.csv");
         until("the old file is set aside", || aside.exists().then_some(()));
         until_holds(&place.output(0), &new.csv(0..5));

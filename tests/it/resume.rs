@@ -636,7 +636,7 @@ fn away_for_a_moment(asked: &str) {
     reporter.signal(Signal::SIGCONT);
     feed.append(100);
     until_holds(&away.join("out.csv"), &feed.text(0..200));
-    reporter.until_said("cannot be found just now; looking again");
+    reporter.until_said("cannot be found; retrying");
     fs::rename(&away, &directory).unwrap();
     reporter.until_said("was not moved");
     feed.append(100);
@@ -1001,7 +1001,7 @@ fn hup_after_the_file_was_moved_splits_the_rows_and_loses_none() {
         });
         let ended = reporter.stop();
         ended.assert_summary(end, 0);
-        assert_eq!(ended.stderr.matches(" begun anew, from ").count(), 3, "{ended:?}");
+        assert_eq!(ended.stderr.matches(" a new file begins at ").count(), 3, "{ended:?}");
         let files = parts.into_iter().chain([place.output(0)]);
         let rows: Vec<u64> = files.flat_map(|file| positions(&file)).collect();
         assert!(rows.iter().copied().eq(0..end), "each row once, in order");
@@ -1027,7 +1027,7 @@ fn a_restart_goes_on_with_the_file_that_hup_began() {
         let (place, mut feed, reporter) = attached(format);
         fs::rename(place.output(0), place.file("old.csv")).unwrap();
         reporter.signal(Signal::SIGHUP);
-        reporter.until_said("begun anew, from 100");
+        reporter.until_said("a new file begins at 100");
         feed.append(50);
         until_holds(&place.output(0), &feed.text(100..150));
         reporter.kill();
@@ -1106,7 +1106,7 @@ fn a_reporter_on_a_full_disk_goes_on_when_there_is_room_and_has_lost_nothing() {
             until_holds(output, &feed.text(0..5500));
             let ended = reporter.stop();
             ended.assert_summary(5500, 0);
-            assert!(ended.stderr.contains("out.csv: going on\n"), "{ended:?}");
+            assert!(ended.stderr.contains("out.csv: resuming\n"), "{ended:?}");
             assert_eq!(ended.stderr.matches("trying again").count(), 1, "{ended:?}");
         });
     }

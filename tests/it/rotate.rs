@@ -308,7 +308,7 @@ fn what_is_no_part_of_this_output_is_not_compressed() {
     }
     assert_holds(&place.file("output_0.000000000000020.csv"), &feed.csv(20..30));
     assert_holds(&place.file("output_0.000000000000020.csv.gz"), "somebody's");
-    assert_eq!(ended.stderr.matches("; it is kept\n").count(), 1, "{ended:?}");
+    assert_eq!(ended.stderr.matches("; the file is kept\n").count(), 1, "{ended:?}");
     assert_eq!(names(&place).len(), names_before.len() + 4); // one is the list
 }
 
@@ -344,7 +344,8 @@ fn a_disk_that_is_full_while_a_part_is_compressed_keeps_the_part_and_says_so_onc
         let args = [&output_arg[..], &["--rotate", "1d,1", "--compress", "zstd"]].concat();
         let ended = place.carry(0, &args);
         let part = disk.path().join("out.000000000000000.csv");
-        let told = "out.000000000000000.csv: No space left on device (os error 28); it is kept\n";
+        let told = "out.000000000000000.csv: not compressed: No space left on device (os error \
+                    28); the file is kept\n";
         assert_eq!(ended.stderr.matches(told).count(), 1, "{ended:?}");
         assert_holds(&part, &feed.csv(0..12_000));
         assert!(!part.with_extension("csv.zst.tmp").exists());
@@ -388,14 +389,14 @@ fn what_cannot_be_meant_by_rotate_and_compress_is_exit_2() {
     let fifo = place.file("fifo");
     nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
     let cases = [
-        (&["--rotate", "0"][..], "more than nothing"),
-        (&["--rotate", "0s"], "more than nothing"),
+        (&["--rotate", "0"][..], "must be greater than zero"),
+        (&["--rotate", "0s"], "must be greater than zero"),
         (&["--rotate", "1x"], "a size such as 100M or 1G, or a time such as 10m"),
         (&["--rotate", ""], "a size such as"),
         (&["--rotate", "1h,"], "a size such as"),
         (&["--rotate", "99999999999G"], "a size such as"),
-        (&["--rotate", "1G", "--output", "-"], "--rotate is for a file"),
-        (&["--rotate", "1G", "--output", "fifo"], "--rotate is for a file"),
+        (&["--rotate", "1G", "--output", "-"], "--rotate needs a file"),
+        (&["--rotate", "1G", "--output", "fifo"], "--rotate needs a file"),
         (&["--compress", "zstd"], "--rotate"),
         (&["--rotate", "1G", "--compress", "xz"], "zstd, gz"),
         (&["--format", "xml"], "csv, jsonl"),

@@ -63,7 +63,7 @@ fn messagepack_is_called_with_json_and_answers_as_json() {
     let _server = serve(&place, &["--echo", "--body", "msgpack"]);
     let ended = call(&place, &["--body", r#"{"id":7,"price":1.5}"#]);
     assert_eq!((ended.code(), &*ended.stdout), (0, "{\"id\":7,\"price\":1.5}\n"));
-    call(&place, &["--body", "no json"]).assert_refused(1, &["the body is to be JSON"]);
+    call(&place, &["--body", "no json"]).assert_refused(1, &["the body must be JSON"]);
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn who_calls_what_is_not_served_is_told_so() {
     call(&place, &short).assert_refused(5, &[&place.shm, "the server is gone; start it again"]);
     let log = Place::new();
     drop(log.feed(8));
-    call(&log, &short).assert_refused(2, &[&log.shm, "no service"]);
+    call(&log, &short).assert_refused(2, &[&log.shm, "not a service"]);
     let served = serve(&place, &["--echo"]);
     let second = run(ringlog(&place, "serve", &["--echo"]));
     second.assert_says(4, &[&place.shm, "already running"]);

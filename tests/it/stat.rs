@@ -178,7 +178,7 @@ fn stat_tells_a_person_who_is_behind_and_what_it_lost_and_a_reader_that_goes_on_
     let words: Vec<_> = of_3.split_whitespace().collect();
     assert_eq!(words[..3], ["3", "gone", "100"], "{text}");
     assert!(of_3.contains(" 0 %") && of_3.contains(" 0 + 36 "), "{text}");
-    assert!(text.contains("36 entries that it has not had are overwritten"), "{text}");
+    assert!(text.contains("36 entries that it has not committed are overwritten"), "{text}");
     assert!(text.contains("it last committed"), "{text}");
     let text = says(&["stat", of_writer]);
     assert!(line(&text, "writer ").contains("dead: it was killed; it was process"), "{text}");
@@ -360,7 +360,7 @@ fn a_copy_that_nobody_may_write_is_looked_at_as_the_log_was() {
     let view = objects(&look(&["stat", "--json", "./other.log"])).remove(0);
     let processes = [&view["writer"]["process"], &view["readers"][0]["process"]];
     assert_eq!(processes, [&Value::Null, &Value::Null], "{view}");
-    assert!(look(&["stat", "./copy.log"]).contains("36 entries that it has not had"));
+    assert!(look(&["stat", "./copy.log"]).contains("36 entries that it has not committed"));
     assert!(look(&["list", "."]).lines().any(|line| line.contains("copy.log")));
     assert_eq!(look(&["doctor", "./copy.log"]).matches("copy.log: its writer").count(), 1);
     assert!(fs::read(&copy).unwrap() == before);
@@ -619,7 +619,7 @@ fn a_log_that_cannot_be_looked_at_is_no_success_and_a_file_of_that_name_is_named
     drop(Feed::new(place.file("engine").as_path(), 64));
     for (name, says) in [
         ("/ringlog-test-none", "ringlog: /ringlog-test-none: no such log"),
-        ("engine", "/engine: no such log in shared memory; for the file here say ./engine"),
+        ("engine", "/engine: no such log in shared memory; for the file here give ./engine"),
     ] {
         // Those that can be looked at are shown all the same.
         let ended = run(place.ringlog(&["stat", name, &place.shm]));

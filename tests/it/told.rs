@@ -319,7 +319,7 @@ fn a_reporter_without_its_usual_output_says_that_it_had_another() {
     fs::rename(place.file("usual.csv"), place.file("renamed.csv")).unwrap();
     assert!(!place.carry(0, &["--output", "renamed.csv"]).stderr.contains(had));
     let path = place.dir.path().canonicalize().unwrap().join("renamed.csv");
-    let says = format!("{had}{} before, up to 20, and now writes output_0.csv", path.display());
+    let says = format!("{had}{} up to 20, and now writes output_0.csv from there", path.display());
     let ended = place.carry(0, &[]);
     let said = ended.stderr.find(&says).unwrap_or_else(|| panic!("{ended:?}"));
     let began = ended.stderr.find("to output_0.csv, from").unwrap();

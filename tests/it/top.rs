@@ -271,7 +271,7 @@ fn a_log_that_comes_and_goes_and_is_cut_short_is_told_of_while_it_goes_on_lookin
     let _again = place.feed(32);
     tmux.until_shown("no readers yet");
     File::options().write(true).open(place.shm_file()).unwrap().set_len(8192).unwrap();
-    tmux.until_shown("sizes that do not fit");
+    tmux.until_shown("invalid sizes");
     tmux.press("q");
     tmux.assert_restored("code 0");
 }

@@ -139,26 +139,26 @@ fn each_word_that_is_wrong_is_found_where_it_is() {
     let words: Vec<(u64, u64, Dues)> = vec![
         // Words that are zero.
         (0x008, 1, found(header(Oddity, 0x008), "0x1 in a word")),
-        (0x038, 1, found(header(Oddity, 0x038), "zero")),
-        (0x110, 1, found(header(Oddity, 0x110), "zero")),
-        (0x178, 1, found(header(Oddity, 0x178), "zero")),
-        (0x1d8, 1, found(header(Oddity, 0x1d8), "zero")),
-        (0x1f8, 1, found(header(Oddity, 0x1f8), "zero")),
-        (0x208, 1, found(header(Oddity, 0x208), "zero")),
-        (0x288, 1, found(header(Oddity, 0x288), "zero")),
-        (0x308, 1, found(header(Oddity, 0x308), "zero")),
-        (0x3f8, 1, found(header(Oddity, 0x3f8), "zero")),
-        (line(0, 0xf8), 1, found(header(Oddity, line(0, 0xf8)), "zero")),
+        (0x038, 1, found(header(Oddity, 0x038), "should be 0")),
+        (0x110, 1, found(header(Oddity, 0x110), "should be 0")),
+        (0x178, 1, found(header(Oddity, 0x178), "should be 0")),
+        (0x1d8, 1, found(header(Oddity, 0x1d8), "should be 0")),
+        (0x1f8, 1, found(header(Oddity, 0x1f8), "should be 0")),
+        (0x208, 1, found(header(Oddity, 0x208), "should be 0")),
+        (0x288, 1, found(header(Oddity, 0x288), "should be 0")),
+        (0x308, 1, found(header(Oddity, 0x308), "should be 0")),
+        (0x3f8, 1, found(header(Oddity, 0x3f8), "should be 0")),
+        (line(0, 0xf8), 1, found(header(Oddity, line(0, 0xf8)), "should be 0")),
         (line(0, 0x68), 21, found(header(Damage, line(0, 0x68)), "the log ends at 20")),
         (line(0, 0x70), POSITION_LIMIT, found(header(Damage, line(0, 0x70)), "before it skipped")),
         (line(0, 0x78), 2, found(header(Damage, line(0, 0x78)), "neither 0 nor 1")),
-        (line(0, 0xf8), 1, found(header(Oddity, line(0, 0xf8)), "zero")),
-        (note(0, 0x18), 1, found(header(Oddity, note(0, 0x18)), "zero")),
+        (line(0, 0xf8), 1, found(header(Oddity, line(0, 0xf8)), "should be 0")),
+        (note(0, 0x18), 1, found(header(Oddity, note(0, 0x18)), "should be 0")),
         // Words that mean nothing in this log.
-        (0x0e0, 1, found(header(Oddity, 0x0e0), "waits for nobody")),
+        (0x0e0, 1, found(header(Oddity, 0x0e0), "waits for no reader")),
         (0x300, 64, found(header(Oddity, 0x300), "no arena")),
         (0x1c8, 1, found(header(Oddity, 0x1c8), "waits for reader 0, which is no gate")),
-        (line(0, 0xc0), 21, found(header(Oddity, line(0, 0xc0)), "has begun all below 21")),
+        (line(0, 0xc0), 21, found(header(Oddity, line(0, 0xc0)), "has begun all calls below 21")),
         (line(0, 0xe0), 1, vec![]), // it counts, for people
         (0x0b8, NO_TIME, found(header(Oddity, 0x0b8), "created_ns")),
         (0x100, 77, vec![]), // of the log that it mirrors
@@ -170,7 +170,7 @@ fn each_word_that_is_wrong_is_found_where_it_is() {
         (0x000, 0, found(header(Damage, 0x000), "entries up to 20")),
         (0x000, 15, found(header(Damage, 0x000), "entries up to 20")),
         (0x000, 16, vec![]), // a batch that was killed
-        (0x180, 0, found(header(Oddity, 0x180), "no writers")),
+        (0x180, 0, found(header(Oddity, 0x180), "the number of writers")),
         (0x188, 1, vec![]), // killed
         (0x188, 2, found(header(Oddity, 0x188), "neither open nor closed")),
         (0x190, NO_TIME, found(header(Oddity, 0x190), "attached_ns")),
@@ -187,7 +187,7 @@ fn each_word_that_is_wrong_is_found_where_it_is() {
         (0x058, 5, found(header(Damage, 0x058), "checkpoints are of 0 and 0")),
         (line(0, 0x00), 1 << 31, found(header(Oddity, line(0, 0x00)), "no process id")),
         (line(0, 0x08), NO_TIME, found(header(Oddity, line(0, 0x08)), "attached_ns")),
-        (line(0, 0x08), 0, found(header(Oddity, line(0, 0x10)), "nobody has been reader 0")),
+        (line(0, 0x08), 0, found(header(Oddity, line(0, 0x10)), "no process has been reader 0")),
         (line(0, 0x10), NO_TIME, found(header(Oddity, line(0, 0x10)), "commit_ns")),
         (line(0, 0x50), none, vec![]), // of no file
         (line(0, 0x80), 19, found(header(Damage, 0x040), "are of 19 and none")),
@@ -197,7 +197,7 @@ fn each_word_that_is_wrong_is_found_where_it_is() {
         (line(0, 0x90), 0, found(header(Damage, line(0, 0x88)), "10 entries, 0 times")),
         (line(0, 0x90), POSITION_LIMIT, found(header(Damage, line(0, 0x90)), "10 entries")),
         (line(0, 0x98), NO_TIME, found(header(Damage, line(0, 0x98)), "bytes")),
-        (line(7, 0xb8), 1, found(header(Oddity, line(7, 0xb8)), "nobody has been reader 7")),
+        (line(7, 0xb8), 1, found(header(Oddity, line(7, 0xb8)), "no process has been reader 7")),
         (line(0, 0x18), 1, vec![]), // killed
         (line(0, 0x18), 2, found(header(Oddity, line(0, 0x18)), "neither 0 nor 1")),
         (line(0, 0x28), 20, vec![]),
@@ -220,10 +220,10 @@ fn each_word_that_is_wrong_is_found_where_it_is() {
         (line(7, 0x00), 1, vec![]), // killed while it attached
         // Stamps.
         (stamp_of(14), 0, missing(14, "nothing was ever written here; the entry at 14 is not")),
-        (stamp_of(14), 14, missing(14, "0xe is none of this slot")),
+        (stamp_of(14), 14, missing(14, "0xe does not belong to this slot")),
         (stamp_of(14), 7, missing(14, "the entry at 6, of an earlier lap")),
         (stamp_of(14), 23, missing(14, "an entry at 22, and the log ends at 20")),
-        (stamp_of(14), none, missing(14, "none of this slot")),
+        (stamp_of(14), none, missing(14, "does not belong to this slot")),
         (stamp_of(14), WRITING | 14, missing(14, "the entry at 14 was begun")),
         (stamp_of(14), WRITING | 22, missing(14, "the entry at 22 has begun")),
         (stamp_of(15), 0, missing(15, "nothing was ever written here")),
@@ -298,7 +298,7 @@ fn in_slots_that_were_never_written_nothing_is_expected() {
     plant(&path, stamp_of(5), &77u64.to_le_bytes());
     plant(&path, record_of(6) + 1, b"x");
     let due = [
-        (slot(Damage, stamp_of(5)), "the stamp 0x4d is none of this slot"),
+        (slot(Damage, stamp_of(5)), "the stamp 0x4d does not belong to this slot"),
         (slot(Oddity, record_of(6) + 1), "0x78 in a slot that was never written"),
     ];
     let verified = assert_finds(&log, &due, "slots 5 and 6");
@@ -317,7 +317,7 @@ fn what_the_creator_said_and_somebody_changed_since_is_found() {
         let log = log(&path, 20);
         // Another byte than is there: some of these words are random.
         plant(&path, offset, &[!fs::read(&path).unwrap()[offset as usize]]);
-        assert_finds(&log, &[(header(Damage, offset), "by now")], &format!("{offset:#x}"));
+        assert_finds(&log, &[(header(Damage, offset), "opening")], &format!("{offset:#x}"));
     }
 }
 
@@ -481,8 +481,8 @@ fn a_log_is_said_to_be_good_in_a_line_and_damage_where_it_is_with_its_exit_code(
     let good = "ok: 8 slots, 8 entries 12..20\n".to_owned();
     assert_eq!(said(&[]), (0, good, String::new()));
     plant(&path, 0x038, &[1]);
-    let odd =
-        "oddity at 0x0038: 0x1 in a word that is zero\nok: 8 slots, 8 entries 12..20, 1 oddity\n";
+    let odd = "oddity at 0x0038: 0x1 in a word that should be 0\nok: 8 slots, 8 entries 12..20, 1 \
+               oddity\n";
     assert_eq!(said(&[]), (0, odd.to_owned(), String::new()));
     plant(&path, 0x038, &[0]);
     plant(&path, stamp_of(12), &(WRITING | 20).to_le_bytes());
@@ -495,8 +495,8 @@ fn a_log_is_said_to_be_good_in_a_line_and_damage_where_it_is_with_its_exit_code(
     assert_eq!(
         stdout,
         "\
-damage at 0x20a0, slot 5, position 13: the stamp 0xffffffffffffffff is none of this slot; the entry at 13 is not there
-damage at 0x20c0, slot 6, position 14: the stamp 0xffffffffffffffff is none of this slot; the entry at 14 is not there
+damage at 0x20a0, slot 5, position 13: the stamp 0xffffffffffffffff does not belong to this slot; the entry at 13 is missing
+damage at 0x20c0, slot 6, position 14: the stamp 0xffffffffffffffff does not belong to this slot; the entry at 14 is missing
 and 1 more, see --limit
 damaged in 3 places: 8 slots, 4 entries 13..20, 20 being written
 "
@@ -579,7 +579,7 @@ fn what_is_missing_is_said_as_ranges_and_whether_a_reader_has_counted_it() {
     assert!(said.contains("(as many as reader 0 has lost in all)"), "{said}");
     fs::write(place.file("other.csv"), feed.csv((0..10).chain(11..150))).unwrap();
     let (_, said) = against(&place, &["other.csv"]);
-    assert!(said.contains("(no reader writes this file, and none has lost as many)"), "{said}");
+    assert!(said.contains("(no reader writes this file, and none has lost that many)"), "{said}");
     // In place, a row is missing that the log has, and one that it does not have, and the last.
     let without = |text: &str, seq: u64| -> String {
         let is = |line: &&str| !line.starts_with(&format!("{seq},"));
@@ -592,7 +592,7 @@ fn what_is_missing_is_said_as_ranges_and_whether_a_reader_has_counted_it() {
 output_0.csv: gap 10..11, 1 entry, before line 12
 output_0.csv: gap 50..86, 36 entries, before line 51
 output_0.csv: gap 100..101, 1 entry, before line 65
-output_0.csv: gap 149..150, 1 entry, behind its last row, below the read pointer of reader 0
+output_0.csv: gap 149..150, 1 entry, after its last row, below the read pointer of reader 0
 gaps: output_0.csv: 111 rows 0..150, 39 entries missing in 4 gaps (reader 0 has counted 36 as lost; 3 are not accounted for), 62 equal to the log
 ";
     assert_eq!((code, said.as_str()), (3, due));
@@ -665,7 +665,7 @@ fn rows_that_are_wrong_or_there_twice_are_said_with_their_line() {
     let strange = "line 10: position 80 is in the log";
     assert_eq!(find(&|text| text.insert(9, "80,1,2".to_owned()), strange), 2);
     let long = "x".repeat(100_000);
-    assert_eq!(find(&|text| text.insert(9, long.clone()), "line 10: no row is so long: `xxx"), 2);
+    assert_eq!(find(&|text| text.insert(9, long.clone()), "line 10: longer than any row: `xxx"), 2);
     assert_eq!(find(&|text| text.insert(9, "seq,time,value".to_owned()), "line 10: not a row"), 2);
     assert_eq!(find(&|text| _ = text.remove(0), "it begins with `30,"), 2);
     assert_eq!(find(&|text| text[0] += ",more", "and rows of this log with `seq,time,value`"), 2);
@@ -912,7 +912,7 @@ fn a_file_whose_end_was_overwritten_is_not_good() {
         feed.append(200);
         let (code, said) = against(&place, &[named]);
         let due = format!(
-            "{named}: gap 50..186, 136 entries, behind its last row, overwritten while reader 0 was \
+            "{named}: gap 50..186, 136 entries, after its last row, overwritten while reader 0 was \
              not running\ngaps: {named}: 50 rows 0..50, 136 entries missing in 1 gap (reader 0 has \
              counted 0 as lost; 136 are not accounted for), 0 equal to the log\n"
         );
@@ -930,7 +930,7 @@ fn what_a_running_reader_may_have_lost_is_said() {
     reporter.freeze();
     feed.append(100);
     let (code, said) = against(&place, &["output_0.csv"]);
-    let says = "; 84 entries behind them overwritten, and reader 0, which is running, has not \
+    let says = "; 84 entries after them overwritten, and reader 0, which is running, has not \
                 committed them\n";
     assert!(code == 0 && said.ends_with(says), "{code} {said}");
     reporter.kill();
@@ -1141,7 +1141,7 @@ fn a_copy_made_under_a_writer_is_not_said_to_be_good() {
     });
     assert_eq!(copied(), [6, 6], "a writer is attached");
     let ended = run(place.ringlog(&["dump", "./copy.log"]));
-    ended.assert_refused(6, &["./copy.log", "may be mixed of two", "--unsound"]);
+    ended.assert_refused(6, &["./copy.log", "may be a mix of two", "--unsound"]);
     for it in ["verify", "dump"] {
         assert_eq!(run(place.ringlog(&[it, &place.shm])).code(), 0, "the log itself");
     }

@@ -244,7 +244,7 @@ fn a_quiet_writer_says_nothing_but_errors() {
         assert_eq!(ended.stderr, "");
     }
     let ended = run(place.writer(&["-q", "--capacity", "64"]));
-    assert_ended(&ended, 6, "it has 1024 slots, 64 were asked for");
+    assert_ended(&ended, 6, "it has 1024 slots, and 64 were asked for");
 }
 
 // Signals, kills, and more than one writer.
@@ -301,7 +301,7 @@ fn a_write_pointer_that_was_wrong_is_told() {
     let file = fs::OpenOptions::new().write(true).open(place.shm_file()).unwrap();
     std::os::unix::fs::FileExt::write_all_at(&file, &77u64.to_le_bytes(), 0).unwrap();
     let ended = run(place.writer(&["--count", "1"]));
-    assert_ended(&ended, 0, "the write pointer was 77, the entries end at 9; going on there");
+    assert_ended(&ended, 0, "the write pointer was 77, and the entries end at 9; resuming there");
     assert!(ended.stderr.ends_with("has them as 9..10\n"), "{ended:?}");
 }
 
@@ -349,7 +349,7 @@ fn of_writers_that_race_all_that_write_write_to_one_log() {
 #[test]
 fn an_argument_that_cannot_be_meant_is_a_usage_error_and_makes_no_log() {
     let power = "the capacity must be a power of two, and at least 2";
-    let number = "a number, or one with k, M or G (1k is 1024, 1M is 2^20)";
+    let number = "must be a number, or one with k, M or G (1k is 1024, 1M is 2^20)";
     for (args, says) in [
         (&["--capacity", "3"][..], power),
         (&["--capacity", "0"], power),
@@ -367,10 +367,10 @@ fn an_argument_that_cannot_be_meant_is_a_usage_error_and_makes_no_log() {
         (&["--mode", "888"], "octal digits up to 0777"),
         (&["--mode", "1777"], "octal digits up to 0777"),
         (&["--mode", "rw-"], "octal digits up to 0777"),
-        (&["--rate", "0"], "entries a second, or max"),
-        (&["--rate", "fast"], "entries a second, or max"),
-        (&["--rate", "1.5"], "entries a second, or max"),
-        (&["--rate=-1"], "entries a second, or max"),
+        (&["--rate", "0"], "must be entries a second, or max"),
+        (&["--rate", "fast"], "must be entries a second, or max"),
+        (&["--rate", "1.5"], "must be entries a second, or max"),
+        (&["--rate=-1"], "must be entries a second, or max"),
         (&["--seed", "x"], "invalid digit"),
         (&["--schema", QUOTE], "required arguments were not provided"),
         (&["--input", "-", "--seed", "2"], "cannot be used with"),
@@ -407,7 +407,7 @@ fn capacities_can_be_said_in_binary_units() {
         let again = run(place.writer(&["--capacity", &slots.to_string(), "--count", "1"]));
         assert_ended(&again, 0, "has them as 1..2");
         let other = run(place.writer(&["--capacity", "32", "--count", "1"]));
-        assert_ended(&other, 6, &format!("it has {slots} slots, 32 were asked for"));
+        assert_ended(&other, 6, &format!("it has {slots} slots, and 32 were asked for"));
     }
 }
 
@@ -464,7 +464,7 @@ fn another_schema_or_capacity_is_refused_with_the_way_to_change_it() {
     let reader = place.carry(0, &[]);
     reader.assert_summary(2, 0);
     run_on(&place, "a\n3\n", &[]);
-    let way = "to change the log stop its writer, let its readers finish, remove it (ringlog rm), \
+    let way = "to change the log, stop its writer, let its readers finish, remove it (ringlog rm), \
                and start again";
     let other = ["--schema", "a:u16", "--capacity", "16"];
     for other in [&other[..2], &other[2..]] {
@@ -472,7 +472,7 @@ fn another_schema_or_capacity_is_refused_with_the_way_to_change_it() {
     }
     // And `rm` is the way.
     let rm = || run(place.ringlog(&["rm", &place.shm]));
-    rm().assert_refused(1, &["reader 0 has 1 entry to come"]);
+    rm().assert_refused(1, &["reader 0 has not committed 1 entry"]);
     place.carry(0, &[]);
     assert_eq!(rm().code(), 0);
     assert_ended(&run_on(&place, "a\n400\n", &other), 0, "has them as 0..1");
@@ -655,7 +655,7 @@ fn a_csv_that_cannot_be_used_at_all_makes_no_log() {
         (b"time,symbol,size\n", schema, 1, "no column `price` in its header `time,symbol,size`"),
         (b"time,symb\xf6l,price,size\n", schema, 1, "no column `symbol` in its header `time,symb"),
         (b"Times,symbol,price,size\n", schema, 1, "no column `time`"),
-        (b"time;symbol;price;size\n", schema, 1, "; --delimiter says what is between two"),
+        (b"time;symbol;price;size\n", schema, 1, "; name the delimiter with --delimiter"),
         (b"time,symbol,price,size\n1,A,1,1\n", &[], 2, "no such log to take the columns from"),
     ] {
         let place = Place::new();
@@ -676,7 +676,7 @@ fn a_csv_that_cannot_be_used_at_all_makes_no_log() {
 fn quotes_that_make_no_sense_are_refused_by_line_and_column() {
     let good = "time,symbol,price,size,note\n1,A,1.5,1,\n2,\"B\"\"\n\",2.5,2,\"x\"\n";
     let never = "its quote is never closed; close it, or double a quote that is text";
-    let behind = "text behind its closing quote; double a quote that is text";
+    let behind = "text after its closing quote; double a quote that is text";
     for (row, place, why) in [
         ("3,\"C,3.5,3,\n4,D,4.5,4,\n", "column symbol", never),
         ("3,\"C,3.5,3,", "column symbol", never),
@@ -816,7 +816,7 @@ fn a_number_from_before_1990_is_refused_as_a_time_without_a_unit() {
     for time in ["1767225600", "1767225600123", "1767225600123456", "0", "-1", "631151999999999999"]
     {
         let place = Place::new();
-        let says = "is before 1990 in nanoseconds; say its unit: --time-unit s, ms, us or ns";
+        let says = "is before 1990 in nanoseconds; give its unit: --time-unit s, ms, us or ns";
         assert_ended(
             &run_with(&place, time, &[]),
             1,
@@ -846,7 +846,7 @@ fn a_last_line_without_its_end_is_a_row_only_in_a_regular_file() {
         let (running, mut pipe) = start_on_a_pipe(&place);
         pipe.write_all(text.as_bytes()).unwrap();
         drop(pipe);
-        let says = format!("stdin: line {line}: cut short: the input ends without its line end; ");
+        let says = format!("stdin: line {line}: cut short: the last line has no line end; ");
         assert_ended(&running.end(), 1, &says);
         assert_eq!(end_of(&place), u64::from(line == 3));
 
@@ -888,7 +888,11 @@ fn a_header_is_known_in_any_case_and_by_any_delimiter() {
     for delimiter in ["", ",,", "\"", "\n", "\r", "é", "comma"] {
         let place = Place::new();
         let args = ["--schema", QUOTE, "--delimiter", delimiter];
-        assert_ended(&run_on(&place, "", &args), 2, "one character of ASCII but a quote, or tab");
+        assert_ended(
+            &run_on(&place, "", &args),
+            2,
+            "must be one ASCII character other than a quote, or tab",
+        );
     }
     // By the exact name, if there is one; and no field is for two columns.
     let place = Place::new();
@@ -910,14 +914,14 @@ fn the_last_line_says_where_to_go_on_and_the_next_run_does() {
     let csv = format!("{header}{}", rows.concat());
     let place = Place::new();
     let ended = run_on(&place, &csv, &["--schema", QUOTE]);
-    assert_ended(&ended, 1, "has them as 0..2; in.csv goes on at line 6: --from-line 6\n");
+    assert_ended(&ended, 1, "has them as 0..2; in.csv continues at line 6: --from-line 6\n");
     let csv = csv.replace('?', "3.5");
     let ended = run_on(&place, &csv, &["--from-line", "6", "--count", "1"]);
-    assert_ended(&ended, 0, "has them as 2..3; in.csv goes on at line 7: --from-line 7\n");
+    assert_ended(&ended, 0, "has them as 2..3; in.csv continues at line 7: --from-line 7\n");
     let ended = run_on(&place, &csv, &["--from-line", "7"]);
-    assert_ended(&ended, 0, "has them as 3..5; in.csv goes on at line 9: --from-line 9\n");
+    assert_ended(&ended, 0, "has them as 3..5; in.csv continues at line 9: --from-line 9\n");
     let ended = run_on(&place, &csv, &["--from-line", "9"]);
-    assert_ended(&ended, 0, "has them as 5..5; in.csv goes on at line 9: --from-line 9\n");
+    assert_ended(&ended, 0, "has them as 5..5; in.csv continues at line 9: --from-line 9\n");
     let expected = [
         Quote::new(1, "A", 1_5000, 1),
         Quote::new(2, "B\n", 2_5000, 2),
@@ -937,7 +941,7 @@ fn the_last_line_says_where_to_go_on_and_the_next_run_does() {
     for (line, count) in [("0", 5), ("1", 5), ("2", 5), ("3", 4), ("4", 4), ("8", 1)] {
         let place = Place::new();
         let ended = run_on(&place, &csv, &["--schema", QUOTE, "--from-line", line]);
-        assert_ended(&ended, 0, "goes on at line 9");
+        assert_ended(&ended, 0, "continues at line 9");
         assert_eq!(end_of(&place), count, "{line}");
     }
 }
@@ -967,10 +971,10 @@ fn a_writer_that_was_killed_is_continued_where_the_log_ends() {
 
     // Not if the log has something else where the row should be, or more rows than there are.
     fs::write(place.file("in.csv"), csv.replace("19999.5", "19999.6")).unwrap();
-    let says = "in.csv: entry 20000 of it is not that of ";
+    let says = "in.csv: its entry 20000 is not that of ";
     assert_ended(&run(place.writer(&rest)), 1, says);
     fs::write(place.file("in.csv"), "time,symbol,price,size\n0,\"S\n\",0.5,0\n").unwrap();
-    assert_ended(&run(place.writer(&rest)), 1, "in.csv: 1 entries, and the log has 20000");
+    assert_ended(&run(place.writer(&rest)), 1, "in.csv: it has 1 entry, and the log has 20000");
     assert_eq!(end_of(&place), 20_000);
 }
 

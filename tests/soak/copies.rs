@@ -38,7 +38,7 @@ fn copy_and_look(soak: &Soak, generation: &Generation, file: &Path) -> Result<()
     let path = file.to_str().unwrap();
     let before = generation.snapshot();
     let held = match copy(soak, &soak.place.shm, path) {
-        Err(why) if generation.is_in_doubt && why.contains("any entry may be mixed") => {
+        Err(why) if generation.is_in_doubt && why.contains("any entry may be a mix") => {
             soak.count("copies of what may be mixed refused", 1);
             return Ok(());
         }

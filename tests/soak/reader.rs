@@ -152,9 +152,9 @@ impl<'a> Reader<'a> {
             heard.mended += 1;
         } else if says(" was not moved; continuing") {
             heard.kept += 1;
-        } else if says(" begun anew, from ") {
+        } else if says(" a new file begins at ") {
             heard.begun_anew += 1;
-        } else if let Some((_, end)) = line.split_once("; it is carried out to its end, ") {
+        } else if let Some((_, end)) = line.split_once("; it is exported to its end, ") {
             let digits: String = end.chars().take_while(char::is_ascii_digit).collect();
             heard.carried = digits.parse().ok();
             heard.told_before = std::mem::take(&mut heard.told);
@@ -165,15 +165,15 @@ impl<'a> Reader<'a> {
             self.soak.count("times a reporter waited for room", 1);
         } else if says(".csv, from ") {
             heard.attached += 1;
-        } else if !says(" is not there yet, waiting for its writer")
+        } else if !says(" is not there yet; waiting for its writer")
             && !says(" has another writer, process ")
             && !says(" rows, ")
             && !was_strict
-            && !says(": somebody else has changed the file; looking at it anew")
-            && !says(": going on")
-            && !says(" cannot be found just now; looking again")
+            && !says(": another process has changed the file; checking the file again")
+            && !says(": resuming")
+            && !says(" cannot be found; retrying")
             && !says(" were overwritten before this reader existed")
-            && !says(" more lines, while nobody read these)")
+            && !says(" more lines were left out while stderr was blocked)")
         {
             self.wrong(format!("it says {line:?}"));
         }

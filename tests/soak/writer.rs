@@ -83,7 +83,7 @@ impl Writer<'_> {
 
     pub fn stop(&mut self) {
         let ended = self.running.take().unwrap().stop();
-        let waited = ended.stderr.contains("writer: stopped while it waited for reader ");
+        let waited = ended.stderr.contains("writer: stopped while waiting for reader ");
         match ended.code() {
             0 => {}
             1 if waited && !self.gates.is_empty() => {

@@ -396,7 +396,7 @@ impl<B: BodyForm> Client<B> {
     ) -> Result<u64, CallError> {
         // Without the part that was not sent it would be another request.
         if std::mem::replace(&mut upload.is_broken, true) {
-            return Err(CallError::Value("some of the request was not sent".to_owned()));
+            return Err(CallError::Value("part of the request was not sent".to_owned()));
         }
         let mut part = if self.options.timed { TIMED } else { 0 };
         if more {

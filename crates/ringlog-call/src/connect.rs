@@ -48,10 +48,9 @@ impl ClientOptions {
     fn find_lane<B: BodyForm>(&self, name: &Name) -> Result<Option<Client<B>>, CallError> {
         let service = self.open(name)?;
         let Purpose::Service { lanes } = service.purpose() else {
-            return Err(Error::Invalid(format!(
-                "{name}: it is no service; name one that is served"
-            ))
-            .into());
+            return Err(
+                Error::Invalid(format!("{name}: not a service; name one that is served")).into()
+            );
         };
         if !service.is_claimed(Role::Writer)? {
             return Err(CallError::Gone);
@@ -81,7 +80,7 @@ impl ClientOptions {
             let log = self.open(&lane::name(service, number, way))?;
             match log.purpose() {
                 Purpose::Lane => Ok(log),
-                _ => Err(Error::Invalid(format!("{}: it is no lane of a service", log.name()))),
+                _ => Err(Error::Invalid(format!("{}: not a lane of a service", log.name()))),
             }
         });
         let (requests, answers) = (requests?, answers?);

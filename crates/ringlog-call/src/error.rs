@@ -44,9 +44,9 @@ impl CallError {
             }
             Some(Status::NoMethod) => CallError::NoMethod,
             Some(Status::TooLarge) => CallError::TooLarge,
-            Some(Status::Ok) | None => {
-                CallError::Value("the answer says nothing that this version knows".to_owned())
-            }
+            Some(Status::Ok) | None => CallError::Value(
+                "the answer has a status that this version does not know".to_owned(),
+            ),
         }
     }
 }
@@ -54,21 +54,25 @@ impl CallError {
 impl fmt::Display for CallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            CallError::TimedOut => f.write_str("no answer in time; call again, or wait for longer"),
+            CallError::TimedOut => f.write_str("no answer in time; call again, or allow more time"),
             CallError::Gone => f.write_str("the server is gone; start it again"),
-            CallError::Failed(why) => write!(f, "the server failed: {}", String::from_utf8_lossy(why)),
-            CallError::Interrupted => f.write_str(
-                "the server died over the request, which may have been run; find out, and call again",
-            ),
-            CallError::Expired => {
-                f.write_str("the request came too late and was not run; call again, or wait for longer")
+            CallError::Failed(why) => {
+                write!(f, "the server failed: {}", String::from_utf8_lossy(why))
             }
-            CallError::Panicked(what) => write!(f, "the server's handler panicked: {what}"),
-            CallError::NoMethod => f.write_str("the server knows no such method"),
-            CallError::TooLarge => f.write_str(
-                "request or answer is longer than the other side takes; raise its limit, or send less",
+            CallError::Interrupted => f.write_str(
+                "the server died while it had the request, which may have run; check, then call \
+                 again",
             ),
-            CallError::Value(why) => write!(f, "the value is not as agreed: {why}"),
+            CallError::Expired => f.write_str(
+                "the request came too late and was not run; call again, or allow more time",
+            ),
+            CallError::Panicked(what) => write!(f, "the server's handler panicked: {what}"),
+            CallError::NoMethod => f.write_str("the server has no such method; check its number"),
+            CallError::TooLarge => f.write_str(
+                "the request or the answer is longer than the other side takes; raise its limit, \
+                 or send less",
+            ),
+            CallError::Value(why) => write!(f, "invalid value: {why}"),
             CallError::Log(e) => e.fmt(f),
         }
     }

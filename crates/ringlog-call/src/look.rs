@@ -143,7 +143,7 @@ impl ServiceState {
         let name = name.into();
         let log = options.open(&name)?;
         let Purpose::Service { lanes: lanes_max } = log.purpose() else {
-            return Err(Error::Invalid(format!("{name}: it is no service")));
+            return Err(Error::Invalid(format!("{name}: not a service")));
         };
         let served = log.is_claimed(ringlog::Role::Writer)?;
         let (mut lanes, mut skipped) = (Vec::new(), Vec::new());

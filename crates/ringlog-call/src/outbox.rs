@@ -205,5 +205,8 @@ impl<B: BodyForm> Outbox<B> {
 
 /// Returns why no more of an answer is taken.
 pub(crate) fn too_much() -> io::Error {
-    io::Error::new(io::ErrorKind::StorageFull, "the client has not taken what it was sent before")
+    io::Error::new(
+        io::ErrorKind::StorageFull,
+        "the client has not read what was sent before, and there is no room",
+    )
 }

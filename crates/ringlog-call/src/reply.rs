@@ -128,7 +128,7 @@ impl<'a, B: BodyForm> Reply<'a, B> {
         if self.whole || self.begun || !self.buffer.is_empty() {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
-                "some of the answer is written",
+                "part of the answer is written already",
             ));
         }
         match &self.to {
@@ -194,7 +194,10 @@ impl<'a, B: BodyForm> Reply<'a, B> {
 impl<B: BodyForm> Write for Reply<'_, B> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if self.whole || self.deferred {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "the answer is given"));
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "the answer is complete already",
+            ));
         }
         let room = match self.to {
             Target::Lane(outbox) => outbox.borrow().part_max - self.buffer.len(),
@@ -320,7 +323,10 @@ impl<B> Deferred<B> {
 impl<B> Drop for Deferred<B> {
     fn drop(&mut self) {
         if self.later.is_some() {
-            self.end(Status::Panicked, b"it was kept, and never answered".to_vec());
+            self.end(
+                Status::Panicked,
+                b"it kept the request, and dropped it without an answer".to_vec(),
+            );
         }
     }
 }

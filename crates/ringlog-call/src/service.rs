@@ -132,14 +132,14 @@ impl ServiceOptions {
         let lanes = match (log.purpose(), self.lanes) {
             (Purpose::Service { lanes }, Some(asked)) if asked != lanes => {
                 return Err(Error::Invalid(format!(
-                    "{name}: it has {lanes} lanes, and {asked} were asked for; leave that out, or remove \
-                     the service (ringlog rm {name}) while nobody uses it"
+                    "{name}: it has {lanes} lanes, and {asked} were asked for; leave that out, or \
+                     remove the service (ringlog rm {name}) while no process uses it"
                 )));
             }
             (Purpose::Service { lanes }, _) => lanes as usize,
             _ => {
                 return Err(Error::Invalid(format!(
-                    "{name}: it is a log and no service; give the service another name"
+                    "{name}: a log, and not a service; give the service another name"
                 )));
             }
         };
@@ -440,7 +440,7 @@ impl<B: BodyForm> Service<B> {
                     continue;
                 }
                 Err(e) => {
-                    self.notices.borrow_mut().push(format!("skips lane {number}: {e}"));
+                    self.notices.borrow_mut().push(format!("lane {number} is skipped: {e}"));
                     let _ = lane.set(None);
                 }
             }

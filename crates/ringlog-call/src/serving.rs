@@ -95,7 +95,7 @@ impl<B: BodyForm> Lane<B> {
         for log in [&answers, &log] {
             if log.purpose() != Purpose::Lane {
                 return Err(ringlog::Error::Invalid(format!(
-                    "{}: it is no lane of a service; remove it, or give the service another name",
+                    "{}: not a lane of a service; remove it, or give the service another name",
                     log.name()
                 )));
             }

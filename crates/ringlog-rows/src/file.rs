@@ -95,7 +95,7 @@ pub(crate) fn open(asked: &Asked, source: &mut dyn Lookback) -> Result<(File, Re
                 notes.push(if format.format.has_positions() {
                     format!("{shown}: an unfinished last line of {dropped} bytes is dropped")
                 } else {
-                    format!("{shown}: {dropped} bytes behind the last commit are written again")
+                    format!("{shown}: {dropped} bytes after the last commit are written again")
                 });
             }
             (output.begin, output.lost, output.head) = (old.begin, old.lost, found.head);

@@ -340,7 +340,7 @@ struct Changed;
 
 impl fmt::Display for Changed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("somebody else has changed the file")
+        f.write_str("another process has changed the file")
     }
 }
 

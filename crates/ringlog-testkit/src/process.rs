@@ -245,7 +245,7 @@ impl Running {
     /// Waits until no process has the read end of its stdout any longer: a process that another
     /// test is just starting shares it until its exec, and until then writes are not refused.
     pub fn until_unread(&self) {
-        until("nobody can read its stdout", || {
+        until("no process can read its stdout", || {
             self.stdout_is().contains(PollFlags::POLLERR).then_some(())
         });
     }
@@ -312,7 +312,7 @@ impl Running {
         };
         let status = until_or(|| what("this ends"), || self.child.try_wait().unwrap());
         if let Some(thread) = stdout {
-            let what = || what("nobody has the stdout of this any more");
+            let what = || what("no process holds the stdout of this");
             until_or(what, || thread.is_finished().then_some(()));
             thread.join().unwrap();
         }

@@ -84,7 +84,7 @@ impl Traced {
         match ptrace::seize(thread, options) {
             Ok(()) => Some(traced),
             Err(Errno::EPERM | Errno::EACCES | Errno::ENOSYS) => {
-                skipped("nobody may trace a process here");
+                skipped("processes cannot be traced here");
                 None
             }
             Err(e) => panic!("a child cannot be traced: {e}"),

@@ -90,7 +90,7 @@ impl Topic {
             }
         }
         Err(Error::Invalid(format!(
-            "{}: each of its {} logs has a writer; make it of more logs, or stop one",
+            "{}: each of its {} logs has a writer; stop one, or make the topic with more logs",
             self.name, self.logs
         )))
     }
@@ -98,7 +98,7 @@ impl Topic {
     fn log<R: Described>(&self, number: u64) -> Result<Log> {
         if number >= self.logs {
             return Err(Error::Invalid(format!(
-                "{}: there is no log {number} in it; they are 0 to {}",
+                "{}: it has no log {number}; they are 0 to {}",
                 self.name,
                 self.logs.saturating_sub(1)
             )));
@@ -117,7 +117,8 @@ impl Topic {
             _ => "it belongs to no topic".to_owned(),
         };
         Err(Error::Invalid(format!(
-            "{}: {is}, and this is to be one of {}; name the topic as it is, or give it another name",
+            "{}: {is}, and one of {} was asked for; open it as what it is, or give the topic \
+             another name",
             log.name(),
             self.logs
         )))

@@ -14,8 +14,8 @@ use std::fs::File;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 
 /// Why a log is neither made nor opened there.
-pub(crate) const ON_HUGETLBFS: &str = "it is on a hugetlbfs, where a header cannot be mapped by itself; a \
-                            tmpfs mounted with huge=advise has huge pages for a log";
+pub(crate) const ON_HUGETLBFS: &str = "it is on a hugetlbfs, where a header cannot be mapped by \
+                                       itself; for huge pages use a tmpfs mounted with huge=advise";
 
 /// What a writer does about a gate that is gone: some process was that reader, and no living
 /// process is. (A gate that no process has been yet is waited for, and so is a stopped one.)
@@ -115,8 +115,8 @@ pub(crate) fn check_file(name: &Name, file: &File, terms: &Terms) -> Result<std:
     let trusted = [nix::unistd::geteuid().as_raw(), 0];
     if !trusted.contains(&meta.uid()) && terms.owner != Some(meta.uid()) {
         return Err(bad(format!(
-            "it belongs to user {}, who is neither you nor root; if you trust them, name them as \
-             the owner",
+            "it belongs to user {}, which is neither you nor root; if you trust that user, name it \
+             as the owner",
             meta.uid()
         )));
     }
@@ -126,7 +126,7 @@ pub(crate) fn check_file(name: &Name, file: &File, terms: &Terms) -> Result<std:
         return Err(Error::Version { log: name.to_string(), found });
     }
     if meta.len() < HEADER_SIZE as u64 {
-        return Err(bad(format!("it has {} bytes, less than a header", meta.len())));
+        return Err(bad(format!("it has {} bytes, fewer than a header", meta.len())));
     }
     Ok(meta)
 }
@@ -161,8 +161,8 @@ pub(crate) fn check_header(name: &Name, header: &Header, file_size: u64) -> Resu
     let [role, members] = [header.role.load(Relaxed), header.members.load(Relaxed)];
     let Some(purpose) = Purpose::of_words([role, members]) else {
         let why = format!(
-            "it is for something (role {role:#x}, of {members}) that this version of ringlog does not \
-             know; use the one that made it"
+            "this version of ringlog does not know its role {role:#x} (of {members}); use the \
+             version that made it"
         );
         return Err(Error::NotALog { log: log(), why });
     };
@@ -193,12 +193,16 @@ pub(crate) fn check_header(name: &Name, header: &Header, file_size: u64) -> Resu
     check_size(name, &geometry, file_size)?;
     let (gates, absent) = (header.gates.load(Relaxed), header.absent.load(Relaxed));
     let gates = u8::try_from(gates).map_err(|_| {
-        fits(format!("its writer waits for the readers {gates:#x}, and there are {READERS}"))
+        fits(format!(
+            "its writer waits for the readers {gates:#x} (a bit each), and a log has {READERS}"
+        ))
     })?;
     let absent = match absent {
         0 => Absent::Wait,
         1 => Absent::Skip,
-        _ => return Err(fits(format!("what it does about readers that are gone is {absent:#x}"))),
+        _ => return Err(fits(format!(
+            "its policy for absent gates is {absent:#x}, which is neither 0 nor 1"
+        ))),
     };
     let unreadable = |why: String| Error::Schema { log: log(), why };
     let length = header.schema_len.load(Relaxed);
@@ -272,8 +276,8 @@ impl Terms {
         let geometry = if schema.body().is_none() {
             if self.inline.is_some() || self.arena.is_some() {
                 return Err(invalid!(
-                    "{name}: an arena, and bytes of a body in a slot, are for a log with a body, and no \
-                     column is one"
+                    "{name}: an arena, and bytes of a body in a slot, need a column that is a \
+                     body, and there is none; leave them out"
                 ));
             }
             Geometry::new(capacity, columns)
@@ -300,8 +304,8 @@ impl Terms {
         ] {
             if let Some(asked) = asked.filter(|&asked| asked != is) {
                 let why = format!(
-                    "it has {is} {what}, {asked} were asked for; leave that out to take what is there; \
-                     {CHANGE}"
+                    "it has {is} {what}, and {asked} were asked for; leave that out to use the log \
+                     as it is; {CHANGE}"
                 );
                 return Err(Error::Geometry { log: name.to_string(), why });
             }
@@ -315,7 +319,8 @@ impl Terms {
         match Purpose::of_words(words) {
             Some(_) => Ok(words),
             None => Err(invalid!(
-                "{name}: it cannot be one of {}: from 1 to {MEMBERS_MAX} lanes or logs belong together",
+                "{name}: cannot be one of {} lanes or logs: a service has 1 to {MEMBERS_MAX} \
+                 lanes, a topic 1 to {MEMBERS_MAX} logs",
                 words[1]
             )),
         }
@@ -325,11 +330,11 @@ impl Terms {
     pub fn gates_to_make(&self, name: &Name) -> Result<(u8, Absent)> {
         let gates = self.gates.unwrap_or(0);
         let gates = u8::try_from(gates)
-            .map_err(|_| invalid!("{name}: its writer cannot wait for that: readers are 0 to 7"))?;
+            .map_err(|_| invalid!("{name}: cannot wait for {}: readers are 0 to 7", readers(gates)))?;
         match self.absent {
             Some(_) if gates == 0 => Err(invalid!(
-                "{name}: what to do about a reader that is gone is for readers that the writer \
-                 waits for, and none was named"
+                "{name}: a policy for absent readers needs readers that the writer waits for; name \
+                 one, or leave the policy out"
             )),
             absent => Ok((gates, absent.unwrap_or_default())),
         }
@@ -340,12 +345,13 @@ impl Terms {
         let other = |is: String, asked: String| Error::Gates {
             log: name.to_string(),
             why: format!(
-                "its writer {is}, and {asked} asked for; leave that out to take what is there; {CHANGE}"
+                "its writer {is}, and {asked} asked for; leave that out to use the log as it is; \
+                 {CHANGE}"
             ),
         };
         if let Some(asked) = self.gates.filter(|&asked| asked != u64::from(gates)) {
             let waits = |gates| match gates {
-                0 => "waits for nobody".to_owned(),
+                0 => "waits for no reader".to_owned(),
                 gates => format!("waits for {}", readers(gates)),
             };
             let asked = format!("one that {} was", waits(asked));
@@ -353,7 +359,7 @@ impl Terms {
         }
         let goes = |absent| match absent {
             Absent::Wait => "waits for a reader that is gone",
-            Absent::Skip => "goes on without a reader that is gone",
+            Absent::Skip => "does not wait for a reader that is gone",
         };
         match self.absent.filter(|&asked| asked != absent) {
             Some(asked) => Err(other(goes(absent).to_owned(), format!("one that {} was", goes(asked)))),

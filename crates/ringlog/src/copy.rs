@@ -101,8 +101,8 @@ fn fill(cursor: &mut Cursor, header: &MappedHeader, slots: &Slots) -> Result<Cop
         Ring::of(slots).begin(&header.write_ptr, end);
         return Ok(Copied { held: begin..end, missed: begin - oldest });
     }
-    let why = "its writer overwrites all that it holds before it can be read; copy it when the writer \
-               is slower, or has ended";
+    let why = "its writer overwrites all entries before they can be read; copy it when the writer \
+               is slower or has ended";
     Err(Error::io(format!("{}: cannot be copied", cursor.segment.name()))(io::Error::other(why)))
 }
 
@@ -193,7 +193,7 @@ fn readers(source: &Segment) -> Result<(Vec<Vec<u64>>, u64)> {
         seen = readers.or(seen);
         doze(Duration::from_micros(100));
     }
-    let why = "a reader commits too often to be looked at; try again";
+    let why = "a reader commits too often for its place to be copied; try again";
     let cannot = Error::io(format!("{}: cannot be copied", source.name()));
     // A reader that is ahead through all these looks is damaged, and so is its copy.
     Ok((seen.ok_or_else(|| cannot(io::Error::other(why)))?, source.end()))

@@ -183,7 +183,7 @@ impl Cursor {
             Start::At(position) if position <= end => position,
             Start::At(position) => {
                 return Err(invalid!(
-                    "{}: there is no position {position} yet, it ends at {end}",
+                    "{}: there is no position {position} yet; it ends at {end}",
                     self.segment.name()
                 ));
             }

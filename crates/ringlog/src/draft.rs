@@ -117,7 +117,7 @@ impl<'a, R: Record, B: BodyForm> Draft<'a, R, B> {
         let length = self.length;
         let (from, to) = within(&range, length).ok_or_else(|| {
             invalid!(
-                "{}: that is no part of a draft of {} bytes",
+                "{}: the range is not within the draft of {} bytes",
                 self.writer.writer().segment.name(),
                 length
             )
@@ -256,8 +256,8 @@ impl<R: Record, B: BodyForm> LosslessWriter<With<R, B>> {
     ) -> Result<Reserved<'_, R, B>> {
         if self.segment.absent != Absent::Wait {
             return Err(invalid!(
-                "{}: it goes on without readers that are gone, and they may come and look at bytes in \
-                 place; write to a draft",
+                "{}: its writer does not wait for readers that are gone, and one of them could \
+                 read the bytes in place; write to a draft",
                 self.segment.name()
             ));
         }
@@ -284,7 +284,7 @@ impl<R: Record, B: BodyForm> Reserved<'_, R, B> {
         match within(&range, self.length) {
             Some((from, to)) => Ok(publish(self.writer, record, self.place, from, to)),
             None => Err(invalid!(
-                "{}: that is no part of {} reserved bytes",
+                "{}: the range is not within the {} reserved bytes",
                 self.writer.segment.name(),
                 self.length
             )),

@@ -205,13 +205,13 @@ impl fmt::Display for Full {
             }
             Some(Gate::Gone) => write!(
                 f,
-                " and gone; start it again (reporter {reader}), or let it off for good (ringlog \
-                 reader {reader} release)"
+                " and gone; start it again (reporter {reader}), or release it (ringlog reader \
+                 {reader} release)"
             ),
             Some(Gate::Awaited) => write!(
                 f,
-                ", for it has never come; start it (reporter {reader}), or let it off for good \
-                 (ringlog reader {reader} release)"
+                " and has never attached; start it (reporter {reader}), or release it (ringlog \
+                 reader {reader} release)"
             ),
         }
     }
@@ -284,8 +284,8 @@ impl Error {
 }
 
 /// How to give a log other columns, or another capacity.
-pub(crate) const CHANGE: &str = "to change the log stop its writer, let its readers finish, remove it \
-                                 (ringlog rm), and start again";
+pub(crate) const CHANGE: &str = "to change the log, stop its writer, let its readers finish, \
+                                 remove it (ringlog rm), and start again";
 
 /// Makes an [`Error::Invalid`] from a sentence.
 macro_rules! invalid {
@@ -304,9 +304,11 @@ pub fn shown(value: &str) -> String {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Error::NotFound { log } => write!(f, "{log}: no such log; a writer makes it"),
+            Error::NotFound { log } => {
+                write!(f, "{log}: no such log; start its writer, which makes it")
+            }
             Error::Replaced { log } => {
-                write!(f, "{log}: deleted and made again since it was opened; open it anew")
+                write!(f, "{log}: deleted and made again since it was opened; open it again")
             }
             Error::Exists { log } => {
                 write!(f, "{log}: exists already; open it, or remove it first")
@@ -314,8 +316,8 @@ impl fmt::Display for Error {
             Error::Claimed { log, role, pid: 0 } => {
                 write!(
                     f,
-                    "{log}: {role} is already running as process of unknown id, for it has only begun; stop it \
-                 first, or use another one"
+                    "{log}: {role} is already running, as a process that has only just attached \
+                     and has no known id yet; stop it first, or use another one"
                 )
             }
             Error::Claimed { log, role, pid } => write!(
@@ -324,14 +326,15 @@ impl fmt::Display for Error {
             ),
             Error::ShutOut { log, role, by } => write!(
                 f,
-                "{log}: nobody can be {role}: {}, neither writer nor reader, {} a read lock on the log's \
-                 file; {UNLOCK}",
+                "{log}: cannot become {role}: {}, neither writer nor reader, {} a read lock on the \
+                 log's file; {UNLOCK}",
                 processes(by),
                 has(by)
             ),
             Error::Undelivered { log, reader, entries } => write!(
                 f,
-                "{log}: reader {reader} has {entries} entries to come; let it finish, or unlink the log"
+                "{log}: reader {reader} has not committed {entries} entries; let it finish, or \
+                 unlink the log"
             ),
             Error::NotALog { log, why } => write!(f, "{log}: not a log that can be used: {why}"),
             Error::Version { log, found } => write!(
@@ -340,10 +343,10 @@ impl fmt::Display for Error {
                  in it with the program that made it, then remove it",
                 crate::layout::VERSION
             ),
-            Error::Geometry { log, why } => write!(f, "{log}: sizes that do not fit: {why}"),
+            Error::Geometry { log, why } => write!(f, "{log}: invalid sizes: {why}"),
             Error::Gates { log, why } => write!(f, "{log}: other gates: {why}"),
             Error::Schema { log, why } => {
-                write!(f, "{log}: another schema: {why}; use another name, or {CHANGE}")
+                write!(f, "{log}: another schema: {why}; use another name; {CHANGE}")
             }
             Error::Full { log, full } => write!(f, "{log}: {full}"),
             Error::Invalid(why) => f.write_str(why),
@@ -353,7 +356,7 @@ impl fmt::Display for Error {
             ),
             Error::OutputShutOut { path, by } => write!(
                 f,
-                "{path}: nobody can write it: {} {} a read lock on it; {UNLOCK}",
+                "{path}: cannot be written: {} {} a read lock on it; {UNLOCK}",
                 processes(by),
                 has(by)
             ),
@@ -363,7 +366,7 @@ impl fmt::Display for Error {
 }
 
 /// What to do about a read lock.
-const UNLOCK: &str = "end that process, and take permission to read away from whoever is not trusted \
+const UNLOCK: &str = "end that process, and deny read permission to users that are not trusted \
                       (chmod o-r)";
 
 /// Returns `process 12`, or `processes 12, 13`.

@@ -428,7 +428,7 @@ impl Geometry {
             {
                 Ok(self)
             }
-            _ => Err("so many slots are larger than an address space"),
+            _ => Err("the slots are larger than an address space; use fewer"),
         }
     }
 

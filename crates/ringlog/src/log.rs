@@ -347,7 +347,9 @@ impl Log {
     pub fn remove(name: impl Into<Name>) -> Result<()> {
         let name = name.into();
         name::remove(&name, |file| {
-            let claims = Claims::on(file).map_err(Error::io(format!("{name}: cannot be looked at")))?;
+            let claims = Claims::on(file).map_err(Error::io(format!(
+                "{name}: its claims cannot be read"
+            )))?;
             let log = || name.to_string();
             if let Some(role) = Role::all().find(|&role| claims.is_taken(role)) {
                 return Err(Error::Claimed { log: log(), role, pid: claims.pid_of(role) });
@@ -535,8 +537,8 @@ impl Log {
     /// [`observe`](Log::observe).
     pub fn copy_to(&self, name: impl Into<Name>) -> Result<Copied> {
         if self.may_be_mixed() {
-            let why = "it is a copy that was made while a writer was attached, and any entry may be \
-                       mixed of two; copy the log itself";
+            let why = "it is a copy made while a writer was attached, and any entry may be a mix \
+                       of two; copy the log itself";
             return Err(Error::NotALog { log: self.name().to_string(), why: why.to_owned() });
         }
         copy::copy(&self.segment, &self.terms, &name.into())

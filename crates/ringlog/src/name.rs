@@ -139,8 +139,8 @@ pub(crate) fn open_file(name: &Name, path: &Path, write: bool) -> Result<File> {
         Some(libc::EISDIR) => not_a_log("a directory"),
         Some(libc::ENXIO) => not_a_log("a socket"),
         Some(libc::EACCES) if write => Error::io(format!(
-            "{name}: cannot be opened for writing, as a writer and each reader need it, who store \
-             where they are (writer --mode, or chmod)"
+            "{name}: cannot be opened for writing, and writers and readers store their position in \
+             it (chmod, or writer --mode)"
         ))(e),
         _ => Error::io(format!("{name}: cannot be opened"))(e),
     })

@@ -176,7 +176,9 @@ impl Segment {
         if stored_to > 0 && meta.blocks() * 512 < meta.len() {
             // The file may be a copy with holes, where a store on a full disk would be a fault.
             file::fill_holes(&file, stored_to)
-                .map_err(Error::io(format!("{name}: no room for what is not there of it")))?;
+                .map_err(Error::io(format!(
+                    "{name}: no room for the part of it that is not on the disk yet"
+                )))?;
         }
 
         let header = MappedHeader::map(&file, access != Access::Observe).map_err(cannot())?;
@@ -242,7 +244,7 @@ impl Segment {
     pub fn memory(&self) -> Result<Memory> {
         let from = self.slots.words().map.as_ptr() as usize;
         let memory = memory::memory(from..from + self.slots.words().map.len());
-        memory.map_err(Error::io(format!("{}: nobody tells of its memory", self.name)))
+        memory.map_err(Error::io(format!("{}: cannot read /proc/self/smaps", self.name)))
     }
 
     fn replaced(&self) -> Error {
@@ -400,7 +402,7 @@ impl Segment {
 
     /// Returns an error unless the log's file is as long as it was when it was mapped.
     pub fn check_size(&self, claims: &Claims) -> Result<()> {
-        let cannot = Error::io(format!("{}: cannot be looked at", self.name));
+        let cannot = Error::io(format!("{}: its size cannot be read", self.name));
         check_size(&self.name, &self.geometry, claims.file_size().map_err(cannot)?)
     }
 
@@ -483,7 +485,7 @@ fn lock(name: &Name, size: u64, lock: impl FnOnce() -> io::Result<()>) -> Result
         let limit = memory::lock_limit();
         let limit = limit.map_or("none".to_owned(), |limit| Bytes(limit).to_string());
         Error::io(format!(
-            "{name}: {} of memory cannot be locked, where the limit of this process is {limit}; \
+            "{name}: {} of memory cannot be locked, and the limit of this process is {limit}; \
              raise it (ulimit -l, or LimitMEMLOCK= of a service), or do not lock",
             Bytes(size)
         ))(e)

@@ -373,7 +373,10 @@ impl Writer<Raw> {
             return Err(invalid!("{name}: a record has {size} bytes, not {}", columns.len()));
         }
         if !self.has_bodies() && !body.is_empty() {
-            return Err(invalid!("{name}: its entries have no body, and {} bytes are one", body.len()));
+            return Err(invalid!(
+                "{name}: its entries have no body, and one of {} bytes was given",
+                body.len()
+            ));
         }
         self.check_length(body.len())
     }
@@ -386,8 +389,8 @@ impl<R> Writer<R> {
         match length <= most {
             true => Ok(()),
             false => Err(invalid!(
-                "{name}: a body of {length} bytes is too long: half of the arena, {most} bytes, is the \
-                 most; make the log with a larger arena, or send the body in parts"
+                "{name}: a body of {length} bytes is too long: the limit is {most} bytes, half of \
+                 the arena; make the log with a larger arena, or send the body in parts"
             )),
         }
     }

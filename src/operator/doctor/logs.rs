@@ -13,8 +13,10 @@ use std::os::unix::fs::MetadataExt as _;
 /// Returns which process keeps all others from a place in a log.
 fn shut_out(log: &Looked, view: &View) -> Option<Verdict> {
     let by = Some(read_lockers(&view.shut_out_by)).filter(|by| !by.is_empty())?;
-    let found =
-        format!("{}: {by} with a read lock: nobody can be its writer or a reader", log.name);
+    let found = format!(
+        "{}: {by} with a read lock: no process can become its writer or a reader",
+        log.name
+    );
     let cure = format!("end that process; chmod o-r {}", log.file.display());
     Some(Verdict::ok("log", found).but(Level::Bad, cure))
 }
@@ -25,7 +27,7 @@ const NEARLY_FULL: f64 = 0.1;
 /// Says what became of a gate.
 fn what_became(reader: &ReaderView) -> String {
     match reader.state {
-        State::Awaited => "has never come".to_owned(),
+        State::Awaited => "has never attached".to_owned(),
         State::Ended => "has ended".to_owned(),
         state => format!("is {}", state.name()),
     }
@@ -40,7 +42,7 @@ fn cure(log: &Looked, reader: &ReaderView) -> String {
             format!("see what keeps it: ringlog stat {}", log.name)
         }
         _ => format!(
-            "start it ({}), or let it off for good (ringlog reader {id} release {})",
+            "start it ({}), or release it (ringlog reader {id} release {})",
             reporter(*id, &log.name),
             log.name
         ),
@@ -60,7 +62,7 @@ impl Doctor {
         let behind = view.readers.iter().filter(|reader| reader.overwritten > 0);
         all.extend(behind.map(|reader: &ReaderView| {
             let found = format!(
-                "{}: reader {} {} {}, and {} entries that it has not had are overwritten",
+                "{}: reader {} {} {}, and {} entries that it has not committed are overwritten",
                 log.name,
                 reader.id,
                 if reader.state == State::Ended { "has" } else { "is" },
@@ -70,7 +72,7 @@ impl Doctor {
             let cure = match reader.state {
                 State::Gone | State::Ended => "start it again".to_owned(),
                 State::Stopped => format!("kill -CONT {}", reader.pid),
-                _ => "`ringlog stat` tells more; a larger --capacity".to_owned(),
+                _ => "see `ringlog stat`; use a larger --capacity".to_owned(),
             };
             Verdict::ok(what, found).but(Level::Warn, cure)
         }));
@@ -108,8 +110,8 @@ impl Doctor {
             && !is_there
         {
             let them = readers(&gates.readers);
-            let found = format!("{name}: its writer waits for {them}, and nobody is there");
-            let cure = format!("start what reads it, such as {}", reporter(first, name));
+            let found = format!("{name}: its writer waits for {them}, and none is attached");
+            let cure = format!("start its reader, such as {}", reporter(first, name));
             all.push(Verdict::ok("log", found).but(Level::Note, cure));
         }
         all
@@ -123,13 +125,13 @@ impl Doctor {
         match error {
             Error::NotFound { .. } => Verdict { level: Level::Bad, ..found },
             _ if owner.is_some() && !ours.contains(&owner) => {
-                let cure = "nothing, if you do not know them; else --owner USER";
+                let cure = "none, if you do not trust that user; else --owner USER";
                 found.but(Level::Note, cure)
             }
             Error::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
-                found.but(Level::Note, "look as its owner, or as root")
+                found.but(Level::Note, "run this as its owner, or as root")
             }
-            _ => found.but(Level::Bad, "remove it, and let its writer make it anew"),
+            _ => found.but(Level::Bad, "remove it, and start its writer again"),
         }
     }
 
@@ -146,7 +148,7 @@ impl Doctor {
         let found = |text: String| Verdict::ok(what, format!("{name}: {text}"));
         match writer.state {
             State::Alive => {
-                found(format!("its writer lives, and {} with it", several(readers, "reader")))
+                found(format!("its writer is alive, and {} with it", several(readers, "reader")))
             }
             State::Waits => {
                 let it = view.readers.iter().find(|it| Some(it.id) == writer.waiting_for);
@@ -160,10 +162,12 @@ impl Doctor {
                 found(format!("its writer, process {}, is stopped", writer.pid))
                     .but(Level::Warn, cure)
             }
-            State::Dead if is_older => found(format!("the machine ended under its writer, {size}"))
-                .but(Level::Note, "start its writer; it finds the end by the slots"),
+            State::Dead if is_older => {
+                found(format!("the machine stopped while its writer ran, {size}"))
+                    .but(Level::Note, "start its writer, which finds the end in the slots")
+            }
             State::Dead => found(format!("its writer, process {}, was killed", writer.pid))
-                .but(Level::Warn, "start it again: it goes on behind the last entry"),
+                .but(Level::Warn, "start it again: it resumes after the last entry"),
             state if readers == 0 => {
                 let since = match (state, is_older) {
                     (State::Never, _) => "has never had a writer",
@@ -171,7 +175,7 @@ impl Doctor {
                     (_, false) => "is closed",
                 };
                 let what = if log.in_memory { "of memory" } else { "of disk" };
-                found(format!("it {since}, and nobody holds it: {size} {what}"))
+                found(format!("it {since}, and no process holds it: {size} {what}"))
                     .but(Level::Note, format!("ringlog rm {name}, if it is not wanted"))
             }
             state => found(format!(

@@ -41,7 +41,10 @@ impl Doctor {
         let room = match Machine::room(&self.shm) {
             Ok(room) => room,
             Err(e) => {
-                all.push(Verdict::unknown(what, format!("/dev/shm does not say its size: {e}")));
+                all.push(Verdict::unknown(
+                    what,
+                    format!("the size of /dev/shm cannot be read: {e}"),
+                ));
                 return all;
             }
         };
@@ -51,7 +54,7 @@ impl Doctor {
             bytes(room.free),
             bytes(room.size),
             match logs {
-                0 => "no logs are looked at there".to_owned(),
+                0 => "no logs there are checked".to_owned(),
                 1 => format!("1 log takes {}", bytes(self.in_memory())),
                 n => format!("{} take {}", several(n, "log"), bytes(self.in_memory())),
             }
@@ -88,7 +91,7 @@ impl Doctor {
         let name = path.display();
         let room = match Machine::room(path) {
             Ok(room) => room,
-            Err(e) => return Verdict::unknown(what, format!("{name} cannot be looked at: {e}")),
+            Err(e) => return Verdict::unknown(what, format!("{name} cannot be read: {e}")),
         };
         let mount = self.mount_of(path).unwrap_or_default();
         let kind = if mount.kind.is_empty() { "an unknown file system" } else { &mount.kind };
@@ -103,12 +106,14 @@ impl Doctor {
                 found.but(Level::Bad, "a tmpfs mounted with huge=advise")
             }
             kind if of_network.iter().any(|it| kind.starts_with(it)) => {
-                let why = format!("{name} is on {kind}: claims may not hold, nor mappings agree");
+                let why = format!(
+                    "{name} is on {kind}, where claims may not hold and mappings may differ"
+                );
                 Verdict::ok(what, why).but(Level::Warn, "a local file system, or shared memory")
             }
             _ if mount.option("ro").is_some() => {
                 let found = Verdict::ok(what, format!("{name} is mounted read-only"));
-                found.but(Level::Note, "its logs can be looked at, and not used: remount it rw")
+                found.but(Level::Note, "its logs can be read, and not written: remount it rw")
             }
             _ if room.inodes_free == Some(0) => {
                 let found = Verdict::ok(what, format!("{name} is on {kind} without free inodes"));
@@ -122,7 +127,7 @@ impl Doctor {
             }
             "tmpfs" | "ramfs" => {
                 let found = Verdict::ok(what, format!("{name} is memory, {free}"));
-                found.but(Level::Note, "a disk, if the log is to survive the machine")
+                found.but(Level::Note, "a disk, if the log must survive a reboot")
             }
             _ => found,
         }
@@ -165,7 +170,7 @@ impl Doctor {
         let mut users: BTreeSet<u32> = owners.chain(self.machine.uid()).collect();
         users.retain(|&uid| uid >= FIRST_PERSON && !self.machine.lingers(uid));
         if users.is_empty() {
-            return Verdict::ok(what, "yes, but of no user who has logs or looks at them");
+            return Verdict::ok(what, "yes, but of no user that has logs or runs this command");
         }
         let name = |&uid: &u32| self.machine.user(uid).unwrap_or_else(|| format!("user {uid}"));
         let users = users.iter().map(name).collect::<Vec<_>>().join(", ");
@@ -232,7 +237,10 @@ impl Doctor {
         let what = "huge pages";
         let Ok(shmem) = self.machine.read("sys/kernel/mm/transparent_hugepage/shmem_enabled")
         else {
-            return Verdict::unknown(what, "none in memory files: this kernel has no such thing");
+            return Verdict::unknown(
+                what,
+                "none in memory files: this kernel has no support for them",
+            );
         };
         let shmem = shmem.split_once('[').and_then(|(_, rest)| Some(rest.split_once(']')?.0));
         let mount = self.mount_of(Path::new("/dev/shm")).unwrap_or_default();
@@ -254,7 +262,7 @@ impl Doctor {
             return Verdict::ok(what, "off, and no log in shared memory is large enough (2 MiB)");
         }
         let found = format!(
-            "off for {} of logs: a lap takes {} page faults, and not {}",
+            "off for {} of logs: a lap takes {} page faults instead of {}",
             bytes(size),
             grouped(size / 4096),
             grouped(size.div_ceil(HUGE_PAGE)),

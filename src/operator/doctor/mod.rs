@@ -50,7 +50,7 @@ impl Doctor {
                 "system",
                 format!(
                     "{} is not Linux: shared memory is files in the temporary directory, and its \
-                     limits, pages and clocks cannot be looked at",
+                     limits, pages and clocks cannot be checked",
                     std::env::consts::OS
                 ),
             ));

@@ -9,7 +9,7 @@ impl Doctor {
     pub fn kernel(&self) -> Option<Verdict> {
         let what = "kernel";
         let Ok(release) = self.machine.read("proc/sys/kernel/osrelease") else {
-            return Some(Verdict::unknown(what, "/proc does not say which it is"));
+            return Some(Verdict::unknown(what, "/proc does not show its version"));
         };
         let mut numbers = release.split(['.', '-']).map_while(|it| it.parse::<u32>().ok());
         let version = (numbers.next()?, numbers.next().unwrap_or(0));
@@ -32,7 +32,7 @@ impl Doctor {
     pub fn sleep(&self) -> Verdict {
         let what = "sleep";
         let Ok(release) = self.machine.read("proc/sys/kernel/osrelease") else {
-            return Verdict::unknown(what, "/proc does not say which kernel it is");
+            return Verdict::unknown(what, "/proc does not show the version of the kernel");
         };
         let numbers: Vec<u32> =
             release.split(['.', '-']).map_while(|it| it.parse().ok()).take(2).collect();
@@ -42,7 +42,7 @@ impl Doctor {
             true => Verdict::ok(what, "one thread waits for many logs at once (futex_waitv)"),
             false => {
                 let found =
-                    "nobody can wait for several logs at once: servers look every millisecond";
+                    "no process can wait for several logs at once: servers look every millisecond";
                 let cure = "Linux 5.16 or later, and a sandbox that allows futex_waitv";
                 Verdict::ok(what, found).but(Level::Note, cure)
             }
@@ -54,7 +54,7 @@ impl Doctor {
         let what = "clock source";
         let path = "sys/devices/system/clocksource/clocksource0";
         let Ok(source) = self.machine.read(format!("{path}/current_clocksource")) else {
-            return Verdict::unknown(what, "/sys does not say");
+            return Verdict::unknown(what, "/sys does not show it");
         };
         let found = Verdict::ok(what, &source);
         if !["hpet", "acpi_pm", "jiffies", "refined-jiffies", "pit", "xen"].contains(&&*source) {
@@ -86,13 +86,10 @@ impl Doctor {
                     "systemd-timesyncd" => "timedatectl timesync-status",
                     _ => "its own tool",
                 };
-                Verdict::unknown(
-                    what,
-                    format!("{program} runs; whether it is in step, {ask} tells"),
-                )
+                Verdict::unknown(what, format!("{program} runs; see {ask} for how exact it is"))
             }
             None => {
-                let found = "nobody here is seen to set it (a host may)";
+                let found = "no program here sets it (the host may)";
                 let cure = "chrony, if timestamps are compared with those of other machines";
                 Verdict::ok(what, found).but(Level::Note, cure)
             }
@@ -104,9 +101,9 @@ impl Doctor {
         let governors = self.machine.governors();
         let all = governors.join(", ");
         match governors.iter().all(|it| it == "performance") {
-            _ if governors.is_empty() => Verdict::ok(what, "not the kernel's to choose"),
+            _ if governors.is_empty() => Verdict::ok(what, "not set by this kernel"),
             true => Verdict::ok(what, all),
-            false => Verdict::ok(what, format!("{all}: a core that was idle begins slowly"))
+            false => Verdict::ok(what, format!("{all}: an idle core starts slowly"))
                 .but(Level::Note, "cpupower frequency-set -g performance"),
         }
     }
@@ -119,7 +116,7 @@ impl Doctor {
         };
         let attached: u64 = self.views().map(|(_, view)| alive(view)).sum();
         let Some(cores) = self.machine.cores() else {
-            return Verdict::unknown(what, "/proc does not say how many");
+            return Verdict::unknown(what, "/proc does not show how many");
         };
         let found = format!("{cores} for this shell; {attached} writers and readers live");
         if attached > cores {
@@ -137,19 +134,19 @@ impl Doctor {
     pub fn processes(&self) -> Verdict {
         let what = "processes";
         if self.machine.uid().is_none() {
-            let found = Verdict::ok(what, "/proc is not there: nobody has a name or a state");
+            let found =
+                Verdict::ok(what, "/proc is not mounted: processes have no name and no state");
             return found.but(Level::Note, "mount -t proc proc /proc");
         }
         let hidden = self.machine.mount_of(Path::new("/proc"));
         let hidden = hidden.as_ref().and_then(|mount| mount.option("hidepid"));
         match hidden {
-            None | Some("0" | "off") => Verdict::ok(what, "can be looked at"),
-            Some(_) if self.machine.uid() == Some(0) => {
-                Verdict::ok(what, "can be looked at by root")
-            }
+            None | Some("0" | "off") => Verdict::ok(what, "can be read"),
+            Some(_) if self.machine.uid() == Some(0) => Verdict::ok(what, "can be read by root"),
             Some(how) => {
                 let found = format!("other users' are hidden (hidepid={how}): they have no names");
-                let cure = "look as root, or as a member of the gid= that /proc is mounted with";
+                let cure =
+                    "run this as root, or as a member of the gid= that /proc is mounted with";
                 Verdict::ok(what, found).but(Level::Note, cure)
             }
         }

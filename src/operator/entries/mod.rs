@@ -214,8 +214,8 @@ impl Printer {
             _ => "is being written",
         };
         tell(format_args!(
-            "ringlog: {position} {when}, and is not published; each 8 bytes in its slot are of it \
-             or of an entry a lap before: {}",
+            "ringlog: {position} {when}, and is not published; each 8 bytes in its slot belong to \
+             it or to the entry of the lap before: {}",
             row.trim_end()
         ));
         Ok(())

@@ -29,7 +29,7 @@ impl Exporter {
         let (mut before, mut troubles) = (std::mem::take(&mut self.watched), BTreeMap::new());
         let mut names = self.logs.names()?;
         if names.len() > LOGS {
-            let why = format!("there are {} logs; {LOGS} are looked at", names.len());
+            let why = format!("there are {} logs; only {LOGS} are exported", names.len());
             troubles.insert(String::new(), why);
             names.truncate(LOGS);
         }
@@ -89,7 +89,7 @@ const OF_LOG: [Metric<View>; 23] = [
     ("writer_attached_timestamp_seconds", "When the last writer attached.", |v| {
         time(v.writer.attached_ns)
     }),
-    ("writer_heartbeat_timestamp_seconds", "When the engine last said that it lives.", |v| {
+    ("writer_heartbeat_timestamp_seconds", "When the writer last gave a heartbeat.", |v| {
         v.writer.heartbeat_ns.and_then(time)
     }),
     (
@@ -97,9 +97,11 @@ const OF_LOG: [Metric<View>; 23] = [
         "Entries that the writer of a lossless log can append before it waits.",
         |v| number(v.gates.as_ref()?.room?),
     ),
-    ("room_ratio", "The same, of the capacity, or of the arena if less of that is free.", |v| {
-        v.gates.as_ref()?.room_ratio
-    }),
+    (
+        "room_ratio",
+        "The room as a share of the capacity, or of the arena if less of the arena is free.",
+        |v| v.gates.as_ref()?.room_ratio,
+    ),
     ("body_bytes", "Bytes of a body, on average of the newest.", |v| {
         number(v.bodies.as_ref()?.mean_bytes)
     }),
@@ -108,7 +110,8 @@ const OF_LOG: [Metric<View>; 23] = [
     }),
     (
         "arena_held_bytes",
-        "Bytes of the arena that a gate has not had, and the writer of a lossless log must not overwrite.",
+        "Bytes of the arena that a gate has not committed, and the writer of a lossless log must \
+         not overwrite.",
         |v| number(v.bodies.as_ref()?.held_bytes?),
     ),
     ("service_clients", "Clients that a service has.", |v| {
@@ -119,7 +122,7 @@ const OF_LOG: [Metric<View>; 23] = [
     }),
     (
         "calls_oldest_seconds",
-        "How long ago the oldest of these was sent, if it tells; 0: none.",
+        "How long ago the oldest unanswered call was sent, if its client gave the time; 0: none.",
         |v| {
             let service = v.service.as_ref()?;
             service.oldest_seconds.or((service.in_flight == 0).then_some(0.0))
@@ -129,13 +132,15 @@ const OF_LOG: [Metric<View>; 23] = [
     ("calls_expired_total", "Calls that came too late to be run.", |v| {
         number(v.service.as_ref()?.expired)
     }),
-    ("calls_interrupted_total", "Calls that a server died over.", |v| {
+    ("calls_interrupted_total", "Calls that were running when a server died.", |v| {
         number(v.service.as_ref()?.interrupted)
     }),
-    ("calls_p50_seconds", "Half of the newest calls that tell took less.", |v| {
-        v.service.as_ref()?.p50_seconds
-    }),
-    ("calls_p99_seconds", "All but one in a hundred of these took less.", |v| {
+    (
+        "calls_p50_seconds",
+        "Median time of the newest calls whose client asked for the time.",
+        |v| v.service.as_ref()?.p50_seconds,
+    ),
+    ("calls_p99_seconds", "99th percentile of the time of these calls.", |v| {
         v.service.as_ref()?.p99_seconds
     }),
 ];
@@ -175,14 +180,14 @@ const OF_READER: [Metric<ReaderView>; 14] = [
          before the writer waits.",
         |r| number(r.headroom),
     ),
-    ("reader_headroom_ratio", "The same, of the capacity.", |r| Some(r.headroom_ratio)),
-    ("lost_entries_total", "Entries that this reader was never given, at the most.", |r| {
-        number(r.peak_lost)
+    ("reader_headroom_ratio", "The headroom as a share of the capacity.", |r| {
+        Some(r.headroom_ratio)
     }),
-    ("reader_laps_total", "How many times it lost some.", |r| number(r.laps)),
+    ("lost_entries_total", "Entries that this reader never got, at most.", |r| number(r.peak_lost)),
+    ("reader_laps_total", "How many times it lost entries.", |r| number(r.laps)),
     (
         "reader_overwritten_entries",
-        "Entries that it has lost and will be told of when it goes on.",
+        "Entries that it has lost and will learn of when it resumes.",
         |r| number(r.overwritten),
     ),
     ("reader_output_bytes", "Bytes of its output file that are committed.", |r| {
@@ -197,8 +202,8 @@ const READER: [State; 6] =
 fn text(usable: BTreeMap<String, f64>, views: &[(String, View)]) -> String {
     let mut text = String::new();
     let version = label("version", env!("CARGO_PKG_VERSION"));
-    family(&mut text, "build_info", "Which ringlog tells this.", [(version, 1.0)]);
-    let help = "Whether the log could be looked at; if not, nothing else is told of it.";
+    family(&mut text, "build_info", "The version of ringlog that exports this.", [(version, 1.0)]);
+    let help = "Whether the log could be read; if not, it has no other metrics.";
     family(&mut text, "log_usable", help, usable);
     let id = |(log, view): &(String, View)| (format!("{log},{}", label("id", &view.id)), 1.0);
     let help = "Which log it is: one that is made again has another id.";

@@ -85,7 +85,7 @@ fn replace(path: &Path, text: &str) -> Result<(), Failed> {
     let failed =
         |e: io::Error| Failed(Code::Output, format!("{}: cannot be written: {e}", path.display()));
     if fs::symlink_metadata(path).is_ok_and(|meta| !meta.is_file()) {
-        return Err(failed(io::Error::other("it is there, and is not a file")));
+        return Err(failed(io::Error::other("it exists and is not a file")));
     }
     // In that directory, and without the ending that the node exporter looks for.
     let mut beside = path.as_os_str().to_owned();

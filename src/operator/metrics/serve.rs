@@ -40,7 +40,7 @@ pub fn run(address: SocketAddr, exporter: Exporter, stop: &Stop) -> anyhow::Resu
         let bound = listener.local_addr().with_context(cannot)?;
         if !bound.ip().is_loopback() {
             tell(format_args!(
-                "ringlog: {bound} can be reached from elsewhere, and whoever reaches it gets the \
+                "ringlog: {bound} can be reached from other machines, and every client gets the \
                  metrics: there is no password"
             ));
         }

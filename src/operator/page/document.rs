@@ -116,13 +116,13 @@ fn readers(scene: &Scene, recording: &Recording) -> String {
         ("reader", ""),
         ("state", "at the end"),
         ("lag", "entries it has not committed, at the end"),
-        ("age", "of the oldest entry that it has not had, at the end"),
+        ("age", "of the oldest entry that it has not committed, at the end"),
         (
             "headroom",
             "what is left of the capacity before it loses an entry, or the writer waits for it, at the end",
         ),
         ("least headroom", "meanwhile"),
-        ("lost", "overwritten before it had them, meanwhile"),
+        ("lost", "overwritten before it read them, during the watch"),
         ("lost before", "since the log was made"),
         ("mean rows/s", ""),
         ("most rows/s", ""),
@@ -266,7 +266,7 @@ fn plots(scene: &Scene, recording: &Recording, times: &Times) -> String {
     }));
     let svg = plot("Rates of the writer and of each reader", times, &axis, &[], &lines);
     let caption = format!(
-        "Entries appended, and rows carried out, a second; each over the last {}.",
+        "Entries appended, and rows exported, a second; each over the last {}.",
         seconds(recording.window)
     );
     html += &figure("Rates", &caption, &svg);
@@ -307,8 +307,8 @@ fn timeline(recording: &Recording, times: &Times) -> String {
             losses: losses.collect(),
         }
     }));
-    let mut caption = "Who was there when, and where entries were overwritten before a reader had \
-                       them."
+    let mut caption = "When the writer and the readers ran, and where entries were overwritten \
+                       before a reader read them."
         .to_owned();
     let merged = recording.writer.merged || recording.readers.iter().any(|t| t.states.merged);
     if merged {
@@ -431,8 +431,8 @@ fn places(scene: &Scene, recording: &Recording) -> String {
         WORDS.iter().map(|(word, means)| format!("<dt>{word}</dt><dd>{means}</dd>\n")).collect();
     let who = if rows.is_empty() { String::new() } else { table(5, &heads, rows) };
     format!(
-        "<section><h2>Who and where</h2>\n{who}<dl>\n{facts}</dl></section>\n\
-         <section><h2>Words</h2>\n<dl>\n{words}</dl></section>\n"
+        "<section><h2>Processes and \
+         places</h2>\n{who}<dl>\n{facts}</dl></section>\n<section><h2>Terms</h2>\n<dl>\n{words}</dl></section>\n"
     )
 }
 
@@ -440,14 +440,17 @@ const WORDS: [(&str, &str); 11] = [
     (
         "log",
         "a ring of entries in shared memory or a file: the writer overwrites the oldest entry with \
-         the newest, and waits for nobody but gates",
+         the newest, and waits only for gates",
     ),
     (
         "gate",
         "a reader that a log was made with: the writer overwrites nothing that it has not committed, \
          and waits when there is no room left",
     ),
-    ("lag", "entries that a reader has not committed yet: written to its file, and done with"),
+    (
+        "lag",
+        "entries that a reader has not committed yet; it commits an entry once its file has the row",
+    ),
     (
         "headroom",
         "what the writer can still append before a reader loses an entry, or before it waits for the \
@@ -455,14 +458,14 @@ const WORDS: [(&str, &str); 11] = [
     ),
     (
         "lost",
-        "overwritten before a reader had them; the reader is told when it goes on, and its \
-              file has a gap there",
+        "overwritten before a reader read them; the reader learns of it when it resumes, and its \
+         file has a gap there",
     ),
-    ("gone", "its process was killed; it goes on where it was when it is started again"),
-    ("ended", "its process ended in order; it goes on where it was when it is started again"),
-    ("awaited", "a gate that nobody has been yet: the writer waits for it all the same"),
+    ("gone", "its process was killed; it resumes where it was when it is started again"),
+    ("ended", "its process ended in order; it resumes where it was when it is started again"),
+    ("awaited", "a gate that no process has been yet: the writer waits for it all the same"),
     ("waits", "the writer lives, and has had no room for a second or more"),
-    ("stopped", "its process is, by a signal (SIGSTOP) or a debugger"),
+    ("stopped", "its process was stopped by a signal (SIGSTOP) or a debugger"),
     (
         "stalled",
         "its process lives, but has entries to commit, and has not committed for two \

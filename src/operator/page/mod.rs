@@ -178,7 +178,10 @@ impl Target {
                     let path = path.display();
                     Failed(
                         Code::Output,
-                        format!("{path}: is there, and is no page that could be replaced"),
+                        format!(
+                            "{path}: exists, and is not a page that may be replaced; give another \
+                             --output"
+                        ),
                     )
                 })?
             }

@@ -29,7 +29,7 @@ pub fn headline(recording: &Recording) -> (&'static str, String) {
                 (_, 1) => "is",
                 _ => "are",
             };
-            let is = if state == State::Awaited { "never come" } else { state.name() };
+            let is = if state == State::Awaited { "never attached" } else { state.name() };
             (!ids.is_empty()).then(|| format!("{} {are} {is}", who(&ids)))
         });
     let away: Vec<String> = away.into_iter().flatten().collect();
@@ -37,7 +37,7 @@ pub fn headline(recording: &Recording) -> (&'static str, String) {
     let may_lose = readers().filter(|r| !r.last.loses_nothing());
     let close: Vec<usize> = may_lose.filter(|r| least(r) < CLOSE).map(|r| r.id).collect();
     let (mut class, mut text) = if recording.readers.is_empty() {
-        ("warn", "Nobody has ever read this log".to_owned())
+        ("warn", "No process has ever read this log".to_owned())
     } else if let [worst, others @ ..] = &losers[..] {
         let first = format!("Reader {} lost {}", worst.id, entries(worst.lost()));
         let rest = others.iter().map(|r| format!("reader {} {}", r.id, grouped(r.lost())));
@@ -119,8 +119,8 @@ fn writer(recording: &Recording, times: &Times) -> String {
                 None => "",
             };
             format!(
-                "The writer appended {}, {} a second; at that rate the ring holds {}, and so long \
-                 may a reader be away{until}",
+                "The writer appended {}, {} a second; at that rate the ring holds {}, which is how \
+                 long a reader may be away{until}",
                 entries(count),
                 grouped(rate.round() as u64),
                 seconds(view.capacity as f64 / rate),
@@ -151,7 +151,7 @@ fn reader(track: &Track, recording: &Recording, times: &Times) -> String {
     let gate = if last.gate { ", which the writer waits for," } else { "" };
     let name = format!("Reader {}{gate}", track.id);
     if last.state == State::Awaited {
-        return format!("{name} has never come.");
+        return format!("{name} has never attached.");
     }
     if !track.has_place() {
         let state = last.state.name();
@@ -188,13 +188,13 @@ fn reader(track: &Track, recording: &Recording, times: &Times) -> String {
     if lost > 0 {
         let were = if lost == 1 { "was" } else { "were" };
         let places = places(&track.losses.list, times);
-        text += &format!("; {} {were} overwritten before it had them{places}", entries(lost));
+        text += &format!("; {} {were} overwritten before it read them{places}", entries(lost));
     } else if !parts.is_empty() {
         text += "; nothing was lost";
         if let Some(left) = last.headroom_seconds.filter(|_| last.state != State::Alive) {
             text += &match (last.loses_nothing(), seconds(left)) {
                 (true, left) => format!(", and the writer has room for {left}"),
-                (false, left) => format!(", and nothing will be if it goes on within {left}"),
+                (false, left) => format!(", and nothing will be if it resumes within {left}"),
             };
         }
     }
@@ -429,21 +429,21 @@ mod tests {
             (
                 &[(0, Alive, 0, 0), (10, Alive, 900, 0), (20, Alive, 2000, 50)],
                 "Reader 1 lost 50 entries",
-                "Reader 1 was too slow; 50 entries were overwritten before it had them, from \
+                "Reader 1 was too slow; 50 entries were overwritten before it read them, from \
                  09:30:10 to 09:30:20; it was at most 100 entries behind, at 09:30:10.",
             ),
             (
                 &[(0, Alive, 0, 0), (2, Gone, 200, 0), (20, Gone, 200, 0)],
                 "Reader 1 lost 800 entries, and is gone",
-                "Reader 1 was gone from 09:30:02 on; 800 entries were overwritten before it had \
+                "Reader 1 was gone from 09:30:02 on; 800 entries were overwritten before it read \
                  them, from 09:30:02 to 09:30:20; at the end it is 1,800 entries behind, and is \
                  losing more.",
             ),
             (
                 &[(0, Gone, 0, 0), (4, Gone, 0, 0)],
                 "Nothing was lost, but reader 1 is gone",
-                "Reader 1 was gone all the time; nothing was lost, and nothing will be if it goes \
-                 on within 6.0 s; at the end it is 400 entries behind; it last committed \
+                "Reader 1 was gone all the time; nothing was lost, and nothing will be if it \
+                 resumes within 6.0 s; at the end it is 400 entries behind; it last committed \
                  2026-11-21 09:30:00 UTC.",
             ),
             (
@@ -467,7 +467,7 @@ mod tests {
                 "Nothing was lost, but reader 1 is stalled",
                 "Reader 1 was stopped 4 times, 5.0 s in all, the longest time from 09:30:03 to \
                  09:30:05 (2.0 s) and was stalled from 09:30:09 on; nothing was lost, and nothing \
-                 will be if it goes on within 9.0 s; at the end it is 100 entries behind.",
+                 will be if it resumes within 9.0 s; at the end it is 100 entries behind.",
             ),
         ] {
             let (headline, sentence) = told(looks);
@@ -501,7 +501,7 @@ mod tests {
             "Reader 1 lost 900 entries, reader 2 100 and reader 3 7; readers 1 and 2 are gone and \
              reader 3 is stopped"
         );
-        assert_eq!(looks([Vec::new(), Vec::new()]), "Nobody has ever read this log");
+        assert_eq!(looks([Vec::new(), Vec::new()]), "No process has ever read this log");
     }
 
     #[test]
@@ -635,7 +635,7 @@ mod tests {
         };
         let all = sentences(&scene, &recording, &times);
         let writer = "The writer appended 1,000 entries, 100 a second; at that rate the ring holds \
-                      10 s, and so long may a reader be away.";
+                      10 s, which is how long a reader may be away.";
         assert_eq!(all, ["", writer]);
         // However many entries there were.
         let (recording, times) = seen(&[(0, Vec::new()), (20, Vec::new())]);

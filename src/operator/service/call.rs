@@ -119,7 +119,7 @@ fn call<B: BodyForm>(
 fn packed(json: &[u8]) -> Result<Vec<u8>, CallError> {
     let json = if json.is_empty() { b"null" } else { json };
     let value: serde_json::Value = serde_json::from_slice(json).map_err(|e| {
-        CallError::Value(format!("the body is to be JSON, to be sent as MessagePack: {e}"))
+        CallError::Value(format!("the body must be JSON, which is sent as MessagePack: {e}"))
     })?;
     rmp_serde::to_vec_named(&value).map_err(|e| CallError::Value(e.to_string()))
 }

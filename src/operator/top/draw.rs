@@ -107,7 +107,7 @@ fn ends(left: Line<'static>, right: Line<'static>, width: u16) -> Strip {
 
 /// Returns what the keys do, the most necessary first, and which of all lines are shown.
 fn keys(top: &Top, inks: &Inks, width: u16, shown: std::ops::Range<usize>, count: usize) -> Strip {
-    let pause = if top.paused { "go on" } else { "pause" };
+    let pause = if top.paused { "resume" } else { "pause" };
     let every = humantime::format_duration(top.every);
     let keys = format!("? help  q quit  p {pause}  s sort: {}  +/- every {every}", top.sort.name());
     let lines = if shown.len() < count {
@@ -124,10 +124,10 @@ fn help(inks: &Inks, height: u16) -> Vec<Strip> {
         "lag       entries the reader has not committed, and the age of the oldest",
         "headroom  entries until it loses one, in % of the ring: ! below 50, !! below 10",
         "0g        a gate: the writer waits for it, when its room is full; ! below 10",
-        "lost      entries it was never given, + those it will be told of later",
+        "lost      entries it never got, + those it will learn of when it resumes",
         "stalled   it lives, is behind, and has not committed for two seconds",
-        "gone      it was killed, ended: in order; started again it goes on where it was",
-        "awaited   a gate that nobody has been yet",
+        "gone      it was killed, ended: in order; started again it resumes there",
+        "awaited   a gate that no process has been yet",
         "keys      q Esc Ctrl-C quit, p space pause, s sort, + less often, - more often,",
         "          arrows PgUp PgDn Home End scroll, Ctrl-Z to the shell",
     ];
@@ -174,8 +174,8 @@ fn tables(top: &Top, inks: &Inks, width: u16) -> (Strip, Vec<Strip>) {
         }
     }
     if strips.is_empty() {
-        let why = "No logs in shared memory. One that a writer makes will be here at once; a log in \
-                   a file has to be named: ringlog top ./FILE";
+        let why = "No logs in shared memory. A log appears here when a writer makes it; a log in a \
+                   file has to be named: ringlog top ./FILE";
         strips = wrapped(why, width.saturating_sub(2)).into_iter().map(only).collect();
     }
     (heads, strips)

@@ -54,7 +54,7 @@ pub struct Args {
 
 pub fn run(args: Args) -> anyhow::Result<()> {
     if !io::stdout().is_terminal() {
-        let why = "stdout is not a terminal; `ringlog stat` tells the same anywhere";
+        let why = "stdout is not a terminal; use `ringlog stat` instead";
         return Err(Failed(Code::Invalid, why.to_owned()).into());
     }
     // Unlike in other programs the second signal does not end it at once: that would leave the

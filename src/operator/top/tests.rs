@@ -163,8 +163,7 @@ fn at_80_columns_it_tells_who_is_behind_and_what_was_lost() {
  7   gone     -          41,000   2.0 s    ▁▅█  ────── !! 0%  + 24,616        0
 
  /old
- sizes that do not fit: 1,024 slots of 32 bytes make 36864 bytes, and the file
- has 4096
+ invalid sizes: 1,024 slots of 32 bytes make 36864 bytes, and the file has 4096
 
  /quotes  writer dead         0/s  newest 3 min                             ▁▁▁
  no readers yet
@@ -232,8 +231,8 @@ fn at_60_columns_it_leaves_out_what_matters_least() {
  7   gone      41,000   2.0 s  ──────────── !! 0%  + 24,616
 
  /old
- sizes that do not fit: 1,024 slots of 32 bytes make 36864
- bytes, and the file has 4096
+ invalid sizes: 1,024 slots of 32 bytes make 36864 bytes,
+ and the file has 4096
 
  /quotes  writer dead         0/s  newest 3 min
  no readers yet
@@ -255,7 +254,7 @@ fn at_120_columns_it_tells_more() {
  7   gone     -            4007   41,000   2.0 s         ▁▅█  ─────────── !! 0%    0 ns  + 24,616        0      959,000
 
  /old
- sizes that do not fit: 1,024 slots of 32 bytes make 36864 bytes, and the file has 4096
+ invalid sizes: 1,024 slots of 32 bytes make 36864 bytes, and the file has 4096
 
  /quotes  writer dead   engine 3999        0/s  newest 3 min                 16,384 x 24 B                          ▁▁▁
  no readers yet
@@ -309,7 +308,7 @@ fn a_bar_is_yellow_before_it_is_red_and_so_are_state_and_losses() {
         (" 7   gone", "!! 0%", Color::Red),
         (" 7   gone", "+ 24,616", Color::Red),
         ("/quotes", "writer dead", Color::Red),
-        ("sizes that do not fit", "sizes", Color::Red),
+        ("invalid sizes", "sizes", Color::Red),
     ] {
         assert_eq!(style_of(&buffer, line, part).0, colour, "{part} in {line}");
     }
@@ -334,8 +333,8 @@ fn where_there_are_no_logs_it_says_what_to_do() {
     let expected = "
  ringlog top  0 logs, 0 readers
 
- No logs in shared memory. One that a writer makes will be here at once; a log
- in a file has to be named: ringlog top ./FILE
+ No logs in shared memory. A log appears here when a writer makes it; a log in
+ a file has to be named: ringlog top ./FILE
 
  ? help  q quit  p pause  s sort: id  +/- every 500ms
 ";
@@ -420,7 +419,7 @@ fn p_and_space_pause_and_the_screen_says_so() {
         top.key(Key::Char(key));
         let shown = text(&drawn(&mut top, 80, 24));
         assert!(top.paused && shown[0].contains(" paused  2027-01-15"), "{shown:#?}");
-        assert!(shown[23].contains("p go on"), "{shown:#?}");
+        assert!(shown[23].contains("p resume"), "{shown:#?}");
         top.key(Key::Char(key));
         assert!(!top.paused);
     }

@@ -104,7 +104,7 @@ impl<'a> Against<'a> {
             read.push(part.path);
             if self.wrong >= TOO_MANY {
                 let path = read[read.len() - 1].display();
-                tell.tell(&format_args!("{path}: the rest is not looked at"))?;
+                tell.tell(&format_args!("{path}: the rest is not checked"))?;
                 break;
             }
         }
@@ -129,14 +129,13 @@ impl<'a> Against<'a> {
     ) -> anyhow::Result<()> {
         let id = reader.id;
         if self.next < reader.position {
-            let what = format!("behind its last row, below the read pointer of reader {id}");
+            let what = format!("after its last row, below the read pointer of reader {id}");
             self.gap(path, self.next..reader.position, &what, tell)?;
             self.next = reader.position;
         }
         // A reader at work may have taken them before they were overwritten.
         if self.next < self.oldest && reader.has_place() && !reader.alive {
-            let what =
-                format!("behind its last row, overwritten while reader {id} was not running");
+            let what = format!("after its last row, overwritten while reader {id} was not running");
             self.gap(path, self.next..self.oldest, &what, tell)?;
         }
         Ok(())
@@ -158,7 +157,7 @@ impl<'a> Against<'a> {
         while let Some(FileRow { bytes, line, end }) = rows.next().with_context(cannot)? {
             let what = match end {
                 End::Line => self.row(&part.path, line, &bytes, &mut spelling, tell)?,
-                End::Overlong => Some("no row is so long".to_owned()),
+                End::Overlong => Some("longer than any row".to_owned()),
                 // A reporter is at work, or was killed and drops the row when it resumes.
                 End::File if !spelling.is_begin_of_row(&bytes) => {
                     Some("not the beginning of a row of this log".to_owned())
@@ -301,7 +300,7 @@ impl<'a> Against<'a> {
         }
         line += &format!(", {} equal to the log", grouped(self.compared));
         if self.behind > 0 {
-            line += &format!(", {} from behind the end of this copy", grouped(self.behind));
+            line += &format!(", {} from after the end of this copy", grouped(self.behind));
         }
         if let Some(reader) = reader.filter(|reader| reader.alive) {
             line += &self.still_to_come(&reader)?;
@@ -319,8 +318,8 @@ impl<'a> Against<'a> {
         Ok(match gone {
             0 => String::new(),
             _ => format!(
-                "; {} behind them overwritten, and reader {}, which is running, has not \
-                 committed them",
+                "; {} after them overwritten, and reader {}, which is running, has not committed \
+                 them",
                 entries(gone),
                 reader.id
             ),
@@ -339,7 +338,7 @@ impl<'a> Against<'a> {
             let same = readers.iter().find(|reader| reader.lost == self.missing);
             return Ok(match same {
                 Some(reader) => format!(" (as many as reader {} has lost in all)", reader.id),
-                None => " (no reader writes this file, and none has lost as many)".to_owned(),
+                None => " (no reader writes this file, and none has lost that many)".to_owned(),
             });
         };
         for _ in 0..20 {

@@ -48,7 +48,7 @@ pub fn read(
                 parts.push((begin, path.clone()));
             }
             _ => tell(format_args!(
-                "ringlog: {}: left out, as no part of this output",
+                "ringlog: {}: left out: not a part of this output",
                 path.display()
             )),
         }
@@ -98,7 +98,7 @@ pub fn read(
     if gone > 0 {
         let gone = entries(gone);
         line +=
-            &format!(", {gone} behind them overwritten while reader {} was not running", reader.id);
+            &format!(", {gone} after them overwritten while reader {} was not running", reader.id);
     }
     line += &format!(", the last {} equal to the log", entries(equal));
     print(one_line(&line) + "\n")?;

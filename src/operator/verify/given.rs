@@ -113,8 +113,8 @@ impl Given {
         self.left_out += 1;
         let path = path.display();
         tell(format_args!(
-            "ringlog: {path}: left out, as a file that a reporter has set aside: {why}; \
-             give it alone to look at it"
+            "ringlog: {path}: left out: a reporter has set it aside: {why}; give it alone to check \
+             it"
         ));
     }
 }
@@ -172,7 +172,7 @@ fn without_halves(paths: &mut BTreeSet<PathBuf>) {
         if paths.contains(&part) || paths.contains(&whole) {
             paths.remove(&half);
             let (half, part) = (half.display(), part.display());
-            tell(format_args!("ringlog: {half}: left out, as {part} half compressed"));
+            tell(format_args!("ringlog: {half}: left out: {part} half compressed"));
         } else if !half.exists() && whole.exists() {
             paths.remove(&half);
             paths.insert(whole);

@@ -75,8 +75,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     cli::say_if_cut_short("ringlog", &args.log.name())?;
     let log = args.log.open()?;
     if args.format.is_some() && log.schema().body().is_none() {
-        let what =
-            format!("{}: its entries have no bodies, and no file holds these alone", log.name());
+        let what = format!("{}: its entries have no bodies; leave out --format", log.name());
         return Err(Failed(Code::Invalid, what).into());
     }
     let mut findings = Findings::new(args.limit);

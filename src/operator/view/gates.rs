@@ -48,7 +48,7 @@ impl GatesView {
     pub fn words(&self) -> Vec<String> {
         let mut all = Vec::new();
         match &self.readers[..] {
-            [] => all.push("the writer waits for nobody any more".to_owned()),
+            [] => all.push("the writer waits for no reader now".to_owned()),
             ids if self.absent == "skip" => {
                 all.push(format!("the writer waits for {}", readers(ids)));
                 all.push("but not for one that is gone".to_owned());
@@ -58,7 +58,7 @@ impl GatesView {
         if !self.let_off.is_empty() {
             let ids: Vec<String> = self.let_off.iter().map(usize::to_string).collect();
             let was = if ids.len() == 1 { "was" } else { "were" };
-            all.push(format!("{} {was} let off for good", and(&ids)));
+            all.push(format!("{} {was} released", and(&ids)));
         }
         all
     }

@@ -92,10 +92,15 @@ fn a_struct_in_rust_is_made_of_a_schema_and_has_the_same() {
 fn what_no_declaration_or_struct_can_be_is_refused_by_why() {
     let place = Place::new();
     for (columns, size, option, says) in [
-        (GAPS, 48, "--declare", "they leave gaps, which --rust can say, or stand in another order"),
+        (
+            GAPS,
+            48,
+            "--declare",
+            "the columns leave gaps, which --rust shows, or are in another order",
+        ),
         ("a u8 0\nb u32 1\n", 8, "--rust", "`b` is not aligned"),
-        ("a u8 1\nb u8 0\n", 2, "--rust", "its columns stand in another order"),
-        ("a u8 1\nb u8 0\n", 2, "--declare", "or stand in another order"),
+        ("a u8 1\nb u8 0\n", 2, "--rust", "its columns are in another order"),
+        ("a u8 1\nb u8 0\n", 2, "--declare", "or are in another order"),
         ("a u32 0\nb u16 2\n", 4, "--rust", "`b` begins within another column"),
         ("a u8 0\ntype u8 1\n", 2, "--rust", "`type` cannot be the name of a field"),
         ("_ u8 0\n", 1, "--rust", "`_` cannot be the name of a field"),
@@ -116,7 +121,7 @@ fn a_reader_is_put_where_it_is_told_to_and_what_it_skips_is_nobodys_loss() {
     let set = |id: &str, at: &str| said(&place, &["reader", id, "set", at, &shm]);
     assert_eq!(
         set("3", "-10"),
-        format!("reader 3 of {shm} is at 90; nobody has been this reader before\n")
+        format!("reader 3 of {shm} is at 90; no process has been this reader before\n")
     );
     assert_eq!(
         set("3", "newest"),
@@ -128,7 +133,7 @@ fn a_reader_is_put_where_it_is_told_to_and_what_it_skips_is_nobodys_loss() {
     );
     assert_eq!(
         set("3", "oldest"),
-        format!("reader 3 of {shm} was at 100, is at 36: it goes back by 64 entries\n")
+        format!("reader 3 of {shm} was at 100, is at 36: moved back by 64 entries\n")
     );
     assert_eq!(feed.reader(3).lost, 0);
     place.carry(3, &[]);
@@ -136,15 +141,15 @@ fn a_reader_is_put_where_it_is_told_to_and_what_it_skips_is_nobodys_loss() {
     assert_eq!(
         set("3", "30"),
         format!(
-            "reader 3 of {shm} was at 100, is at 30: it goes back by 70 entries\n\
+            "reader 3 of {shm} was at 100, is at 30: moved back by 70 entries\n\
              the log holds 36..100: the 6 entries before that will be lost\n\
-             its output file is no longer its own: the next reporter sets it aside, and begins a \
-             new one\n"
+             its output file no longer fits: the next reporter sets it aside, and begins a new \
+             one\n"
         )
     );
     assert_eq!((feed.reader(3).position, feed.reader(3).lost), (30, 0));
     for (args, code, says) in [
-        (["3", "101"], 2, "no position 101 yet, it ends at 100"),
+        (["3", "101"], 2, "no position 101 yet; it ends at 100"),
         (["8", "0"], 2, "8 is not in 0..8"),
         (["3", "first"], 2, "oldest, newest, a position, or -N"),
     ] {
@@ -158,7 +163,7 @@ fn a_reader_is_put_where_it_is_told_to_and_what_it_skips_is_nobodys_loss() {
     assert_eq!(feed.reader(1).commit_ns, 0);
     assert_eq!(
         self::said(&fresh, &["reader", "1", "set", "0", &fresh.shm]),
-        format!("reader 1 of {} is at 0; nobody has been this reader before\n", fresh.shm)
+        format!("reader 1 of {} is at 0; no process has been this reader before\n", fresh.shm)
     );
     assert!(feed.reader(1).commit_ns > 0);
 }
@@ -250,17 +255,17 @@ fn a_log_with_entries_that_a_reader_has_not_had_is_removed_by_force_alone() {
     assert_eq!(
         stderr,
         format!(
-            "ringlog: {}: reader 2 has 3 entries to come, reader 5 has 13 entries to come; let \
-             them finish (reporter N --once), or use --force\n",
+            "ringlog: {}: reader 2 has not committed 3 entries, reader 5 has not committed 13 \
+             entries; let them finish (reporter N --once), or use --force\n",
             place.shm
         )
     );
     assert!(code == 1 && place.shm_file().exists());
     place.carry(2, &[]);
     let (code, stderr) = refused(&place, &["rm", &place.shm]);
-    assert!(code == 1 && stderr.contains(": reader 5 has 13 entries to come; "), "{stderr}");
+    assert!(code == 1 && stderr.contains(": reader 5 has not committed 13 entries; "), "{stderr}");
     let said = said(&place, &["rm", "--force", &place.shm]);
-    let due = format!("removed {}; reader 5 had 13 entries to come\n", place.shm);
+    let due = format!("removed {}; reader 5 had not committed 13 entries\n", place.shm);
     assert_eq!((said, place.shm_file().exists()), (due, false));
 }
 
@@ -274,8 +279,8 @@ fn a_log_in_use_is_removed_by_force_and_who_goes_on_with_it_is_said() {
     assert_eq!(
         said,
         format!(
-            "removed {}; some go on, with memory that nobody else finds: the writer is process \
-             {us}, reader 1 is process {us}\n",
+            "removed {}; still attached, to memory that no other process finds: the writer is \
+             process {us}, reader 1 is process {us}\n",
             place.shm
         )
     );
@@ -315,7 +320,7 @@ fn a_log_too_damaged_to_tell_who_has_it_is_removed_by_force_alone() {
     file.write_all_at(&3u64.to_le_bytes(), 0x90).unwrap();
     let (code, stderr) = refused(&place, &["rm", &place.shm]);
     assert_eq!((code, place.shm_file().exists()), (6, true));
-    assert!(stderr.contains("cannot be told, --force removes it"), "{stderr}");
+    assert!(stderr.contains("cannot be read; --force removes it all the same"), "{stderr}");
     assert_eq!(said(&place, &["rm", "--force", &place.shm]), format!("removed {}\n", place.shm));
     assert!(!place.shm_file().exists());
 }

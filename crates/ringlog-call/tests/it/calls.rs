@@ -138,7 +138,8 @@ fn a_request_that_is_kept_and_dropped_is_answered_all_the_same() {
         Ok(())
     });
     let panicked = connect(&place).call(ECHO, b"", LONG).map(drop);
-    let said = matches!(&panicked, Err(CallError::Panicked(why)) if why.contains("never answered"));
+    let said =
+        matches!(&panicked, Err(CallError::Panicked(why)) if why.contains("without an answer"));
     assert!(said, "{panicked:?}");
 }
 
@@ -293,7 +294,7 @@ fn a_service_has_one_server_and_a_log_is_no_service() {
     let served = Service::serve(log.shm.as_str()).map(drop);
     assert!(served.is_err());
     let called = Client::connect(log.shm.as_str(), MOMENT).map(drop);
-    assert!(called.unwrap_err().to_string().contains("no service"));
+    assert!(called.unwrap_err().to_string().contains("not a service"));
     let nobody = Client::connect(place.shm.as_str(), MOMENT).map(drop);
     assert!(matches!(nobody, Err(CallError::Gone)), "{nobody:?}");
     assert!(matches!(

@@ -49,7 +49,7 @@ fn what_has_a_lanes_name_and_is_none_is_skipped_aloud() {
     let service = Service::serve(place.shm.as_str()).unwrap();
     let notices = service.notices();
     assert_eq!(notices.len(), 1, "{notices:?}");
-    assert!(notices[0].starts_with("skips lane 0: "), "{notices:?}");
+    assert!(notices[0].starts_with("lane 0 is skipped: "), "{notices:?}");
     assert!(notices[0].contains(&name), "{notices:?}");
     assert_eq!(service.lane_count(), 1);
     drop(service);
@@ -129,7 +129,7 @@ fn a_lane_of_another_owner_is_skipped_aloud_by_both_sides() {
     }
     let service = Service::serve(place.shm.as_str()).unwrap();
     let notices = service.notices();
-    assert!(notices[0].starts_with("skips lane 0: "), "{notices:?}");
+    assert!(notices[0].starts_with("lane 0 is skipped: "), "{notices:?}");
     assert!(notices[0].contains("it belongs to user 65534"), "{notices:?}");
     let client = connect(&place);
     assert_eq!(client.lane(), 1);

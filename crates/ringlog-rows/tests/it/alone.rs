@@ -192,7 +192,7 @@ fn what_a_commit_has_not_is_written_again_by_the_mark() {
     fs::write(&path, &text).unwrap();
     append(&log, 1);
     let notes = carry(&log, &path, Format::Raw);
-    assert!(notes[0].contains("9 bytes behind the last commit are written again"), "{notes:?}");
+    assert!(notes[0].contains("9 bytes after the last commit are written again"), "{notes:?}");
     assert!(fs::read(&path).unwrap() == expected(&log, 0..7, Format::Raw));
     let reader = log.reader::<Raw>(0).unwrap();
     assert_eq!(reader.left_off().committed.mark, mark + body(6).len() as u64 + 1);

@@ -51,14 +51,14 @@ impl Verifier<'_> {
         ] {
             let now = self.word(offset);
             if now != opened {
-                let what = format!("{name} is {now:#x} by now, and was {opened:#x} at opening");
+                let what = format!("{name} is {now:#x} now, and was {opened:#x} at opening");
                 self.header(Severity::Damage, offset, what);
             }
         }
         self.time(offset_of!(Header, created_ns), "created_ns");
         // These words mean nothing in such a log.
         if self.segment.gates == 0 {
-            self.zero(offset_of!(Header, absent), "absent", "its writer waits for nobody");
+            self.zero(offset_of!(Header, absent), "absent", "its writer waits for no reader");
         }
         if geometry.arena_size() == 0 {
             self.zero(offset_of!(Header, horizon), "horizon", "it has no arena");
@@ -69,11 +69,14 @@ impl Verifier<'_> {
         let bytes: Vec<u8> = words.flatten().collect();
         let (now, rest) = bytes.split_at(text.len());
         if let Some(at) = now.iter().zip(text.as_bytes()).position(|(now, then)| now != then) {
-            let what = "the schema text is another by now than at opening".to_owned();
+            let what = "the schema text has changed since opening".to_owned();
             self.header(Severity::Damage, schema + at, what);
         }
         if let Some(at) = rest.iter().position(|&byte| byte != 0) {
-            let what = format!("{:#04x} behind the schema text, where zeros are", rest[at]);
+            let what = format!(
+                "{:#04x} behind the schema text, where all bytes should be 0",
+                rest[at]
+            );
             self.header(Severity::Oddity, schema + text.len() + at, what);
         }
     }
@@ -83,7 +86,7 @@ impl Verifier<'_> {
         for offset in RESERVED.into_iter().flat_map(|range| range.step_by(8)) {
             let word = self.word(offset);
             if word != 0 {
-                let what = format!("{word:#x} in a word that is zero");
+                let what = format!("{word:#x} in a word that should be 0");
                 self.header(Severity::Oddity, offset, what);
             }
         }
@@ -141,13 +144,15 @@ impl Verifier<'_> {
         }
         let epoch = line + offset_of!(WriterLine, epoch);
         if before > 0 && self.word(epoch) == 0 {
-            let what = format!("there have been no writers, and there are entries up to {before}");
+            let what = format!("the number of writers is 0, and there are entries up to {before}");
             self.header(Severity::Oddity, epoch, what);
         }
         let synced = line + offset_of!(WriterLine, synced);
         let word = self.word(synced);
         if word > before && self.end_by_now().is_some_and(|end| word > end) {
-            let what = format!("all below {word} is on the disk, and there are entries up to {before}");
+            let what = format!(
+                "all below {word} is said to be on the disk, and there are entries up to {before}"
+            );
             self.header(Severity::Damage, synced, what);
         }
         let waiting_for = line + offset_of!(WriterLine, waiting_for);
@@ -266,8 +271,8 @@ impl Verifier<'_> {
             damage(
                 pointer_at,
                 format!(
-                    "the writer is at {} and waits for reader {id}, which has committed all below \
-                     {peak} and no more: that is beyond the room of {} slots",
+                    "the writer is at {} and waits for reader {id}, which has committed up to \
+                     {peak}: they are more than {} slots apart",
                     before,
                     self.segment.geometry.capacity()
                 ),
@@ -292,26 +297,26 @@ impl Verifier<'_> {
         }
         let taken = offset_of!(ReaderLine, calls) + offset_of!(CallLine, taken);
         if let Some(why) = beyond(at(taken)) {
-            odd(taken, format!("reader {id} has begun all below {}, {why}", at(taken)));
+            odd(taken, format!("reader {id} has begun all calls below {}, {why}", at(taken)));
         }
         let peak = offset_of!(ReaderLine, peak_position);
         if let Some(why) = beyond(at(peak)) {
-            odd(peak, format!("reader {id} was at {} once, {why}", at(peak)));
+            odd(peak, format!("reader {id} once reached {}, {why}", at(peak)));
         }
         let peak = offset_of!(ReaderLine, peak_lost);
         if at(peak) >= POSITION_LIMIT {
-            odd(peak, format!("reader {id} had lost {} entries once", at(peak)));
+            odd(peak, format!("reader {id} once had lost {} entries", at(peak)));
         }
         let last = size_of::<ReaderLine>() - 8;
         if at(last) != 0 {
-            odd(last, format!("{:#x} in a word that is zero", at(last)));
+            odd(last, format!("{:#x} in a word that should be 0", at(last)));
         }
         if at(offset_of!(ReaderLine, attached_ns)) == 0 {
             // All but the process id and the state, which may be stored before.
             let mut others = (8..size_of::<ReaderLine>()).step_by(8);
             let stored = others.find(|&it| it != offset_of!(ReaderLine, state) && at(it) != 0);
             if let Some(offset) = stored {
-                let what = format!("{:#x}, though nobody has been reader {id}", at(offset));
+                let what = format!("{:#x}, though no process has been reader {id}", at(offset));
                 findings.push((Severity::Oddity, line + offset, what));
             }
         }
@@ -353,14 +358,21 @@ impl Verifier<'_> {
 
         let (from, to) = (offset_of!(ReaderNotes, lost_from), offset_of!(ReaderNotes, lost_to));
         if at(from) > at(to) || is_beyond(at(to)) {
-            odd(from, format!("reader {id} lost {}..{} at last, which is no range", at(from), at(to)));
+            odd(from, format!(
+                "the last loss of reader {id} is {}..{}, which is no range",
+                at(from),
+                at(to)
+            ));
         }
         if at(to + 16) != 0 {
-            odd(to + 16, format!("{:#x} in a word that is zero", at(to + 16)));
+            odd(to + 16, format!("{:#x} in a word that should be 0", at(to + 16)));
         }
         let acked = offset_of!(ReaderNotes, acked);
         if is_beyond(at(acked)) {
-            let what = format!("the far end of reader {id} has all below {}, which is not there", at(acked));
+            let what = format!(
+                "the far end of reader {id} has acknowledged all below {}, which is beyond the end",
+                at(acked)
+            );
             odd(acked, what);
         }
         let length = at(offset_of!(ReaderNotes, path_len));
@@ -368,7 +380,9 @@ impl Verifier<'_> {
             words[offset_of!(ReaderNotes, path) / 8..].iter().flat_map(|it| it.to_le_bytes()).collect();
         let rest = path.get(length.min(PATH_MAX as u64) as usize..).unwrap_or_default();
         if let Some(byte) = rest.iter().find(|&&byte| byte != 0) {
-            let what = format!("{byte:#04x} behind the path of reader {id}, where zeros are");
+            let what = format!(
+                "{byte:#04x} behind the path of reader {id}, where all bytes should be 0"
+            );
             odd(offset_of!(ReaderNotes, path_len), what);
         }
         for (offset, what) in findings {

@@ -52,7 +52,7 @@ impl Verifier<'_> {
         let is_due = due < before;
         let after = after.unwrap_or(u64::MAX);
         let bad = |what: String| {
-            let missing = format!("; the entry at {due} is not there");
+            let missing = format!("; the entry at {due} is missing");
             let missing = if is_due { missing.as_str() } else { "" };
             Err((is_due.then_some(due), format!("{what}{missing}")))
         };
@@ -60,15 +60,19 @@ impl Verifier<'_> {
             return if is_due { bad("nothing was ever written here".to_owned()) } else { Ok(None) };
         }
         let Some(holder) = self.segment.ring().holder(stamp, slot) else {
-            return bad(format!("the stamp {stamp:#x} is none of this slot"));
+            return bad(format!("the stamp {stamp:#x} does not belong to this slot"));
         };
         let writing = stamp & WRITING != 0;
         match holder {
             _ if writing && holder < before => {
-                bad(format!("the entry at {holder} was begun, and the log ends at {before}"))
+                bad(format!(
+                    "the entry at {holder} is marked as begun, and the log ends at {before}"
+                ))
             }
             _ if writing && holder > after => {
-                bad(format!("the entry at {holder} has begun, and the log ends at {after}"))
+                bad(format!(
+                    "the entry at {holder} is marked as begun, and the log ends at {after}"
+                ))
             }
             _ if writing => Ok(None),
             _ if holder < oldest => {
@@ -89,7 +93,10 @@ impl Verifier<'_> {
             let what = format!("{:#04x} in a slot that was never written", bytes[at]);
             findings.push((Severity::Oddity, at, what));
         } else if let Some(at) = bytes[size..].iter().position(|&byte| byte != 0) {
-            let what = format!("{:#04x} behind the record, where zeros are", bytes[size + at]);
+            let what = format!(
+                "{:#04x} behind the record, where all bytes should be 0",
+                bytes[size + at]
+            );
             findings.push((Severity::Oddity, size + at, what));
         }
         if let Some((at, what)) = held.and_then(|held| self.body(held, bytes)) {
@@ -134,7 +141,7 @@ impl Verifier<'_> {
             (geometry.head(), self.segment.schema.body().is_some_and(|body| body.kind() == Body::Text));
         let is_wrong = |bytes: &[u8]| is_text && str::from_utf8(bytes).is_err();
         match geometry.placed_in(record) {
-            Placed::Damaged => Some((at, "no writer stores such a head of a body".to_owned())),
+            Placed::Damaged => Some((at, "the head of the body is one that no writer stores".to_owned())),
             Placed::Inline(length) if is_wrong(&record[at + 8..at + 8 + length]) => {
                 Some((at + 8, "the body is not UTF-8".to_owned()))
             }
@@ -145,7 +152,11 @@ impl Verifier<'_> {
                 if place + length as u64 > cleared {
                     return Some((
                         at + 8,
-                        format!("the body ends at {} of the arena, and no more than {cleared} of it was ever taken", place + length as u64),
+                        format!(
+                            "the body ends at {} of the arena, and only {cleared} of it was ever \
+                             used",
+                            place + length as u64
+                        ),
                     ));
                 }
                 let is_known = position < self.segment.synced();

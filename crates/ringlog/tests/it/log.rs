@@ -425,7 +425,7 @@ fn a_log_of_another_capacity_than_the_one_asked_for_is_refused() {
     let place = Place::new();
     filled(&place, 8, 0);
     let options = Log::options().capacity(16);
-    let says = "it has 8 slots, 16 were asked for";
+    let says = "it has 8 slots, and 16 were asked for";
     assert_refused!(options.open(place.shm.as_str()), Error::Geometry { .. }, says);
     let opened = options.open_or_create::<Sample>(place.shm.as_str());
     assert_refused!(opened, Error::Geometry { .. }, says);
@@ -607,7 +607,7 @@ fn a_file_of_any_other_length_is_refused() {
     }
     for length in [HEADER_SIZE as u64 - 1, 0x88, 1, 0] {
         file.set_len(length).unwrap();
-        let says = format!("it has {length} bytes, less than a header");
+        let says = format!("it has {length} bytes, fewer than a header");
         assert_refused!(Log::open(path.as_path()), Error::NotALog { .. }, &says);
     }
 }
@@ -889,7 +889,7 @@ fn a_reader_begins_where_it_is_told_to() {
     assert_eq!(from(Start::Last(1000)), (all, vec![]), "as many as there are");
     for position in [21, 1 << 40, u64::MAX] {
         let refused = log.reader_from::<Sample>(0, Start::At(position));
-        let says = format!("there is no position {position} yet, it ends at 20");
+        let says = format!("there is no position {position} yet; it ends at 20");
         assert_refused!(refused, Error::Invalid(_), &says);
         let refused = log.observe::<Sample>(Start::At(position));
         assert_refused!(refused, Error::Invalid(_), &says);

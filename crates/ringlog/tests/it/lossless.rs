@@ -120,7 +120,7 @@ fn a_reader_that_is_gone_is_waited_for_and_goes_on_where_it_was() {
     let full = writer.append_timeout(&order(0), Wait::Spin, MOMENT).unwrap_err();
     assert_eq!((full.reader, full.behind, full.gate), (0, 8, Some(Gate::Gone)));
     assert!(
-        full.to_string().contains("gone; start it again (reporter 0), or let it off"),
+        full.to_string().contains("gone; start it again (reporter 0), or release it"),
         "{full}"
     );
     take(&mut log.reader::<Order>(0).unwrap(), 8);
@@ -378,7 +378,7 @@ fn a_raw_writer_waits_as_one_that_knows_its_records() {
         matches!(&error, Error::Full { full, .. } if full.gate == Some(Gate::Awaited)),
         "{error}"
     );
-    assert!(error.to_string().contains("it has never come; start it (reporter 0)"), "{error}");
+    assert!(error.to_string().contains("and has never attached; start it (reporter 0)"), "{error}");
     assert!(matches!(writer.try_append(&[0; 3][..]), Err(Error::Invalid(_))));
     let mut reader = log.reader::<Order>(0).unwrap();
     take(&mut reader, 2);
@@ -403,16 +403,16 @@ fn a_log_is_lossless_or_not_for_good_and_each_has_a_writer_of_its_own() {
     let other = lossless([0]).open_or_create::<Order>(name).map(drop);
     refused(other, &["waits for readers 0 and 2", "one that waits for reader 0 was asked for"]);
     let other = Log::options().lossless([]).open(name).map(drop);
-    refused(other, &["one that waits for nobody was asked for", "ringlog rm"]);
+    refused(other, &["one that waits for no reader was asked for", "ringlog rm"]);
     let other = lossless([0, 2]).absent(Absent::Skip).open(name).map(drop);
-    refused(other, &["waits for a reader that is gone, and one that goes on without"]);
+    refused(other, &["waits for a reader that is gone, and one that does not wait"]);
     Log::unlink(name).unwrap();
 
     let log = Log::create::<Order>(name).unwrap();
     refused(log.lossless_writer::<Order>().map(drop), &["waits for no reader", "`Writer`"]);
     refused(
         Log::options().lossless([1]).open(name).map(drop),
-        &["waits for nobody, and one that waits for reader 1"],
+        &["waits for no reader, and one that waits for reader 1"],
     );
     Log::unlink(name).unwrap();
 
@@ -420,7 +420,7 @@ fn a_log_is_lossless_or_not_for_good_and_each_has_a_writer_of_its_own() {
         refused(lossless([0, id]).create::<Order>(name).map(drop), &["readers are 0 to 7"]);
     }
     let nobody = Log::options().absent(Absent::Skip).create::<Order>(name).map(drop);
-    refused(nobody, &["none was named"]);
+    refused(nobody, &["name one, or leave the policy out"]);
     assert!(matches!(Log::open(name), Err(Error::NotFound { .. })), "and nothing was made");
 }
 
@@ -485,8 +485,7 @@ fn a_gate_beyond_the_room_is_damage_and_the_writer_gives_what_is_left() {
     pointer(0);
     assert_eq!(writer.try_append(&order(14)).unwrap_err().behind, 14);
     let found = damage();
-    let says =
-        "waits for reader 0, which has committed all below 0 and no more: that is beyond the room";
+    let says = "waits for reader 0, which has committed up to 0: they are more than";
     assert!(
         found.iter().any(|(severity, what)| *severity == Severity::Damage && what.contains(says)),
         "{found:?}"

@@ -129,7 +129,7 @@ fn a_reader_that_leaps_skips_without_a_loss_and_goes_back_to_its_last_commit() {
         assert_eq!((next(&mut reader), reader.lost()), (position, 0), "{start:?}");
     }
     let refused = reader.seek(Start::At(9)).unwrap_err();
-    assert!(refused.to_string().contains("there is no position 9 yet, it ends at 8"), "{refused}");
+    assert!(refused.to_string().contains("there is no position 9 yet; it ends at 8"), "{refused}");
     assert_eq!(next(&mut reader), 1, "it stays where it is");
 
     reader.seek(Start::Newest).unwrap();
@@ -163,7 +163,7 @@ fn entries_of_bytes_go_in_and_out_in_batches() {
     assert!(refused.contains("a record has 16 bytes, not 15"), "{refused}");
     let bodied = [Entry { body: b"more", ..entries[0] }];
     let refused = writer.append_batch(&bodied).unwrap_err().to_string();
-    assert!(refused.contains("no body, and 4 bytes are one"), "{refused}");
+    assert!(refused.contains("no body, and one of 4 bytes was given"), "{refused}");
     assert_eq!(writer.position(), 6, "nothing of either");
     assert_eq!(writer.append_batch(&[]).unwrap(), 6..6);
 
