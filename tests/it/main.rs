@@ -22,6 +22,7 @@ mod examples;
 #[cfg(feature = "compress")]
 mod finish;
 mod gates;
+mod guide;
 mod help;
 mod hup;
 mod input;
