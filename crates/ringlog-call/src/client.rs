@@ -70,6 +70,20 @@ impl ClientOptions {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Ticket(pub(crate) u64);
 
+impl Ticket {
+    /// Returns its number, below 2^62.
+    #[doc(hidden)] // of `ringlog-c`
+    pub const fn number(self) -> u64 {
+        self.0
+    }
+
+    /// Makes the ticket of a number.
+    #[doc(hidden)] // of `ringlog-c`
+    pub const fn from_number(number: u64) -> Ticket {
+        Ticket(number)
+    }
+}
+
 /// A request that is being written piece by piece.
 #[derive(Debug)]
 pub struct Upload {

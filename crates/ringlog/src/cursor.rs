@@ -84,6 +84,20 @@ pub(crate) struct Cursor {
     is_short: bool,
 }
 
+/// The position of a cursor, and what it knows of the log: what code that polls in its place needs.
+#[doc(hidden)] // of `ringlog-c`
+#[derive(Debug, Clone, Copy)]
+pub struct Progress {
+    /// The position of the next entry.
+    pub position: u64,
+    /// All positions below are known to have been published, whatever the slots say.
+    pub published: u64,
+    /// All positions below have been published by the word of a stamp.
+    pub written: u64,
+    /// Entries found one by one since a poll was empty.
+    pub streak: u64,
+}
+
 /// A place for the entries of a batch.
 pub(crate) trait Room {
     /// Calls `read` for each entry from `next` to `end`, one by one, until `read` says that one is
@@ -194,6 +208,21 @@ impl Cursor {
             self.settle();
         }
         Ok(())
+    }
+
+    /// Returns the position, and what is known of the log.
+    #[inline]
+    pub fn progress(&self) -> Progress {
+        let Cursor { position, published, written, streak, .. } = *self;
+        Progress { position, published, written, streak }
+    }
+
+    /// Continues from another position, with what is known there.
+    #[inline]
+    pub fn continue_from(&mut self, progress: Progress) {
+        let Progress { position, published, written, streak } = progress;
+        (self.position, self.published) = (position, published);
+        (self.written, self.streak) = (written, streak);
     }
 
     /// Takes the newest entry, whatever lies before it, and moves behind it.

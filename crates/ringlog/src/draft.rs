@@ -1,9 +1,9 @@
 //! Bodies that are made where they will lie: written piece by piece, or in place.
 
 use crate::check::Absent;
-use crate::error::{Error, Result, invalid};
+use crate::error::{Error, Full, Result, invalid};
 use crate::lossless::LosslessWriter;
-use crate::schema::{BodyForm, Record, With};
+use crate::schema::{BodyForm, Raw, Record, With};
 use crate::sys::bytes;
 use crate::wait::Wait;
 use crate::writer::Writer;
@@ -40,8 +40,8 @@ const FIRST: usize = 4096;
 /// # Log::unlink(name.as_str())?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub struct Draft<'a, R, B> {
-    writer: Owner<'a, R, B>,
+pub struct Draft<'a, F> {
+    writer: Owner<'a, F>,
     /// Where the draft lies in the arena, and how many bytes there are cleared for it.
     place: u64,
     cleared: usize,
@@ -53,13 +53,13 @@ pub struct Draft<'a, R, B> {
 }
 
 /// The writer of a draft: a draft needs to know from which kind to ask for room.
-enum Owner<'a, R, B> {
-    Free(&'a mut Writer<With<R, B>>),
-    Lossless(&'a mut LosslessWriter<With<R, B>>),
+enum Owner<'a, F> {
+    Free(&'a mut Writer<F>),
+    Lossless(&'a mut LosslessWriter<F>),
 }
 
-impl<R, B> Owner<'_, R, B> {
-    fn writer(&mut self) -> &mut Writer<With<R, B>> {
+impl<F> Owner<'_, F> {
+    fn writer(&mut self) -> &mut Writer<F> {
         match self {
             Owner::Free(writer) => writer,
             Owner::Lossless(writer) => writer.writer_mut(),
@@ -74,7 +74,7 @@ impl<R, B> Owner<'_, R, B> {
     }
 }
 
-impl<R, B> fmt::Debug for Draft<'_, R, B> {
+impl<F> fmt::Debug for Draft<'_, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Draft").field("length", &self.length).finish_non_exhaustive()
     }
@@ -82,13 +82,24 @@ impl<R, B> fmt::Debug for Draft<'_, R, B> {
 
 impl<R: Record, B: BodyForm> Writer<With<R, B>> {
     /// Begins a body that is written piece by piece.
-    pub fn draft(&mut self) -> Draft<'_, R, B> {
+    pub fn draft(&mut self) -> Draft<'_, With<R, B>> {
         Draft::of(Owner::Free(self))
     }
 }
 
-impl<'a, R: Record, B: BodyForm> Draft<'a, R, B> {
-    fn of(writer: Owner<'a, R, B>) -> Draft<'a, R, B> {
+impl Writer<Raw> {
+    /// Begins a body that is written piece by piece.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if the log's entries have no body.
+    pub fn draft(&mut self) -> Result<Draft<'_, Raw>> {
+        self.check_for_bodies()?;
+        Ok(Draft::of(Owner::Free(self)))
+    }
+}
+
+impl<'a, F> Draft<'a, F> {
+    fn of(writer: Owner<'a, F>) -> Draft<'a, F> {
         Draft { writer, place: 0, cleared: 0, full: None, length: 0, line: [0; LINE] }
     }
 
@@ -102,18 +113,16 @@ impl<'a, R: Record, B: BodyForm> Draft<'a, R, B> {
         self.length == 0
     }
 
-    /// Appends an entry with all that has been written as its body; returns its position.
-    pub fn publish(mut self, record: &R) -> u64 {
-        self.flush_line();
-        publish(self.writer.writer(), record, self.place, 0, self.length)
+    /// Returns the gate that the log has no room for, if a write failed for that.
+    pub fn full(&self) -> Option<Full> {
+        match &self.full {
+            Some(Error::Full { full, .. }) => Some(*full),
+            _ => None,
+        }
     }
 
-    /// Appends an entry with a part of what has been written as its body, for formats that are
-    /// built from their end; returns its position. No reader sees the rest.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] if the range is not within what has been written; nothing is appended.
-    pub fn publish_range(mut self, record: &R, range: impl RangeBounds<usize>) -> Result<u64> {
+    /// Appends an entry with these columns, and a part of what has been written as its body.
+    fn publish_part(mut self, columns: &[u8], range: impl RangeBounds<usize>) -> Result<u64> {
         let length = self.length;
         let (from, to) = within(&range, length).ok_or_else(|| {
             invalid!(
@@ -123,7 +132,7 @@ impl<'a, R: Record, B: BodyForm> Draft<'a, R, B> {
             )
         })?;
         self.flush_line();
-        Ok(publish(self.writer.writer(), record, self.place, from, to))
+        Ok(publish(self.writer.writer(), columns, self.place, from, to))
     }
 
     /// Returns why a value could not be written.
@@ -183,7 +192,36 @@ impl<'a, R: Record, B: BodyForm> Draft<'a, R, B> {
     }
 }
 
-impl<R: Record, B: BodyForm> io::Write for Draft<'_, R, B> {
+impl<R: Record, B: BodyForm> Draft<'_, With<R, B>> {
+    /// Appends an entry with all that has been written as its body; returns its position.
+    pub fn publish(mut self, record: &R) -> u64 {
+        self.flush_line();
+        publish(self.writer.writer(), bytemuck::bytes_of(record), self.place, 0, self.length)
+    }
+
+    /// Appends an entry with a part of what has been written as its body, for formats that are
+    /// built from their end; returns its position. No reader sees the rest.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if the range is not within what has been written; nothing is appended.
+    pub fn publish_range(self, record: &R, range: impl RangeBounds<usize>) -> Result<u64> {
+        self.publish_part(bytemuck::bytes_of(record), range)
+    }
+}
+
+impl Draft<'_, Raw> {
+    /// Appends an entry with a part of what has been written as its body; returns its position.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if the columns do not have the size of a record, or the range is not within
+    /// what has been written; nothing is appended.
+    pub fn publish(mut self, columns: &[u8], range: impl RangeBounds<usize>) -> Result<u64> {
+        self.writer.writer().check_columns(columns)?;
+        self.publish_part(columns, range)
+    }
+}
+
+impl<F> io::Write for Draft<'_, F> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if self.length + bytes.len() > self.cleared {
             self.grow(self.length + bytes.len())?;
@@ -219,13 +257,13 @@ impl<R: Record, B: BodyForm> io::Write for Draft<'_, R, B> {
 ///
 /// Only for a log that waits for its gates even while they are gone ([`Absent::Wait`]): in another
 /// log a reader could look at the bytes while they change.
-pub struct Reserved<'a, R, B> {
-    writer: &'a mut Writer<With<R, B>>,
+pub struct Reserved<'a, F> {
+    writer: &'a mut Writer<F>,
     place: u64,
     length: usize,
 }
 
-impl<R, B> fmt::Debug for Reserved<'_, R, B> {
+impl<F> fmt::Debug for Reserved<'_, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Reserved").field("length", &self.length).finish_non_exhaustive()
     }
@@ -237,7 +275,7 @@ impl<R: Record, B: BodyForm> LosslessWriter<With<R, B>> {
     ///
     /// # Errors
     /// [`Error::Full`] if there is no room for an entry at all.
-    pub fn draft(&mut self) -> Result<Draft<'_, R, B>> {
+    pub fn draft(&mut self) -> Result<Draft<'_, With<R, B>>> {
         self.look_for_room(0)?;
         Ok(Draft::of(Owner::Lossless(self)))
     }
@@ -253,7 +291,48 @@ impl<R: Record, B: BodyForm> LosslessWriter<With<R, B>> {
         length: usize,
         wait: Wait,
         at_most: Duration,
-    ) -> Result<Reserved<'_, R, B>> {
+    ) -> Result<Reserved<'_, With<R, B>>> {
+        self.reserve_bytes(length, wait, at_most)
+    }
+}
+
+impl LosslessWriter<Raw> {
+    /// Begins a body that is written piece by piece. A write that the log has no room for fails with
+    /// [`io::ErrorKind::WouldBlock`].
+    ///
+    /// # Errors
+    /// [`Error::Full`] if there is no room for an entry at all; [`Error::Invalid`] if the log's entries
+    /// have no body.
+    pub fn draft(&mut self) -> Result<Draft<'_, Raw>> {
+        self.check_for_bodies()?;
+        self.look_for_room(0)?;
+        Ok(Draft::of(Owner::Lossless(self)))
+    }
+
+    /// Reserves `length` bytes for a body once there is room for them, and waits for that as
+    /// [`wait_for_room`](LosslessWriter::wait_for_room) does.
+    ///
+    /// # Errors
+    /// [`Error::Full`] if there is no room in time; [`Error::Invalid`] if the log's entries have no body,
+    /// if the bytes are more than half of the arena, or if the log goes on without gates that are gone.
+    pub fn reserve(
+        &mut self,
+        length: usize,
+        wait: Wait,
+        at_most: Duration,
+    ) -> Result<Reserved<'_, Raw>> {
+        self.check_for_bodies()?;
+        self.reserve_bytes(length, wait, at_most)
+    }
+}
+
+impl<F> LosslessWriter<F> {
+    fn reserve_bytes(
+        &mut self,
+        length: usize,
+        wait: Wait,
+        at_most: Duration,
+    ) -> Result<Reserved<'_, F>> {
         if self.segment.absent != Absent::Wait {
             return Err(invalid!(
                 "{}: its writer does not wait for readers that are gone, and one of them could \
@@ -270,10 +349,10 @@ impl<R: Record, B: BodyForm> LosslessWriter<With<R, B>> {
     }
 }
 
-impl<R: Record, B: BodyForm> Reserved<'_, R, B> {
+impl<R: Record, B: BodyForm> Reserved<'_, With<R, B>> {
     /// Appends an entry with these bytes as its body; returns its position.
     pub fn publish(self, record: &R) -> u64 {
-        publish(self.writer, record, self.place, 0, self.length)
+        publish(self.writer, bytemuck::bytes_of(record), self.place, 0, self.length)
     }
 
     /// Appends an entry with a part of these bytes as its body; returns its position.
@@ -281,8 +360,26 @@ impl<R: Record, B: BodyForm> Reserved<'_, R, B> {
     /// # Errors
     /// [`Error::Invalid`] if the range is not within these bytes; nothing is appended.
     pub fn publish_range(self, record: &R, range: impl RangeBounds<usize>) -> Result<u64> {
+        self.publish_part(bytemuck::bytes_of(record), range)
+    }
+}
+
+impl Reserved<'_, Raw> {
+    /// Appends an entry with a part of these bytes as its body; returns its position.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if the columns do not have the size of a record, or the range is not within
+    /// these bytes; nothing is appended.
+    pub fn publish(self, columns: &[u8], range: impl RangeBounds<usize>) -> Result<u64> {
+        self.writer.check_columns(columns)?;
+        self.publish_part(columns, range)
+    }
+}
+
+impl<F> Reserved<'_, F> {
+    fn publish_part(self, columns: &[u8], range: impl RangeBounds<usize>) -> Result<u64> {
         match within(&range, self.length) {
-            Some((from, to)) => Ok(publish(self.writer, record, self.place, from, to)),
+            Some((from, to)) => Ok(publish(self.writer, columns, self.place, from, to)),
             None => Err(invalid!(
                 "{}: the range is not within the {} reserved bytes",
                 self.writer.segment.name(),
@@ -296,7 +393,7 @@ impl<R: Record, B: BodyForm> Reserved<'_, R, B> {
     }
 }
 
-impl<R: Record, B: BodyForm> Deref for Reserved<'_, R, B> {
+impl<F> Deref for Reserved<'_, F> {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
@@ -304,21 +401,21 @@ impl<R: Record, B: BodyForm> Deref for Reserved<'_, R, B> {
     }
 }
 
-impl<R: Record, B: BodyForm> DerefMut for Reserved<'_, R, B> {
+impl<F> DerefMut for Reserved<'_, F> {
     fn deref_mut(&mut self) -> &mut [u8] {
         bytes::drafted(self.words(), self.length)
     }
 }
 
 /// Appends an entry whose body is in the arena: the bytes `from..to`, counted from `place`.
-fn publish<R: Record, B: BodyForm>(
-    writer: &mut Writer<With<R, B>>,
-    record: &R,
+fn publish<F>(
+    writer: &mut Writer<F>,
+    columns: &[u8],
     place: u64,
     from: usize,
     to: usize,
 ) -> u64 {
-    let (columns, length) = (bytemuck::bytes_of(record), to - from);
+    let length = to - from;
     let begin = place + (from / 8 * 8) as u64;
     if !from.is_multiple_of(8) {
         // A body begins at a word, so the bytes have to move.

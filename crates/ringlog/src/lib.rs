@@ -131,6 +131,7 @@ mapped! {
     mod writer;
     mod heels;
     mod cursor;
+    mod records;
     mod bodies;
     mod sink;
     mod reader;
@@ -144,6 +145,7 @@ mapped! {
     mod next;
     mod lossless;
     mod draft;
+    mod view;
     mod copy;
     mod log;
 }
@@ -157,6 +159,8 @@ mapped! {
     #[doc(hidden)] // of `ringlog-rows` and the programs
     pub use claims::{lock_finished, lock_output, unlock_output};
     pub use copy::Copied;
+    #[doc(hidden)] // of `ringlog-c`
+    pub use cursor::Progress;
     pub use cursor::{Batch, Polled, Start};
     pub use draft::{Draft, Reserved};
     pub use log::{DEFAULT_SHM, Log, Options};
@@ -175,6 +179,8 @@ mapped! {
     pub use sys::memory::Memory;
     pub use take::{Finished, Taken};
     pub use verify::{Finding, Severity, Verified};
+    #[doc(hidden)] // of `ringlog-c`
+    pub use view::View;
     pub use wait::{Follower, Idle, Signal, Wait, can_wait_for_any};
     #[doc(hidden)] // of a trait that is sealed
     pub use wait::Word;

@@ -59,7 +59,7 @@ const PATIENCE: u32 = 128;
 pub struct LosslessWriter<R> {
     writer: Writer<R>,
     /// There is room below this position, as far as this writer knows.
-    limit: u64,
+    pub(crate) limit: u64,
     /// The entries below this one have been committed by all gates, and their bodies are free.
     walked: u64,
     /// The log says that this writer waits.
@@ -172,9 +172,12 @@ impl<R> LosslessWriter<R> {
         if self.writer.next < self.limit { Ok(()) } else { self.look() }
     }
 
-    /// Returns whether there is room for an entry with a body of `length` bytes.
+    /// Returns whether there is room for an entry with a body of `length` bytes. Never waits.
+    ///
+    /// # Errors
+    /// [`Full`] if there is none, with the gate that the writer waits for.
     #[inline]
-    fn has_room_for(&mut self, length: usize) -> Result<(), Full> {
+    pub fn has_room_for(&mut self, length: usize) -> Result<(), Full> {
         self.has_room()?;
         if !self.writer.has_place(length) {
             self.look_for(length)?;
@@ -359,10 +362,16 @@ impl LosslessWriter<Raw> {
     /// [`Error::Full`] if there is no room, with the gate that the writer waits for; those of
     /// [`Writer::append`] for raw entries. Nothing is appended then.
     pub fn try_append<'a>(&mut self, entry: impl Into<Entry<'a>>) -> Result<u64> {
-        let entry = entry.into();
-        self.writer.check(&entry)?;
-        self.has_room_for(entry.body.len()).map_err(|full| self.full(full))?;
-        Ok(self.writer.put_entry(&entry))
+        self.try_put(&entry.into())?.map_err(|full| self.full(full))
+    }
+
+    /// Appends an entry from its bytes if there is room for it. If there is none, the answer allocates
+    /// nothing.
+    #[doc(hidden)] // of `ringlog-c`
+    pub fn try_put(&mut self, entry: &Entry<'_>) -> Result<Result<u64, Full>> {
+        self.writer.check(entry)?;
+        let room = self.has_room_for(entry.body.len());
+        Ok(room.map(|()| self.writer.put_entry(entry)))
     }
 
     /// Appends an entry from its bytes once there is room for it, and waits for that as
@@ -483,7 +492,7 @@ impl<R> LosslessWriter<R> {
     }
 
     /// Returns for how many of `entries` entries there is room.
-    fn fits(&mut self, entries: usize) -> usize {
+    pub(crate) fn fits(&mut self, entries: usize) -> usize {
         let room = self.limit.saturating_sub(self.writer.next);
         let room = if room < entries as u64 { self.room() } else { room };
         room.min(entries as u64) as usize

@@ -20,7 +20,7 @@ use std::time::Duration;
 /// With [`Wait::Block`](crate::Wait::Block) it stores one thing: that it sleeps, so that the writer
 /// wakes it. If it may not store that, it looks every millisecond.
 pub struct Observer<R> {
-    cursor: Cursor,
+    pub(crate) cursor: Cursor,
     holder: Holder,
     /// Made when the observer sleeps for the first time.
     bell: OnceLock<Option<Bell>>,
@@ -212,6 +212,16 @@ impl Observer<Raw> {
     pub fn latest(&mut self) -> Polled<Entry<'_>> {
         let polled = self.cursor.newest_with(&mut self.holder);
         polled.with(|held| self.cursor.entry(&self.holder, &held))
+    }
+
+    /// Takes the next records, in order, by their bytes into the front of `records`, which has room
+    /// for a number of them; returns their positions.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`](crate::Error::Invalid) if the log's entries have a body, or if `records` is no
+    /// whole number of records long; nothing is taken.
+    pub fn poll_batch(&mut self, records: &mut [u8]) -> Result<Batch> {
+        self.cursor.poll_batch_raw(records)
     }
 
     /// Takes the next entries and calls `each` with each, as

@@ -75,7 +75,7 @@ pub struct Attached {
 /// # Ok::<(), ringlog::Error>(())
 /// ```
 pub struct Reader<R> {
-    cursor: Cursor,
+    pub(crate) cursor: Cursor,
     /// Bytes of the current entry, if its type is not known or it has a body.
     holder: Holder,
     /// Where the body of the last polled entry is, until a release.
@@ -336,7 +336,7 @@ impl<R> Reader<R> {
         }
     }
 
-    fn tally_batch(&mut self, batch: &Batch) {
+    pub(crate) fn tally_batch(&mut self, batch: &Batch) {
         if let Batch::Lost(range) = batch {
             self.count_lost(range.clone());
         }
@@ -600,6 +600,18 @@ impl Reader<Raw> {
     pub fn poll(&mut self) -> Polled<Entry<'_>> {
         let polled = self.poll_with();
         polled.with(|held| self.cursor.entry(&self.holder, &held))
+    }
+
+    /// Takes the next records, in order, by their bytes into the front of `records`, which has room
+    /// for a number of them; returns their positions.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`](crate::Error::Invalid) if the log's entries have a body, or if `records` is no
+    /// whole number of records long; nothing is taken.
+    pub fn poll_batch(&mut self, records: &mut [u8]) -> Result<Batch> {
+        let batch = self.cursor.poll_batch_raw(records)?;
+        self.tally_batch(&batch);
+        Ok(batch)
     }
 
     /// Takes the next entries, in order, at most `limit`, calls `each` with the position and bytes

@@ -268,6 +268,11 @@ impl Segment {
         Ring::of(&self.slots)
     }
 
+    /// Returns the address of the first slot.
+    pub fn slots_at(&self) -> *const AtomicU64 {
+        self.slots.words().as_ptr()
+    }
+
     /// Returns the position after the newest entry.
     ///
     /// Pointers that no writer of this boot has vouched for are hints: it is not known which slots

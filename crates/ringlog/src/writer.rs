@@ -112,7 +112,7 @@ impl<R> Writer<R> {
         Ok(Writer { segment, next: end, arena, buffer: Vec::new(), recovered, claims, record: PhantomData })
     }
 
-    #[inline]
+    #[inline(always)] // or the record's size, where the caller knows it, would not be known here
     pub(crate) fn put(&mut self, record: &[u8]) -> u64 {
         let position = self.next;
         self.segment.ring().publish(&self.segment.header().write_ptr, position, record);
@@ -355,6 +355,18 @@ impl Writer<Raw> {
         Ok(first..self.next)
     }
 
+    /// Copies the columns of the entry that was appended last, by this writer or the one before it:
+    /// where an engine left off. Returns false if there is none, or a restart of the machine has
+    /// damaged it.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if `columns` does not have the size of a record.
+    pub fn last(&self, columns: &mut [u8]) -> Result<bool> {
+        self.check_columns(columns)?;
+        let Some(last) = self.next.checked_sub(1) else { return Ok(false) };
+        Ok(self.segment.ring().read(last, columns) == Seen::Entry)
+    }
+
     fn has_bodies(&self) -> bool {
         self.segment.geometry.arena_size() > 0
     }
@@ -366,12 +378,30 @@ impl Writer<Raw> {
         }
     }
 
+    /// Refuses a log whose entries have no body.
+    pub(crate) fn check_for_bodies(&self) -> Result<()> {
+        match self.has_bodies() {
+            true => Ok(()),
+            false => Err(invalid!(
+                "{}: its entries have no body; append the record alone",
+                self.segment.name()
+            )),
+        }
+    }
+
+    /// Refuses columns that do not fit this log.
+    pub(crate) fn check_columns(&self, columns: &[u8]) -> Result<()> {
+        let (name, size) = (self.segment.name(), self.segment.schema.entry_size());
+        match columns.len() == size {
+            true => Ok(()),
+            false => Err(invalid!("{name}: a record has {size} bytes, not {}", columns.len())),
+        }
+    }
+
     /// Refuses an entry that does not fit this log.
     pub(crate) fn check(&self, Entry { columns, body }: &Entry<'_>) -> Result<()> {
-        let (name, size) = (self.segment.name(), self.segment.schema.entry_size());
-        if columns.len() != size {
-            return Err(invalid!("{name}: a record has {size} bytes, not {}", columns.len()));
-        }
+        self.check_columns(columns)?;
+        let name = self.segment.name();
         if !self.has_bodies() && !body.is_empty() {
             return Err(invalid!(
                 "{name}: its entries have no body, and one of {} bytes was given",

@@ -10,7 +10,7 @@ use Ordering::{Acquire, Relaxed, Release};
 impl<'a> Ring<'a> {
     /// Writes the record of `position` and publishes it: one store for each word of the record, and
     /// three more. Only the writer calls this, with each position once.
-    #[inline]
+    #[inline(always)] // as `slot`
     pub fn publish(&self, write_ptr: &AtomicU64, position: u64, record: &[u8]) {
         self.fill::<false>(position, record);
         self.advance(write_ptr, position + 1);

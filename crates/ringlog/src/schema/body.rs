@@ -123,13 +123,7 @@ pub struct With<R, B>(PhantomData<fn() -> (R, B)>);
 impl<R: Record, B: BodyForm> Form for With<R, B> {
     fn refuses(schema: &Schema) -> Option<String> {
         match Self::schema() {
-            Ok(mut ours) => {
-                // The body may have another name in the log.
-                if let (Some(ours), Some(theirs)) = (&mut ours.body, &schema.body) {
-                    ours.name = theirs.name.clone();
-                }
-                schema.difference(&ours)
-            }
+            Ok(ours) => schema.refusal(ours),
             Err(why) => Some(why.to_string()),
         }
     }

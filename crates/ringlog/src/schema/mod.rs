@@ -135,7 +135,7 @@ pub trait Form: sealed::Sealed {
 impl<R: Record> Form for R {
     fn refuses(schema: &Schema) -> Option<String> {
         match Schema::of::<R>() {
-            Ok(ours) => schema.difference(&ours),
+            Ok(ours) => schema.refusal(ours),
             Err(why) => Some(why.to_string()),
         }
     }
@@ -329,6 +329,16 @@ impl Schema {
     /// Returns the size of the columns in bytes: of the record, or of what precedes the body.
     pub const fn entry_size(&self) -> usize {
         self.entry_size
+    }
+
+    /// Returns what keeps a program with the schema `ours` from a log with this one, or `None`. The
+    /// body may have another name in the log.
+    #[doc(hidden)] // of `ringlog-c`
+    pub fn refusal(&self, mut ours: Schema) -> Option<String> {
+        if let (Some(ours), Some(theirs)) = (&mut ours.body, &self.body) {
+            ours.name = theirs.name.clone();
+        }
+        self.difference(&ours)
     }
 
     /// Returns the first difference from the schema `other`, as a sentence, or `None`.

@@ -582,6 +582,103 @@ fn a_draft_publishes_any_part_of_itself() {
 }
 
 #[test]
+fn a_raw_writer_drafts_and_reserves_as_a_typed_one() {
+    let place = Place::new();
+    let log = small().lossless([0]).create::<Framed>(place.shm.as_str()).unwrap();
+    let mut writer = log.lossless_writer::<Raw>().unwrap();
+    let mut reader = log.reader::<Framed>(0).unwrap();
+    let (whole, columns) = (body(0, 900), [7, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0]);
+    for (from, to) in [(0, 900), (8, 20), (13, 700), (900, 900)] {
+        let mut draft = writer.draft().unwrap();
+        draft.write_all(&whole).unwrap();
+        let drafted = draft.publish(&columns, from..to).unwrap();
+        let mut reserved = writer.reserve(900, Wait::Spin, Duration::ZERO).unwrap();
+        reserved.copy_from_slice(&whole);
+        let reserved = reserved.publish(&columns, from..to).unwrap();
+        for position in [drafted, reserved] {
+            let Polled::Entry { position: at, record: message } = reader.poll() else { panic!() };
+            assert_eq!((at, message.id, message.length), (position, 7, 1));
+            assert_eq!(message.body, &whole[from..to]);
+        }
+        reader.release();
+    }
+    let position = writer.position();
+    let refused = writer.draft().unwrap().publish(&columns[..8], ..).unwrap_err().to_string();
+    assert!(refused.contains("a record has 16 bytes, not 8"), "{refused}");
+    let reserved = writer.reserve(9, Wait::Spin, Duration::ZERO).unwrap();
+    assert!(reserved.publish(&columns[..8], ..).unwrap_err().to_string().contains("16 bytes"));
+    assert!(writer.draft().unwrap().publish(&columns, ..1).is_err());
+    let mut draft = writer.draft().unwrap();
+    draft.write_all(&[0; 2000]).unwrap();
+    assert_eq!(draft.full(), None);
+    draft.publish(&columns, ..).unwrap();
+    let mut draft = writer.draft().unwrap();
+    assert!(draft.write_all(&[0; 2000]).is_err());
+    assert_eq!(draft.full().map(|full| full.reader), Some(0));
+    drop(draft);
+    assert!(matches!(reader.poll(), Polled::Entry { .. }));
+    reader.release();
+    let mut draft = writer.draft().unwrap();
+    assert!(draft.write_all(&[0; 2000]).and_then(|()| draft.write_all(&[0; 100])).is_err());
+    assert_eq!(draft.full().map(|full| full.reader), None, "it is too long, whoever reads");
+    drop(draft);
+    assert_eq!(writer.position(), position + 1);
+
+    // Of a log without bodies there is none to write.
+    let other = Place::new();
+    let log = Log::options().lossless([0]).create::<Head>(other.shm.as_str()).unwrap();
+    let mut writer = log.lossless_writer::<Raw>().unwrap();
+    for refused in
+        [writer.draft().unwrap_err(), writer.reserve(8, Wait::Spin, Duration::ZERO).unwrap_err()]
+    {
+        assert!(refused.to_string().contains("its entries have no body"), "{refused}");
+    }
+}
+
+#[test]
+fn raw_records_are_polled_and_appended_many_at_a_time() {
+    let place = Place::new();
+    let log = Log::options().capacity(8).create::<Head>(place.shm.as_str()).unwrap();
+    let mut writer = log.writer::<Raw>().unwrap();
+    let mut columns = [0; 16];
+    assert!(!writer.last(&mut columns).unwrap());
+    assert!(writer.last(&mut columns[..8]).is_err());
+    let records: Vec<u8> =
+        (0..6_u64).flat_map(|id| [id.to_le_bytes(), (2 * id).to_le_bytes()]).flatten().collect();
+    for record in records.chunks(16) {
+        writer.append(record).unwrap();
+    }
+    assert!(writer.last(&mut columns).unwrap());
+    assert_eq!(columns, records[80..]);
+
+    let (mut reader, mut observer) =
+        (log.reader::<Raw>(0).unwrap(), log.observe::<Raw>(Start::Oldest).unwrap());
+    let mut room = vec![0; 4 * 16];
+    for due in [Batch::Entries(0..4), Batch::Entries(4..6), Batch::Empty] {
+        assert_eq!(reader.poll_batch(&mut room).unwrap(), due);
+        assert_eq!(observer.poll_batch(&mut room).unwrap(), due);
+        if let Batch::Entries(positions) = due {
+            let [from, to] =
+                [positions.start, positions.end].map(|position| 16 * position as usize);
+            assert_eq!(room[..to - from], records[from..to]);
+        }
+    }
+    let refused = reader.poll_batch(&mut room[..20]).unwrap_err().to_string();
+    assert!(refused.contains("20 bytes are no number of records of 16 bytes"), "{refused}");
+    assert_eq!(reader.poll_batch(&mut []).unwrap(), Batch::Empty);
+    for id in 6..30 {
+        writer.append(&[id; 16]).unwrap();
+    }
+    let Batch::Lost(lost) = reader.poll_batch(&mut room).unwrap() else { panic!() };
+    assert_eq!((lost.start, reader.lost()), (6, lost.end - lost.start));
+
+    let other = Place::new();
+    let log = small().create::<Framed>(other.shm.as_str()).unwrap();
+    let refused = log.reader::<Raw>(0).unwrap().poll_batch(&mut room).unwrap_err().to_string();
+    assert!(refused.contains("poll them one by one"), "{refused}");
+}
+
+#[test]
 fn a_gate_is_given_the_log_s_own_bytes_and_everybody_else_a_copy() {
     let place = Place::new();
     let log = small().lossless([0]).create::<Framed>(place.shm.as_str()).unwrap();
