@@ -1,0 +1,100 @@
+//! Programs in C and C++, compiled with all warnings as errors and linked with the library that Cargo built
+//! for this test.
+
+use ringlog_testkit::{Ended, run, works};
+use std::collections::HashMap;
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Arc, Mutex, OnceLock};
+
+const WARNINGS: [&str; 5] = ["-Wall", "-Wextra", "-Werror", "-pedantic", "-Wconversion"];
+
+pub fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap()
+}
+
+pub fn include() -> PathBuf {
+    repository().join("include")
+}
+
+/// The shared library, which Cargo builds beside the tests of its package.
+pub fn library() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let path = test.with_file_name("libringlog.so");
+    assert!(path.exists(), "{}: `cargo test -p ringlog-c` builds it", path.display());
+    path
+}
+
+/// A directory for what is built, with the library under the names that a linker and a loader look for.
+fn directory() -> &'static Path {
+    static DIRECTORY: OnceLock<PathBuf> = OnceLock::new();
+    DIRECTORY.get_or_init(|| {
+        let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("ringlog-c");
+        fs::create_dir_all(&directory).unwrap();
+        for name in ["libringlog.so", "libringlog.so.0"] {
+            put(&directory.join(name), |at| symlink(library(), at).unwrap());
+        }
+        directory
+    })
+}
+
+/// Makes a file beside its place, and puts it there at once: another run of the tests may be using it.
+fn put(to: &Path, make: impl FnOnce(&Path)) {
+    let mut beside = to.as_os_str().to_owned();
+    beside.push(format!(".{}", std::process::id()));
+    make(Path::new(&beside));
+    fs::rename(beside, to).unwrap();
+}
+
+/// The compiler of C, or of C++, with all warnings as errors.
+pub fn compiler(source: &Path) -> Command {
+    let is_c = source.extension().is_some_and(|extension| extension == "c");
+    let mut compiler = Command::new(if is_c { "cc" } else { "c++" });
+    compiler.arg(if is_c { "-std=c11" } else { "-std=c++17" }).args(WARNINGS);
+    compiler.arg("-I").arg(include());
+    compiler
+}
+
+/// Compiles a program of the repository once, and returns where it is.
+pub fn built(source: &str) -> PathBuf {
+    type Once = Arc<OnceLock<PathBuf>>;
+    static BUILT: OnceLock<Mutex<HashMap<String, Once>>> = OnceLock::new();
+    let once = {
+        let mut all = BUILT.get_or_init(Mutex::default).lock().unwrap();
+        Arc::clone(all.entry(source.to_owned()).or_default())
+    };
+    let program = once.get_or_init(|| {
+        let from = repository().join(source);
+        let to = directory().join(source.replace('/', "-"));
+        put(&to, |at| {
+            let mut compiler = compiler(&from);
+            compiler.args(["-O1", "-g"]).arg(&from).arg("-o").arg(at).arg("-L").arg(directory());
+            compiler.args(["-lringlog", "-pthread"]);
+            compiler.arg(format!("-Wl,-rpath,{}", directory().display()));
+            let Ended { status, stderr, .. } = run(compiler);
+            assert!(status.success(), "{source}:\n{stderr}");
+        });
+        to
+    });
+    program.clone()
+}
+
+/// A command that runs a program of the repository.
+pub fn command(source: &str) -> Command {
+    let mut command = Command::new(built(source));
+    command.env_remove("RUST_BACKTRACE");
+    command
+}
+
+/// Whether this can be run; if not, that is said aloud.
+pub fn has(program: &str) -> bool {
+    let mut version = Command::new(program);
+    version.arg("--version");
+    let has = works(version);
+    if !has {
+        ringlog_testkit::skipped(format!("{program} is not installed"));
+    }
+    has
+}
