@@ -57,7 +57,7 @@
 //! - Nothing that stands in a log can make a process panic, hang, or read beyond the log.
 //!
 //! The guarantees hold on Linux, for the death of a process. What the death of the machine costs is
-//! in the README.
+//! in the guide, docs/guide.md.
 //!
 //! # Threads
 //!
