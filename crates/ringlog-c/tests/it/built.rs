@@ -1,13 +1,14 @@
 //! Programs in C and C++, compiled with all warnings as errors and linked with the library that Cargo built
 //! for this test.
 
-use ringlog_testkit::{Ended, run, works};
+use ringlog_testkit::{Ended, start, works};
 use std::collections::HashMap;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
 
 const WARNINGS: [&str; 5] = ["-Wall", "-Wextra", "-Werror", "-pedantic", "-Wconversion"];
 
@@ -57,6 +58,11 @@ pub fn compiler(source: &Path) -> Command {
     compiler
 }
 
+/// Runs a compiler to its end, which takes long where many compile.
+pub fn compile(compiler: Command) -> Ended {
+    start(compiler).end_within(Duration::from_secs(300))
+}
+
 /// Compiles a program of the repository once, and returns where it is.
 pub fn built(source: &str) -> PathBuf {
     type Once = Arc<OnceLock<PathBuf>>;
@@ -73,7 +79,7 @@ pub fn built(source: &str) -> PathBuf {
             compiler.args(["-O1", "-g"]).arg(&from).arg("-o").arg(at).arg("-L").arg(directory());
             compiler.args(["-lringlog", "-pthread"]);
             compiler.arg(format!("-Wl,-rpath,{}", directory().display()));
-            let Ended { status, stderr, .. } = run(compiler);
+            let Ended { status, stderr, .. } = compile(compiler);
             assert!(status.success(), "{source}:\n{stderr}");
         });
         to

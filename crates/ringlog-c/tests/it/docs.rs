@@ -1,7 +1,7 @@
 //! docs/c.md: each block of C and C++ compiles as it stands.
 
-use crate::built::{compiler, repository};
-use ringlog_testkit::{Ended, Place, run};
+use crate::built::{compile, compiler, repository};
+use ringlog_testkit::{Ended, Place};
 use std::fs;
 
 /// The blocks of a language, each with the line that it begins at.
@@ -31,7 +31,7 @@ fn each_block_of_the_page_compiles() {
             fs::write(&file, format!("#line {line} \"docs/c.md\"\n{block}")).unwrap();
             let mut compiler = compiler(&file);
             compiler.args(["-Wno-unused-function", "-fsyntax-only"]).arg(&file);
-            let Ended { status, stderr, .. } = run(compiler);
+            let Ended { status, stderr, .. } = compile(compiler);
             assert!(status.success(), "{stderr}");
         }
     }

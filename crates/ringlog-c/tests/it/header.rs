@@ -1,7 +1,7 @@
 //! The header against the library: it compiles as both languages, declares what the library has, and no more,
 //! with the numbers and the layout that the library has.
 
-use crate::built::{compiler, include, library, repository};
+use crate::built::{compile, compiler, include, library, repository};
 use ringlog::layout::{Header, WRITING};
 use ringlog::{Code, Error, Log};
 use ringlog_testkit::{Ended, Place, run};
@@ -34,7 +34,7 @@ fn compiled(extension: &str, source: &str) -> Ended {
     fs::write(&file, source).unwrap();
     let mut compiler = compiler(&file);
     compiler.arg("-fsyntax-only").arg(&file);
-    run(compiler)
+    compile(compiler)
 }
 
 #[track_caller]
@@ -59,7 +59,7 @@ fn cpp_without_exceptions_compiles() {
     let source = repository().join("crates/ringlog-c/tests/it/no_exceptions.cpp");
     let mut compiler = compiler(&source);
     compiler.args(["-fno-exceptions", "-fno-rtti", "-fsyntax-only"]).arg(&source);
-    let Ended { status, stderr, .. } = run(compiler);
+    let Ended { status, stderr, .. } = compile(compiler);
     assert!(status.success(), "{stderr}");
 }
 
