@@ -178,6 +178,9 @@ impl<B> Deref for Answer<'_, B> {
     }
 }
 
+/// What a call does each time before it waits; an error gives the call up.
+pub(crate) type Work<'a> = &'a mut dyn FnMut(&mut Idle) -> Result<(), CallError>;
+
 /// What is left of a call's time, and how to wait.
 pub(crate) struct Patience {
     idle: Idle,
@@ -262,7 +265,7 @@ impl<B: BodyForm> Client<B> {
         timeout: Duration,
     ) -> Result<Answer<'_, B>, CallError> {
         let ticket = self.send(method, body, timeout)?;
-        let is_held = self.find(ticket, &mut |_| {})?;
+        let is_held = self.find(ticket, &mut |_| Ok(()))?;
         Ok(self.answer(is_held))
     }
 
@@ -282,7 +285,26 @@ impl<B: BodyForm> Client<B> {
         let mut work = |idle: &mut Idle| {
             *idle = Idle::new(Wait::Spin);
             work();
+            Ok(())
         };
+        let ticket = self.send_while(method, body, timeout, &mut work)?;
+        let is_held = self.find(ticket, &mut work)?;
+        Ok(self.answer(is_held))
+    }
+
+    /// Calls as [`call`](Client::call), and gives the call up once `stop` returns true. It is asked each
+    /// time before this thread sleeps, so at least every 10 ms while the call waits.
+    ///
+    /// # Errors
+    /// Those of [`call`](Client::call), and [`CallError::Stopped`].
+    pub fn call_until(
+        &mut self,
+        method: u32,
+        body: &[u8],
+        timeout: Duration,
+        mut stop: impl FnMut() -> bool,
+    ) -> Result<Answer<'_, B>, CallError> {
+        let mut work = |_: &mut Idle| if stop() { Err(CallError::Stopped) } else { Ok(()) };
         let ticket = self.send_while(method, body, timeout, &mut work)?;
         let is_held = self.find(ticket, &mut work)?;
         Ok(self.answer(is_held))
@@ -299,7 +321,7 @@ impl<B: BodyForm> Client<B> {
         body: &[u8],
         timeout: Duration,
     ) -> Result<Ticket, CallError> {
-        self.send_while(method, body, timeout, &mut |_| {})
+        self.send_while(method, body, timeout, &mut |_| Ok(()))
     }
 
     fn send_while(
@@ -307,7 +329,7 @@ impl<B: BodyForm> Client<B> {
         method: u32,
         body: &[u8],
         timeout: Duration,
-        work: &mut dyn FnMut(&mut Idle),
+        work: Work<'_>,
     ) -> Result<Ticket, CallError> {
         let mut upload = self.begin(method, timeout);
         let mut rest = body;
@@ -324,7 +346,7 @@ impl<B: BodyForm> Client<B> {
     /// # Errors
     /// Those of [`call`](Client::call).
     pub fn wait_for(&mut self, ticket: Ticket) -> Result<Answer<'_, B>, CallError> {
-        let is_held = self.find(ticket, &mut |_| {})?;
+        let is_held = self.find(ticket, &mut |_| Ok(()))?;
         Ok(self.answer(is_held))
     }
 
@@ -406,7 +428,7 @@ impl<B: BodyForm> Client<B> {
         upload: &mut Upload,
         body: &[u8],
         more: bool,
-        work: &mut dyn FnMut(&mut Idle),
+        work: Work<'_>,
     ) -> Result<u64, CallError> {
         // Without the part that was not sent it would be another request.
         if std::mem::replace(&mut upload.is_broken, true) {
@@ -437,7 +459,7 @@ impl<B: BodyForm> Client<B> {
             }
             let patience = patience
                 .get_or_insert_with(|| Patience::new(self.options.wait, upload.deadline_ns));
-            work(&mut patience.idle);
+            work(&mut patience.idle)?;
             if !self.keep_next() {
                 self.wait_once(patience, body.len(), false)?;
             }
@@ -528,7 +550,7 @@ impl<B: BodyForm> Client<B> {
     pub(crate) fn find(
         &mut self,
         Ticket(ticket): Ticket,
-        work: &mut dyn FnMut(&mut Idle),
+        work: Work<'_>,
     ) -> Result<bool, CallError> {
         let mut patience = None;
         loop {
@@ -565,8 +587,9 @@ impl<B: BodyForm> Client<B> {
                             none.insert(Patience::new(self.options.wait, pending.deadline_ns))
                         }
                     };
-                    work(&mut patience.idle);
-                    if let Err(e) = self.wait_once(patience, 0, true) {
+                    let wait = work(&mut patience.idle)
+                        .and_then(|()| self.wait_once(patience, 0, true));
+                    if let Err(e) = wait {
                         self.forget(Ticket(ticket));
                         return Err(e);
                     }

@@ -20,6 +20,9 @@ pub enum CallError {
     Interrupted,
     /// The request came too late, and was not run.
     Expired,
+    /// The caller gave the call up ([`Client::call_until`](crate::Client::call_until)). The server may have
+    /// run it, or run it until its time is over.
+    Stopped,
     /// The handler panicked, with this message.
     Panicked(String),
     /// The service has no such method.
@@ -59,6 +62,9 @@ impl fmt::Display for CallError {
             CallError::Failed(why) => {
                 write!(f, "the server failed: {}", String::from_utf8_lossy(why))
             }
+            CallError::Stopped => f.write_str(
+                "the caller gave the call up; the server may have run it: check, then call again",
+            ),
             CallError::Interrupted => f.write_str(
                 "the server died while it had the request, which may have run; check, then call \
                  again",

@@ -24,7 +24,7 @@ impl<B: BodyForm> Client<B> {
     /// Those of [`send`](Client::send).
     pub fn finish(&mut self, mut upload: Upload) -> Result<Ticket, CallError> {
         let rest = std::mem::take(&mut upload.buffer);
-        self.append(&mut upload, &rest, false, &mut |_| {}).map(Ticket)
+        self.append(&mut upload, &rest, false, &mut |_| Ok(())).map(Ticket)
     }
 
     /// Reads an answer piece by piece, as it comes, however long it is.
@@ -53,7 +53,7 @@ impl<B: BodyForm> Write for Uploading<'_, B> {
     fn flush(&mut self) -> io::Result<()> {
         let mut part = std::mem::take(&mut self.upload.buffer);
         if !part.is_empty() {
-            self.client.append(self.upload, &part, true, &mut |_| {}).map_err(io::Error::other)?;
+            self.client.append(self.upload, &part, true, &mut |_| Ok(())).map_err(io::Error::other)?;
             part.clear();
         }
         self.upload.buffer = part;
@@ -91,7 +91,7 @@ impl<B: BodyForm> Reading<'_, B> {
         loop {
             let ticket = self.ticket.0;
             if self.client.done.iter().any(|done| done.ticket == ticket) {
-                let is_held = self.client.find(self.ticket, &mut |_| {})?;
+                let is_held = self.client.find(self.ticket, &mut |_| Ok(()))?;
                 self.chunk = self.client.answer(is_held).to_vec();
                 self.is_whole = true;
                 return Ok(());

@@ -158,20 +158,25 @@ impl Cursor {
         held.ok()
     }
 
-    /// Takes the next entries with their bodies, at most `limit`, and calls `each` with each.
+    /// Takes the next entries with their bodies, at most `limit`, and calls `each` with each, until that
+    /// returns false.
     pub fn poll_each_with(
         &mut self,
         holder: &mut Holder,
         limit: usize,
         in_place: bool,
-        mut each: impl FnMut(&Cursor, &Holder, u64, &Held),
+        mut each: impl FnMut(&Cursor, &Holder, u64, &Held) -> bool,
     ) -> Batch {
         let begin = self.position;
         for _ in 0..limit {
             // A loss ends a batch; the next batch begins with it.
             let (at, arena) = (self.position, self.arena);
             match self.poll_with(holder, in_place) {
-                Polled::Entry { position, record } => each(self, holder, position, &record),
+                Polled::Entry { position, record } => {
+                    if !each(self, holder, position, &record) {
+                        break;
+                    }
+                }
                 Polled::Empty => break,
                 Polled::Lost(range) if at == begin => return Batch::Lost(range),
                 Polled::Lost(_) => {
@@ -198,6 +203,21 @@ impl Cursor {
         }
         self.poll_each_with(holder, limit, in_place, |cursor, holder, position, held| {
             each(position, cursor.entry(holder, held));
+            true
+        })
+    }
+
+    /// Takes the next entries as bytes, at most `limit`, and calls `each` with each, until that returns
+    /// false.
+    pub fn poll_while_raw(
+        &mut self,
+        holder: &mut Holder,
+        limit: usize,
+        in_place: bool,
+        mut each: impl FnMut(u64, Entry<'_>) -> bool,
+    ) -> Batch {
+        self.poll_each_with(holder, limit, in_place, |cursor, holder, position, held| {
+            each(position, cursor.entry(holder, held))
         })
     }
 

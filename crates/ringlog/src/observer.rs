@@ -194,6 +194,7 @@ impl<R: Record, B: BodyForm> Observer<With<R, B>> {
     ) -> Batch {
         self.cursor.poll_each_with(&mut self.holder, limit, false, |cursor, holder, position, held| {
             each(position, cursor.message(holder, held));
+            true
         })
     }
 }
@@ -229,6 +230,12 @@ impl Observer<Raw> {
     #[inline]
     pub fn poll_each(&mut self, limit: usize, each: impl FnMut(u64, Entry<'_>)) -> Batch {
         self.cursor.poll_each_raw(&mut self.holder, limit, false, each)
+    }
+
+    /// Takes the next entries until `each` returns false, as
+    /// [`Reader::poll_while`](crate::Reader::poll_while).
+    pub fn poll_while(&mut self, limit: usize, each: impl FnMut(u64, Entry<'_>) -> bool) -> Batch {
+        self.cursor.poll_while_raw(&mut self.holder, limit, false, each)
     }
 
     /// Returns the entry that is being written just now, or was when the writer was killed: its

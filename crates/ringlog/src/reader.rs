@@ -587,6 +587,7 @@ impl<R: Record, B: BodyForm> Reader<With<R, B>> {
         let (cursor, holder) = (&mut self.cursor, &mut self.holder);
         let batch = cursor.poll_each_with(holder, limit, in_place, |cursor, holder, position, held| {
             each(position, cursor.message(holder, held));
+            true
         });
         self.tally_batch(&batch);
         batch
@@ -622,6 +623,34 @@ impl Reader<Raw> {
         let in_place = self.in_place();
         self.held = None;
         let batch = self.cursor.poll_each_raw(&mut self.holder, limit, in_place, each);
+        self.tally_batch(&batch);
+        batch
+    }
+
+    /// Takes the next entries as [`poll_each`](Reader::poll_each), until `each` returns false. The entry
+    /// that it returned false for counts as taken. A batch can end so where its bodies are enough bytes.
+    ///
+    /// ```
+    /// # use ringlog::{Bytes, Log, Raw, With};
+    /// # let name = format!("/ringlog-doc-poll-while-{}", std::process::id());
+    /// let log = Log::create::<With<(), Bytes>>(name.as_str())?;
+    /// let mut writer = log.writer::<With<(), Bytes>>()?;
+    /// for body in [b"one", b"two", b"six"] {
+    ///     writer.append(&(), body)?;
+    /// }
+    /// let (mut reader, mut bytes) = (log.reader::<Raw>(0)?, Vec::new());
+    /// let batch = reader.poll_while(64, |_, entry| {
+    ///     bytes.extend_from_slice(entry.body);
+    ///     bytes.len() < 4
+    /// });
+    /// assert_eq!((batch, &bytes[..]), (ringlog::Batch::Entries(0..2), &b"onetwo"[..]));
+    /// # Log::unlink(name.as_str())?;
+    /// # Ok::<(), ringlog::Error>(())
+    /// ```
+    pub fn poll_while(&mut self, limit: usize, each: impl FnMut(u64, Entry<'_>) -> bool) -> Batch {
+        let in_place = self.in_place();
+        self.held = None;
+        let batch = self.cursor.poll_while_raw(&mut self.holder, limit, in_place, each);
         self.tally_batch(&batch);
         batch
     }
