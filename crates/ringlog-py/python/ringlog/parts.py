@@ -32,6 +32,13 @@ BytesForm = Literal["base64", "hex"]
 #: Bytes of a part that are read at once: a row is within, and one with a body can be long.
 _BLOCK, _LONG_BLOCK = 16 << 20, 512 << 20
 
+#: Columns as Arrow has them; what is not here is a text.
+_TYPES = {
+    "u8": "uint8", "u16": "uint16", "u32": "uint32", "u64": "uint64",
+    "i8": "int8", "i16": "int16", "i32": "int32", "i64": "int64",
+    "f32": "float32", "f64": "float64", "bool": "bool_",
+}  # fmt: skip
+
 
 def finished(output: str | os.PathLike[str]) -> list[Path]:
     """Returns the finished parts of this output, in their order; not the file that is being written."""
@@ -80,25 +87,18 @@ def to_duckdb(
                 key = [table, path.name, _digest(part)]
                 known = "SELECT 1 FROM ringlog_parts WHERE target = ? AND part = ? AND digest = ?"
                 if not cursor.execute(known, key).fetchone():
-                    cursor.register("ringlog_part", _rows(part, schema, bytes_form, zone=None))
+                    rows = _rows(part, schema, bytes_form, zone=None)
+                    cursor.register("ringlog_columns", rows.schema.empty_table())
+                    cursor.register("ringlog_rows", rows)
                     cursor.execute("BEGIN")
                     try:
-                        if schema is not None:
-                            columns = [f'"{name}" {kind}' for name, kind in schema.duckdb.items()]
-                            cursor.execute(f"CREATE TABLE IF NOT EXISTS {quoted} ({', '.join(columns)})")
-                        else:
-                            cursor.execute(
-                                f"CREATE TABLE IF NOT EXISTS {quoted} AS FROM ringlog_part LIMIT 0"
-                            )
-                            cursor.register("ringlog_part", _rows(part, None, bytes_form, zone=None))
-                        cursor.execute(f"INSERT INTO {quoted} BY NAME FROM ringlog_part")
+                        cursor.execute(f"CREATE TABLE IF NOT EXISTS {quoted} AS FROM ringlog_columns")
+                        cursor.execute(f"INSERT INTO {quoted} BY NAME FROM ringlog_rows")
                         cursor.execute("INSERT INTO ringlog_parts VALUES (?, ?, ?)", key)
                         cursor.execute("COMMIT")
                     except BaseException:
                         cursor.execute("ROLLBACK")
                         raise
-                    finally:
-                        cursor.unregister("ringlog_part")
                     done.append(path)
             if remove:
                 path.unlink()
@@ -238,12 +238,15 @@ def _rows(part: BinaryIO, schema: Schema | None, bytes_form: BytesForm, zone: st
     if schema is not None:
         first = _first_row(part)
         for column in schema.columns:
-            types[column.name] = _type(arrow, column.kind, column.scale)
             if column.kind == "timestamp":
                 times.append(column.name)
                 # Nanoseconds are a number, and `--time rfc3339` is not.
                 is_text = "T" in first.get(column.name, "")
                 types[column.name] = arrow.timestamp("ns", "UTC") if is_text else arrow.int64()
+            elif column.scale is not None:
+                types[column.name] = arrow.decimal128(19, column.scale)
+            else:
+                types[column.name] = getattr(arrow, _TYPES.get(column.kind, "string"))()
         if schema.body is not None:
             types[schema.body[0]] = arrow.string()
             base = schema.body[0] if schema.body[1] in ("bytes", "msgpack") else None
@@ -258,10 +261,10 @@ def _rows(part: BinaryIO, schema: Schema | None, bytes_form: BytesForm, zone: st
             column_types=types, null_values=[], true_values=["true"], false_values=["false"]
         ),
     )
-    if schema is not None and batches.schema.names != list(schema.duckdb):
+    if schema is not None and batches.schema.names != ["seq", *schema.names]:
         raise Invalid(
             f"{part.name}: its columns are {', '.join(batches.schema.names)}, and the schema's "
-            f"{', '.join(schema.duckdb)}; give the schema of its log"
+            f"{', '.join(schema.names)}; give the schema of its log"
         )
     time = arrow.timestamp("ns", zone)
 
@@ -286,16 +289,6 @@ def _first_row(part: BinaryIO) -> dict[str, str]:
     head = io.StringIO(part.read(1 << 16).decode(errors="replace"), newline="")
     row: dict[str, str] = next(csv.DictReader(head), {})
     return row
-
-
-def _type(arrow: Any, kind: str, scale: int | None) -> Any:
-    if scale is not None:
-        return arrow.decimal128(19, scale)
-    if kind.startswith("text"):
-        return arrow.string()
-    names = {"f32": "float32", "f64": "float64", "bool": "bool_"}
-    name = names.get(kind) or {"u": "uint", "i": "int"}.get(kind[0], "int") + kind[1:]
-    return getattr(arrow, name)()
 
 
 def _bytes(text: str, form: BytesForm) -> bytes:

@@ -86,18 +86,6 @@ class Column:
             return text(self.text_size)
         return decimal_(self.scale) if self.scale is not None else np.dtype(_PLAIN[self.kind])
 
-    @property
-    def sql(self) -> str:
-        """Its type in DuckDB."""
-        if self.scale is not None:
-            return f"DECIMAL(19, {self.scale})" if self.scale else "BIGINT"
-        plain = {
-            "u8": "UTINYINT", "u16": "USMALLINT", "u32": "UINTEGER", "u64": "UBIGINT",
-            "i8": "TINYINT", "i16": "SMALLINT", "i32": "INTEGER", "i64": "BIGINT",
-            "f32": "FLOAT", "f64": "DOUBLE", "bool": "BOOLEAN", "timestamp": "TIMESTAMP_NS",
-        }  # fmt: skip
-        return plain.get(self.kind, "VARCHAR")
-
 
 class Schema:
     """The columns of a log, and what body comes behind them, if one does."""
@@ -168,12 +156,9 @@ class Schema:
         )
 
     @property
-    def duckdb(self) -> dict[str, str]:
-        """The type in DuckDB of each column of a file that `reporter` writes, with `seq`."""
-        types = {"seq": "BIGINT"} | {column.name: column.sql for column in self.columns}
-        if self.body is not None:
-            types[self.body[0]] = "BLOB" if self.body[1] in ("bytes", "msgpack") else "VARCHAR"
-        return types
+    def names(self) -> list[str]:
+        """The names of the columns, and of the body, in order."""
+        return [column.name for column in self.columns] + ([self.body[0]] if self.body else [])
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Schema) and (self.text, self.entry_size) == (
@@ -291,8 +276,8 @@ class Schema:
             maker = _maker(column)
             try:
                 value = maker(value) if maker else value
-                if column.kind in _STRUCT:
-                    struct.pack("<" + _STRUCT[column.kind], value)
+                if column.text_size is None:
+                    struct.pack("<" + _STRUCT.get(column.kind, "q"), value)
             except (struct.error, TypeError, ValueError, OverflowError, decimal.DecimalException) as e:
                 why = str(e) or type(e).__name__
                 return Invalid(f"column `{column.name}` cannot be {value!r}, as {column.kind}: {why}")

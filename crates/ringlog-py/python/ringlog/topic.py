@@ -40,7 +40,7 @@ class Topic:
         """Returns the names of its logs that there are."""
         return self._topic.members()
 
-    def publisher(self, columns: str | npt.DTypeLike | Schema, *, body: Body | None = None) -> Publisher:
+    def publisher(self, columns: str | npt.DTypeLike | Schema | None, *, body: Body | None = None) -> Publisher:
         """Becomes the writer of the first of its logs that has none."""
         schema = Schema.of(columns, body, self._timestamps)
         number, writer = self._topic.publisher(schema.text, schema.entry_size)
