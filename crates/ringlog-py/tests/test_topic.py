@@ -44,7 +44,7 @@ def test_entries_of_all_writers_come_by_time(name: str) -> None:
     with topic.publisher(COLUMNS) as first, topic.publisher(COLUMNS) as second:
         for number in range(50):
             (first if number % 3 else second).append((number - 10, number))
-        with topic.observe("oldest", by="time", hold=0.001) as observer:
+        with topic.observe("oldest", by="time", hold=0.5) as observer:
             numbers: list[int] = []
             while len(numbers) < 50:
                 batch = observer.read(timeout=PATIENCE)
