@@ -175,6 +175,8 @@ mapped! {
     pub use snapshot::{Calls, ReaderState, Snapshot, WriterState};
     #[doc(hidden)] // of `ringlog-rows` and the programs
     pub use sys::begin::{began_without_stdout, look_at_stdout};
+    #[doc(hidden)] // of `ringlog-tracing`
+    pub use sys::fault::forks;
     pub use sys::fault::{exit_on_fault, restore_on_fault};
     pub use sys::memory::Memory;
     pub use take::{Finished, Taken};

@@ -9,7 +9,7 @@ use std::iter::successors;
 use std::os::fd::AsRawFd;
 use std::ptr::{null, null_mut};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use Ordering::{Acquire, Relaxed, Release};
 
@@ -87,9 +87,20 @@ fn leave_children_nothing() -> io::Result<()> {
     Ok(())
 }
 
+/// How many forks lie between this process and the one that first had a log.
+static FORKS: AtomicU64 = AtomicU64::new(0);
+
+/// Returns a number that a forked child has not in common with its parent, for the cost of a load: so
+/// what was made before the fork can tell that the log is no longer its own.
+#[doc(hidden)] // of `ringlog-tracing`
+pub fn forks() -> u64 {
+    FORKS.load(Relaxed) // stored before the child has a second thread
+}
+
 /// Runs in a child before `fork` returns there. A child that is about to become another program
 /// loses these anyway, and is mostly not forked in this sense (`posix_spawn`).
 extern "C" fn in_child() {
+    FORKS.fetch_add(1, Relaxed); // for `forks`, in this thread or one that it starts
     #[cfg(target_os = "linux")] // elsewhere a child does not share its parent's claims
     if let Some(nothing) = NOTHING.get() {
         for (fd, _) in CLAIMS.all() {
