@@ -47,6 +47,7 @@ mod told;
 #[cfg(feature = "top")]
 mod top;
 mod topics;
+mod tracing;
 mod verify;
 mod wait;
 mod writer;

@@ -38,6 +38,7 @@ fn published() -> BTreeMap<String, String> {
         "crates/ringlog-derive/src",
         "crates/ringlog-rows/src",
         "crates/ringlog-topic/src",
+        "crates/ringlog-tracing/src",
     ];
     folders.into_iter().flat_map(sources).collect()
 }
@@ -146,7 +147,7 @@ fn unsafe_code_is_in_its_one_folder() {
 }
 
 /// The homes of memory orderings: the protocol, what stands beside it, and the flags of signals.
-const ORDERINGS: [&str; 21] = [
+const ORDERINGS: [&str; 22] = [
     "crates/ringlog/src/check.rs",
     "crates/ringlog/src/copy.rs",
     "crates/ringlog/src/cursor.rs",
@@ -165,6 +166,7 @@ const ORDERINGS: [&str; 21] = [
     "crates/ringlog/src/writer.rs",
     "crates/ringlog-c/src/call.rs",
     "crates/ringlog-call/src/service.rs",
+    "crates/ringlog-tracing/src/layer.rs",
     "src/cli/",
     "src/operator/",
     "src/reporter/",
