@@ -1,6 +1,7 @@
 //! Completions and man pages, from the definitions of the arguments; `scripts/generate` asks for
 //! them.
 
+use super::called::{as_called, called};
 use super::tell::tell;
 use clap::Command;
 use clap_complete::Shell;
@@ -30,7 +31,8 @@ fn generate(mut command: Command, directory: &Path) -> io::Result<()> {
     let (completions, man) = (directory.join("completions"), directory.join("man"));
     fs::create_dir_all(&completions)?;
     fs::create_dir_all(&man)?;
-    let name = command.get_name().to_owned();
+    let name = called(command.get_name());
+    command = command.name(&*name.clone().leak());
     for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
         clap_complete::generate_to(shell, &mut command, &name, &completions)?;
     }
@@ -59,6 +61,7 @@ fn pages(command: &Command, directory: &Path) -> io::Result<()> {
     if let Some(text) = command.get_after_long_help().or(command.get_after_help()) {
         rest(&text.to_string()).to_writer(&mut page)?;
     }
+    let page = as_called(String::from_utf8_lossy(&page).into_owned());
     fs::write(directory.join(man.get_filename()), page)
 }
 

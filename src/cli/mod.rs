@@ -1,6 +1,7 @@
 //! What the programs share: arguments, words, signals, and how they end.
 
 mod args;
+mod called;
 mod exit;
 #[cfg(feature = "generate")]
 mod generate;
@@ -11,6 +12,7 @@ mod whole;
 mod words;
 
 pub use args::{LogArgs, believing, user_id};
+pub use called::called;
 pub use exit::{EXIT_CODES, Failed, end};
 pub use parse::{Time, duration, interval, number, place, place_or_resume};
 pub use ringlog::Code;
@@ -28,7 +30,10 @@ pub fn parse<P: clap::Parser>() -> P {
     ringlog::look_at_stdout_before_main!();
     #[cfg(feature = "generate")]
     generate::if_asked(P::command());
-    P::parse()
+    P::try_parse().unwrap_or_else(|error| {
+        called::end_with_help(&error);
+        error.exit()
+    })
 }
 
 /// Makes a log whose file is cut short a line and an exit code, like other errors.

@@ -1,5 +1,6 @@
 //! Words and numbers for people.
 
+use super::called::called;
 use ringlog::{DEFAULT_SHM, Name};
 use std::time::Duration;
 
@@ -74,10 +75,11 @@ pub fn readers(ids: &[usize]) -> String {
 
 /// Returns the command that starts a reader of this log: `reporter 1 --shm /engine`.
 pub fn reporter(id: usize, log: &Name) -> String {
+    let reporter = called("reporter");
     match log {
-        Name::Shm(name) if name == DEFAULT_SHM => format!("reporter {id}"),
-        Name::Shm(name) => format!("reporter {id} --shm {name}"),
-        Name::File(path) => format!("reporter {id} --path {}", path.display()),
+        Name::Shm(name) if name == DEFAULT_SHM => format!("{reporter} {id}"),
+        Name::Shm(name) => format!("{reporter} {id} --shm {name}"),
+        Name::File(path) => format!("{reporter} {id} --path {}", path.display()),
     }
 }
 

@@ -1,7 +1,7 @@
 //! `ringlog rm`: removes logs, but none on which a process has a claim, and none with entries that
 //! a durable reader has not committed. It asks nothing.
 
-use crate::cli::{Code, Failed, entries, tell};
+use crate::cli::{Code, Failed, called, entries, tell};
 use crate::operator::screen::print_line;
 use crate::operator::which::{Owner, explain, name, or_members};
 use ringlog::{Error, Log, Name, Presence, Purpose, Snapshot};
@@ -108,7 +108,8 @@ fn remove(name: &Name, args: &Args) -> anyhow::Result<()> {
             .collect();
         if !waiting.is_empty() && !args.force {
             let them = waiting.join(", ");
-            let cure = "let them finish (reporter N --once), or use --force";
+            let reporter = called("reporter");
+            let cure = format!("let them finish ({reporter} N --once), or use --force");
             return Err(Failed(Code::Other, format!("{name}: {them}; {cure}")).into());
         }
         said = what_goes(&snapshot, &holders);
