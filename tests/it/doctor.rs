@@ -306,6 +306,61 @@ fn as_many_cores_and_files_as_are_needed_are_enough() {
 }
 
 #[test]
+fn a_unit_that_deletes_the_log_is_found() {
+    let (etc, lib) = ("etc/systemd/system", "usr/lib/systemd/system");
+    let dynamic = "[Service]\nDynamicUser=yes\nRemoveIPC=no\n";
+    for (unit, files, due) in [
+        ("engine.service", vec![(lib, "engine.service", dynamic)], Some("DynamicUser=yes")),
+        ("engine@3.service", vec![(lib, "engine@.service", dynamic)], Some("DynamicUser=yes")),
+        ("engine.service", vec![(lib, "other.service", dynamic)], None),
+        (
+            "engine.service",
+            vec![
+                (lib, "engine.service", "[Service]\n"),
+                (etc, "engine.service.d/a.conf", "RemoveIPC = 1"),
+            ],
+            Some("RemoveIPC=yes"),
+        ),
+        (
+            "engine@3.service",
+            vec![
+                (lib, "engine@.service", "RemoveIPC=yes"),
+                (lib, "engine@3.service.d/z.conf", "#RemoveIPC=yes\nRemoveIPC=no"),
+                (etc, "engine@.service.d/a.conf", "RemoveIPC=yes"),
+            ],
+            None,
+        ),
+        // The first directory hides the file of the second, and of its drop-ins.
+        (
+            "engine.service",
+            vec![
+                (etc, "engine.service", ""),
+                (lib, "engine.service", dynamic),
+                (etc, "service.d/a.conf", ""),
+                (lib, "service.d/a.conf", dynamic),
+            ],
+            None,
+        ),
+    ] {
+        let machine = Machine::new();
+        let _writer = Feed::new(machine.shm("engine"), 64); // this process is
+        for (directory, name, text) in &files {
+            machine.write(&format!("{directory}/{name}"), text);
+        }
+        assert!(!machine.finds("log").contains("deletes"), "it is of no unit");
+        let cgroup = format!("0::/user.slice/user@0.service/app.slice/{unit}\n");
+        machine.write(&format!("proc/{}/cgroup", std::process::id()), cgroup);
+        let found = machine.finds("log");
+        let line = found.lines().find(|line| line.contains("when it stops"));
+        assert_eq!(line.is_some(), due.is_some(), "{unit} {files:?}: {found}");
+        if let (Some(line), Some(due)) = (line, due) {
+            let said = format!("{unit} deletes it when it stops ({due})");
+            assert!(line.starts_with("bad: ") && line.contains(&said), "{line}");
+        }
+    }
+}
+
+#[test]
 fn who_lingers_keeps_their_logs() {
     let machine = Machine::new();
     machine.write("etc/systemd/logind.conf", "");

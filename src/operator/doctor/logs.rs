@@ -50,6 +50,26 @@ fn cure(log: &Looked, reader: &ReaderView) -> String {
 }
 
 impl Doctor {
+    /// The unit of one of its processes that takes the log away when it stops.
+    fn unit(&self, log: &Looked, view: &View) -> Option<Verdict> {
+        let readers = view.readers.iter().map(|it| (it.state, it.pid, it.pid_is_ours));
+        let writer = (view.writer.state, view.writer.pid, view.writer.pid_is_ours);
+        let pids = [writer].into_iter().chain(readers).filter_map(|(state, pid, is_ours)| {
+            (log.in_memory && is_ours && state.lives()).then_some(pid)
+        });
+        pids.filter_map(|pid| self.machine.unit_of(pid)).find_map(|unit| {
+            // The second implies the first, whatever that says.
+            let has = |key: &&str| self.machine.unit_has(&unit, key);
+            let key = ["DynamicUser", "RemoveIPC"].into_iter().find(has)?;
+            let found = format!("{}: {unit} deletes it when it stops ({key}=yes)", log.name);
+            let cure = match key {
+                "RemoveIPC" => format!("RemoveIPC=no (systemctl edit {unit})"),
+                _ => format!("DynamicUser=no and User= a system user (systemctl edit {unit})"),
+            };
+            Some(Verdict::ok("log", found).but(Level::Bad, cure))
+        })
+    }
+
     pub fn log(&self, log: &Looked) -> Vec<Verdict> {
         let what = "log";
         let view = match &log.outcome {
@@ -58,6 +78,7 @@ impl Doctor {
         };
         let mut all = vec![self.writer(log, view)];
         all.extend(shut_out(log, view));
+        all.extend(self.unit(log, view));
         all.extend(view.gates.as_ref().into_iter().flat_map(|gates| self.gates(log, view, gates)));
         let behind = view.readers.iter().filter(|reader| reader.overwritten > 0);
         all.extend(behind.map(|reader: &ReaderView| {

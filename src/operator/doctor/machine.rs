@@ -209,22 +209,57 @@ impl Machine {
         // A file hides files of its name in later directories.
         let dirs = ["etc/systemd", "run/systemd", "usr/local/lib/systemd", "usr/lib/systemd"];
         let main = dirs.iter().find_map(|dir| self.read(format!("{dir}/logind.conf")).ok());
-        let mut parts = BTreeMap::new();
-        for dir in dirs.iter().rev().map(|dir| format!("{dir}/logind.conf.d")) {
-            for name in self.names_in(&dir).into_iter().filter(|name| name.ends_with(".conf")) {
-                parts.insert(name.clone(), self.read(format!("{dir}/{name}")).unwrap_or_default());
-            }
-        }
+        let parts = self.drop_ins(&dirs, "logind.conf.d");
         let main = main.unwrap_or_default();
-        let said = |line: &str| {
-            let value = line.trim().strip_prefix("RemoveIPC")?.trim_start().strip_prefix('=')?;
-            Some(["1", "yes", "y", "true", "t", "on"].contains(&value.trim()))
-        };
+        let said = |line: &str| switch(line, "RemoveIPC");
         // A commented line in the main file is the compiled default.
         let built = main.lines().find_map(|line| said(line.strip_prefix('#')?));
         let texts = std::iter::once(&main).chain(parts.values());
         let set = texts.flat_map(|text| text.lines()).filter_map(said).next_back();
         Some(set.or(built).unwrap_or(true))
+    }
+
+    /// Returns the parts of a configuration by name; of one name, that of the first directory.
+    fn drop_ins(&self, dirs: &[&str], below: &str) -> BTreeMap<String, String> {
+        let mut parts = BTreeMap::new();
+        for dir in dirs.iter().rev().map(|dir| format!("{dir}/{below}")) {
+            for name in self.names_in(&dir).into_iter().filter(|name| name.ends_with(".conf")) {
+                parts.insert(name.clone(), self.read(format!("{dir}/{name}")).unwrap_or_default());
+            }
+        }
+        parts
+    }
+
+    /// Returns the service of systemd that a process is part of.
+    pub fn unit_of(&self, pid: u64) -> Option<String> {
+        let text = self.read(format!("proc/{pid}/cgroup")).ok()?;
+        // `0::/system.slice/engine.service`, and a user's are below one that is theirs.
+        let paths = text.lines().filter_map(|line| line.splitn(3, ':').nth(2));
+        let units = paths.flat_map(|path| path.split('/')).filter(|it| it.ends_with(".service"));
+        units.last().map(str::to_owned)
+    }
+
+    /// Whether a unit switches this on, in its file or in its drop-ins.
+    pub fn unit_has(&self, unit: &str, key: &str) -> bool {
+        let dirs = [
+            "etc/systemd/system",
+            "run/systemd/system",
+            "run/systemd/transient",
+            "usr/local/lib/systemd/system",
+            "usr/lib/systemd/system",
+            "lib/systemd/system",
+        ];
+        let template = unit.split_once('@').map(|(name, _)| format!("{name}@.service"));
+        let names: Vec<&str> = [Some(unit), template.as_deref()].into_iter().flatten().collect();
+        let file =
+            |name: &&str| dirs.iter().find_map(|dir| self.read(format!("{dir}/{name}")).ok());
+        let main = names.iter().find_map(file).unwrap_or_default();
+        // The drop-ins of this unit come behind those of all of its kind.
+        let kinds = ["service"].into_iter().chain(names.iter().rev().copied());
+        let parts = kinds.flat_map(|name| self.drop_ins(&dirs, &format!("{name}.d")).into_values());
+        let texts: Vec<String> = std::iter::once(main).chain(parts).collect();
+        let said = texts.iter().flat_map(|text| text.lines()).filter_map(|it| switch(it, key));
+        said.last().unwrap_or(false)
     }
 
     /// Returns a user's name.
@@ -277,6 +312,12 @@ impl Machine {
             |program: &&&str| names.iter().any(|name| name == &program[..program.len().min(15)]);
         programs.iter().find(runs).copied()
     }
+}
+
+/// Returns what a line of systemd's configuration sets a switch to.
+fn switch(line: &str, key: &str) -> Option<bool> {
+    let value = line.trim().strip_prefix(key)?.trim_start().strip_prefix('=')?;
+    Some(["1", "yes", "y", "true", "t", "on"].contains(&value.trim()))
 }
 
 /// Decodes a path in mountinfo, where blanks and the like are three octal digits.

@@ -3,7 +3,7 @@
 use super::look::{Doctor, Looked};
 use super::machine::{Machine, Mount};
 use super::verdict::{Level, Verdict};
-use crate::cli::{grouped, several};
+use crate::cli::{called, grouped, several};
 use crate::operator::screen::bytes;
 use crate::operator::view::View;
 use nix::unistd::{AccessFlags, access};
@@ -294,7 +294,10 @@ impl Doctor {
             several(unlocked, "log"),
         );
         let found = Verdict::ok(what, found);
-        let cure = "writer --lock (Options::lock), or swapoff -a; an append can wait for the disk";
+        let cure = format!(
+            "{} --lock (Options::lock), or swapoff -a; an append can wait for the disk",
+            called("writer")
+        );
         match (unlocked, swap.used) {
             (0, _) => found,
             (_, 0) => found.but(Level::Note, cure),
