@@ -100,7 +100,15 @@ fn a_reporter_ends_with_the_layer() {
     let due = 1 + 2 * 100 * 4;
     reporter.end().assert_summary(due, 0);
     assert_eq!(positions(&place.output(0)), Vec::from_iter(0..due));
-    let severe = ["tail", "-n", "100", &place.shm, "--where", "level>=13", "-o", "jsonl"];
-    let ended = run(place.ringlog(&severe));
-    assert_eq!((ended.code(), ended.stdout.lines().count()), (0, 20), "{ended:?}");
+    for (conditions, due) in [
+        (["level>=13", "kind=event"], 20),
+        (["kind=close", "body.duration_ns>=1000000"], 200),
+        (["target~rac", "body.fields.number=9"], 2),
+        (["span=1", "seq>0"], 4),
+    ] {
+        let mut tail = place.ringlog(&["tail", "-n", "1000", &place.shm, "-o", "jsonl"]);
+        tail.args(conditions.map(|condition| ["--where", condition]).concat());
+        let ended = run(tail);
+        assert_eq!(ended.stdout.lines().count(), due, "{conditions:?}: {ended:?}");
+    }
 }

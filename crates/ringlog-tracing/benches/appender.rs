@@ -20,9 +20,9 @@
 
 use hdrhistogram::Histogram;
 use nix::sys::resource::{UsageWho, getrusage};
-use ringlog::{Log, Polled, Record, Start};
+use ringlog::{Log, Polled, Record, Start, Timestamp};
 use ringlog_testkit::{Place, start, until};
-use ringlog_tracing::{RingLayer, Traces, options};
+use ringlog_tracing::{RingLayer, Severity, Trace, Traces, options};
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
@@ -136,13 +136,36 @@ fn cost(turns: usize) -> Result<()> {
             }
         }
     }
+    let appends = (0..turns).map(|_| append_alone(EVENTS)).collect::<Result<_>>()?;
     println!("an event, ns      of its thread   ratio   of all threads");
     for (i, way) in WAYS.iter().enumerate() {
         let ratios = times[i].iter().zip(&times[0]).map(|(time, ours)| time / ours).collect();
         let (time, ratio) = (median(times[i].clone()), median(ratios));
         println!("{way:<16} {time:>14.0} {ratio:>7.2} {:>16.0}", median(of_all[i].clone()));
     }
+    println!("{:<16} {:>14.0}   of it, for which a thread has the lock", "append", median(appends));
     Ok(())
+}
+
+/// What an append takes of an entry like these.
+fn append_alone(events: u64) -> Result<f64> {
+    let place = Place::new();
+    let log = options().capacity(SLOTS).open_or_create::<Traces>(place.shm.as_str())?;
+    let mut writer = log.writer::<Traces>()?;
+    let trace = Trace {
+        time: Timestamp::now(),
+        level: Severity::Info.into(),
+        kind: "event".into(),
+        target: "appender".into(),
+        span: 1,
+    };
+    let fields = r#""message":"an order is filled","order":12345,"price":189.45,"symbol":"AAPL""#;
+    let body = format!(r#"{{"spans":["session"],"fields":{{{fields}}}}}"#);
+    let began = Instant::now();
+    for _ in 0..events {
+        writer.append(&trace, body.as_bytes())?;
+    }
+    Ok(began.elapsed().as_nanos() as f64 / events as f64)
 }
 
 /// How long single events take, of several threads at once: in one log under a lock, in a log for each

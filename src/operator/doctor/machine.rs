@@ -235,8 +235,9 @@ impl Machine {
         let text = self.read(format!("proc/{pid}/cgroup")).ok()?;
         // `0::/system.slice/engine.service`, and a user's are below one that is theirs.
         let paths = text.lines().filter_map(|line| line.splitn(3, ':').nth(2));
-        let units = paths.flat_map(|path| path.split('/')).filter(|it| it.ends_with(".service"));
-        units.last().map(str::to_owned)
+        let mut units =
+            paths.flat_map(|path| path.split('/')).filter(|it| it.ends_with(".service"));
+        units.next_back().map(str::to_owned)
     }
 
     /// Whether a unit switches this on, in its file or in its drop-ins.
@@ -258,8 +259,8 @@ impl Machine {
         let kinds = ["service"].into_iter().chain(names.iter().rev().copied());
         let parts = kinds.flat_map(|name| self.drop_ins(&dirs, &format!("{name}.d")).into_values());
         let texts: Vec<String> = std::iter::once(main).chain(parts).collect();
-        let said = texts.iter().flat_map(|text| text.lines()).filter_map(|it| switch(it, key));
-        said.last().unwrap_or(false)
+        let mut said = texts.iter().flat_map(|text| text.lines()).filter_map(|it| switch(it, key));
+        said.next_back().unwrap_or(false)
     }
 
     /// Returns a user's name.
