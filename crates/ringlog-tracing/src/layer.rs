@@ -156,7 +156,7 @@ impl RingLayer {
     }
 
     fn append(&self, mut trace: Trace, begins: bool, body: &[u8]) -> Option<u64> {
-        // Before the lock: in a child nobody gives up what another thread of its parent had.
+        // Before the lock: what another thread of the parent held is held for good in a child.
         if self.is_in_child() {
             return self
                 .fail("this process was forked from the one that has the log; open it anew here");
@@ -180,7 +180,7 @@ impl RingLayer {
     fn fail<T>(&self, why: impl fmt::Display) -> Option<T> {
         self.shared.errors.fetch_add(1, Relaxed); // with the load in `errors`
         let why = format!("{}: {why}", self.shared.log);
-        // Who finds it locked leaves another thread's error there, of the same moment.
+        // A thread that finds it locked leaves another's error there, of the same moment.
         if let Ok(mut last) = self.shared.last_error.try_lock() {
             *last = Some(why);
         }
@@ -202,8 +202,8 @@ impl RingLayer {
         Some(opened.unwrap_or(0))
     }
 
-    /// Looks at what this layer knows of a span. Nothing of the program runs meanwhile, for the span is
-    /// locked.
+    /// Looks at what this layer knows of a span. The span is locked meanwhile, so `look` runs no code of the
+    /// program's.
     fn look_at<S, T>(&self, span: &SpanRef<'_, S>, look: impl FnOnce(&Opened) -> T) -> Option<T>
     where
         S: for<'a> LookupSpan<'a>,

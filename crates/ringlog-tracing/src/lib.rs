@@ -19,7 +19,7 @@
 //! ```
 //!
 //! An event is in the log when the macro returns: a `kill -9` of the process in the next instruction loses
-//! nothing. Whoever reads the log, the program `reporter` or a [`Reader`](ringlog::Reader), is another
+//! nothing. What reads the log, the program `reporter` or a [`Reader`](ringlog::Reader), is another
 //! process, and the layer never waits for it.
 //!
 //! # Entries
