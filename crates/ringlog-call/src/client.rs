@@ -587,8 +587,8 @@ impl<B: BodyForm> Client<B> {
                             none.insert(Patience::new(self.options.wait, pending.deadline_ns))
                         }
                     };
-                    let wait = work(&mut patience.idle)
-                        .and_then(|()| self.wait_once(patience, 0, true));
+                    let wait =
+                        work(&mut patience.idle).and_then(|()| self.wait_once(patience, 0, true));
                     if let Err(e) = wait {
                         self.forget(Ticket(ticket));
                         return Err(e);

@@ -53,7 +53,9 @@ impl<B: BodyForm> Write for Uploading<'_, B> {
     fn flush(&mut self) -> io::Result<()> {
         let mut part = std::mem::take(&mut self.upload.buffer);
         if !part.is_empty() {
-            self.client.append(self.upload, &part, true, &mut |_| Ok(())).map_err(io::Error::other)?;
+            self.client
+                .append(self.upload, &part, true, &mut |_| Ok(()))
+                .map_err(io::Error::other)?;
             part.clear();
         }
         self.upload.buffer = part;

@@ -46,6 +46,7 @@ pub struct Client {
 }
 
 /// Becomes a client of a service, and waits for its server and a lane, but at most so many seconds.
+#[expect(clippy::too_many_arguments)] // what Python names
 #[pyfunction]
 pub fn connect(
     py: Python<'_>,
@@ -69,7 +70,9 @@ pub fn connect(
     let mut why = CallError::TimedOut;
     let caller = until(py, timeout, |at_most| match py.detach(|| any(&options, &name, at_most)) {
         Ok(caller) => Ok(Some(caller)),
-        Err(e @ (CallError::TimedOut | CallError::Gone | CallError::Log(Error::NotFound { .. }))) => {
+        Err(
+            e @ (CallError::TimedOut | CallError::Gone | CallError::Log(Error::NotFound { .. })),
+        ) => {
             why = e;
             Ok(None)
         }

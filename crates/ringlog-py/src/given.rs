@@ -20,7 +20,9 @@ pub fn name(given: &Bound<'_, PyAny>) -> PyResult<Name> {
     }
     match path.to_str() {
         Some(text) => Ok(text.into()),
-        None => Err(invalid(format!("`{}` cannot name shared memory: it is not UTF-8", path.display()))),
+        None => {
+            Err(invalid(format!("`{}` cannot name shared memory: it is not UTF-8", path.display())))
+        }
     }
 }
 

@@ -5,15 +5,15 @@
 //! Python run, and each wait looks for signals.
 
 // The reading order is in CONTRIBUTING.md, and a test holds it.
-mod errors;
-mod shared;
-mod given;
-mod write;
-mod read;
-mod log;
-mod topic;
 mod call;
+mod errors;
+mod given;
+mod log;
+mod read;
 mod serve;
+mod shared;
+mod topic;
+mod write;
 
 #[pyo3::pymodule]
 mod _ringlog {

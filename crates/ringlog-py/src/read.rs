@@ -45,7 +45,9 @@ impl Place {
     fn durable(&mut self) -> PyResult<&mut Reader<Raw>> {
         match &mut self.from {
             From::Durable(reader) => Ok(reader),
-            From::Observer(_) => Err(invalid("an observer has no place in the log; be a reader for that")),
+            From::Observer(_) => {
+                Err(invalid("an observer has no place in the log; be a reader for that"))
+            }
         }
     }
 
@@ -181,10 +183,13 @@ impl Follower {
         py: Python<'py>,
     ) -> PyResult<Option<(u64, Option<(Bound<'py, PyBytes>, Bound<'py, PyBytes>)>)>> {
         self.place.with(py, |place| match &mut place.from {
-            From::Durable(_) => Err(invalid("a reader takes each entry; observe the log for the latest one")),
+            From::Durable(_) => {
+                Err(invalid("a reader takes each entry; observe the log for the latest one"))
+            }
             From::Observer(observer) => Ok(match observer.latest() {
                 Polled::Entry { position, record } => {
-                    let [columns, body] = [record.columns, record.body].map(|it| PyBytes::new(py, it));
+                    let [columns, body] =
+                        [record.columns, record.body].map(|it| PyBytes::new(py, it));
                     Some((position, Some((columns, body))))
                 }
                 Polled::Lost(range) => Some((range.start, None)),
@@ -196,7 +201,8 @@ impl Follower {
     /// Goes elsewhere.
     fn seek(&self, py: Python<'_>, start: Option<Bound<'_, PyAny>>) -> PyResult<()> {
         let start = given::start(start.as_ref())?;
-        let sought = self.place.detached(py, |place| either!(&mut place.from, it => it.seek(start)))?;
+        let sought =
+            self.place.detached(py, |place| either!(&mut place.from, it => it.seek(start)))?;
         Ok(sought.map_err(Why::from)?)
     }
 

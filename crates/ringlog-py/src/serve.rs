@@ -46,6 +46,7 @@ pub struct Service {
 }
 
 /// Becomes the server of a name, of requests and answers of this form.
+#[expect(clippy::too_many_arguments)] // what Python names
 #[pyfunction]
 pub fn serve(
     py: Python<'_>,
@@ -148,7 +149,8 @@ impl Service {
                 Some(submit) => {
                     let kept = Later::from(reply.defer(request));
                     let result = Python::attach(|py| {
-                        let request = Request { method: request.method(), later: Mutex::new(Some(kept)) };
+                        let request =
+                            Request { method: request.method(), later: Mutex::new(Some(kept)) };
                         submit.call1(py, (request,)).map(drop)
                     });
                     fatal = fatal.take().or(result.err());

@@ -34,7 +34,11 @@ impl<T: Send> Shared<T> {
     }
 
     /// Does something with it. Other threads of Python wait for that.
-    pub fn with<R>(&self, py: Python<'_>, action: impl FnOnce(&mut T) -> PyResult<R>) -> PyResult<R> {
+    pub fn with<R>(
+        &self,
+        py: Python<'_>,
+        action: impl FnOnce(&mut T) -> PyResult<R>,
+    ) -> PyResult<R> {
         // Its memory is not there in a child, and the lock may be another thread's for ever.
         if self.forks != FORKS.load(Relaxed) {
             return Err(invalid(format!(
@@ -92,7 +96,9 @@ pub fn until<T>(
 pub fn duration(seconds: Option<f64>) -> PyResult<Option<Duration>> {
     match seconds {
         None => Ok(None),
-        Some(seconds) if seconds.is_nan() => Err(invalid("a time of NaN seconds; pass a number, or None")),
+        Some(seconds) if seconds.is_nan() => {
+            Err(invalid("a time of NaN seconds; pass a number, or None"))
+        }
         Some(seconds) if seconds <= 0.0 => Ok(Some(Duration::ZERO)),
         Some(seconds) => Ok(Duration::try_from_secs_f64(seconds).ok()), // longer than any: for ever
     }

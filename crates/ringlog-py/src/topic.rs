@@ -27,7 +27,11 @@ pub struct Topic {
 impl Topic {
     #[new]
     #[pyo3(signature = (name, logs, options=None))]
-    fn new(name: &Bound<'_, PyAny>, logs: u64, options: Option<&Bound<'_, PyDict>>) -> PyResult<Topic> {
+    fn new(
+        name: &Bound<'_, PyAny>,
+        logs: u64,
+        options: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<Topic> {
         let (name, options) = (given::name(name)?, given::options(options)?);
         let topic = ringlog_topic::Topic::new(name, logs).options(options.clone());
         Ok(Topic { topic, options })
@@ -62,7 +66,12 @@ impl Topic {
     }
 
     /// Becomes the writer of the first of its logs that has none; returns its number too.
-    fn publisher(&self, py: Python<'_>, schema: &str, entry_size: usize) -> PyResult<(u64, Writer)> {
+    fn publisher(
+        &self,
+        py: Python<'_>,
+        schema: &str,
+        entry_size: usize,
+    ) -> PyResult<(u64, Writer)> {
         let schema = given::schema(schema, entry_size)?;
         Ok(py.detach(|| self.first_free(&schema))?)
     }
@@ -100,7 +109,8 @@ impl Topic {
         for number in 0..self.topic.logs() {
             let log = options.open_or_create_with(self.topic.log_name(number), schema)?;
             if log.purpose() != purpose {
-                let why = format!("{}: it is no log of this topic; give that another name", log.name());
+                let why =
+                    format!("{}: it is no log of this topic; give that another name", log.name());
                 return Err(Error::Invalid(why).into());
             }
             match Writer::of(&log) {
@@ -275,7 +285,9 @@ impl Subscriber {
                 subscriber.commit();
                 Ok(())
             }
-            From::Observer(_) => Err(invalid("an observer has no place in the logs; be a reader for that")),
+            From::Observer(_) => {
+                Err(invalid("an observer has no place in the logs; be a reader for that"))
+            }
         })
     }
 

@@ -103,7 +103,11 @@ impl Writer {
     }
 
     /// Refuses what is no number of entries of this log, before any is appended.
-    fn entries<'a>(&self, columns: &'a [u8], bodies: Option<&'a [PyBackedBytes]>) -> PyResult<Entries<'a>> {
+    fn entries<'a>(
+        &self,
+        columns: &'a [u8],
+        bodies: Option<&'a [PyBackedBytes]>,
+    ) -> PyResult<Entries<'a>> {
         let (name, size) = (&self.name, self.entry_size);
         let count = match (size, bodies) {
             (0, Some(bodies)) => bodies.len(),
@@ -127,7 +131,9 @@ impl Writer {
             if let Some(body) = bodies.iter().find(|body| body.len() > most) {
                 let cure = match self.body_max {
                     None => "its entries have no body; append the records alone".to_owned(),
-                    Some(_) => format!("half of the arena, {most} bytes, is the most; make it larger"),
+                    Some(_) => {
+                        format!("half of the arena, {most} bytes, is the most; make it larger")
+                    }
                 };
                 return Err(invalid(format!("{name}: a body of {} bytes: {cure}", body.len())));
             }
@@ -185,19 +191,21 @@ impl Writer {
         while next < entries.count {
             // Room for one is room to try more.
             let more = until(py, timeout, |at_most| {
-                self.to.detached(py, |to| match to.append(entries.get(next), at_most)? {
-                    Ok(_) => to.append_some(&entries, next + 1).map(Some),
-                    Err(e) => {
-                        full = Some(e);
-                        Ok(None)
-                    }
-                })?
-                .map_err(PyErr::from)
+                self.to
+                    .detached(py, |to| match to.append(entries.get(next), at_most)? {
+                        Ok(_) => to.append_some(&entries, next + 1).map(Some),
+                        Err(e) => {
+                            full = Some(e);
+                            Ok(None)
+                        }
+                    })?
+                    .map_err(PyErr::from)
             })?;
             match (more, full.take()) {
                 (Some(more), _) => next = more,
                 (None, full) => {
-                    let error = full.map_or_else(|| invalid("no room"), |full| Why::Log(full).into());
+                    let error =
+                        full.map_or_else(|| invalid("no room"), |full| Why::Log(full).into());
                     error.value(py).setattr("appended", next)?;
                     return Err(error);
                 }
