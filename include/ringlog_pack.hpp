@@ -151,14 +151,14 @@ public:
         return is;
     }
     bool boolean(bool &value) {
-        std::uint8_t marker;
+        std::uint8_t marker = 0;
         if (!next(marker)) return false;
         value = marker == 0xc3;
         return value || marker == 0xc2 || wanted("a bool", marker);
     }
     // A whole number: below zero it is in `low`.
     bool number(bool &is_negative, std::uint64_t &high, std::int64_t &low) {
-        std::uint8_t marker;
+        std::uint8_t marker = 0;
         if (!next(marker)) return false;
         is_negative = false;
         if (marker < 0x80) {
@@ -182,7 +182,7 @@ public:
     bool floating(double &value) {
         if (at_ != end_ && (*at_ == 0xca || *at_ == 0xcb)) {
             const bool is_double = *at_++ == 0xcb;
-            std::uint64_t bits;
+            std::uint64_t bits = 0;
             if (!big(is_double ? 8 : 4, bits)) return false;
             if (is_double) {
                 std::memcpy(&value, &bits, sizeof value);
@@ -195,19 +195,19 @@ public:
             return true;
         }
         if (at_ == end_ || (*at_ >= 0x80 && *at_ < 0xcc) || (*at_ > 0xd3 && *at_ < 0xe0)) {
-            std::uint8_t marker;
+            std::uint8_t marker = 0;
             return next(marker) && wanted("a number", marker);
         }
-        bool is_negative;
-        std::uint64_t high;
-        std::int64_t low;
+        bool is_negative = false;
+        std::uint64_t high = 0;
+        std::int64_t low = 0;
         if (!number(is_negative, high, low)) return false;
         value = is_negative ? static_cast<double>(low) : static_cast<double>(high);
         return true;
     }
     // The bytes stay where they are.
     bool text(std::string_view &value) {
-        std::uint8_t marker;
+        std::uint8_t marker = 0;
         std::uint64_t size = 0;
         if (!next(marker)) return false;
         if ((marker & 0xe0) == 0xa0) size = marker & 0x1f;
@@ -216,8 +216,8 @@ public:
         return take(size, value);
     }
     bool blob(std::string_view &value) {
-        std::uint8_t marker;
-        std::uint64_t size;
+        std::uint8_t marker = 0;
+        std::uint64_t size = 0;
         if (!next(marker)) return false;
         if (marker < 0xc4 || marker > 0xc6) return wanted("bytes", marker);
         return big(1u << (marker - 0xc4), size) && take(size, value);
@@ -231,7 +231,7 @@ public:
 
     // Passes over a value, whatever it is.
     bool skip() {
-        std::uint8_t marker;
+        std::uint8_t marker = 0;
         std::string_view passed;
         std::uint64_t size = 0;
         if (!next(marker)) return false;
@@ -303,7 +303,7 @@ private:
     }
     // Each element takes a byte at least: so no size asks for more memory than there are bytes.
     bool few(std::uint8_t fixed, std::uint8_t marker16, const char *what, std::size_t &size) {
-        std::uint8_t marker;
+        std::uint8_t marker = 0;
         std::uint64_t count = 0;
         if (!next(marker)) return false;
         if ((marker & 0xf0) == fixed) count = marker & 0x0f;
@@ -356,7 +356,7 @@ struct Packed<T, std::enable_if_t<std::is_integral_v<T>>> {
         to.number(static_cast<std::uint64_t>(value));
     }
     static bool unpack(Unpacker &from, T &value) {
-        bool is_negative;
+        bool is_negative = false;
         std::uint64_t high = 0;
         std::int64_t low = 0;
         if (!from.number(is_negative, high, low)) return false;
@@ -379,7 +379,7 @@ struct Packed<T, std::enable_if_t<std::is_enum_v<T>>> {
     using Number = std::underlying_type_t<T>;
     static void pack(Packer &to, T value) { to.value(static_cast<Number>(value)); }
     static bool unpack(Unpacker &from, T &value) {
-        Number number;
+        Number number{};
         if (!from.value(number)) return false;
         value = static_cast<T>(number);
         return true;
@@ -391,7 +391,7 @@ struct Packed<T, std::enable_if_t<std::is_floating_point_v<T>>> {
     static_assert(sizeof(T) <= 8, "MessagePack has floats of 4 and 8 bytes");
     static void pack(Packer &to, T value) { to.floating(value); }
     static bool unpack(Unpacker &from, T &value) {
-        double number;
+        double number = 0;
         if (!from.floating(number)) return false;
         value = static_cast<T>(number);
         return true;

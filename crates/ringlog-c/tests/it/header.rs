@@ -55,6 +55,20 @@ fn the_headers_compile_alone_without_a_warning() {
 }
 
 #[test]
+fn the_headers_compile_without_a_warning_at_every_level() {
+    // What a compiler warns of depends on what it inlines.
+    for source in ["examples/cpp/calculator.cpp", "crates/ringlog-c/tests/programs/logs.cpp"] {
+        for level in ["-O0", "-O2", "-O3"] {
+            let source = repository().join(source);
+            let mut compiler = compiler(&source);
+            compiler.args([level, "-c", "-o", "/dev/null"]).arg(&source);
+            let Ended { status, stderr, .. } = compile(compiler);
+            assert!(status.success(), "{level}: {stderr}");
+        }
+    }
+}
+
+#[test]
 fn cpp_without_exceptions_compiles() {
     let source = repository().join("crates/ringlog-c/tests/it/no_exceptions.cpp");
     let mut compiler = compiler(&source);
