@@ -219,6 +219,11 @@ fn obey(command: &[&str]) -> String {
                 (first..first + count.parse::<u64>().unwrap()).map(Entry::at).collect();
             act(|| writer.append_batch(&entries)).start.to_string()
         }
+        ["skip", log, count] => {
+            let mut writer: Writer<Raw> = Log::open(log).unwrap().writer().unwrap();
+            let to = writer.position() + count.parse::<u64>().unwrap();
+            format!("{:?}", act(|| writer.skip_to(to).unwrap()))
+        }
         ["commit", log] => {
             let mut reader: Reader<Entry> = Log::open(log).unwrap().reader(0).unwrap();
             while reader.poll() != Polled::Empty {}
@@ -439,7 +444,7 @@ impl<T: PartialEq + Debug> Case<'_, T> {
     /// Returns the row of `docs/reliability.md` for its figures.
     fn row(&self) -> u8 {
         match self.action.split(' ').next().unwrap() {
-            "append" | "batch" | "body" | "write" => 1,
+            "append" | "batch" | "body" | "skip" | "write" => 1,
             "try" | "wait" | "try_body" | "release" => 27,
             "create" => 13,
             _ => 10,
@@ -696,6 +701,52 @@ fn a_writer_killed_at_any_instruction_of_a_batch_leaves_a_whole_prefix_and_no_wo
         let Some(answers) = answers else { return };
         let due = (before..before + count).flat_map(|end| [(end, false), (end, true)]);
         assert_eq!(answers, due.chain([(before + count, false)]).collect::<Vec<_>>());
+    }
+}
+
+/// Looks at a log whose writer was killed when it had `before` entries and skipped up to `to`.
+fn after_hole(place: &Place, before: u64, to: u64) -> u64 {
+    let log = place.log();
+    let end = log.snapshot().unwrap().end;
+    assert!((before..=to).contains(&end), "{before}..{to} became {end}");
+    let mut findings = Vec::new();
+    let verified = log.verify(|finding| findings.push(finding.to_string()));
+    assert_eq!((findings, verified.damage, verified.held.end), (vec![], 0, end));
+
+    let mut reader = log.reader::<Entry>(0).unwrap();
+    let from = reader.position();
+    let taken = Taken::from(|| reader.poll());
+    taken.assert_covers(from..end);
+    let held = end.saturating_sub(D).max(from)..before.max(from);
+    assert!(held.into_iter().all(|position| taken.entries.contains(&position)), "{taken:?}");
+    assert_eq!(reader.lost(), end - from - taken.entries.len() as u64);
+
+    let mut writer = log.writer::<Raw>().unwrap();
+    assert_eq!(writer.position(), end);
+    writer.skip_to(to).unwrap();
+    drop(writer);
+    assert_eq!(Taken::from(|| reader.poll()).passed(), to - end);
+    append(&mut log.writer().unwrap(), 2);
+    assert_eq!(Taken::from(|| reader.poll()).entries, [to, to + 1]);
+    end
+}
+
+#[test]
+fn a_writer_killed_at_any_instruction_of_a_hole_leaves_a_beginning_of_it_and_no_damage() {
+    // Within the ring, as long as it, and longer, where the writer jumps.
+    for (before, count) in
+        STATES.map(|before| (before, 3)).into_iter().chain([(2, D), (11, 3 * D + 1)])
+    {
+        let to = before + count;
+        let answers = kill_everywhere(
+            &format!("hole of {count} after {before}"),
+            &format!("skip {count}"),
+            |place| fill(place, before),
+            |place| after_hole(place, before, to),
+        );
+        let Some(answers) = answers else { return };
+        let jumped = before + D + 1..=(to.saturating_sub(D));
+        assert_eq!(answers, (before..=to).filter(|end| !jumped.contains(end)).collect::<Vec<_>>());
     }
 }
 

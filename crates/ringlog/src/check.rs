@@ -74,6 +74,15 @@ impl Purpose {
     }
 }
 
+/// The log that a new log has the positions of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Mirror {
+    /// The id of that log.
+    pub source: u128,
+    /// The first position that the new log can have.
+    pub begin: u64,
+}
+
 /// How to make a log, which owners to trust, and how to prepare the memory of a process that
 /// attaches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -89,6 +98,8 @@ pub(crate) struct Terms {
     pub absent: Option<Absent>,
     /// What a new log is for.
     pub purpose: Purpose,
+    /// Of which log it has the positions, and from which one on.
+    pub mirror: Option<Mirror>,
     pub mode: u32,
     pub owner: Option<u32>,
     /// `None`: the default for the kind of access.
@@ -324,6 +335,38 @@ impl Terms {
                 words[1]
             )),
         }
+    }
+
+    /// Returns the id of the log that a new log mirrors, 0 if it mirrors none, and where it begins.
+    pub fn mirror_to_make(&self, name: &Name) -> Result<(u128, u64)> {
+        match self.mirror {
+            None => Ok((0, 0)),
+            Some(Mirror { source: 0, .. }) => {
+                Err(invalid!("{name}: it cannot mirror the log 0: no log has this id"))
+            }
+            Some(Mirror { begin, .. }) if begin >= POSITION_LIMIT => {
+                Err(invalid!("{name}: it cannot begin at {begin}: positions stay below 2^62"))
+            }
+            Some(_) if self.gates.is_some_and(|gates| gates != 0) => Err(invalid!(
+                "{name}: a mirror can have holes, which its readers lose, and a lossless log cannot; \
+                 leave out what its writer waits for"
+            )),
+            Some(Mirror { source, begin }) => Ok((source, begin)),
+        }
+    }
+
+    /// Refuses a log that does not mirror the log that was asked for.
+    pub fn check_mirror(&self, name: &Name, source: u128) -> Result<()> {
+        let Some(asked) = self.mirror.map(|mirror| mirror.source).filter(|&asked| asked != source)
+        else {
+            return Ok(());
+        };
+        let is = match source {
+            0 => "it mirrors no log".to_owned(),
+            source => format!("it mirrors the log {source:032x}"),
+        };
+        let why = format!("{is}, and a mirror of {asked:032x} was asked for");
+        Err(Error::Source { log: name.to_string(), why })
     }
 
     /// Returns the gates of a new log, and what its writer does when one is gone.

@@ -142,7 +142,7 @@ fn entries(
                     }
                     (begin, is_empty) = (lost.end.min(end), true);
                 } else {
-                    lost.for_each(|position| without_body(cursor, position, &mut holder, header, slots));
+                    lost.for_each(|position| left_out(cursor, position, &mut holder, header, slots));
                 }
             }
             Polled::Empty => break, // some process has scribbled meanwhile
@@ -153,8 +153,9 @@ fn entries(
     Ok((!is_overwritten).then_some(begin))
 }
 
-/// Copies an entry whose body is gone. The copy says so too, by a place below its horizon.
-fn without_body(
+/// Copies what is left of a lost entry: that it was skipped, or that its body is gone. The copy
+/// says that by a place below its horizon.
+fn left_out(
     cursor: &Cursor,
     position: u64,
     holder: &mut Holder,
@@ -164,6 +165,9 @@ fn without_body(
     const CLEARED: u64 = 8;
     let (ring, geometry) = (Ring::of(slots), &cursor.segment.geometry);
     let record = &mut holder.record[..geometry.entry_size()];
+    if cursor.segment.ring().look(position) == Seen::Hole {
+        ring.skip(&header.write_ptr, position, position + 1);
+    }
     if geometry.arena_size() == 0 || cursor.segment.ring().read(position, record) != Seen::Entry {
         return;
     }

@@ -24,8 +24,8 @@ pub enum Polled<T> {
     },
     /// Nothing new is there yet.
     Empty,
-    /// These positions were overwritten before this reader took them. The next poll looks for the
-    /// entry after them.
+    /// These positions were overwritten before this reader took them, or are a hole of a
+    /// [mirror](crate::Options::mirror_of). The next poll looks for the entry after them.
     Lost(Range<u64>),
 }
 
@@ -402,6 +402,10 @@ impl Cursor {
                 self.position = self.position.max(self.segment.oldest(self.published));
                 self.lapped = (self.position, laps);
             }
+            Seen::Hole => {
+                self.published = self.segment.end().max(position + 1);
+                self.position = ring.after_hole(position, self.published);
+            }
             // A damaged stamp above all that is known to be published: wait for the writer.
             _ if position >= self.published => return Polled::Empty,
             _ => self.position = ring.after_hole(position, self.published),
@@ -419,7 +423,7 @@ impl Cursor {
     /// Returns whether a poll would find something: an entry, or a loss.
     pub fn is_ready(&self) -> bool {
         match self.segment.ring().look(self.position) {
-            Seen::Entry => true,
+            Seen::Entry | Seen::Hole => true,
             Seen::Empty | Seen::Damaged => self.position < self.published,
             // As in `after_lap`: the stamp of a position that is not published yet is damaged.
             Seen::Passed(_) => self.position < self.segment.end(),

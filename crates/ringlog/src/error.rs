@@ -111,6 +111,13 @@ pub enum Error {
         /// The gates it has, and those that were asked for.
         why: String,
     },
+    /// The log is not a mirror of the log that was asked for.
+    Source {
+        /// The log's name.
+        log: String,
+        /// The ids of both logs.
+        why: String,
+    },
     /// The log's columns are not those of the record, or cannot be read.
     Schema {
         /// The log's name.
@@ -261,6 +268,7 @@ impl Error {
             | Error::Version { .. }
             | Error::Geometry { .. }
             | Error::Gates { .. }
+            | Error::Source { .. }
             | Error::Schema { .. } => Code::Unusable,
             Error::OutputInUse { .. } | Error::OutputShutOut { .. } => Code::Output,
             Error::Exists { .. }
@@ -345,6 +353,12 @@ impl fmt::Display for Error {
             ),
             Error::Geometry { log, why } => write!(f, "{log}: invalid sizes: {why}"),
             Error::Gates { log, why } => write!(f, "{log}: other gates: {why}"),
+            Error::Source { log, why } => {
+                write!(
+                    f,
+                    "{log}: of another source: {why}; use another name, or remove it (ringlog rm)"
+                )
+            }
             Error::Schema { log, why } => {
                 write!(f, "{log}: another schema: {why}; use another name; {CHANGE}")
             }

@@ -52,6 +52,8 @@ pub const SCHEMA_MAX: usize = 2560;
 
 /// Bit 63 of a stamp: the slot is being overwritten with the position in the low bits.
 pub const WRITING: u64 = 1 << 63;
+/// Bit 62 of a stamp: the position in the low bits was published without an entry.
+pub const HOLE: u64 = 1 << 62;
 /// Positions at or above this are damage: a log would need a century at a billion entries a second.
 pub const POSITION_LIMIT: u64 = 1 << 62;
 /// `WriterLine::state` of a writer that is, or was killed while, attached; 0 is closed.

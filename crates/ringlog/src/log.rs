@@ -10,7 +10,7 @@ use crate::name::{self, Name};
 use crate::observer::Observer;
 use crate::reader::Reader;
 use crate::schema::{Described, Form, Schema};
-use crate::check::{Absent, Purpose, Terms};
+use crate::check::{Absent, Mirror, Purpose, Terms};
 use crate::lossless::LosslessWriter;
 use crate::segment::{Access, Presence, Segment};
 use crate::snapshot::Snapshot;
@@ -115,6 +115,37 @@ impl Options {
     /// purpose.
     pub fn purpose(mut self, purpose: Purpose) -> Options {
         self.terms.purpose = purpose;
+        self
+    }
+
+    /// Makes the log a mirror: its entries have the positions that they have in the log with the id
+    /// `source`, from `begin` on. Below `begin` nothing was ever there, so no reader loses it. The
+    /// writer of a mirror appends what comes from the source, and [skips](Writer::skip_to) what the
+    /// source lost. An existing log that mirrors another log, or none, is refused; one that begins
+    /// elsewhere is not, because its own end says where to go on.
+    ///
+    /// A mirror is not [lossless](Options::lossless): its gates would lose what was skipped.
+    ///
+    /// ```
+    /// # use ringlog::{Log, Polled, Raw, Schema};
+    /// # let name = format!("/ringlog-doc-mirror-{}", std::process::id());
+    /// # let (name, source_id) = (name.as_str(), 7);
+    /// let schema = Schema::declared("value:u64")?;
+    /// let log = Log::options().mirror_of(source_id, 5000).open_or_create_with(name, &schema)?;
+    /// let mut writer = log.writer::<Raw>()?;
+    /// assert_eq!(writer.append(&[1; 8])?, 5000);
+    /// assert_eq!(writer.skip_to(5003)?, 5001..5003);
+    /// assert_eq!(writer.append(&[2; 8])?, 5003);
+    ///
+    /// let mut reader = log.reader::<Raw>(0)?;
+    /// assert!(matches!(reader.poll(), Polled::Entry { position: 5000, .. }));
+    /// assert_eq!(reader.poll(), Polled::Lost(5001..5003));
+    /// assert!(matches!(reader.poll(), Polled::Entry { position: 5003, .. }));
+    /// # Log::unlink(name)?;
+    /// # Ok::<(), ringlog::Error>(())
+    /// ```
+    pub fn mirror_of(mut self, source: u128, begin: u64) -> Options {
+        self.terms.mirror = Some(Mirror { source, begin });
         self
     }
 
@@ -544,9 +575,16 @@ impl Log {
         copy::copy(&self.segment, &self.terms, &name.into())
     }
 
-    /// Returns the [`id`](Log::id) of the log that this one is a [copy](Log::copy_to) of.
+    /// Returns the [`id`](Log::id) of the log that this one is a [copy](Log::copy_to) or a
+    /// [mirror](Options::mirror_of) of.
     pub fn source_id(&self) -> Option<u128> {
         Some(self.segment.source_id).filter(|&id| id != 0)
+    }
+
+    /// Returns the first position that the log could ever have: 0, but for a
+    /// [mirror](Options::mirror_of) or a [copy](Log::copy_to).
+    pub fn base(&self) -> u64 {
+        self.segment.base()
     }
 
     /// Returns the oldest position that the log can still hold if it ends at `end`.

@@ -91,6 +91,7 @@ impl Segment {
         let geometry = terms.geometry_to_make(name, schema)?;
         let (gates, absent) = terms.gates_to_make(name)?;
         let [role, members] = terms.purpose_to_make(name)?;
+        let (source, base) = terms.mirror_to_make(name)?;
         let cannot = || Error::io(format!("{name}: cannot be made"));
 
         let unnamed = Unnamed::beside(&path, terms.mode).map_err(cannot())?;
@@ -132,6 +133,10 @@ impl Segment {
         header.created_ns.store(now_ns(), Relaxed);
         header.role.store(role, Relaxed);
         header.members.store(members, Relaxed);
+        header.base.store(base, Relaxed);
+        for (word, half) in header.source_id.iter().zip([(source >> 64) as u64, source as u64]) {
+            word.store(half, Relaxed);
+        }
         header.gates.store(gates.into(), Relaxed);
         header.absent.store((absent == Absent::Skip).into(), Relaxed);
         for (word, id) in header.writer.boot_id.iter().zip(boot_id()) {
@@ -143,7 +148,11 @@ impl Segment {
             whole[..bytes.len()].copy_from_slice(bytes);
             word.store(u64::from_le_bytes(whole), Relaxed);
         }
-        fill(&header, &Slots::mapped(slots, geometry))?;
+        let slots = Slots::mapped(slots, geometry);
+        if base > 0 {
+            Ring::of(&slots).begin(&header.write_ptr, base);
+        }
+        fill(&header, &slots)?;
         header.magic.store(MAGIC, Release); // with the Acquire in `check_header`
 
         if matches!(name, Name::File(_)) {
@@ -185,6 +194,7 @@ impl Segment {
         let checked = check_header(name, &header, meta.len())?;
         terms.check_geometry(name, &checked.geometry)?;
         terms.check_gates(name, checked.gates, checked.absent)?;
+        terms.check_mirror(name, checked.source_id)?;
         let mapped_size = checked.geometry.mapped_size() as usize;
         let slots =
             Words::map(&file, HEADER_SIZE, mapped_size, access == Access::Write).map_err(cannot())?;
@@ -575,6 +585,7 @@ mod tests {
         gates: None,
         absent: None,
         purpose: Purpose::Log,
+        mirror: None,
         mode: 0o600,
         owner: None,
         prefault: None,

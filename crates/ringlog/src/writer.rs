@@ -367,6 +367,31 @@ impl Writer<Raw> {
         Ok(self.segment.ring().read(last, columns) == Seen::Entry)
     }
 
+    /// Skips the positions up to `position`, which the next entry will have; returns what was
+    /// skipped. For the writer of a [mirror](crate::Options::mirror_of): the source lost these
+    /// entries, so they never came here. Readers report them as [lost](crate::Polled::Lost), and
+    /// are ready for that as for an entry; [`verify`](crate::Log::verify) knows them for a hole.
+    ///
+    /// It stores one word for each slot of a lap, and no more than two laps. It overwrites what
+    /// entries at these positions would overwrite. A kill leaves a prefix of the hole: the next
+    /// writer begins behind it, and skips the rest.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if `position` lies before the end of the log, or is 2^62 or more; nothing
+    /// is skipped.
+    pub fn skip_to(&mut self, position: u64) -> Result<Range<u64>> {
+        let (from, name) = (self.next, self.segment.name());
+        if position < from {
+            return Err(invalid!("{name}: it ends at {from} already, and cannot go back to {position}"));
+        }
+        if position >= POSITION_LIMIT {
+            return Err(invalid!("{name}: it cannot go on at {position}: positions stay below 2^62"));
+        }
+        self.segment.ring().skip(&self.segment.header().write_ptr, from, position);
+        self.next = position;
+        Ok(from..position)
+    }
+
     fn has_bodies(&self) -> bool {
         self.segment.geometry.arena_size() > 0
     }

@@ -101,6 +101,9 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     } else {
         format!("{} {}..{}", entries(verified.entries), verified.held.start, verified.held.end)
     };
+    if verified.holes > 0 {
+        line += &format!(", {} skipped", grouped(verified.holes));
+    }
     match verified.oddities {
         0 => {}
         1 => line += ", 1 oddity",

@@ -45,13 +45,13 @@ impl<'a> Ring<'a> {
         if pointer < POSITION_LIMIT && self.stamp(pointer).load(Relaxed) == WRITING | pointer {
             return Some(pointer); // its append has begun; the pointer was loaded with Acquire
         }
-        if !self.is_borne_out(pointer) {
+        if !self.is_borne_out(pointer) && !self.has_begun(pointer) {
             return None;
         }
         let mut end = pointer;
         for _ in 0..self.geometry().capacity() {
             match self.look(end) {
-                Seen::Entry => {
+                Seen::Entry | Seen::Hole => {
                     // If the pointer moves, a writer is at work. Looking at slot after slot would
                     // never catch up with it, and would take each line away from it.
                     let moved = write_ptr.load(Relaxed); // the looks at the slot below it order it
@@ -64,7 +64,7 @@ impl<'a> Ring<'a> {
                 // The entry below it is still there, so the pointer is right and the stamp is
                 // wrong.
                 Seen::Passed(_) | Seen::Damaged => {
-                    return (end > 0 && self.look(end - 1) == Seen::Entry).then_some(end);
+                    return (end > 0 && self.look(end - 1).is_published()).then_some(end);
                 }
             }
         }
@@ -76,12 +76,18 @@ impl<'a> Ring<'a> {
         let below = |back| pointer.checked_sub(back).map(|position| self.look(position));
         pointer < POSITION_LIMIT
             && match below(1) {
-                None | Some(Seen::Entry) => true,
+                None | Some(Seen::Entry | Seen::Hole) => true,
                 Some(Seen::Empty) => false,
                 // The entry before that is still there, so the pointer is right and the stamp is
                 // wrong.
-                Some(Seen::Passed(_) | Seen::Damaged) => below(2) == Some(Seen::Entry),
+                Some(Seen::Passed(_) | Seen::Damaged) => below(2).is_some_and(Seen::is_published),
             }
+    }
+
+    /// Returns whether the slot at `pointer` confirms it, where those below it do not: a writer that
+    /// began there was killed before it could move the pointer on.
+    fn has_begun(&self, pointer: u64) -> bool {
+        pointer < POSITION_LIMIT && self.look(pointer).is_published()
     }
 
     /// Returns where a reader continues that wanted `position` and found `holder` in its slot, and
@@ -119,10 +125,11 @@ impl<'a> Ring<'a> {
     }
 
     /// Returns the end of a run of slots from `position` to below `end` that should hold published
-    /// entries and do not: the machine died before they were written back.
+    /// entries and do not: the writer skipped them, or the machine died before they were written
+    /// back.
     pub fn after_hole(&self, position: u64, end: u64) -> u64 {
         let mut next = (position + 1).max(end.saturating_sub(self.geometry().capacity()));
-        while next < end && matches!(self.look(next), Seen::Empty | Seen::Damaged) {
+        while next < end && matches!(self.look(next), Seen::Empty | Seen::Damaged | Seen::Hole) {
             next += 1;
         }
         next
@@ -133,7 +140,7 @@ impl<'a> Ring<'a> {
     /// stamp does not move the end away from all readers. Returns `None` if no entry counts. Costs
     /// a look at every slot.
     pub fn scan(&self) -> Option<u64> {
-        let is_there = |position| self.look(position) == Seen::Entry;
+        let is_there = |position| self.look(position).is_published();
         let follows = |holder: u64| holder < 2 || is_there(holder - 1) || is_there(holder - 2);
         self.held().filter(|&(holder, _)| follows(holder)).map(|(_, end)| end).max()
     }
@@ -148,7 +155,8 @@ impl<'a> Ring<'a> {
     fn held(&self) -> impl Iterator<Item = (u64, u64)> {
         (0..self.geometry().capacity()).filter_map(|index| {
             let stamp = self.stamp(index).load(Acquire); // as in `look`
-            let holder = self.holder(stamp, index).filter(|_| stamp != 0)?;
+            let holder = self.holder(stamp, index).filter(|_| stamp != 0);
+            let holder = holder.or_else(|| self.hole(stamp, index))?;
             // An entry being written is not published, but all before it are.
             Some((holder, if stamp & WRITING != 0 { holder } else { holder + 1 }))
         })

@@ -21,6 +21,9 @@
 //!
 //! For an entry that is known to be published, the second look is enough.
 //!
+//! A position that the writer skips is published by one stamp, `HOLE | p`, in the place of the whole
+//! append. It is a Release as the last stamp of an entry is, and has the same partners.
+//!
 //! A reader that keeps up polls the very cache line that the entry will arrive in. It touches only
 //! two lines that the writer uses: that of its own read pointer, once a commit; and, if it takes
 //! many at a time, that of the write pointer, only after it has found an entry and knows of no
@@ -33,6 +36,7 @@ mod arena;
 mod checkpoint;
 mod end;
 mod entry;
+mod hole;
 mod notes;
 mod room;
 mod sleep;
@@ -59,7 +63,7 @@ pub(crate) use sleep::{fall_asleep, has_any_sleepers, has_sleepers};
 #[cfg(not(loom))]
 pub(crate) use take::{OPEN_MAX, Taken, begin_entry, count_one, finish_entry};
 
-use crate::layout::{Geometry, POSITION_LIMIT, WRITING, slot_words};
+use crate::layout::{Geometry, HOLE, POSITION_LIMIT, WRITING, slot_words};
 use crate::sync::{AtomicU64, Ordering};
 use crate::sys::slots::{Cut, Slots};
 
@@ -82,10 +86,19 @@ pub(crate) enum Seen {
     Entry,
     /// Not published yet, as far as this slot tells.
     Empty,
+    /// Published without an entry: the writer skipped this position.
+    Hole,
     /// Overwritten, or being overwritten, by this later position.
     Passed(u64),
     /// A stamp that no writer puts into this slot.
     Damaged,
+}
+
+impl Seen {
+    /// Returns whether the slot shows that its position was published.
+    pub fn is_published(self) -> bool {
+        matches!(self, Seen::Entry | Seen::Hole)
+    }
 }
 
 impl<'a> Ring<'a> {
@@ -122,13 +135,23 @@ impl<'a> Ring<'a> {
         }
     }
 
-    /// Decides by the stamp alone whether the slot is empty, passed or damaged: so an empty poll
+    /// Decides by the stamp alone what the slot is if it does not hold the entry: so an empty poll
     /// reads one word.
     #[inline]
     pub(super) fn tell(&self, stamp: u64, position: u64) -> Seen {
         match self.holder(stamp, position) {
             _ if stamp == 0 => Seen::Empty,
             Some(holder) if holder > position => Seen::Passed(holder),
+            Some(_) => Seen::Empty,
+            None => self.tell_hole(stamp, position),
+        }
+    }
+
+    #[cold]
+    fn tell_hole(&self, stamp: u64, position: u64) -> Seen {
+        match self.hole(stamp, position) {
+            Some(hole) if hole > position => Seen::Passed(hole),
+            Some(hole) if hole == position => Seen::Hole,
             Some(_) => Seen::Empty,
             None => Seen::Damaged,
         }
@@ -140,5 +163,12 @@ impl<'a> Ring<'a> {
         let holder = if stamp & WRITING != 0 { stamp & !WRITING } else { stamp.wrapping_sub(1) };
         let here = (holder ^ position) & (self.geometry().capacity() - 1) == 0;
         (here && stamp & !WRITING < POSITION_LIMIT).then_some(holder)
+    }
+
+    /// Returns the position that a stamp in the slot of `position` says was skipped.
+    pub fn hole(&self, stamp: u64, position: u64) -> Option<u64> {
+        let hole = stamp ^ HOLE;
+        let here = (hole ^ position) & (self.geometry().capacity() - 1) == 0;
+        (here && hole < POSITION_LIMIT).then_some(hole)
     }
 }

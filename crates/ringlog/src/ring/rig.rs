@@ -94,6 +94,11 @@ impl Heap {
         self.ring().publish_batch(&self.write_ptr, positions.start, &records, bytemuck::bytes_of)
     }
 
+    /// Skips the positions up to `to`, as the writer does.
+    pub fn skip(&self, from: u64, to: u64) {
+        self.ring().skip(&self.write_ptr, from, to);
+    }
+
     /// Reads the entry of `position`; if there is one, it is the one that was asked for, and whole.
     pub fn read(&self, position: u64) -> Seen {
         let mut record = vec![0xEE; self.slots.geometry().entry_size()];
@@ -169,6 +174,13 @@ impl<'a> Follower<'a> {
                 let lap = ring.after_lap(|| ring.end(write_ptr), position, holder, 0);
                 (self.position, self.published) = lap;
                 assert!(self.position > position, "not beyond {position}, but {lap:?}");
+                self.lost += self.position - position;
+            }
+            Seen::Hole => {
+                let (ring, write_ptr) = (self.heap.ring(), &self.heap.write_ptr);
+                self.published = ring.end(write_ptr);
+                assert!(self.published > position, "a hole at {position}, beyond the end");
+                self.position = ring.after_hole(position, self.published);
                 self.lost += self.position - position;
             }
             seen => {

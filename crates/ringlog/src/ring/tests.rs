@@ -186,6 +186,7 @@ fn stamps() -> impl Strategy<Value = u64> {
     let near = (any::<bool>(), prop_oneof![0u64..300, POSITION_LIMIT - 150..POSITION_LIMIT + 150]);
     prop_oneof![
         any::<u64>(),
+        (0u64..300).prop_map(|low| HOLE | low),
         near.prop_map(|(writing, low)| if writing { WRITING | low } else { low }),
     ]
 }
@@ -218,8 +219,7 @@ proptest! {
         prop_assert!(heap.end_by(pointer) <= POSITION_LIMIT);
         prop_assert!(heap.ring().scan() <= Some(POSITION_LIMIT));
         prop_assert!(heap.ring().newest() <= POSITION_LIMIT);
-        if let Seen::Passed(_) = heap.ring().look(p) {
-            let holder = heap.ring().holder(heap.stamp(p).load(Relaxed), p).unwrap();
+        if let Seen::Passed(holder) = heap.ring().look(p) {
             let (next, end) = heap.lapped_by(p, holder);
             prop_assert!(next > p || next == p && p >= end, "{next} after {p}, the end is {end}");
         }
@@ -276,6 +276,82 @@ fn a_writer_killed_at_any_store_leaves_a_whole_prefix_of_what_it_appends() {
             let mut ends: Vec<u64> = heaps.iter().map(whole).collect();
             ends.dedup();
             assert_eq!(ends, (before..=after).collect::<Vec<_>>(), "of {capacity} slots");
+        }
+    }
+}
+
+#[test]
+fn a_hole_of_any_length_is_one_for_each_reader_and_ends_where_it_says() {
+    for (capacity, before, _) in rings().filter(|&(capacity, _, half)| capacity <= 8 && !half) {
+        for length in 1..=3 * capacity + 2 {
+            let (heap, to) = (Heap::filled(capacity, before, false), before + length);
+            heap.skip(before, to);
+            let ring = format!("{before}..{to} in {capacity}");
+            assert_eq!(heap.write_ptr.load(Relaxed), to, "{ring}");
+            assert_eq!((heap.end_by(to), heap.ring().scan()), (to, Some(to)), "{ring}");
+            for position in 0..to {
+                let seen = heap.read(position);
+                let due = match position + capacity < to {
+                    true => matches!(seen, Seen::Passed(_)),
+                    false if position < before => seen == Seen::Entry,
+                    false => seen == Seen::Hole,
+                };
+                assert!(due, "{seen:?} at {position} of {ring}");
+            }
+            let mut reader = Follower { position: before, ..Follower::new(&heap) };
+            while reader.poll() {}
+            assert_eq!((reader.position, reader.lost), (to, length), "{ring}");
+            heap.append(to);
+            assert!(reader.poll() && reader.delivered == 1, "{ring}");
+            assert_eq!(heap.ring().end(&heap.write_ptr), to + 1, "{ring}");
+        }
+    }
+}
+
+#[test]
+fn a_writer_killed_at_any_store_of_a_hole_leaves_a_beginning_of_it() {
+    for (capacity, before, _) in rings().filter(|&(capacity, _, half)| capacity <= 8 && !half) {
+        for length in [1, capacity, capacity + 1, 2 * capacity, 3 * capacity + 1] {
+            let to = before + length;
+            let heaps = kills(|stores| {
+                let heap = Heap::filled(capacity, before, false);
+                let ended = killed_after(stores, || heap.skip(before, to));
+                (heap, ended)
+            });
+            let mut last = before;
+            for heap in heaps {
+                let end = heap.ring().end(&heap.write_ptr);
+                let ring = format!("{before}..{to} in {capacity}, up to {end}");
+                assert!((last..=to).contains(&end), "{ring}, after {last}");
+                let seen: Vec<_> = (before..to).filter(|&p| heap.read(p).is_published()).collect();
+                assert!(seen.iter().all(|&p| p < end), "{seen:?} of {ring}");
+                heap.ring().begin(&heap.write_ptr, end);
+                heap.append(end);
+                assert_eq!(heap.ring().end(&heap.write_ptr), end + 1, "{ring}");
+                last = end;
+            }
+            assert_eq!(last, to);
+        }
+    }
+}
+
+#[test]
+fn a_writer_killed_in_its_first_append_far_beyond_the_entries_gives_no_position_twice() {
+    for (capacity, before, half) in rings() {
+        for (begin, act) in [(before + 1000, false), (before + 1001, true)] {
+            let heaps = kills(|stores| {
+                let heap = Heap::filled(capacity, before, half);
+                heap.ring().begin(&heap.write_ptr, begin);
+                let act = || if act { heap.skip(begin, begin + 1) } else { heap.append(begin) };
+                let ended = killed_after(stores, act);
+                (heap, ended)
+            });
+            for heap in heaps {
+                let is_there = heap.read(begin).is_published();
+                let ring = format!("{before} in {capacity}, half {half}, from {begin}");
+                let end = heap.ring().end(&heap.write_ptr);
+                assert_eq!(end, begin + u64::from(is_there), "{ring}");
+            }
         }
     }
 }
@@ -484,7 +560,7 @@ fn an_impossible_holder_does_not_keep_a_reader_laps_behind() {
 fn a_hole_ends_at_the_next_entry_or_at_the_end() {
     let (capacity, count) = (8, 20); // 12 to 19
     for (from, to) in [(12, 13), (12, 20), (14, 17), (17, 20), (19, 20)] {
-        for stamp in [|_| 0, |p| p - 8 + 1, |p| WRITING | (p - 8), |_| u64::MAX] {
+        for stamp in [|_| 0, |p| p - 8 + 1, |p| WRITING | (p - 8), |_| u64::MAX, |p| HOLE | p] {
             let heap = Heap::filled(capacity, count, false);
             (from..to).for_each(|p| heap.stamp(p).store(stamp(p), Relaxed));
             for position in from..to {

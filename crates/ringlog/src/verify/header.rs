@@ -6,6 +6,7 @@ use crate::layout::{
     CallLine, CheckpointLine, Header, MAGIC, OutputLine, PATH_MAX, POSITION_LIMIT,
     READERS, ReaderLine, ReaderNotes, SCHEMA_MAX, STATE_OPEN, VERSION, WriterLine,
 };
+use crate::ring::Seen;
 use std::mem::offset_of;
 use std::ops::Range;
 
@@ -127,7 +128,10 @@ impl Verifier<'_> {
         let behind = pointer.saturating_add(self.segment.geometry.capacity() / 2);
         let what = match end {
             _ if pointer >= POSITION_LIMIT => Some("which is no position".to_owned()),
-            Some(end) if pointer > end => Some(format!("and the entries end at {end}")),
+            // A writer that was killed in a hole may have jumped on, and stored no more.
+            Some(end) if pointer > end && !self.ends_in_a_hole(end) => {
+                Some(format!("and the entries end at {end}"))
+            }
             // A pointer of another boot is only a hint.
             _ if behind < before && ours => Some(format!("and there are entries up to {before}")),
             _ => None,
@@ -143,7 +147,7 @@ impl Verifier<'_> {
             self.header(Severity::Oddity, state, what);
         }
         let epoch = line + offset_of!(WriterLine, epoch);
-        if before > 0 && self.word(epoch) == 0 {
+        if before > self.segment.base() && self.word(epoch) == 0 {
             let what = format!("the number of writers is 0, and there are entries up to {before}");
             self.header(Severity::Oddity, epoch, what);
         }
@@ -166,6 +170,11 @@ impl Verifier<'_> {
         self.time(line + offset_of!(WriterLine, attached_ns), "attached_ns");
         self.time(line + offset_of!(WriterLine, heartbeat_ns), "heartbeat_ns");
         self.pid(line + offset_of!(WriterLine, pid));
+    }
+
+    /// Returns whether the position before `end` was skipped.
+    fn ends_in_a_hole(&self, end: u64) -> bool {
+        end > 0 && self.segment.ring().look(end - 1) == Seen::Hole
     }
 
     pub(super) fn reader(&mut self, id: usize) {

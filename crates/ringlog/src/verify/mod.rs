@@ -74,6 +74,8 @@ pub struct Verified {
     pub held: Range<u64>,
     /// Number of slots that hold a whole entry in its right place.
     pub entries: u64,
+    /// Number of slots whose position the writer of a mirror skipped: a hole is no damage.
+    pub holes: u64,
     /// The position that is being written, or was when the writer was killed.
     pub unfinished: Option<u64>,
     /// Number of findings that are damage.
@@ -99,6 +101,7 @@ pub(crate) fn verify(segment: &Segment, found: &mut dyn FnMut(Finding)) -> Verif
         asks: ASKS,
         checked: segment.schema.columns().iter().filter(|c| is_checked(c)).cloned().collect(),
         entries: 0,
+        holes: 0,
         damage: 0,
         oddities: 0,
     };
@@ -122,6 +125,7 @@ struct Verifier<'a> {
     /// Columns with values that no writer stores.
     checked: Vec<Column>,
     entries: u64,
+    holes: u64,
     damage: u64,
     oddities: u64,
 }
@@ -170,11 +174,11 @@ impl Verifier<'_> {
         let mut steps = ring.geometry().capacity();
         loop {
             let holder = match ring.look(self.end) {
-                Seen::Entry if steps > 0 => {
+                Seen::Entry | Seen::Hole if steps > 0 => {
                     (self.end, steps) = (self.end + 1, steps - 1);
                     continue;
                 }
-                Seen::Entry => return None,
+                Seen::Entry | Seen::Hole => return None,
                 Seen::Empty | Seen::Damaged => return Some(self.end), // the writer is not here yet
                 Seen::Passed(holder) => holder,
             };
@@ -203,6 +207,7 @@ impl Verifier<'_> {
             slots: capacity,
             held: self.segment.oldest(end).max(free)..end,
             entries: self.entries,
+            holes: self.holes,
             unfinished,
             damage: self.damage,
             oddities: self.oddities,

@@ -26,6 +26,7 @@ impl Verifier<'_> {
                     }
                     Ok(held) => {
                         self.entries += u64::from(held.is_some());
+                        self.holes += u64::from(self.segment.ring().hole(stamp, slot).is_some());
                         self.bytes(slot, offset + 8, stamp, held, bytemuck::cast_slice(&words));
                     }
                 }
@@ -58,6 +59,15 @@ impl Verifier<'_> {
         };
         if stamp == 0 {
             return if is_due { bad("nothing was ever written here".to_owned()) } else { Ok(None) };
+        }
+        if let Some(hole) = self.segment.ring().hole(stamp, slot) {
+            // A hole of an earlier lap is of one that is longer than the ring.
+            return match hole {
+                _ if hole >= after => {
+                    bad(format!("it says that {hole} was skipped, and the log ends at {after}"))
+                }
+                _ => Ok(None),
+            };
         }
         let Some(holder) = self.segment.ring().holder(stamp, slot) else {
             return bad(format!("the stamp {stamp:#x} does not belong to this slot"));

@@ -8,6 +8,7 @@ mod hostile;
 mod latest;
 mod log;
 mod lossless;
+mod mirror;
 mod pages;
 mod records;
 mod report;
