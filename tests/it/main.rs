@@ -48,6 +48,7 @@ mod told;
 mod top;
 mod topics;
 mod tracing;
+mod vectors;
 mod verify;
 mod wait;
 mod writer;

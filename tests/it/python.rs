@@ -264,12 +264,17 @@ fn undump(text: &str) -> Vec<u8> {
     bytes
 }
 
+/// The log that the document shows byte by byte.
+pub fn shown_log(document: &str) -> Vec<u8> {
+    undump(&block(document, "hexdump"))
+}
+
 #[test]
 fn the_log_in_the_document_is_one() {
     let place = Place::new();
     let path = place.file("tiny.log");
     let document = document();
-    fs::write(&path, undump(&block(&document, "hexdump"))).unwrap();
+    fs::write(&path, shown_log(&document)).unwrap();
     let rows = block(&document, "csv");
 
     let mut reporter = Command::new(program("reporter"));
