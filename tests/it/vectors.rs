@@ -324,7 +324,8 @@ struct Id {
     id: u64,
 }
 
-/// Lengths of bodies, with 16 bytes in the slot and an arena of 4096; behind those in the arena, their places.
+/// Lengths of bodies, with 16 bytes in the slot and an arena of 4096; behind those in the arena, their places,
+/// counted from the first one, which is 4096.
 const LENGTHS: [usize; 9] = [
     0,    // in the slot, and so are the next two, up to its last byte
     1,    //

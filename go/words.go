@@ -1,0 +1,67 @@
+package ringlog
+
+import (
+	"encoding/binary"
+	"sync/atomic"
+	"unsafe"
+)
+
+// words is mapped memory. Each word is loaded and stored whole, by the methods here and nowhere else.
+//
+// Go's atomic loads are Acquire or stronger: so a look at a stamp stays before the copy behind it, and the second look
+// stays behind the copy. Stores are Release: see words_amd64.go.
+type words []uint64
+
+// load is any load that docs/format.md asks for: Relaxed, or Acquire.
+func (w words) load(at uint64) uint64 { return atomic.LoadUint64(&w[at/8]) }
+
+// exchange stores a word and is a fence (SeqCst).
+func (w words) exchange(at, value uint64) { atomic.StoreUint64(&w[at/8], value) }
+
+// or sets bits of a word and is a fence (SeqCst). It returns the word as it was.
+func (w words) or(at, bits uint64) uint64 { return atomic.OrUint64(&w[at/8], bits) }
+
+// swap is a compare-exchange.
+func (w words) swap(at, old, new uint64) bool { return atomic.CompareAndSwapUint64(&w[at/8], old, new) }
+
+// half returns the first four bytes of a word, which are a futex.
+func (w words) half(at uint64) *uint32 { return (*uint32)(unsafe.Pointer(&w[at/8])) }
+
+// copyOut copies the words from a place on, each by one load.
+func (w words) copyOut(to []uint64, at uint64) {
+	from := w[at/8:][:len(to)]
+	for i := range to {
+		to[i] = atomic.LoadUint64(&from[i])
+	}
+}
+
+// copyBytes copies the words from a place on into bytes, each by one load.
+func (w words) copyBytes(to []byte, at uint64) {
+	from := w[at/8:][:len(to)/8]
+	for i := range from {
+		binary.LittleEndian.PutUint64(to[8*i:], atomic.LoadUint64(&from[i]))
+	}
+}
+
+// storeBytes copies bytes to a place, each word by one store; the last one is filled up with zeros.
+func (w words) storeBytes(at uint64, from []byte) {
+	for ; len(from) >= 8; from, at = from[8:], at+8 {
+		w.store(at, binary.LittleEndian.Uint64(from))
+	}
+	if len(from) > 0 {
+		var last [8]byte
+		copy(last[:], from)
+		w.store(at, binary.LittleEndian.Uint64(last[:]))
+	}
+}
+
+// mapped returns what the kernel mapped as words.
+func mapped(memory []byte) words {
+	// A mapping begins at a page, so its words are aligned. It is no memory of Go's: nothing moves it.
+	return unsafe.Slice((*uint64)(unsafe.Pointer(unsafe.SliceData(memory))), len(memory)/8)
+}
+
+// bytesOf returns the bytes of words of Go's own memory, which are little-endian here.
+func bytesOf(of []uint64) []byte {
+	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(of))), len(of)*8)
+}
