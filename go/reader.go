@@ -300,11 +300,14 @@ func (r *Reader) commitAny() {
 }
 
 // Commit stores in the log that all below Position is done with: taken and carried out, or lost. Commit once a batch.
-func (r *Reader) Commit() {
+func (r *Reader) Commit() { r.commitAt(r.position) }
+
+// commitAt commits all below a position.
+func (r *Reader) commitAt(position uint64) {
 	if r.words == nil {
 		return
 	}
-	r.tell()
+	r.tell(position)
 	line, old := r.line(r.id), r.slot
 	r.slot ^= 1
 	fresh := r.checkpointAt(r.id, r.slot)
@@ -312,12 +315,12 @@ func (r *Reader) Commit() {
 	r.store(fresh+inLost, r.lost)
 	r.store(fresh+inLaps, r.laps)
 	r.store(fresh+inMark, 0)
-	r.store(fresh, r.position)
+	r.store(fresh, position)
 	// A fence, for the look at room.
-	r.exchange(atReadPtrs+8*uint64(r.id), r.position)
+	r.exchange(atReadPtrs+8*uint64(r.id), position)
 	r.store(r.checkpointAt(r.id, old), nobody)
 	r.store(line+inCommit, wallNS())
-	r.committed = checkpoint{r.position, r.lost, r.laps}
+	r.committed = checkpoint{position, r.lost, r.laps}
 	r.isNew = false
 	if r.gates>>r.id&1 == 1 {
 		r.wakeWriter()
@@ -325,7 +328,7 @@ func (r *Reader) Commit() {
 }
 
 // tell stores, before a commit, what it says to people, and that the entries go into no file.
-func (r *Reader) tell() {
+func (r *Reader) tell(position uint64) {
 	line, notes := r.line(r.id), atNotes+uint64(r.id)*notesSize
 	if r.load(line+inFile) != 0 {
 		r.store(notes+inPathLen, nobody)
@@ -343,7 +346,7 @@ func (r *Reader) tell() {
 			r.store(line+inMissed, missed)
 		}
 	}
-	if r.position < r.committed.position || r.lost < r.committed.lost {
+	if position < r.committed.position || r.lost < r.committed.lost {
 		r.store(line+inPeakPosition, max(r.load(line+inPeakPosition), r.committed.position))
 		r.store(line+inPeakLost, max(r.load(line+inPeakLost), r.committed.lost))
 	}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -22,6 +23,9 @@ const (
 	ofdSetLock       = 37
 	futexWait        = 0
 	futexWake        = 1
+	futexWaitV       = 449
+	futex32          = 2
+	waitersMax       = 128
 	tmpFile          = 0x400000 | syscall.O_DIRECTORY
 	linkFollow       = 0x400
 	clockMonotonic   = 1
@@ -109,6 +113,30 @@ func sleepOn(word *uint32, seen uint32, longest time.Duration) {
 func wakeAll(word *uint32) {
 	const all = 1<<31 - 1
 	_, _, _ = syscall.Syscall6(syscall.SYS_FUTEX, uintptr(unsafe.Pointer(word)), futexWake, all, 0, 0, 0)
+}
+
+// A waiter is a word that one of several sleeps on, as SYS_FUTEX_WAITV takes it.
+type waiter struct {
+	seen  uint64
+	word  uintptr
+	flags uint32
+	_     uint32
+}
+
+// sleepOnAny is sleepOn of several words, and returns false where the kernel cannot do that.
+func sleepOnAny(words []*uint32, seen []uint32, longest time.Duration) bool {
+	if len(words) > waitersMax {
+		return false
+	}
+	waiters := make([]waiter, len(words))
+	for i, word := range words {
+		waiters[i] = waiter{seen: uint64(seen[i]), word: uintptr(unsafe.Pointer(word)), flags: futex32}
+	}
+	spec := syscall.NsecToTimespec(int64(monotonicNS() + uint64(longest)))
+	_, _, errno := syscall.Syscall6(futexWaitV, uintptr(unsafe.Pointer(&waiters[0])), uintptr(len(waiters)), 0,
+		uintptr(unsafe.Pointer(&spec)), clockMonotonic, 0)
+	runtime.KeepAlive(words)
+	return errno == 0 || errno == syscall.EAGAIN || errno == syscall.ETIMEDOUT || errno == syscall.EINTR
 }
 
 // wallNS is the wall clock, which is never 0.

@@ -27,6 +27,9 @@ func (w words) swap(at, old, new uint64) bool { return atomic.CompareAndSwapUint
 // half returns the first four bytes of a word, which are a futex.
 func (w words) half(at uint64) *uint32 { return (*uint32)(unsafe.Pointer(&w[at/8])) }
 
+// futexOf returns a futex of this process alone.
+func futexOf(word *atomic.Uint32) *uint32 { return (*uint32)(unsafe.Pointer(word)) }
+
 // copyOut copies the words from a place on, each by one load.
 func (w words) copyOut(to []uint64, at uint64) {
 	from := w[at/8:][:len(to)]
