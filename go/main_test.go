@@ -43,12 +43,12 @@ func must(t testing.TB, err error) {
 func equal(t testing.TB, what string, is, wanted any) {
 	t.Helper()
 	if !reflect.DeepEqual(is, wanted) {
-		t.Errorf("%s: it is\n\t%+v, and not\n\t%+v", what, show(is), show(wanted))
+		t.Errorf("%s: it is\n\t%.2000s, and not\n\t%.2000s", what, show(is), show(wanted))
 	}
 }
 
 // show follows pointers, which %v does not.
-func show(of any) any {
+func show(of any) string {
 	if list, is := of.([]event); is {
 		var lines []string
 		for _, it := range list {
@@ -58,9 +58,9 @@ func show(of any) any {
 				lines = append(lines, fmt.Sprint(it.Position, it.Fields))
 			}
 		}
-		return lines
+		return strings.Join(lines, "\n\t")
 	}
-	return of
+	return fmt.Sprintf("%+v", of)
 }
 
 func until(t testing.TB, what string, is func() bool) {
@@ -84,8 +84,8 @@ var names atomic.Uint32
 func shmName(t testing.TB) string {
 	name := fmt.Sprintf("/ringlog-go-%d-%d", os.Getpid(), names.Add(1))
 	t.Cleanup(func() {
-		files, _ := filepath.Glob("/dev/shm" + name + "*")
-		for _, file := range files {
+		files, _ := filepath.Glob("/dev/shm" + name + ".*") // of a service
+		for _, file := range append(files, "/dev/shm"+name) {
 			_ = os.Remove(file)
 		}
 	})

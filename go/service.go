@@ -417,6 +417,8 @@ func (s *Service) answer(it result) {
 	case it.err == nil:
 	case errors.Is(it.err, ErrNoMethod):
 		status, body = statusNoMethod, nil
+	case errors.Is(it.err, context.DeadlineExceeded):
+		status, body = statusExpired, nil
 	case errors.Is(it.err, ErrPanicked):
 		status, body = statusPanicked, []byte(it.err.Error())
 	case errors.As(it.err, &failed):
