@@ -54,6 +54,7 @@ var statusErrors = map[uint8]error{
 const (
 	partMore   = 1 // more parts come
 	partBehind = 2 // parts have come
+	partTimed  = 4 // the client asks when it is answered
 )
 
 const (

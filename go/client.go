@@ -140,10 +140,11 @@ func (c *Client) Send(ctx context.Context, method uint32, body []byte) (Ticket, 
 		if left <= 0 {
 			return 0, context.DeadlineExceeded
 		}
-		it.deadline = monotonicNS() + uint64(left)
+		it.sent = monotonicNS()
+		it.deadline = it.sent + uint64(left)
 	}
 	if c.options.Timed {
-		it.sent = monotonicNS()
+		it.sent, it.part = monotonicNS(), partTimed
 	}
 	most := int(c.requests.BodyMax())
 	for len(body) > most {
@@ -151,7 +152,7 @@ func (c *Client) Send(ctx context.Context, method uint32, body []byte) (Ticket, 
 		if _, err := c.append(ctx, &it, body[:most/2]); err != nil {
 			return 0, err
 		}
-		it.part = partBehind
+		it.part = it.part&partTimed | partBehind
 		body = body[most/2:]
 	}
 	position, err := c.append(ctx, &it, body)

@@ -356,7 +356,7 @@ func (s *Service) turn(l *lane, handler Handler) bool {
 	}
 	cameInParts := it.part&(partMore|partBehind) != 0
 	body, state, isLast := l.parts.add(it.stream, it.part, entry.Body)
-	timed := it.sent != 0
+	timed := it.part&partTimed != 0
 	switch {
 	case !isLast:
 		l.finish(p, 0)
@@ -382,14 +382,14 @@ func (s *Service) run(l *lane, position uint64, it asked, body []byte, handler H
 	}
 	if s.options.Workers == 0 {
 		defer cancel()
-		s.answer(result{l, position, it.client, it.sent != 0, call(ctx, handler, request)})
+		s.answer(result{l, position, it.client, it.part&partTimed != 0, call(ctx, handler, request)})
 		return
 	}
 	request.Body = bytes.Clone(body)
 	s.running++
 	go func() {
 		defer cancel()
-		s.results <- result{l, position, it.client, it.sent != 0, call(ctx, handler, request)}
+		s.results <- result{l, position, it.client, it.part&partTimed != 0, call(ctx, handler, request)}
 		s.wake()
 	}()
 }
