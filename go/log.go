@@ -176,9 +176,7 @@ func (o Options) Create(name string, schema *Schema) (*Log, error) {
 		} {
 			w.store(at, word)
 		}
-		padded := make([]uint64, schemaMax/8)
-		copy(bytesOf(padded), text)
-		w.copyIn(atSchema, padded)
+		w.in(atSchema, []byte(text))
 		w.store(atMagic, magic)
 	})
 	switch {
@@ -325,9 +323,9 @@ func (s *segment) loadSchema(header words) error {
 	if length > schemaMax {
 		return fmt.Errorf("a schema has at most %d bytes, and not %d", schemaMax, length)
 	}
-	text := make([]uint64, schemaMax/8)
-	header.copyOut(text, atSchema)
-	schema, err := ParseSchema(string(bytesOf(text)[:length]), int(s.Columns()))
+	text := make([]byte, schemaMax)
+	header.out(text, atSchema)
+	schema, err := ParseSchema(string(text[:length]), int(s.Columns()))
 	if err != nil {
 		return err
 	}

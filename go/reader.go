@@ -58,22 +58,29 @@ func (l *Log) Observe(start Start) (*Observer, error) {
 		s.close()
 		return nil, failed(l.name, ErrNotFound, "the name has gone to another log meanwhile; open it again")
 	}
-	c := s.begin(start)
+	c, err := s.begin(start)
+	if err != nil {
+		s.close()
+		return nil, err
+	}
 	return &Observer{cursor: c, Idle: defaultIdle}, nil
 }
 
 // begin returns a place in the log, where somebody begins who has none there.
-func (s *segment) begin(start Start) cursor {
+func (s *segment) begin(start Start) (cursor, error) {
 	end := s.end()
 	switch start.from {
 	case newest:
-		return s.cursorAt(end, end)
+		return s.cursorAt(end, end), nil
 	case at:
-		return s.cursorAt(min(start.at, end), end)
+		if start.at > end {
+			return cursor{}, failed(s.name, ErrInvalid, "there is no position %d yet; it ends at %d", start.at, end)
+		}
+		return s.cursorAt(start.at, end), nil
 	}
-	c := s.cursorAt(s.oldest(end), end)
+	c := s.cursorAt(s.whole(end), end)
 	c.fresh = true
-	return c
+	return c, nil
 }
 
 // Position returns the position of the next entry that it takes.
@@ -139,7 +146,7 @@ type Reader struct {
 	slot       uint64 // which of the two checkpoints counts
 	lost, laps uint64
 	last       LostError // the last loss that is not in the log yet
-	began      uint64    // where it began
+	released   uint64    // where the last body that is committed ends in the arena
 	isNew      bool      // nobody has committed as this reader
 	isUntold   bool      // where it began is not in the log yet
 	notice     string
@@ -170,7 +177,11 @@ func (l *Log) ReaderAt(id int, start Start) (*Reader, error) {
 		r.findCommitted(s.load(pointer))
 	}
 	r.lost, r.laps = r.committed.lost, r.committed.laps
-	r.cursor = s.begin(start)
+	if r.cursor, err = s.begin(start); err != nil {
+		claim.free()
+		s.close()
+		return nil, err
+	}
 	r.committed.position = min(r.committed.position, r.published)
 	if start.from == resume && !r.isNew {
 		r.position, r.fresh = r.committed.position, false
@@ -237,33 +248,29 @@ func (r *Reader) IsGate() bool {
 // Poll takes the next entry. It never waits: the error is ErrEmpty where there is none yet. A *LostError says what was
 // overwritten first; the next poll goes on behind it.
 func (r *Reader) Poll() (Entry, error) {
-	isFresh := r.fresh
 	entry, err := r.poll()
-	if isFresh && err == nil {
-		r.began = entry.Position
+	if err != nil {
+		r.count(err)
 	}
-	return entry, r.count(err)
+	return entry, err
 }
 
 // PollBatch takes as many entries as there are and have room, one record behind the other, of a log without bodies. It
 // returns the position of the first of them and how many there were; otherwise the error is as of Poll.
 func (r *Reader) PollBatch(records []byte) (first uint64, count int, err error) {
-	isFresh := r.fresh
-	first, count, err = r.pollBatch(records)
-	if isFresh && err == nil {
-		r.began = first
+	if first, count, err = r.pollBatch(records); err != nil {
+		r.count(err)
 	}
-	return first, count, r.count(err)
+	return first, count, err
 }
 
 // count notes what was lost.
-func (r *Reader) count(err error) error {
+func (r *Reader) count(err error) {
 	if lost, is := err.(*LostError); is {
 		r.lost += lost.To - lost.From
 		r.laps++
 		r.last = *lost
 	}
-	return err
 }
 
 // Next waits for the next entry. The error is a *LostError, or the context's. The writer of a lossless log may wait for
@@ -275,11 +282,12 @@ func (r *Reader) Next(ctx context.Context) (Entry, error) {
 // All returns the entries, and waits for those that come, until the context is done. An error is a *LostError, and the
 // loop goes on.
 //
-// It commits what the loop has had: before it waits, whenever that is a quarter of the ring, and when the context is done.
+// It commits what the loop has had: before it waits, whenever that is a quarter of the ring or of the arena, and when the
+// context is done.
 // A loop that is left otherwise has not committed the entry that it was left at; Commit does.
 func (r *Reader) All(ctx context.Context) iter.Seq2[Entry, error] {
 	next := func(ctx context.Context) (Entry, error) {
-		if r.position-r.committed.position >= r.Capacity/4 {
+		if r.position-r.committed.position >= r.Capacity/4 || r.arenaEnd-r.released > r.Arena/4 {
 			r.Commit()
 		}
 		entry, err := r.Poll()
@@ -320,7 +328,7 @@ func (r *Reader) commitAt(position uint64) {
 	r.exchange(atReadPtrs+8*uint64(r.id), position)
 	r.store(r.checkpointAt(r.id, old), nobody)
 	r.store(line+inCommit, wallNS())
-	r.committed = checkpoint{position, r.lost, r.laps}
+	r.committed, r.released = checkpoint{position, r.lost, r.laps}, r.arenaEnd
 	r.isNew = false
 	if r.gates>>r.id&1 == 1 {
 		r.wakeWriter()

@@ -95,6 +95,10 @@ func (s *segment) endByPointer() (uint64, bool) {
 		}
 	}
 	for rolled := uint64(0); rolled < s.Capacity && s.holds(e); rolled++ {
+		// If the pointer moves, a writer is at work, and to look at slot after slot would not catch up with it.
+		if moved := s.load(atWritePtr); moved > e && moved < noPosition && s.holds(moved-1) {
+			return moved, true
+		}
 		e++
 	}
 	switch s.says(s.stamp(e), e) {
@@ -177,6 +181,23 @@ func (s *segment) oldest(end uint64) uint64 {
 	return max(oldest, s.base)
 }
 
+// whole returns the oldest position from which on no body is overwritten.
+func (s *segment) whole(end uint64) uint64 {
+	oldest := s.oldest(end)
+	if s.Arena == 0 {
+		return oldest
+	}
+	horizon := s.load(atHorizon)
+	for p := end; p > oldest; p-- {
+		if slot := s.slotAt(p - 1); s.load(slot) == p {
+			if place, _, is := s.bodyInArena(slot); is && place < horizon {
+				return p
+			}
+		}
+	}
+	return oldest
+}
+
 // An Entry is what was appended at a position. Its bytes are the reader's: they last until its next poll.
 type Entry struct {
 	Position uint64
@@ -190,18 +211,24 @@ type cursor struct {
 	position uint64
 	// published is an end that was determined: all below has been published, whatever the slots say.
 	published uint64
-	// fresh is set until something was taken: what is overwritten before is not lost.
+	// fresh is set until something was taken, which is where it began: what is overwritten before is not lost.
 	fresh bool
+	began uint64
 	// step is how far behind the oldest entry the last lap went on, and lapped where that was.
 	step, lapped uint64
 	// isOfNow is set when the boot was seen to be that of now.
 	isOfNow bool
-	record  []uint64
-	body    []uint64
+	// arenaEnd is where the last body that was taken from the arena ends.
+	arenaEnd uint64
+	record   []uint64
+	columns  []byte // the first bytes of it
+	body     []uint64
 }
 
 func (s *segment) cursorAt(position, end uint64) cursor {
-	return cursor{segment: s, position: position, published: end, record: make([]uint64, roundUp(s.EntrySize, 8)/8)}
+	record := make([]uint64, roundUp(s.EntrySize, 8)/8)
+	columns := bytesOf(record)[:s.Columns():s.Columns()]
+	return cursor{segment: s, position: position, published: end, began: position, record: record, columns: columns}
 }
 
 // poll takes the next entry, or says that there is none, or what was lost. It never waits.
@@ -217,14 +244,19 @@ func (c *cursor) poll() (Entry, error) {
 		stamp := c.slotAt(p)
 		s := c.load(stamp)
 		if s == p+1 {
-			c.copyOut(c.record, stamp+8)
+			c.out(bytesOf(c.record), stamp+8)
 			if s = c.load(stamp); s == p+1 {
-				c.position, c.fresh = p+1, false
-				body, whole := c.bodyOf(p)
-				if !whole {
-					return Entry{}, &LostError{p, p + 1}
+				if c.fresh {
+					c.fresh, c.began = false, p
 				}
-				return Entry{p, bytesOf(c.record)[:c.Columns()], body}, nil
+				c.position = p + 1
+				if c.Arena == 0 {
+					return Entry{Position: p, Record: c.columns}, nil
+				}
+				if body, whole := c.bodyOf(p); whole {
+					return Entry{p, c.columns, body}, nil
+				}
+				return Entry{}, &LostError{p, p + 1}
 			}
 		}
 		isLoss := true
@@ -241,7 +273,9 @@ func (c *cursor) poll() (Entry, error) {
 		case c.position == p:
 			return Entry{}, ErrEmpty
 		case isLoss:
-			c.fresh = false
+			if c.fresh {
+				c.fresh, c.began = false, p
+			}
 			return Entry{}, &LostError{p, c.position}
 		}
 	}
@@ -259,10 +293,10 @@ func (c *cursor) pollBatch(records []byte) (first uint64, count int, err error) 
 		for p := first; p < end && len(records) >= size; p++ {
 			stamp := c.slotAt(p)
 			if size%8 == 0 {
-				c.copyBytes(records[:size], stamp+8)
+				c.out(records[:size], stamp+8)
 			} else {
-				c.copyOut(c.record, stamp+8)
-				copy(records[:size], bytesOf(c.record))
+				c.out(bytesOf(c.record), stamp+8)
+				copy(records, c.columns)
 			}
 			if c.load(stamp) != p+1 {
 				break
@@ -270,7 +304,10 @@ func (c *cursor) pollBatch(records []byte) (first uint64, count int, err error) 
 			records, count = records[size:], count+1
 		}
 		if count > 0 {
-			c.position, c.fresh = first+uint64(count), false
+			if c.fresh {
+				c.fresh, c.began = false, first
+			}
+			c.position = first + uint64(count)
 			return first, count, nil
 		}
 	}
@@ -343,9 +380,6 @@ func (c *cursor) lap(stamp uint64) bool {
 
 // bodyOf returns the body of the entry in record, or that it is not there.
 func (c *cursor) bodyOf(position uint64) ([]byte, bool) {
-	if c.Arena == 0 {
-		return nil, true
-	}
 	at := c.Columns() / 8
 	head, rest := c.record[at], c.record[at+1:]
 	if head <= c.Inline {
@@ -366,10 +400,11 @@ func (c *cursor) bodyOf(position uint64) ([]byte, bool) {
 	if uint64(cap(c.body)) < count {
 		c.body = make([]uint64, count)
 	}
-	c.copyOut(c.body[:count], c.arenaAt()+place&(c.Arena-1))
+	c.out(bytesOf(c.body[:count]), c.arenaAt()+place&(c.Arena-1))
 	if c.load(atHorizon) > place {
 		return nil, false
 	}
+	c.arenaEnd = place + length
 	return bytesOf(c.body[:count])[:length:length], true
 }
 

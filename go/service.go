@@ -209,7 +209,7 @@ func (s *Service) openLane(number int) (*lane, error) {
 		return nil, err
 	}
 	l.client = uint32(l.requests.load(atEpoch))
-	l.taken = l.requests.load(l.requests.line(0) + inTaken)
+	l.taken = min(l.requests.load(l.requests.line(0)+inTaken), l.requests.published)
 	return l, nil
 }
 

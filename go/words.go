@@ -6,10 +6,10 @@ import (
 	"unsafe"
 )
 
-// words is mapped memory. Each word is loaded and stored whole, by the methods here and nowhere else.
+// words is mapped memory. Each word is loaded and stored whole, by its methods and nowhere else.
 //
 // Go's atomic loads are Acquire or stronger: so a look at a stamp stays before the copy behind it, and the second look
-// stays behind the copy. Stores are Release: see words_amd64.go.
+// stays behind the copy. Stores are Release: see put.
 type words []uint64
 
 // load is any load that docs/format.md asks for: Relaxed, or Acquire.
@@ -24,37 +24,21 @@ func (w words) or(at, bits uint64) uint64 { return atomic.OrUint64(&w[at/8], bit
 // swap is a compare-exchange.
 func (w words) swap(at, old, new uint64) bool { return atomic.CompareAndSwapUint64(&w[at/8], old, new) }
 
+// store is any store that docs/format.md asks for: Relaxed, or Release.
+func (w words) store(at, value uint64) { put(&w[at/8], value) }
+
 // half returns the first four bytes of a word, which are a futex.
 func (w words) half(at uint64) *uint32 { return (*uint32)(unsafe.Pointer(&w[at/8])) }
 
 // futexOf returns a futex of this process alone.
 func futexOf(word *atomic.Uint32) *uint32 { return (*uint32)(unsafe.Pointer(word)) }
 
-// copyOut copies the words from a place on, each by one load.
-func (w words) copyOut(to []uint64, at uint64) {
-	from := w[at/8:][:len(to)]
-	for i := range to {
-		to[i] = atomic.LoadUint64(&from[i])
-	}
-}
-
-// copyBytes copies the words from a place on into bytes, each by one load.
-func (w words) copyBytes(to []byte, at uint64) {
-	from := w[at/8:][:len(to)/8]
-	for i := range from {
-		binary.LittleEndian.PutUint64(to[8*i:], atomic.LoadUint64(&from[i]))
-	}
-}
-
-// storeBytes copies bytes to a place, each word by one store; the last one is filled up with zeros.
-func (w words) storeBytes(at uint64, from []byte) {
-	for ; len(from) >= 8; from, at = from[8:], at+8 {
-		w.store(at, binary.LittleEndian.Uint64(from))
-	}
+// putLast stores what is less than a word, if it is anything.
+func putLast(to words, from []byte) {
 	if len(from) > 0 {
 		var last [8]byte
 		copy(last[:], from)
-		w.store(at, binary.LittleEndian.Uint64(last[:]))
+		put(&to[0], binary.LittleEndian.Uint64(last[:]))
 	}
 }
 

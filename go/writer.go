@@ -123,7 +123,7 @@ func (w *Writer) Append(record []byte) (uint64, error) {
 	}
 	slot := w.slotAt(p)
 	w.store(slot, writing|p)
-	w.storeBytes(slot+8, record)
+	w.in(slot+8, record)
 	w.store(slot, p+1)
 	w.next = p + 1
 	w.store(atWritePtr, p+1)
@@ -168,7 +168,7 @@ func (w *Writer) AppendBody(record, body []byte) (uint64, error) {
 	}
 	slot := w.slotAt(p)
 	w.store(slot, writing|p)
-	w.copyIn(slot+8, words)
+	w.in(slot+8, bytesOf(words))
 	w.store(slot, p+1)
 	w.next = p + 1
 	w.store(atWritePtr, p+1)
@@ -189,7 +189,7 @@ func (w *Writer) storeBody(body []byte) (uint64, error) {
 		}
 	}
 	at := w.arenaAt() + place&(w.Arena-1)
-	w.storeBytes(at, body)
+	w.in(at, body)
 	w.place = end
 	return place, nil
 }
@@ -243,7 +243,7 @@ func (w *Writer) AppendBatch(records []byte) (first uint64, count int, err error
 		}
 		slot := w.slotAt(w.next)
 		w.store(slot, writing|w.next)
-		w.storeBytes(slot+8, records[:size])
+		w.in(slot+8, records[:size])
 		w.store(slot, w.next+1)
 		w.next++
 		records, count = records[size:], count+1
