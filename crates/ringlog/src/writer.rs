@@ -1,4 +1,5 @@
-//! The engine's end: it appends and never waits.
+//! The engine's end: it appends and never waits. Long for its
+//! documentation.
 
 use crate::check::readers;
 use crate::claims::Claims;
