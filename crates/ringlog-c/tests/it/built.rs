@@ -1,5 +1,4 @@
-//! Programs in C and C++, compiled with all warnings as errors and linked with the library that Cargo built
-//! for this test.
+//! Programs in C and C++, compiled with all warnings as errors and linked with the library as it is now.
 
 use ringlog_testkit::{Ended, start, works};
 use std::collections::HashMap;
@@ -20,12 +19,22 @@ pub fn include() -> PathBuf {
     repository().join("include")
 }
 
-/// The shared library, which Cargo builds beside the tests of its package.
+/// The shared library. Cargo builds it for no test, since none of them can link with it by its name; so this
+/// does, in the profile of the tests.
 pub fn library() -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    let path = test.with_file_name("libringlog.so");
-    assert!(path.exists(), "{}: `cargo test -p ringlog-c` builds it", path.display());
-    path
+    static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
+    let built = LIBRARY.get_or_init(|| {
+        let test = std::env::current_exe().unwrap();
+        let profile = test.ancestors().nth(2).unwrap();
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.current_dir(repository()).args(["build", "--quiet", "-p", "ringlog-c", "--lib"]);
+        cargo.arg("--target-dir").arg(profile.parent().unwrap());
+        cargo.args(profile.ends_with("release").then_some("--release"));
+        let Ended { status, stderr, .. } = start(cargo).end_within(Duration::from_secs(600));
+        assert!(status.success(), "{stderr}");
+        profile.join("libringlog.so")
+    });
+    built.clone()
 }
 
 /// A directory for what is built, with the library under the names that a linker and a loader look for.

@@ -221,7 +221,7 @@ static void bodies(void) {
     CHECK(ringlog_draft(writer) == RINGLOG_OK && ringlog_write(writer, longest, 5000) == RINGLOG_OK);
     REFUSED(ringlog_publish(writer, &id, 4, 0, SIZE_MAX), RINGLOG_INVALID, "8 bytes, not 4");
     CHECK(ringlog_draft(writer) == RINGLOG_OK && ringlog_write(writer, longest, 5000) == RINGLOG_OK);
-    REFUSED(ringlog_publish(writer, &id, sizeof id, 0, 5001), RINGLOG_INVALID, "no part");
+    REFUSED(ringlog_publish(writer, &id, sizeof id, 0, 5001), RINGLOG_INVALID, "not within");
     CHECK(ringlog_draft(writer) == RINGLOG_OK && ringlog_write(writer, longest, 5000) == RINGLOG_OK);
     CHECK(ringlog_publish(writer, &id, sizeof id, 0, SIZE_MAX) == 4);
     CHECK(ringlog_poll_entry(reader, &entry, &lost) == 1 && entry.body.size == 5000);
@@ -265,7 +265,7 @@ static void lossless(void) {
     CHECK(ringlog_last_full(&full) == 1 && full.reader == 0 && full.behind == 4 && full.gate == RINGLOG_GATE_UNKNOWN);
     CHECK(ringlog_try_append_batch(writer, &ticks[4], sizeof tick, 2) == 0);
     REFUSED(ringlog_append_timeout(writer, &ticks[4], sizeof tick, NULL, 0, RINGLOG_BLOCK, 1000000), RINGLOG_FULL,
-            "never come");
+            "reader 0");
     CHECK(ringlog_last_full(&full) == 1 && full.gate == RINGLOG_GATE_AWAITED);
     CHECK(ringlog_append_inline(ringlog_writer_view(writer), &ticks[4], sizeof tick) == RINGLOG_FULL);
 
