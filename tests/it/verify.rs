@@ -208,7 +208,7 @@ fn each_word_that_is_wrong_is_found_where_it_is() {
         (note(0, 0x08), 20, vec![]),
         (note(0, 0x08), 21, found(header(Oddity, note(0, 0x00)), "2..21")),
         (note(0, 0x10), NO_TIME, found(header(Oddity, note(0, 0x10)), "lost_ns")),
-        (note(7, 0x20), 21, found(header(Oddity, note(7, 0x20)), "which is not there")),
+        (note(7, 0x20), 21, found(header(Oddity, note(7, 0x20)), "which is beyond the end")),
         (note(7, 0x28), 77, vec![]),
         (note(7, 0x38), NO_TIME, found(header(Oddity, note(7, 0x38)), "unacked_since_ns")),
         (note(7, 0x40), none, vec![]), // killed while it was stored
