@@ -219,13 +219,13 @@ fn each_word_that_is_wrong_is_found_where_it_is() {
         (note(7, 0x48), 77, found(header(Oddity, note(7, 0x40)), "behind the path of reader 7")),
         (line(7, 0x00), 1, vec![]), // killed while it attached
         // Stamps.
-        (stamp_of(14), 0, missing(14, "nothing was ever written here; the entry at 14 is not")),
+        (stamp_of(14), 0, missing(14, "nothing was ever written here; the entry at 14 is missing")),
         (stamp_of(14), 14, missing(14, "0xe does not belong to this slot")),
         (stamp_of(14), 7, missing(14, "the entry at 6, of an earlier lap")),
         (stamp_of(14), 23, missing(14, "an entry at 22, and the log ends at 20")),
         (stamp_of(14), none, missing(14, "does not belong to this slot")),
-        (stamp_of(14), WRITING | 14, missing(14, "the entry at 14 was begun")),
-        (stamp_of(14), WRITING | 22, missing(14, "the entry at 22 has begun")),
+        (stamp_of(14), WRITING | 14, missing(14, "the entry at 14 is marked as begun")),
+        (stamp_of(14), WRITING | 22, missing(14, "the entry at 22 is marked as begun")),
         (stamp_of(15), 0, missing(15, "nothing was ever written here")),
         // Without the newest stamp the log ends one earlier, whatever the pointers say.
         (
@@ -238,7 +238,7 @@ fn each_word_that_is_wrong_is_found_where_it_is() {
             ],
         ),
         (stamp_of(12), 0, missing(12, "nothing was ever written here")),
-        (stamp_of(12), WRITING | 28, missing(12, "the entry at 28 has begun")),
+        (stamp_of(12), WRITING | 28, missing(12, "the entry at 28 is marked as begun")),
         (stamp_of(12), WRITING | 20, vec![]), // killed in the append of 20
         // Bytes in no column belong to the engine.
         (record_of(14), u64::from_le_bytes([0xc3, 0xa9, b'1', 0, 0, 0, 0, 255]), vec![]),
