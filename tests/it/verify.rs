@@ -216,7 +216,7 @@ fn each_word_that_is_wrong_is_found_where_it_is() {
         (line(0, 0xe8), 21, found(header(Oddity, line(0, 0xe8)), "the log ends at 20")),
         (line(0, 0xf0), POSITION_LIMIT, found(header(Oddity, line(0, 0xf0)), "had lost")),
         (line(7, 0x18), 1, vec![]), // killed while it attached
-        (note(7, 0x48), 77, found(header(Oddity, note(7, 0x40)), "behind the path of reader 7")),
+        (note(7, 0x48), 77, found(header(Oddity, note(7, 0x40)), "after the path of reader 7")),
         (line(7, 0x00), 1, vec![]), // killed while it attached
         // Stamps.
         (stamp_of(14), 0, missing(14, "nothing was ever written here; the entry at 14 is missing")),
@@ -244,16 +244,16 @@ fn each_word_that_is_wrong_is_found_where_it_is() {
         (record_of(14), u64::from_le_bytes([0xc3, 0xa9, b'1', 0, 0, 0, 0, 255]), vec![]),
     ];
     let bytes: Vec<(u64, u8, Dues)> = vec![
-        (schema_end, b'x', found(header(Oddity, schema_end), "behind the schema text")),
-        (0x15ff, 1, found(header(Oddity, 0x15ff), "behind the schema text")),
+        (schema_end, b'x', found(header(Oddity, schema_end), "after the schema text")),
+        (0x15ff, 1, found(header(Oddity, 0x15ff), "after the schema text")),
         (record_of(14), 0xff, found(at(Damage, record_of(14), 14), "column symbol: not UTF-8")),
         (record_of(14) + 2, 0xc3, found(at(Damage, record_of(14) + 2, 14), "not UTF-8")),
-        (record_of(14) + 5, b'x', found(at(Oddity, record_of(14) + 5, 14), "behind the NUL")),
+        (record_of(14) + 5, b'x', found(at(Oddity, record_of(14) + 5, 14), "after the NUL")),
         (record_of(14) + 6, 2, found(at(Oddity, record_of(14) + 6, 14), "column live: 0x02")),
         (record_of(14) + 6, 0, vec![]),
         (record_of(14) + 11, 77, vec![]),
-        (record_of(14) + 12, 1, found(at(Oddity, record_of(14) + 12, 14), "behind the record")),
-        (file_end - 1, 1, found(at(Oddity, file_end - 1, 15), "behind the record")),
+        (record_of(14) + 12, 1, found(at(Oddity, record_of(14) + 12, 14), "after the record")),
+        (file_end - 1, 1, found(at(Oddity, file_end - 1, 15), "after the record")),
     ];
     let words = words.into_iter().map(|(at, word, due)| (at, word.to_le_bytes().to_vec(), due));
     let bytes = bytes.into_iter().map(|(at, byte, due)| (at, vec![byte], due));

@@ -271,7 +271,7 @@ impl Doctor {
             Some("deny") => "echo never >/sys/kernel/mm/transparent_hugepage/shmem_enabled, then ",
             _ => "",
         };
-        let cure = format!("{cure}mount -o remount,huge=advise /dev/shm; then make the logs anew");
+        let cure = format!("{cure}mount -o remount,huge=advise /dev/shm; then make the logs again");
         Verdict::ok(what, found).but(Level::Note, cure)
     }
 

@@ -100,7 +100,7 @@ fn ending(ending: &Ending, recording: &Recording, times: &Times) -> String {
             times.clock(*t)
         ),
         Ending::Failed(t, why) => {
-            format!("From {} on the log could not be looked at: {why}.", times.clock(*t))
+            format!("From {} on the log could not be read: {why}.", times.clock(*t))
         }
     }
 }
@@ -619,7 +619,7 @@ mod tests {
             (Ending::Deleted(11.0), "The log was deleted at 09:30:11, and this page ends there."),
             (
                 Ending::Failed(11.0, "no more memory".to_owned()),
-                "From 09:30:11 on the log could not be looked at: no more memory.",
+                "From 09:30:11 on the log could not be read: no more memory.",
             ),
         ] {
             assert_eq!(ending(&end, &recording, &times), said);

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 /// Makes a log whose memory vanishes during a look a line and exit code 6. A log that was cut short
 /// before is refused by the look.
 pub fn exit_on_fault() -> anyhow::Result<()> {
-    let line = "ringlog: a log's file was cut short, or its disk failed, while it was looked at";
+    let line = "ringlog: a log's file was cut short, or its disk failed, while it was read";
     Ok(ringlog::exit_on_fault(line, Code::Unusable as i32)?)
 }
 

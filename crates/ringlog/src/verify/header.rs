@@ -75,7 +75,7 @@ impl Verifier<'_> {
         }
         if let Some(at) = rest.iter().position(|&byte| byte != 0) {
             let what = format!(
-                "{:#04x} behind the schema text, where all bytes should be 0",
+                "{:#04x} after the schema text, where all bytes should be 0",
                 rest[at]
             );
             self.header(Severity::Oddity, schema + text.len() + at, what);
@@ -390,7 +390,7 @@ impl Verifier<'_> {
         let rest = path.get(length.min(PATH_MAX as u64) as usize..).unwrap_or_default();
         if let Some(byte) = rest.iter().find(|&&byte| byte != 0) {
             let what = format!(
-                "{byte:#04x} behind the path of reader {id}, where all bytes should be 0"
+                "{byte:#04x} after the path of reader {id}, where all bytes should be 0"
             );
             odd(offset_of!(ReaderNotes, path_len), what);
         }

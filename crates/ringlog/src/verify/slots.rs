@@ -104,7 +104,7 @@ impl Verifier<'_> {
             findings.push((Severity::Oddity, at, what));
         } else if let Some(at) = bytes[size..].iter().position(|&byte| byte != 0) {
             let what = format!(
-                "{:#04x} behind the record, where all bytes should be 0",
+                "{:#04x} after the record, where all bytes should be 0",
                 bytes[size + at]
             );
             findings.push((Severity::Oddity, size + at, what));
@@ -124,7 +124,7 @@ impl Verifier<'_> {
                     if let Err(e) = str::from_utf8(text) {
                         (Severity::Damage, e.valid_up_to(), "not UTF-8".to_owned())
                     } else if let Some(at) = value[text.len()..].iter().position(|&b| b != 0) {
-                        (Severity::Oddity, text.len() + at, "bytes behind the NUL".to_owned())
+                        (Severity::Oddity, text.len() + at, "bytes after the NUL".to_owned())
                     } else {
                         continue;
                     }
