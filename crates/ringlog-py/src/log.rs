@@ -114,7 +114,7 @@ impl Log {
     fn snapshot(&self, py: Python<'_>) -> PyResult<String> {
         let snapshot = py.detach(|| self.0.snapshot()).map_err(Why::from)?;
         let json = serde_json::to_string(&snapshot);
-        json.map_err(|e| crate::errors::invalid(format!("{}: no picture: {e}", self.0.name())))
+        json.map_err(|e| crate::errors::invalid(format!("{}: no snapshot: {e}", self.0.name())))
     }
 
     fn writer(&self, py: Python<'_>) -> PyResult<Writer> {

@@ -45,9 +45,7 @@ impl Place {
     fn durable(&mut self) -> PyResult<&mut Reader<Raw>> {
         match &mut self.from {
             From::Durable(reader) => Ok(reader),
-            From::Observer(_) => {
-                Err(invalid("an observer has no place in the log; be a reader for that"))
-            }
+            From::Observer(_) => Err(invalid("an observer has no place in the log; use a reader")),
         }
     }
 

@@ -110,7 +110,7 @@ impl Topic {
             let log = options.open_or_create_with(self.topic.log_name(number), schema)?;
             if log.purpose() != purpose {
                 let why =
-                    format!("{}: it is no log of this topic; give that another name", log.name());
+                    format!("{}: not a log of this topic; give that log another name", log.name());
                 return Err(Error::Invalid(why).into());
             }
             match Writer::of(&log) {
@@ -120,7 +120,7 @@ impl Topic {
             }
         }
         Err(Why::Log(Error::Invalid(format!(
-            "{}: each of its {} logs has a writer; make it of more logs, or stop one",
+            "{}: each of its {} logs has a writer; stop one, or make the topic with more logs",
             self.topic.name(),
             self.topic.logs()
         ))))
@@ -285,9 +285,7 @@ impl Subscriber {
                 subscriber.commit();
                 Ok(())
             }
-            From::Observer(_) => {
-                Err(invalid("an observer has no place in the logs; be a reader for that"))
-            }
+            From::Observer(_) => Err(invalid("an observer has no place in the logs; use a reader")),
         })
     }
 

@@ -132,7 +132,7 @@ impl Writer {
                 let cure = match self.body_max {
                     None => "its entries have no body; append the records alone".to_owned(),
                     Some(_) => {
-                        format!("half of the arena, {most} bytes, is the most; make it larger")
+                        format!("the limit is {most} bytes, half of the arena; make it larger")
                     }
                 };
                 return Err(invalid(format!("{name}: a body of {} bytes: {cure}", body.len())));

@@ -94,9 +94,9 @@ def test_a_log_can_be_bodies_alone(name: str) -> None:
 def test_a_body_that_is_too_long_is_refused_before_any_is_appended(name: str) -> None:
     log = ringlog.create(name, EVENT, body="bytes", arena=1 << 12)
     with log.writer() as writer:
-        with pytest.raises(ringlog.Invalid, match="half of the arena, 2048 bytes"):
+        with pytest.raises(ringlog.Invalid, match="2048 bytes, half of the arena"):
             writer.append((1,), b"x" * 2049)
-        with pytest.raises(ringlog.Invalid, match="half of the arena, 2048 bytes"):
+        with pytest.raises(ringlog.Invalid, match="2048 bytes, half of the arena"):
             writer.extend(np.zeros(2, EVENT), [b"fits", b"x" * 2049])
         with pytest.raises(ringlog.Invalid, match="pass a body for each"):
             writer.extend(np.zeros(2, EVENT), [b"one"])

@@ -109,7 +109,7 @@ def test_where_nothing_serves_there_is_no_client(name: str) -> None:
     assert gone.value.code == ringlog.Code.NOT_FOUND
     ringlog.unlink(name)
     ringlog.create(name, [("a", "u8")])
-    with pytest.raises(ringlog.Invalid, match="no service"):
+    with pytest.raises(ringlog.Invalid, match="not a service"):
         ringlog.connect(name, 0.01)
 
 

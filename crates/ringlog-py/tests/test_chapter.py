@@ -56,7 +56,7 @@ def test_each_block_runs(
     # What the comments behind a `print` say is what it printed.
     for due in ("range(2, 1002)", "reader 0, which the writer waits for, is 1024 entries behind",
                 '{"symbol":"AAPL","venues":["X","Y"]}', "b'a division by zero'", "4.0\n",
-                "5 /ringlog", "no such log; a writer makes it", "decimal128(19, 4)"):  # fmt: skip
+                "5 /ringlog", "no such log; start its writer", "decimal128(19, 4)"):  # fmt: skip
         assert due in said, f"{due}\n{said}"
     frame = names["frame"]
     assert len(frame) == 100  # type: ignore[arg-type]

@@ -423,7 +423,7 @@ def test_codes_are_those_of_the_one_table() -> None:
         ringlog.open("/ringlog-no-such-log")
     assert (missing.value.code, str(missing.value)) == (
         5,
-        "/ringlog-no-such-log: no such log; a writer makes it",
+        "/ringlog-no-such-log: no such log; start its writer, which makes it",
     )
 
 

@@ -159,7 +159,7 @@ impl RingLayer {
         // Before the lock: what another thread of the parent held is held for good in a child.
         if self.is_in_child() {
             return self
-                .fail("this process was forked from the one that has the log; open it anew here");
+                .fail("this process was forked from the one that has the log; open it again here");
         }
         let mut writer = self.shared.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let appended = writer.as_mut().map(|writer| {

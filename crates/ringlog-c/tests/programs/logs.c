@@ -265,7 +265,7 @@ static void lossless(void) {
     CHECK(ringlog_last_full(&full) == 1 && full.reader == 0 && full.behind == 4 && full.gate == RINGLOG_GATE_UNKNOWN);
     CHECK(ringlog_try_append_batch(writer, &ticks[4], sizeof tick, 2) == 0);
     REFUSED(ringlog_append_timeout(writer, &ticks[4], sizeof tick, NULL, 0, RINGLOG_BLOCK, 1000000), RINGLOG_FULL,
-            "reader 0");
+            "never attached");
     CHECK(ringlog_last_full(&full) == 1 && full.gate == RINGLOG_GATE_AWAITED);
     CHECK(ringlog_append_inline(ringlog_writer_view(writer), &ticks[4], sizeof tick) == RINGLOG_FULL);
 
