@@ -676,7 +676,7 @@ fn kill_everywhere<T: PartialEq + Debug>(
 }
 
 #[test]
-fn a_writer_killed_at_any_instruction_of_an_append_leaves_each_entry_and_no_work() {
+fn an_append_killed_anywhere_needs_no_repair() {
     for before in STATES {
         let answers = kill_everywhere(
             &format!("append after {before}"),
@@ -690,7 +690,7 @@ fn a_writer_killed_at_any_instruction_of_an_append_leaves_each_entry_and_no_work
 }
 
 #[test]
-fn a_writer_killed_at_any_instruction_of_a_batch_leaves_a_whole_prefix_and_no_work() {
+fn a_batch_killed_anywhere_leaves_a_whole_prefix() {
     for (before, count) in STATES.map(|before| (before, 3)).into_iter().chain([(2, D + 2)]) {
         let answers = kill_everywhere(
             &format!("batch of {count} after {before}"),
@@ -732,7 +732,7 @@ fn after_hole(place: &Place, before: u64, to: u64) -> u64 {
 }
 
 #[test]
-fn a_writer_killed_at_any_instruction_of_a_hole_leaves_a_beginning_of_it_and_no_damage() {
+fn a_hole_killed_at_any_instruction_damages_nothing() {
     // Within the ring, as long as it, and longer, where the writer jumps.
     for (before, count) in
         STATES.map(|before| (before, 3)).into_iter().chain([(2, D), (11, 3 * D + 1)])
@@ -751,7 +751,7 @@ fn a_writer_killed_at_any_instruction_of_a_hole_leaves_a_beginning_of_it_and_no_
 }
 
 #[test]
-fn a_writer_killed_anywhere_in_its_beginning_and_end_leaves_the_log_as_it_was() {
+fn a_writer_killed_beginning_or_ending_changes_nothing() {
     for before in STATES {
         let answers = kill_everywhere(
             &format!("attach and close of a writer after {before}"),
@@ -765,7 +765,7 @@ fn a_writer_killed_anywhere_in_its_beginning_and_end_leaves_the_log_as_it_was() 
 }
 
 #[test]
-fn a_writer_killed_anywhere_in_the_recovery_from_another_kill_leaves_the_log_as_it_was() {
+fn a_killed_recovery_from_a_kill_changes_nothing() {
     let before = 11;
     // The pointer is one short, or an entry was begun, or the pointer means nothing.
     for (pointer, begun) in [(before - 1, false), (before, true), (0, false)] {
@@ -788,7 +788,7 @@ fn a_writer_killed_anywhere_in_the_recovery_from_another_kill_leaves_the_log_as_
 }
 
 #[test]
-fn a_writer_killed_anywhere_in_the_recovery_from_another_boot_gives_no_position_twice() {
+fn killed_recovery_from_a_reboot_reuses_no_position() {
     let (before, hole) = (11, 9..11);
     let prepare = |place: &Place| {
         fill(place, before);
@@ -855,7 +855,7 @@ fn follow(place: &Place, commits: &[u64], entries: u64) {
 }
 
 #[test]
-fn a_reader_killed_at_any_instruction_of_a_commit_has_committed_it_or_not() {
+fn a_commit_killed_anywhere_is_whole_or_absent() {
     let none = Checkpoint { position: 0, lost: 0, laps: 0, mark: 0 };
     let at = |position, lost, laps| Checkpoint { position, lost, laps, mark: 0 };
     let cases = [
@@ -881,8 +881,7 @@ fn a_reader_killed_at_any_instruction_of_a_commit_has_committed_it_or_not() {
 }
 
 #[test]
-fn a_reader_killed_at_any_instruction_of_a_commit_has_disowned_the_file_of_the_reporter_before_it()
-{
+fn a_killed_commit_disowns_the_earlier_reporters_file() {
     let prepare = |place: &Place| {
         let log = create(place);
         let mut writer = log.writer().unwrap();
@@ -900,7 +899,7 @@ fn a_reader_killed_at_any_instruction_of_a_commit_has_disowned_the_file_of_the_r
 }
 
 #[test]
-fn a_reporter_killed_at_any_instruction_between_its_rows_and_its_commit_writes_each_row_once() {
+fn killed_between_rows_and_commit_it_repeats_nothing() {
     for (first, all) in [(0, 3), (2, 5)] {
         let prepare = |place: &Place| {
             let log = create(place);
@@ -970,7 +969,7 @@ fn a_creator_killed_anywhere_leaves_a_whole_log_or_nothing() {
 // A writer that stands still.
 
 #[test]
-fn a_writer_that_stands_still_at_any_instruction_of_an_append_keeps_nobody_from_reading() {
+fn a_writer_stopped_anywhere_delays_no_reader() {
     for before in STATES {
         let place = Place::new();
         {
@@ -1040,7 +1039,7 @@ impl Trail {
 }
 
 #[test]
-fn a_reader_that_stands_still_at_any_instruction_of_a_poll_takes_what_it_asked_for_or_loses_it() {
+fn a_poll_stopped_anywhere_is_right_or_lost() {
     // How many entries there are, and how many of them the reader took before: none, one, all that
     // are there, and two more.
     // that are there, and two more.
@@ -1048,7 +1047,7 @@ fn a_reader_that_stands_still_at_any_instruction_of_a_poll_takes_what_it_asked_f
 }
 
 #[test]
-fn a_reader_that_stands_still_in_a_poll_of_three_takes_what_it_asked_for_or_loses_it() {
+fn poll_of_three_stopped_is_right_or_lost() {
     stand_still_in("polls", &[(11, 2), (11, D)]);
 }
 
@@ -1224,17 +1223,17 @@ fn set_aside(place: &Place) -> Vec<PathBuf> {
 }
 
 #[test]
-fn a_reporter_killed_at_any_system_call_writes_each_row_of_a_new_file_once() {
+fn killed_at_any_call_new_files_repeat_nothing() {
     report_everywhere("no file", &[], |place| feed(place, 0), check_rows);
 }
 
 #[test]
-fn a_reporter_killed_at_any_system_call_goes_on_with_the_rows_that_are_there() {
+fn killed_at_any_call_the_next_run_resumes() {
     report_everywhere("a file with rows", &[], |place| feed(place, 5), check_rows);
 }
 
 #[test]
-fn a_reporter_killed_at_any_system_call_writes_a_torn_last_line_once() {
+fn killed_at_any_call_torn_lines_are_mended() {
     let torn = |place: &Place| {
         let feed = feed(place, 5);
         let mut file = OpenOptions::new().append(true).open(place.output(0)).unwrap();
@@ -1245,7 +1244,7 @@ fn a_reporter_killed_at_any_system_call_writes_a_torn_last_line_once() {
 }
 
 #[test]
-fn a_reporter_killed_at_any_system_call_keeps_a_file_of_somebody_elses() {
+fn killed_at_any_call_a_foreign_file_stays() {
     let theirs = "seq,ours\n0,no\n";
     let prepare = |place: &Place| {
         fs::write(place.output(0), theirs).unwrap();
@@ -1260,7 +1259,7 @@ fn a_reporter_killed_at_any_system_call_keeps_a_file_of_somebody_elses() {
 }
 
 #[test]
-fn a_reporter_killed_at_any_system_call_repeats_no_row_of_a_file_that_it_sets_aside() {
+fn killed_at_any_call_setting_aside_repeats_nothing() {
     let check = |place: &Place, feed: &Feed| {
         let [aside] = set_aside(place).try_into().unwrap();
         assert_holds(&aside, &feed.csv(0..5));
@@ -1279,7 +1278,7 @@ fn check_parts(place: &Place, feed: &Feed) {
 }
 
 #[test]
-fn a_reporter_killed_at_any_system_call_writes_each_row_once_over_all_parts() {
+fn killed_at_any_call_parts_hold_rows_once() {
     for format in FORMATS {
         let what = format!("a {format:?} file that is finished");
         let prepare = |place: &Place| feed(place, 5);
@@ -1288,7 +1287,7 @@ fn a_reporter_killed_at_any_system_call_writes_each_row_once_over_all_parts() {
 }
 
 #[test]
-fn a_reporter_killed_at_any_system_call_finishes_no_file_under_a_name_that_is_taken() {
+fn killed_at_any_call_taken_names_stay_taken() {
     let theirs = "somebody's\n";
     let prepare = |place: &Place| {
         for name in ["output_0.000000000000000.csv", "output_0.000000000000000.1.csv.zst"] {
@@ -1354,7 +1353,7 @@ fn after_lossless(place: &Place) -> (u64, u64) {
 }
 
 #[test]
-fn a_writer_killed_at_any_instruction_of_a_try_takes_nothing_from_the_reader_it_waits_for() {
+fn a_try_killed_anywhere_takes_no_gates_entry() {
     for (committed, end) in [(0, 0), (0, D - 1), (3, D + 2), (3, D + 3)] {
         let answers = kill_everywhere(
             &format!("two tries at {end}, of which {committed} are committed"),
@@ -1369,7 +1368,7 @@ fn a_writer_killed_at_any_instruction_of_a_try_takes_nothing_from_the_reader_it_
 }
 
 #[test]
-fn a_gate_killed_at_any_instruction_of_a_release_has_made_room_or_not_and_loses_nothing() {
+fn a_release_killed_anywhere_loses_nothing() {
     for (committed, end) in [(0, 2), (0, D), (3, D + 3)] {
         let answers = kill_everywhere(
             &format!("release at {end} after {committed}"),
@@ -1459,7 +1458,7 @@ fn moments_of_a_wait(case: &Case<'_, (u64, u64)>) -> Option<BTreeSet<Moment>> {
 }
 
 #[test]
-fn a_writer_killed_at_any_instruction_of_a_wait_is_followed_by_one_that_goes_on() {
+fn a_wait_killed_anywhere_is_resumed() {
     let what = "wait for room".to_owned();
     let case = Case { what, action: "wait", prepare: &full, check: &after_lossless };
     let Some(moments) = moments_of_a_wait(&case) else { return };
@@ -1471,7 +1470,7 @@ fn a_writer_killed_at_any_instruction_of_a_wait_is_followed_by_one_that_goes_on(
 }
 
 #[test]
-fn a_writer_to_whom_room_is_made_at_any_instruction_of_a_wait_takes_it() {
+fn room_made_anywhere_in_a_wait_is_used() {
     let what = "wait for room that is made".to_owned();
     let case = Case { what, action: "wait", prepare: &full, check: &after_lossless };
     let Some(moments) = moments_of_a_wait(&case) else { return };
@@ -1510,7 +1509,7 @@ fn a_writer_to_whom_room_is_made_at_any_instruction_of_a_wait_takes_it() {
 }
 
 #[test]
-fn a_gate_killed_at_any_instruction_of_a_release_leaves_no_writer_asleep() {
+fn a_release_killed_anywhere_leaves_no_writer_asleep() {
     let (committed, end) = FULL;
     let (mut released, mut longest) = (0, Duration::ZERO);
     for steps in 0.. {
@@ -1656,7 +1655,7 @@ fn after_body(place: &Place, before: u64) -> (u64, u64) {
 }
 
 #[test]
-fn a_writer_killed_at_any_instruction_of_a_body_leaves_each_whole_or_lost() {
+fn a_body_killed_anywhere_is_whole_or_lost() {
     for before in STATES {
         let answers = kill_everywhere(
             &format!("append of a body after {before}"),
@@ -1723,7 +1722,7 @@ fn after_lossless_bodies(place: &Place) -> (u64, u64) {
 }
 
 #[test]
-fn a_writer_killed_at_any_instruction_of_a_body_takes_none_from_the_reader_it_waits_for() {
+fn a_body_killed_anywhere_takes_no_gates_body() {
     for (committed, end) in [(0, 0), (0, D - 1), (3, D + 2), (3, D + 3)] {
         let answers = kill_everywhere(
             &format!("try of a body at {end}, of which {committed} are committed"),
@@ -1738,7 +1737,7 @@ fn a_writer_killed_at_any_instruction_of_a_body_takes_none_from_the_reader_it_wa
 }
 
 #[test]
-fn a_gate_that_attaches_while_it_is_taken_for_gone_accounts_for_all_that_it_lost() {
+fn a_gate_attaching_while_skipped_counts_its_losses() {
     let skipping = lossless().absent(Absent::Skip);
     let (committed, end) = (3, D + 3);
     let (mut edges, mut skipped, mut waited) = (0, 0, 0);

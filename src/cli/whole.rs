@@ -55,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_of_somebody_else_stays() {
+    fn another_process_file_stays() {
         let directory = tempfile::tempdir().unwrap();
         let [path, beside] = ["a", "a.tmp"].map(|name| directory.path().join(name));
         fs::write(&beside, "another's").unwrap();

@@ -217,7 +217,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_length_of_time_is_told_in_units_that_a_person_would_take() {
+    fn a_duration_is_shown_in_a_persons_units() {
         for (length, told) in [
             (0.0, "0 ns"),
             (850e-9, "850 ns"),
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn columns_are_as_wide_as_their_widest_cell_and_numbers_stand_at_the_right() {
+    fn columns_fit_their_cells_and_numbers_align_right() {
         let rows = [
             vec![Cell::text("log"), Cell::number("lag")],
             vec![Cell::text("/a"), Cell::number("1,000").look(Look::Red)],

@@ -24,7 +24,7 @@ fn lines(path: &Path) -> Vec<String> {
 }
 
 #[test]
-fn no_call_is_run_twice_and_each_ends_whoever_is_killed() {
+fn killed_calculators_run_no_call_twice() {
     let place = Place::new();
     let [runs, ends] = ["runs", "ends"].map(|name| place.file(name));
     let serve = || calculator(&place, &["serve"], &runs);

@@ -122,7 +122,7 @@ fn a_body_is_cut_for_the_eye_and_no_terminal_obeys_it() {
 }
 
 #[test]
-fn stat_says_how_long_bodies_are_and_what_is_left_of_their_arena() {
+fn stat_shows_body_lengths_and_free_arena() {
     let place = Place::new();
     let options = Log::options().capacity(64).lossless([0]).arena(64 << 10);
     let log = options.create::<With<(), Bytes>>(place.shm.as_str()).unwrap();
@@ -160,7 +160,7 @@ fn a_reader_of_bodies_begins_at_the_oldest_that_is_whole() {
 }
 
 #[test]
-fn large_bodies_that_are_gone_between_small_ones_are_told_as_one_sum() {
+fn scattered_losses_are_reported_as_one_sum() {
     let place = Place::of(Format::Jsonl);
     let options = Log::options().capacity(1024).arena(64 << 10);
     let log = options.create::<With<(), Bytes>>(place.shm.as_str()).unwrap();
@@ -222,7 +222,7 @@ fn append_while(writer: &mut LosslessWriter<With<(), Utf8>>, count: u64, stop: &
 }
 
 #[test]
-fn bodies_of_any_length_arrive_once_whoever_is_killed() {
+fn killed_processes_repeat_and_lose_no_body() {
     const COUNT: u64 = 3000;
     for (format, rotate) in [(Format::Raw, true), (Format::Frames, false), (Format::Csv, true)] {
         let place = Place::of(format);

@@ -37,7 +37,7 @@ fn assert_refused(losers: &[Ended], owner: &str) {
 }
 
 #[test]
-fn of_fifty_reporters_of_one_id_one_gets_in_and_the_others_change_nothing() {
+fn of_fifty_reporters_one_gets_the_claim() {
     let place = Place::new();
     let mut feed = place.feed(1024);
     feed.append(100);
@@ -73,7 +73,7 @@ fn of_fifty_writers_one_gets_in_and_each_other_is_told() {
 }
 
 #[test]
-fn after_a_death_the_next_gets_in_at_once_though_nobody_has_buried_the_dead() {
+fn a_zombie_holds_no_claim() {
     let place = Place::new();
     assert_eq!(run(place.writer(&["--count", "1"])).code(), 0);
     for (what, role) in [("writer", Role::Writer), ("reader 0", Role::Reader(0))] {

@@ -20,7 +20,7 @@ fn append(log: &Log, entries: u64) {
 }
 
 #[test]
-fn a_file_does_not_pass_over_what_another_program_took_as_its_reader() {
+fn a_file_keeps_what_another_program_committed() {
     let place = Place::new();
     let log = Log::create::<Sample>(place.shm.as_str()).unwrap();
     append(&log, 4);
@@ -80,7 +80,7 @@ fn a_loss_that_no_row_follows_is_committed_in_time_too() {
 }
 
 #[test]
-fn what_went_before_a_report_began_is_no_loss_when_its_file_is_healed() {
+fn a_healed_file_counts_no_earlier_loss() {
     let place = Place::new();
     let log = Log::options().capacity(64).create::<Sample>(place.shm.as_str()).unwrap();
     append(&log, 64);

@@ -154,7 +154,7 @@ fn frames_of_any_bytes_come_out_as_they_went_in() {
 }
 
 #[test]
-fn each_object_comes_out_equal_whoever_is_killed() {
+fn killed_copiers_change_no_object() {
     let (place, asked) = (Place::new(), asked());
     let object = |n: u64| {
         let mut random = Rng::with_seed(asked.seed + n);

@@ -67,7 +67,7 @@ fn rows_of(feed: &Feed) -> impl Fn(Range<u64>) -> String + use<> {
 }
 
 #[test]
-fn a_copy_under_a_writer_at_full_rate_is_sound_and_holds_what_was_written() {
+fn a_copy_under_a_fast_writer_is_sound() {
     let place = Place::new();
     let mut feed = place.feed(1 << 12);
     feed.append(5000);
@@ -102,7 +102,7 @@ fn take(observer: &mut Observer<Sample>, from: Range<u64>) -> Vec<(u64, u64)> {
 }
 
 #[test]
-fn a_copy_that_is_lapped_begins_later_and_tells_how_many_that_cost() {
+fn a_lapped_copy_begins_later_and_reports_it() {
     let place = Place::new();
     let mut feed = place.feed(64);
     feed.append(1000);
@@ -166,7 +166,7 @@ fn begin_at(path: &Path, slots: Range<u64>, size: u64, base: u64) {
 }
 
 #[test]
-fn a_log_that_begins_late_misses_nothing_and_goes_on() {
+fn a_log_that_begins_late_misses_nothing() {
     let place = Place::new();
     let path = place.file("a.log");
     let mut feed = Feed::new(path.as_path(), 8);
@@ -260,7 +260,7 @@ fn a_copy_has_the_places_losses_and_files_of_the_readers() {
 }
 
 #[test]
-fn a_log_that_was_copied_back_goes_on_where_the_copy_ended() {
+fn a_log_copied_back_resumes_where_it_ended() {
     let place = Place::new();
     let mut feed = place.feed(64);
     feed.append(40);
@@ -305,7 +305,7 @@ fn nothing_is_ever_copied_over() {
 }
 
 #[test]
-fn a_copy_for_which_there_is_no_room_is_refused_and_leaves_nothing() {
+fn a_copy_without_room_leaves_nothing() {
     on_a_small_disk(256, |disk| {
         let place = Place::new();
         let mut feed = place.feed(1 << 14); // half a megabyte
@@ -320,7 +320,7 @@ fn a_copy_for_which_there_is_no_room_is_refused_and_leaves_nothing() {
 }
 
 #[test]
-fn a_copy_that_may_be_mixed_is_not_copied_as_if_it_were_sound() {
+fn a_mixed_copy_is_not_copied() {
     let place = Place::new();
     let mut feed = place.feed(8);
     feed.append(3);
@@ -345,7 +345,7 @@ fn a_copy_that_may_be_mixed_is_not_copied_as_if_it_were_sound() {
 }
 
 #[test]
-fn a_log_whose_writer_was_killed_is_copied_to_its_end() {
+fn killed_writers_log_is_copied_to_its_end() {
     let place = Place::new();
     let writer = start(place.writer(&["--capacity", "1024", "--rate", "max"]));
     until("it is at work", || {

@@ -53,7 +53,7 @@ fn a_reporter_killed_while_it_attaches_writes_each_row_once() {
 }
 
 #[test]
-fn reporters_that_stay_attached_miss_nothing_while_the_writer_is_killed_and_started_again() {
+fn attached_reporters_miss_nothing_of_killed_writers() {
     let place = Place::new();
     let mut random = Rng::with_seed(3);
     let end = || place.log().snapshot().unwrap().end;
@@ -110,7 +110,7 @@ fn both_sides_killed_in_turn_leave_each_row_once() {
 }
 
 #[test]
-fn a_reporter_killed_while_it_begins_a_new_file_repeats_no_row_in_it() {
+fn a_reporter_killed_beginning_a_file_repeats_nothing() {
     let place = Place::new();
     let mut feed = place.feed(1 << 14);
     for round in 0..20 {
@@ -132,7 +132,7 @@ fn a_reporter_killed_while_it_begins_a_new_file_repeats_no_row_in_it() {
 }
 
 #[test]
-fn a_reporter_killed_while_it_sets_its_file_aside_repeats_no_row_of_it() {
+fn a_reporter_killed_setting_aside_repeats_no_row() {
     let place = Place::new();
     let mut feed = place.feed(1 << 14);
     let numbered = |number| place.file(&format!("output_0.{number}.csv"));

@@ -23,7 +23,7 @@ const LONGEST: Duration = Duration::from_secs(900);
 const SCHEMA: [&str; 2] = ["--schema", "n:u64,twice:u64"];
 
 #[test]
-fn each_row_arrives_once_whoever_is_killed_and_a_free_reader_s_losses_add_up() {
+fn killed_processes_repeat_and_lose_no_row() {
     // `scripts/lossless` asks for more.
     let asked = |name: &str, or: u64| std::env::var(name).map_or(or, |it| it.parse().unwrap());
     let rows = asked("RINGLOG_ROWS", 300_000);
@@ -119,7 +119,7 @@ fn a_writer_says_for_whom_it_waits_and_what_helps() {
 }
 
 #[test]
-fn a_writer_that_is_stopped_while_it_waits_says_what_is_not_in_the_log() {
+fn waiting_writer_that_is_stopped_reports_the_rest() {
     let from_file = [&["--input", "input.csv"], &SCHEMA[..]].concat();
     for (args, rest) in [
         (&["--count", "100"][..], "84 entries were not appended"),
@@ -141,7 +141,7 @@ fn a_writer_that_is_stopped_while_it_waits_says_what_is_not_in_the_log() {
 }
 
 #[test]
-fn a_writer_with_other_gates_than_the_log_s_is_refused_and_one_that_names_none_takes_them() {
+fn a_writer_with_other_gates_is_refused() {
     let place = Place::new();
     let write = |args: &[&str]| run(place.writer(&[&["--rate", "max", "-q"], args].concat()));
     assert_eq!(write(&["--wait-for", "0,2", "--absent", "skip", "--count", "10"]).code(), 0);
@@ -165,7 +165,7 @@ fn a_reporter_commits_in_time_for_the_writer_however_seldom_it_flushes() {
 }
 
 #[test]
-fn a_reporter_to_the_end_waits_for_a_writer_and_for_the_one_behind_one_that_was_killed() {
+fn to_end_waits_for_a_killed_writers_successor() {
     let place = Place::new();
     let reporter = start(place.reporter(0, &["--to-end"]));
     reporter.until_said("is not there yet");
@@ -182,7 +182,7 @@ fn a_reporter_to_the_end_waits_for_a_writer_and_for_the_one_behind_one_that_was_
 }
 
 #[test]
-fn a_log_that_is_to_be_removed_stays_until_its_gates_have_had_it() {
+fn log_to_be_removed_waits_for_its_gates() {
     let place = Place::new();
     let args =
         ["--wait-for", "0", "--capacity", "64", "--rate", "max", "--count", "50", "--remove"];

@@ -144,7 +144,7 @@ fn a_healthy_machine_is_all_ok_and_the_exit_code_is_0() {
 }
 
 #[test]
-fn each_thing_that_is_wrong_with_a_machine_is_found_and_has_a_cure() {
+fn each_problem_of_a_machine_has_a_cure() {
     let swaps = "Filename Type Size Used Priority\n/swap\\040file file 8388604 2048 -2\n";
     let small = |limit| LIMITS.replacen("unlimited  ", limit, 1);
     let hidden = MOUNTS.replace("- proc proc rw", "- proc proc rw,hidepid=invisible");
@@ -183,7 +183,7 @@ fn each_thing_that_is_wrong_with_a_machine_is_found_and_has_a_cure() {
 }
 
 #[test]
-fn what_is_not_there_to_be_looked_at_is_said_to_be_unknown() {
+fn missing_facts_are_reported_as_unknown() {
     let empty = tempfile::tempdir().unwrap();
     let machine = Machine { root: empty.path().to_owned(), _dir: None };
     let (findings, code) = machine.findings(&[]);
@@ -217,7 +217,7 @@ fn files_full_of_anything_are_survived() {
 }
 
 #[test]
-fn of_the_shared_memory_of_a_container_it_says_how_to_have_more() {
+fn a_containers_shared_memory_has_a_cure() {
     on_a_small_disk(64 << 10, |disk| {
         let machine = Machine::below(disk.path());
         let found = machine.finds("shared memory");
@@ -361,7 +361,7 @@ fn a_unit_that_deletes_the_log_is_found() {
 }
 
 #[test]
-fn who_lingers_keeps_their_logs() {
+fn a_lingering_user_keeps_their_logs() {
     let machine = Machine::new();
     machine.write("etc/systemd/logind.conf", "");
     assert!(machine.finds("RemoveIPC").starts_with("warn: "));
@@ -370,7 +370,7 @@ fn who_lingers_keeps_their_logs() {
 }
 
 #[test]
-fn of_each_log_it_says_whether_its_writer_died_and_whether_anybody_has_it() {
+fn each_log_is_reported_by_writer_and_holders() {
     let machine = Machine::new();
     let mut held = Feed::new(machine.shm("held"), 64);
     held.log.reader::<ringlog_testkit::Sample>(2).unwrap().commit();
@@ -491,7 +491,7 @@ fn it_changes_nothing() {
 }
 
 #[test]
-fn a_log_that_is_not_there_is_bad_and_a_line_for_a_person_has_all_of_it() {
+fn a_missing_log_is_bad() {
     let machine = Machine::new();
     let ended = machine.doctor(&["/ringlog-test-that-nobody-made"]);
     assert_eq!(ended.code(), 1);
@@ -501,7 +501,7 @@ fn a_log_that_is_not_there_is_bad_and_a_line_for_a_person_has_all_of_it() {
 }
 
 #[test]
-fn a_part_of_logind_conf_hides_those_of_its_name_and_the_last_name_wins() {
+fn the_last_logind_drop_in_wins() {
     let machine = Machine::new();
     machine.write("usr/lib/systemd/logind.conf.d/20.conf", "RemoveIPC=yes");
     machine.write("etc/systemd/logind.conf.d/20.conf", "");

@@ -23,7 +23,7 @@ use std::sync::mpsc::channel;
 // Outputs that are not read.
 
 #[test]
-fn a_reporter_whose_stderr_stands_still_carries_on_and_ends_at_one_signal() {
+fn a_reporter_with_blocked_stderr_continues_and_ends() {
     let terminal = openpty(None, None).unwrap();
     tcflow(&terminal.slave, FlowArg::TCOOFF).unwrap(); // Ctrl-S
     let (_reader, pipe) = full_pipe();
@@ -43,7 +43,7 @@ fn a_reporter_whose_stderr_stands_still_carries_on_and_ends_at_one_signal() {
 }
 
 #[test]
-fn a_writer_whose_terminal_stands_still_goes_on() {
+fn a_writer_with_a_blocked_terminal_continues() {
     let OpenptyResult { master: _master, slave } = openpty(None, None).unwrap();
     tcflow(&slave, FlowArg::TCOOFF).unwrap();
     let place = Place::new();
@@ -54,7 +54,7 @@ fn a_writer_whose_terminal_stands_still_goes_on() {
 }
 
 #[test]
-fn a_fault_ends_a_writer_whose_stderr_stands_still() {
+fn a_fault_ends_a_writer_with_blocked_stderr() {
     let place = Place::new();
     let (_reader, pipe) = full_pipe();
     let writer = start_telling(place.writer(&["--rate", "1000"]), pipe);
@@ -146,7 +146,7 @@ fn losses_that_could_not_be_told_are_told_at_the_end() {
 
 /// Starts a reporter whose stderr is not read, and that has more to print than it keeps.
 #[test]
-fn lines_that_nobody_read_are_counted_when_somebody_does() {
+fn lines_left_out_are_counted() {
     let place = Place::new();
     let mut feed = place.feed(1024);
     let (mut pipe, full) = full_pipe();
@@ -207,7 +207,7 @@ fn without_a_stdout_nothing_is_taken_for_delivered() {
 // Names.
 
 #[test]
-fn a_chain_of_links_is_followed_to_the_file_that_is_not_there_yet() {
+fn chain_of_links_leads_to_a_new_file() {
     let place = Place::new();
     let mut feed = place.feed(64);
     feed.append(10);
@@ -226,7 +226,7 @@ fn a_chain_of_links_is_followed_to_the_file_that_is_not_there_yet() {
 }
 
 #[test]
-fn a_log_whose_path_is_no_text_is_looked_at_and_removed() {
+fn a_path_that_is_no_text_is_usable() {
     let place = Place::new();
     let path = place.dir.path().join(OsStr::from_bytes(b"\xff.log"));
     let mut feed = Feed::new(path.as_path(), 64);
@@ -322,7 +322,7 @@ fn a_terminal_of_any_size_is_drawn_on() {
 
 /// As README starts a reporter to which a HUP may come at any moment.
 #[test]
-fn a_hup_at_any_moment_of_a_start_with_hup_ignored_ends_no_reporter() {
+fn an_early_ignored_hup_ends_no_reporter() {
     let place = Place::new();
     let mut feed = place.feed(64);
     feed.append(10);
@@ -354,7 +354,7 @@ fn until_it_waits(reporter: &Running, why: &str) {
 }
 
 #[test]
-fn a_file_that_no_inode_is_left_for_is_made_once_there_is_one() {
+fn a_file_without_an_inode_is_made_later() {
     on_a_small_disk(1024, |disk| {
         let (place, mut feed, output) = filled(disk);
         let args = ["-o", output.to_str().unwrap()];
@@ -383,7 +383,7 @@ fn a_file_that_no_inode_is_left_for_is_made_once_there_is_one() {
 }
 
 #[test]
-fn a_reporter_that_waits_for_an_inode_ends_at_one_signal_and_the_next_goes_on() {
+fn reporter_waiting_for_an_inode_ends_and_resumes() {
     on_a_small_disk(1024, |disk| {
         let (place, mut feed, output) = filled(disk);
         let args = ["-o", output.to_str().unwrap()];
@@ -425,7 +425,7 @@ fn a_directory_that_is_away_for_a_while_is_waited_for() {
 }
 
 #[test]
-fn where_there_is_room_for_a_part_of_a_batch_that_part_is_written() {
+fn part_of_a_batch_with_room_is_written() {
     on_a_small_disk(1024, |disk| {
         let place = Place::new();
         let mut feed = place.feed(1 << 14);
@@ -450,7 +450,7 @@ fn where_there_is_room_for_a_part_of_a_batch_that_part_is_written() {
 }
 
 #[test]
-fn rows_of_a_part_of_a_batch_are_in_one_file_when_it_was_moved_away() {
+fn a_partly_written_batch_stays_in_one_file() {
     on_a_small_disk(1024, |disk| {
         let place = Place::new();
         let mut feed = place.feed(1 << 14);
@@ -475,7 +475,7 @@ fn rows_of_a_part_of_a_batch_are_in_one_file_when_it_was_moved_away() {
 }
 
 #[test]
-fn a_file_that_may_only_be_added_to_is_gone_on_with() {
+fn an_append_only_file_is_resumed() {
     let place = Place::new();
     let mut feed = place.feed(1024);
     feed.append(100);
@@ -496,7 +496,7 @@ fn a_file_that_may_only_be_added_to_is_gone_on_with() {
 }
 
 #[test]
-fn a_log_with_holes_on_a_full_disk_is_refused_and_not_a_fault_later() {
+fn sparse_log_on_a_full_disk_is_refused() {
     on_a_small_disk(64, |disk| {
         let place = Place::new();
         let path = place.file("whole.log");
@@ -565,7 +565,7 @@ fn without_proc_logs_are_made_and_carried_out() {
 }
 
 #[test]
-fn tail_goes_on_in_the_copy_that_an_overlay_makes_for_the_writer() {
+fn tail_follows_a_writer_into_an_overlays_copy() {
     on_a_small_disk(4096, |disk| {
         let place = Place::new();
         let [lower, upper, work, over] = ["lower", "upper", "work", "over"].map(|name| {

@@ -67,7 +67,7 @@ fn an_observer_goes_anywhere_and_back_and_loses_nothing_that_is_there() {
 }
 
 #[test]
-fn an_entry_that_was_begun_is_seen_and_one_that_is_whole_is_not() {
+fn only_an_unpublished_entry_is_marked_as_begun() {
     let place = Place::new();
     let mut feed = place.feed(4);
     feed.append(6);
@@ -105,7 +105,7 @@ fn victim() {
 }
 
 #[test]
-fn after_an_engine_is_killed_the_last_entries_are_shown_to_the_very_end_and_the_one_begun_marked() {
+fn killed_engines_entries_are_shown_to_the_end() {
     const SLOTS: u64 = 4;
     let place = Place::new();
     let columns = format!("first u64 0\nlast u64 {}\n", LARGE - 8);
@@ -150,7 +150,7 @@ fn after_an_engine_is_killed_the_last_entries_are_shown_to_the_very_end_and_the_
 }
 
 #[test]
-fn a_writer_killed_at_full_speed_leaves_a_log_that_is_shown_to_its_end() {
+fn a_killed_fast_writers_log_is_shown_whole() {
     let place = Place::new();
     for _ in 0..10 {
         let writer = start(place.writer(&["--rate", "max", "--quiet"]));
@@ -166,7 +166,7 @@ fn a_writer_killed_at_full_speed_leaves_a_log_that_is_shown_to_its_end() {
 }
 
 #[test]
-fn csv_is_what_the_reporter_writes_to_the_byte_and_json_lines_are_rows_of_the_format() {
+fn dumps_equal_the_reporters_rows() {
     let place = Place::new();
     let ended = run(place.writer(&["--rate", "max", "--count", "3000"]));
     assert_eq!(ended.code(), 0);
@@ -191,7 +191,7 @@ fn csv_is_what_the_reporter_writes_to_the_byte_and_json_lines_are_rows_of_the_fo
 }
 
 #[test]
-fn a_dump_is_of_the_positions_asked_for_and_says_which_of_them_are_gone() {
+fn a_dump_has_its_positions_and_reports_gaps() {
     let place = Place::new();
     let mut feed = place.feed(16);
     feed.append(40);
@@ -291,7 +291,7 @@ fn rows(place: &Place, rows: impl IntoIterator<Item = Row>) -> Log {
 }
 
 #[test]
-fn entries_are_chosen_by_what_their_values_are_and_not_by_how_they_are_written() {
+fn conditions_compare_values_and_not_text() {
     let place = Place::new();
     drop(rows(&place, (0..10).map(row)));
     let numbers =
@@ -437,7 +437,7 @@ fn columns_are_those_asked_for_in_that_order_behind_the_position() {
 }
 
 #[test]
-fn a_table_is_aligned_with_numbers_at_the_right_under_the_date_of_its_times() {
+fn a_table_is_aligned_under_its_date() {
     let place = Place::new();
     drop(rows(&place, (0..12).map(row)));
     let table = |args: &[&str]| shown(&place, "dump", &[&["-o", "table"], args].concat());
@@ -463,7 +463,7 @@ seq  time 2026-01-31Z    symbol   price  live   signed
 }
 
 #[test]
-fn a_table_shows_each_time_under_its_own_date_and_no_command_to_a_terminal() {
+fn a_table_shows_dates_and_no_terminal_commands() {
     let place = Place::new();
     let at = |nanos: i64, symbol: &str| Row {
         time: Timestamp::from_nanos(nanos),
@@ -518,7 +518,7 @@ fn line(out: &mut impl BufRead) -> String {
 }
 
 #[test]
-fn what_is_followed_goes_on_over_writers_until_the_log_is_deleted() {
+fn following_spans_writers_until_the_log_is_deleted() {
     let place = Place::new();
     let mut feed = place.feed(64);
     feed.append(12);
@@ -540,7 +540,7 @@ fn what_is_followed_goes_on_over_writers_until_the_log_is_deleted() {
 }
 
 #[test]
-fn what_was_appended_before_a_log_is_deleted_is_shown_though_there_was_no_time_yet() {
+fn following_shows_all_of_a_deleted_log() {
     let place = Place::new();
     let mut feed = place.feed(64);
     feed.append(1);
@@ -559,7 +559,7 @@ fn what_was_appended_before_a_log_is_deleted_is_shown_though_there_was_no_time_y
 }
 
 #[test]
-fn what_is_followed_ends_with_a_signal_or_when_nobody_reads_it_and_that_is_no_failure() {
+fn following_ends_well_by_signal_or_closed_pipe() {
     let place = Place::new();
     let mut feed = place.feed(64);
     feed.append(1);
@@ -581,7 +581,7 @@ fn what_is_followed_ends_with_a_signal_or_when_nobody_reads_it_and_that_is_no_fa
 }
 
 #[test]
-fn what_is_overwritten_before_it_is_shown_is_told_and_all_is_accounted_for() {
+fn overwritten_entries_are_reported_and_accounted_for() {
     let place = Place::new();
     let mut feed = place.feed(64);
     feed.append(10);
@@ -609,7 +609,7 @@ fn what_is_overwritten_before_it_is_shown_is_told_and_all_is_accounted_for() {
 }
 
 #[test]
-fn what_was_begun_when_the_engine_was_killed_is_shown_once_to_who_follows() {
+fn following_shows_a_killed_entry_once() {
     let place = Place::new();
     let mut feed = place.feed(64);
     feed.append(10);
@@ -631,7 +631,7 @@ fn what_was_begun_when_the_engine_was_killed_is_shown_once_to_who_follows() {
 }
 
 #[test]
-fn what_a_living_writer_has_begun_is_not_told_to_who_follows() {
+fn following_shows_no_living_writers_unfinished_entry() {
     let place = Place::new();
     let mut feed = place.feed(16);
     feed.append(10);

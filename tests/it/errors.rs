@@ -346,13 +346,13 @@ fn check_rows(place: &Place, feed: &Feed) {
 }
 
 #[test]
-fn a_reporter_with_an_error_at_any_system_call_goes_on_with_its_rows_at_the_next_run() {
+fn any_failed_call_lets_the_next_run_resume() {
     let prepare = |place: &Place| feed(place, 5);
     Reporter { what: "a file with rows", args: &[], prepare, code: 0, check }.fail_everywhere();
 }
 
 #[test]
-fn a_reporter_with_an_error_at_any_system_call_writes_a_torn_last_line_once() {
+fn any_failed_call_mends_a_torn_line_once() {
     Reporter {
         what: "a file with a torn last line, synced",
         args: &["--fsync"],
@@ -364,14 +364,14 @@ fn a_reporter_with_an_error_at_any_system_call_writes_a_torn_last_line_once() {
 }
 
 #[test]
-fn a_reporter_with_an_error_at_any_system_call_makes_a_new_file_whole_at_the_next_run() {
+fn any_failed_call_leaves_a_new_file_mendable() {
     let prepare = |place: &Place| feed(place, 0);
     Reporter { what: "no file, synced", args: &["--fsync"], prepare, code: 0, check }
         .fail_everywhere();
 }
 
 #[test]
-fn a_reporter_with_an_error_at_any_system_call_writes_the_rows_of_a_file_that_is_gone_again() {
+fn any_failed_call_restores_a_deleted_file() {
     let prepare = |place: &Place| {
         let feed = feed(place, 5);
         fs::remove_file(place.output(0)).unwrap();
@@ -383,7 +383,7 @@ fn a_reporter_with_an_error_at_any_system_call_writes_the_rows_of_a_file_that_is
 const THEIRS: &str = "seq,ours\n0,no\n";
 
 #[test]
-fn a_reporter_with_an_error_at_any_system_call_keeps_a_file_of_somebody_elses() {
+fn any_failed_call_keeps_a_foreign_file() {
     let prepare = |place: &Place| {
         fs::write(place.output(0), THEIRS).unwrap();
         feed(place, 0)
@@ -398,7 +398,7 @@ fn a_reporter_with_an_error_at_any_system_call_keeps_a_file_of_somebody_elses() 
 }
 
 #[test]
-fn a_reporter_with_an_error_at_any_system_call_keeps_the_link_to_its_file() {
+fn any_failed_call_keeps_the_files_link() {
     let prepare = |place: &Place| {
         fs::write(place.file("file.csv"), THEIRS).unwrap();
         std::os::unix::fs::symlink("file.csv", place.output(0)).unwrap();
@@ -414,7 +414,7 @@ fn a_reporter_with_an_error_at_any_system_call_keeps_the_link_to_its_file() {
 }
 
 #[test]
-fn a_reporter_with_an_error_at_any_system_call_repeats_no_row_of_a_file_that_it_sets_aside() {
+fn any_failed_call_repeats_no_row_set_aside() {
     let prepare = |place: &Place| feed(place, 5);
     let check = |place: &Place, feed: &Feed| {
         assert_eq!(names(place.dir.path()), ["output_0.1.csv", "output_0.csv"]);
@@ -428,7 +428,7 @@ fn a_reporter_with_an_error_at_any_system_call_repeats_no_row_of_a_file_that_it_
 }
 
 #[test]
-fn a_reporter_with_an_error_at_any_system_call_has_each_row_once_over_all_parts() {
+fn any_failed_call_has_parts_hold_rows_once() {
     let prepare = |place: &Place| feed(place, 5);
     let check = |place: &Place, feed: &Feed| {
         assert_parts(place, feed, ROWS);
@@ -439,7 +439,7 @@ fn a_reporter_with_an_error_at_any_system_call_has_each_row_once_over_all_parts(
 }
 
 #[test]
-fn a_reporter_with_an_error_at_any_system_call_leaves_a_log_under_its_files_name_alone() {
+fn any_failed_call_spares_a_log_as_output() {
     let prepare = |place: &Place| {
         let feed = feed(place, 0);
         fs::copy(place.shm_file(), place.output(0)).unwrap();
@@ -461,7 +461,7 @@ fn a_reporter_with_an_error_that_lasts_does_not_try_for_ever() {
 }
 
 #[test]
-fn a_reporter_that_cannot_look_what_its_output_is_takes_it_for_nothing() {
+fn an_output_that_cannot_be_read_is_kept() {
     let place = Place::new();
     let feed = feed(&place, 0);
     mkfifo(&place.output(0), Mode::S_IRWXU).unwrap();
@@ -476,7 +476,7 @@ fn a_reporter_that_cannot_look_what_its_output_is_takes_it_for_nothing() {
 }
 
 #[test]
-fn a_reporter_that_cannot_look_whether_its_file_was_moved_goes_on_with_it() {
+fn an_unanswered_hup_keeps_the_file() {
     let place = Place::new();
     let feed = feed(&place, 5);
     let Some(traced) = start(&place.reporter(0, &[])) else { return };
@@ -499,7 +499,7 @@ fn a_reporter_that_cannot_look_whether_its_file_was_moved_goes_on_with_it() {
 }
 
 #[test]
-fn a_file_that_is_moved_before_a_reporter_has_locked_it_gets_none_of_its_rows() {
+fn a_file_moved_before_its_lock_gets_nothing() {
     for replaced in [false, true] {
         let place = Place::new();
         let feed = feed(&place, 5);
@@ -525,7 +525,7 @@ fn a_file_that_is_moved_before_a_reporter_has_locked_it_gets_none_of_its_rows() 
 }
 
 #[test]
-fn a_log_that_is_deleted_at_any_call_of_a_start_is_waited_for() {
+fn a_log_deleted_during_a_start_is_awaited() {
     for number in 0.. {
         let place = Place::new();
         place.feed(64).append(5);
@@ -572,7 +572,7 @@ fn a_write_that_a_signal_interrupts_is_made_again() {
 }
 
 #[test]
-fn a_reporter_whose_writes_fail_for_want_of_room_for_a_while_says_so_once_and_goes_on() {
+fn a_full_disk_is_reported_once_and_outlasted() {
     let mut left = 3;
     let outcome = second_run(|request| {
         let fails = writes_output(request) && left > 0;
@@ -587,7 +587,7 @@ fn a_reporter_whose_writes_fail_for_want_of_room_for_a_while_says_so_once_and_go
 }
 
 #[test]
-fn after_a_sync_that_failed_the_rows_are_written_again_and_not_just_synced_again() {
+fn a_failed_sync_has_its_rows_written_again() {
     // The system may have dropped what it could not write back, and says so only once.
     let (mut left, mut written) = (3, false);
     let outcome = second_run(|request| {
@@ -605,7 +605,7 @@ fn after_a_sync_that_failed_the_rows_are_written_again_and_not_just_synced_again
 }
 
 #[test]
-fn a_sync_that_fails_is_exit_7_and_leaves_neither_its_rows_nor_a_commit() {
+fn a_failed_sync_exits_7_without_a_commit() {
     for (errno, words) in [(Errno::EIO, "Input/output error"), (Errno::EROFS, "Read-only")] {
         let mut written = false;
         let outcome = second_run(|request| {
@@ -655,7 +655,7 @@ impl Synced {
 }
 
 #[test]
-fn a_synced_reporter_killed_at_any_system_call_commits_only_what_it_or_the_next_has_synced() {
+fn a_killed_synced_reporter_commits_only_synced_rows() {
     let mut kills = 0;
     for rows in [0, 5] {
         let begin = |place: &Place| start(&place.reporter(0, &["--once", "--fsync"]));
@@ -771,17 +771,17 @@ fn make_everywhere(what: &str, in_file: bool, beside: fn(&Request) -> Option<Fau
 }
 
 #[test]
-fn a_writer_with_an_error_at_any_system_call_makes_a_whole_log_or_none() {
+fn any_failed_call_makes_whole_logs_or_none() {
     make_everywhere("shared memory", false, |_| None);
 }
 
 #[test]
-fn a_writer_with_an_error_at_any_system_call_makes_a_whole_file_or_none() {
+fn any_failed_call_makes_whole_files_or_none() {
     make_everywhere("a file", true, |_| None);
 }
 
 #[test]
-fn a_writer_with_an_error_at_any_system_call_leaves_no_provisional_name() {
+fn any_failed_call_leaves_no_provisional_name() {
     // As on a file system that has no nameless files.
     make_everywhere("no nameless files", false, |request| {
         let nameless = request.number == libc::SYS_openat
@@ -791,7 +791,7 @@ fn a_writer_with_an_error_at_any_system_call_leaves_no_provisional_name() {
 }
 
 #[test]
-fn a_kernel_that_cannot_prefault_is_made_do_with_loads_and_one_that_fails_ends_it_by_name() {
+fn an_old_kernel_prefaults_by_loads() {
     let cannot = "its memory cannot be prefaulted: Bad address";
     for (errno, code, says) in [(Errno::EINVAL, 0, "all resident"), (Errno::EFAULT, 1, cannot)] {
         let place = Place::new();
@@ -812,7 +812,7 @@ fn a_kernel_that_cannot_prefault_is_made_do_with_loads_and_one_that_fails_ends_i
 // A copy.
 
 #[test]
-fn a_copy_that_is_killed_or_fails_anywhere_is_whole_or_not_there() {
+fn killed_or_failed_copy_is_whole_or_absent() {
     let place = Place::new();
     let feed = feed(&place, 5);
     let (command, copy) =

@@ -101,7 +101,7 @@ fn check_fills(log: &Log) -> usize {
 }
 
 #[test]
-fn an_async_reader_is_given_each_sample_and_commits_what_was_dealt_with() {
+fn an_async_reader_commits_what_it_handled() {
     let place = Place::new();
     for round in 1..=3 {
         let said = said(example(&place, "tokio", "5000"));
@@ -123,7 +123,7 @@ fn an_engine_asked_for_a_number_of_fills_appends_exactly_that_many() {
 }
 
 #[test]
-fn an_engine_that_is_killed_goes_on_with_the_next_order_and_all_it_held() {
+fn a_killed_engine_resumes_with_its_inventory() {
     let place = Place::new();
     for wanted in [1, 100, 250, 400] {
         let engine = example(&place, "engine", ENDLESS);
@@ -163,7 +163,7 @@ fn a_second_engine_is_refused_while_the_first_lives() {
 }
 
 #[test]
-fn an_amount_that_is_no_number_is_refused_before_a_log_is_made() {
+fn a_bad_amount_is_refused_before_any_log() {
     for (name, usage) in
         [("engine", "engine [FILLS [LOG]]"), ("telemetry", "telemetry [SECONDS [LOG]]")]
     {
@@ -175,7 +175,7 @@ fn an_amount_that_is_no_number_is_refused_before_a_log_is_made() {
 }
 
 #[test]
-fn the_stock_reporter_writes_any_engine_s_columns_as_its_log_names_them() {
+fn the_stock_reporter_writes_any_engines_columns() {
     let place = Place::new();
     said(example(&place, "engine", "300"));
     place.carry(0, &[]);

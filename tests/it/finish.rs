@@ -62,7 +62,7 @@ fn a_file_without_a_row_is_never_finished() {
 }
 
 #[test]
-fn a_file_that_could_not_be_finished_is_written_again_when_it_is_gone() {
+fn an_unfinished_file_is_restored_when_deleted() {
     let (place, feed) = filled(10);
     let name = "x".repeat(245) + ".csv";
     let reporter = start(place.reporter(0, &["--output", &name, "--rotate", "1"]));
@@ -136,7 +136,7 @@ fn a_file_that_may_not_be_renamed_leaves_no_empty_part() {
 }
 
 #[test]
-fn rows_that_a_full_disk_has_no_room_for_are_waited_for_before_a_file_is_finished() {
+fn a_full_disk_delays_finishing_a_file() {
     on_a_small_disk(64, |disk| {
         let (place, mut feed) = filled(0);
         let output = disk.path().join("out.csv");
@@ -160,7 +160,7 @@ fn rows_that_a_full_disk_has_no_room_for_are_waited_for_before_a_file_is_finishe
 }
 
 #[test]
-fn a_part_of_somebody_is_not_taken_for_ours_after_a_kill() {
+fn foreign_part_is_not_ours_after_a_kill() {
     let (place, mut feed) = filled(10);
     place.carry(0, &["--rotate", "1"]);
     feed.append(10);
@@ -206,7 +206,7 @@ fn a_part_does_not_take_the_name_of_one_that_is_compressed() {
 }
 
 #[test]
-fn a_part_that_could_not_be_compressed_is_compressed_by_the_next_run() {
+fn the_next_run_compresses_what_failed() {
     let (place, feed) = filled(10);
     place.carry(0, &[]);
     let unfinished = place.file(&format!("{FIRST}.gz.tmp"));
@@ -222,7 +222,7 @@ fn a_part_that_could_not_be_compressed_is_compressed_by_the_next_run() {
 }
 
 #[test]
-fn a_compressed_part_may_be_read_by_those_who_might_read_the_part() {
+fn a_compressed_part_keeps_its_permissions() {
     let (place, _) = filled(10);
     place.carry(0, &[]);
     place.carry(0, &["--rotate", "1"]);

@@ -82,7 +82,7 @@ fn assert_says(text: &str, all: &[&str]) {
 }
 
 #[test]
-fn a_writer_that_waits_is_shown_with_the_reader_that_holds_it_up_and_since_when() {
+fn a_waiting_writer_is_shown_with_its_gate() {
     let place = Place::new();
     let (log, mut writer) = gated(&place, SLOTS);
     let view = stat(&place);
@@ -138,7 +138,7 @@ fn a_writer_that_waits_is_shown_with_the_reader_that_holds_it_up_and_since_when(
 }
 
 #[test]
-fn the_room_is_told_in_per_cent_and_in_seconds_at_the_rate_of_the_writer() {
+fn room_is_shown_in_percent_and_seconds() {
     let place = Place::new();
     let (log, mut writer) = with(&place, Log::options().capacity(1 << 20).lossless([0]), 1000);
     take(&log, 0, 600);
@@ -168,7 +168,7 @@ fn the_room_is_told_in_per_cent_and_in_seconds_at_the_rate_of_the_writer() {
 }
 
 #[test]
-fn a_log_without_gates_has_none_and_one_that_skips_has_room_without_who_is_gone() {
+fn skipped_gates_take_no_room_on_screen() {
     let place = Place::new();
     let feed = place.feed(SLOTS);
     drop(feed.log.reader::<Raw>(4).unwrap());
@@ -225,7 +225,7 @@ fn the_metrics_tell_of_gates_of_their_room_and_of_the_wait() {
 }
 
 #[test]
-fn a_gate_is_released_for_good_and_the_writer_goes_on() {
+fn a_released_gate_lets_the_writer_continue() {
     let place = Place::new();
     let (log, mut writer) = gated(&place, SLOTS);
     let shm = place.shm.as_str();
@@ -290,7 +290,7 @@ fn a_reader_that_is_no_gate_or_that_lives_is_not_released() {
 }
 
 #[test]
-fn a_gate_that_is_put_elsewhere_says_what_that_is_to_the_writer() {
+fn moving_a_gate_shows_the_writers_room() {
     let place = Place::new();
     let (_log, mut writer) = gated(&place, SLOTS);
     let set = |id: &str, at: &str| said(&place, &["reader", id, "set", at, &place.shm]);
@@ -304,7 +304,7 @@ fn a_gate_that_is_put_elsewhere_says_what_that_is_to_the_writer() {
 }
 
 #[test]
-fn the_doctor_names_each_gate_that_is_away_when_it_matters_and_what_to_start() {
+fn doctor_names_absent_gates_and_their_cure() {
     let place = Place::new();
     let shm = place.shm.as_str();
     let (log, mut writer) = gated(&place, 10);
@@ -392,7 +392,7 @@ fn said_page(place: &Place) -> String {
 }
 
 #[test]
-fn what_looks_at_a_log_looks_at_one_that_loses_nothing_and_rm_counts_who_never_came() {
+fn rm_counts_gates_that_never_attached() {
     let place = Place::new();
     let (log, writer) = gated(&place, SLOTS);
     let shm = place.shm.as_str();
@@ -410,7 +410,7 @@ fn what_looks_at_a_log_looks_at_one_that_loses_nothing_and_rm_counts_who_never_c
 }
 
 #[test]
-fn a_gate_beyond_the_room_is_damage_that_verify_tells_in_a_line() {
+fn verify_reports_a_gate_beyond_the_room() {
     let place = Place::new();
     let (_log, mut writer) = gated(&place, SLOTS);
     let file = std::fs::File::options().write(true).open(place.shm_file()).unwrap();

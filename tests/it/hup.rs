@@ -50,7 +50,7 @@ fn a_hup_is_answered_once() {
 }
 
 #[test]
-fn a_directory_is_told_of_each_time_it_is_away() {
+fn each_absence_of_a_directory_is_reported() {
     let place = Place::new();
     let mut feed = place.feed(1024);
     let (directory, away) = (place.file("rows"), place.file("away"));
@@ -122,7 +122,7 @@ fn a_file_that_was_full_once_is_whole_when_it_is_moved() {
 /// The reporter's last look was before the cut, and the rows that it still has are the last that it
 /// will take.
 #[test]
-fn a_file_that_was_cut_before_the_last_rows_is_mended_before_the_end() {
+fn a_file_cut_before_its_end_is_mended() {
     for _ in 0..3 {
         let (place, mut feed, reporter) = attached(&["--count", "10", "--flush", "1h"]);
         feed.append(5);

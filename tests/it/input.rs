@@ -25,7 +25,7 @@ fn a_csv_may_have_any_number_of_quoted_rows() {
 }
 
 #[test]
-fn a_row_longer_than_a_pipe_takes_at_once_never_holds_up_a_signal() {
+fn long_row_in_a_pipe_delays_no_signal() {
     let place = Place::new();
     let rows = 40;
     let csv = format!("s\n{}", format!("{}\n", "x".repeat(9_000)).repeat(rows));

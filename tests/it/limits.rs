@@ -70,7 +70,7 @@ fn assert_cut_short(ended: &Ended, program: &str, home: &Home) {
 }
 
 #[test]
-fn a_reporter_whose_log_is_cut_short_ends_with_one_line_and_exit_6_and_whole_rows() {
+fn a_reporter_of_a_cut_log_exits_6() {
     let mut cases = 0;
     for length in lengths(32 * SLOTS) {
         for args in [&["--poll", "60s"][..], &["--spin"], &["--flush", "0"], &["--once"]] {
@@ -114,7 +114,7 @@ fn a_reporter_whose_log_is_cut_short_ends_with_one_line_and_exit_6_and_whole_row
 }
 
 #[test]
-fn a_writer_whose_log_is_cut_short_ends_with_one_line_and_exit_6() {
+fn a_writer_of_a_cut_log_exits_6() {
     let mut cases = 0;
     for length in lengths(64 * 128) {
         for rate in ["max", "1000"] {
@@ -139,7 +139,7 @@ fn a_writer_whose_log_is_cut_short_ends_with_one_line_and_exit_6() {
 }
 
 #[test]
-fn a_signal_that_is_no_fault_of_a_log_goes_to_whoever_had_it_before() {
+fn other_faults_reach_the_earlier_handler() {
     let place = Place::new();
     place.feed(64).append(3);
     let mut reporter = start(place.reporter(0, &["--quiet"]));
@@ -163,7 +163,7 @@ fn a_fault_of_other_memory_is_not_taken_for_a_logs() {
 }
 
 #[test]
-fn a_hole_that_somebody_makes_in_a_log_costs_what_was_in_it_and_nobody_else() {
+fn a_punched_hole_costs_only_its_entries() {
     let place = Place::new();
     for home in homes(&place) {
         let mut feed = Feed::new(&home.name, SLOTS);
@@ -201,7 +201,7 @@ fn a_copy_with_holes_is_as_good_as_the_log() {
 // No room for a log.
 
 #[test]
-fn a_log_that_does_not_fit_into_shared_memory_is_refused_and_leaves_nothing() {
+fn a_log_larger_than_shared_memory_leaves_nothing() {
     on_a_small_disk(64, |disk| {
         disk.also_at(Path::new("/dev/shm"));
         let place = Place::new();
@@ -386,7 +386,7 @@ fn a_child_that_outlives_its_killed_parent_has_neither_claim_nor_mapping() {
 }
 
 #[test]
-fn what_a_child_does_with_what_its_parent_has_is_nothing_to_the_parent_and_the_log() {
+fn a_forked_child_disturbs_neither_parent_nor_log() {
     let mut cases = 0;
     for (deed, outcome) in [("touches", "SIGSEGV"), ("drops", "Exited"), ("anew", "Exited")] {
         for role in ["writer", "reader"] {
@@ -521,7 +521,7 @@ fn clock(place: &Place) -> Option<impl Fn(Command) -> Command> {
 }
 
 #[test]
-fn under_a_wall_clock_that_stands_before_its_epoch_a_reader_is_known_and_resumes() {
+fn a_reader_resumes_under_a_negative_clock() {
     let place = Place::new();
     let Some(stands) = clock(&place) else { return };
     let stands = |mut command: Command| {
@@ -588,7 +588,7 @@ fn a_wall_clock_that_jumps_at_each_look_changes_no_row() {
 }
 
 #[test]
-fn processes_whose_monotonic_clocks_are_years_apart_work_on_one_log() {
+fn time_namespaces_share_one_log() {
     let place = Place::new();
     let shifted = |by: &str, command: &Command| {
         let mut unshare = Command::new("unshare");
@@ -620,7 +620,7 @@ fn processes_whose_monotonic_clocks_are_years_apart_work_on_one_log() {
 // Limits.
 
 #[test]
-fn with_few_descriptors_it_works_or_says_what_it_could_not_open_and_moves_nothing() {
+fn few_descriptors_fail_by_name_and_move_nothing() {
     let place = Place::new();
     let mut feed = place.feed(64);
     let (mut worked, mut refused) = (0, 0);
@@ -665,7 +665,7 @@ fn with_few_descriptors_it_works_or_says_what_it_could_not_open_and_moves_nothin
 }
 
 #[test]
-fn a_log_that_the_address_space_has_no_room_for_is_refused_by_name() {
+fn log_larger_than_the_address_space_is_refused() {
     let place = Place::new();
     let args = ["--capacity", "4M", "--rate", "max", "--count", "1"];
     assert_eq!(run(place.writer(&args)).code(), 0); // 256 MiB
@@ -677,7 +677,7 @@ fn a_log_that_the_address_space_has_no_room_for_is_refused_by_name() {
 }
 
 #[test]
-fn a_file_system_that_is_read_only_is_named_with_what_could_not_be_made_there() {
+fn a_read_only_file_system_is_named() {
     on_a_small_disk(256, |disk| {
         let place = Place::new();
         let mut feed = place.feed(64);
@@ -713,7 +713,7 @@ fn a_file_system_that_is_read_only_is_named_with_what_could_not_be_made_there() 
 // Other users.
 
 #[test]
-fn another_user_is_refused_by_name_or_may_what_the_mode_of_the_log_says() {
+fn another_user_may_what_the_mode_allows() {
     let place = Place::new();
     let mut feed = place.feed(64);
     feed.append(3);
@@ -793,7 +793,7 @@ fn a_claim_holds_against_another_pid_namespace() {
 // Paths that are not what they should be.
 
 #[test]
-fn what_is_neither_file_nor_pipe_is_refused_by_name_at_either_end() {
+fn neither_file_nor_pipe_is_refused_by_name() {
     let place = Place::new();
     let mut feed = place.feed(64);
     feed.append(3);
@@ -815,7 +815,7 @@ fn what_is_neither_file_nor_pipe_is_refused_by_name_at_either_end() {
 }
 
 #[test]
-fn a_pipe_that_nobody_reads_is_waited_for_until_a_signal_and_then_gets_every_row() {
+fn an_unread_pipe_is_awaited_until_a_signal() {
     let place = Place::new();
     let mut feed = place.feed(64);
     feed.append(3);
@@ -851,7 +851,7 @@ fn a_pipe_that_nobody_reads_is_waited_for_until_a_signal_and_then_gets_every_row
 }
 
 #[test]
-fn a_report_to_a_pipe_that_nobody_reads_is_refused_and_does_not_wait() {
+fn a_report_to_an_unread_pipe_is_refused() {
     let place = Place::new();
     let feed = place.feed(64);
     let pipe = place.file("pipe");

@@ -128,7 +128,7 @@ impl Busy {
 }
 
 #[test]
-fn what_is_told_of_a_log_its_writer_and_its_readers_is_so() {
+fn metrics_of_a_log_are_true() {
     let Busy { place, feed, _reporter } = Busy::new();
     let log = &place.shm;
     let (samples, ended) = printed(&place, &[log]);
@@ -192,7 +192,7 @@ fn what_is_told_of_a_log_its_writer_and_its_readers_is_so() {
 }
 
 #[test]
-fn a_writer_and_a_reporter_are_seen_to_work_and_to_be_killed() {
+fn metrics_show_work_and_kills() {
     let place = Place::new();
     let log = place.shm.as_str();
     let writer = start(place.writer(&["--rate", "2000"]));
@@ -252,7 +252,7 @@ fn a_writer_and_a_reporter_are_seen_to_work_and_to_be_killed() {
 }
 
 #[test]
-fn a_log_that_cannot_be_looked_at_is_told_of_and_costs_the_others_nothing() {
+fn an_unreadable_log_spares_the_others_metrics() {
     let Busy { place, mut feed, .. } = Busy::new();
     fs::write(place.file("text.log"), "this is no log").unwrap();
     let odd = place.file("a \"quoted\" \\ name\nof two lines");
@@ -412,7 +412,7 @@ fn there_is_only_metrics_to_get_and_a_line_that_points_there() {
 }
 
 #[test]
-fn whoever_scrapes_does_not_notice_those_who_send_nothing_or_too_much() {
+fn silent_and_greedy_clients_delay_no_scrape() {
     let Busy { place, feed, .. } = Busy::new();
     let (mut server, address) = serve(&place, &[&place.shm]);
     // Each is refused or closed, however long it would stay.
@@ -455,7 +455,7 @@ fn whoever_scrapes_does_not_notice_those_who_send_nothing_or_too_much() {
 }
 
 #[test]
-fn two_hundred_connections_at_once_keep_nobody_out_and_take_a_bounded_part_of_memory() {
+fn two_hundred_connections_take_bounded_memory() {
     let Busy { place, feed, .. } = Busy::new();
     let (server, address) = serve(&place, &[&place.shm]);
     let files = || fs::read_dir(format!("/proc/{}/fd", server.pid())).unwrap().count();
@@ -498,7 +498,7 @@ fn scraped_or_pushed_out(address: &str) {
 }
 
 #[test]
-fn there_is_one_look_in_a_tenth_of_a_second_however_often_it_is_scraped() {
+fn scrapes_share_one_look_per_tenth_second() {
     let place = Place::new();
     let mut feed = place.feed(16);
     let (_server, address) = serve(&place, &[&place.shm]);
@@ -516,7 +516,7 @@ fn there_is_one_look_in_a_tenth_of_a_second_however_often_it_is_scraped() {
 }
 
 #[test]
-fn logs_come_and_go_while_it_serves_and_one_that_is_cut_short_costs_only_itself() {
+fn a_cut_log_costs_the_server_only_itself() {
     let place = Place::new();
     let (kept, cut) = (place.file("kept.log"), place.file("cut.log"));
     let mut steady = Feed::new(Name::File(kept.clone()), 16);
@@ -571,7 +571,7 @@ fn a_port_that_is_taken_is_a_line_and_exit_code_1() {
 }
 
 #[test]
-fn who_listens_to_more_than_this_machine_is_told() {
+fn a_public_address_is_warned_about() {
     let place = Place::new();
     let server = start(metrics(&place, &["--listen", "0.0.0.0:0", &place.shm]));
     server.until_said("serving http://0.0.0.0:");
@@ -633,7 +633,7 @@ fn a_textfile_is_whole_at_each_moment_and_anybodys_to_read() {
 }
 
 #[test]
-fn what_is_no_file_is_left_alone_and_what_cannot_be_written_is_exit_code_7() {
+fn an_unwritable_textfile_exits_7() {
     let place = Place::new();
     fs::create_dir(place.file("a.prom")).unwrap();
     std::os::unix::fs::symlink("/dev/null", place.file("b.prom")).unwrap();
@@ -717,7 +717,7 @@ fn dashboard() -> (serde_json::Value, Vec<String>) {
 }
 
 #[test]
-fn the_dashboard_is_for_any_data_source_and_promtool_understands_what_it_asks_for() {
+fn promtool_understands_the_dashboards_queries() {
     let (dashboard, expressions) = dashboard();
     assert!(dashboard["schemaVersion"].as_u64().unwrap() >= 36);
     let variables = dashboard["templating"]["list"].as_array().unwrap();

@@ -88,7 +88,7 @@ fn what_the_next_log_lost_before_it_was_opened_is_lost() {
 }
 
 #[test]
-fn who_waits_for_a_log_begins_in_it_where_it_was_told_to() {
+fn a_reporter_waiting_for_its_log_obeys_from() {
     let place = Place::new();
     let reporter = start(place.reporter(0, &["--from", "-5"]));
     reporter.until_said("is not there yet");
@@ -101,7 +101,7 @@ fn who_waits_for_a_log_begins_in_it_where_it_was_told_to() {
 }
 
 #[test]
-fn a_log_that_is_gone_ends_who_waits_for_none() {
+fn a_deleted_log_ends_no_wait_reporters() {
     let (place, old, reporter) = carried(&["--no-wait"], 10);
     drop(old);
     reporter.end().assert_summary(10, 0);
@@ -120,7 +120,7 @@ fn a_log_deleted_under_a_silent_writer_is_followed_until_it_ends() {
 }
 
 #[test]
-fn another_writer_is_told_of_by_its_process_and_the_first_is_not() {
+fn only_another_writer_is_reported() {
     let place = Place::new();
     let schema = Schema::declared("value:u64").unwrap();
     Log::options().open_or_create_with(place.shm.as_str(), &schema).unwrap();

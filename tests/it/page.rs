@@ -105,7 +105,7 @@ fn assert_refuses(command: Command, code: i32, says: &str) -> Ended {
 }
 
 #[test]
-fn the_page_tells_who_was_killed_and_who_was_stopped_and_what_the_log_says_they_lost() {
+fn the_page_shows_kills_stops_and_losses() {
     let place = Place::new();
     let writer = start(place.writer(&["--rate", "20000", "--capacity", "4k"]));
     until("there is a log", || place.shm_file().exists().then_some(()));
@@ -227,7 +227,7 @@ fn whatever_things_are_called_the_page_shows_their_names_and_no_more() {
 }
 
 #[test]
-fn a_log_that_is_deleted_ends_the_watch_and_the_page_says_so() {
+fn a_deleted_log_ends_the_watch_aloud() {
     let place = Place::new();
     let mut feed = place.feed(64);
     feed.append(10);
@@ -257,7 +257,7 @@ fn a_log_that_is_deleted_ends_the_watch_and_the_page_says_so() {
 }
 
 #[test]
-fn a_log_that_nobody_reads_makes_a_page_too_also_without_a_writer() {
+fn an_unread_log_makes_a_page_too() {
     let place = Place::new();
     let empty = place.feed(64);
     let path = place.shm_file();
@@ -295,7 +295,7 @@ fn ages_are_not_told_if_the_timestamps_are_none_of_appending() {
 }
 
 #[test]
-fn a_latency_is_from_the_timestamp_of_the_newest_committed_entry_and_of_no_other() {
+fn latency_is_that_of_the_newest_committed_entry() {
     let place = Place::new();
     let log = Log::options().capacity(64).create::<Sample>(place.shm.as_str()).unwrap();
     let (mut writer, mut reader) =
@@ -340,7 +340,7 @@ fn a_latency_is_from_the_timestamp_of_the_newest_committed_entry_and_of_no_other
 }
 
 #[test]
-fn a_page_replaces_a_page_and_nothing_else_and_that_is_known_before_the_watch() {
+fn a_page_replaces_only_a_page() {
     let place = Place::new();
     let mut feed = place.feed(64);
     feed.append(10);

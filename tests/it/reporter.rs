@@ -33,7 +33,7 @@ fn eight_reporters_at_once_each_carry_out_every_entry() {
 // Where it begins.
 
 #[test]
-fn a_reporter_that_comes_late_begins_at_the_oldest_entry_and_has_lost_nothing() {
+fn a_late_reporter_begins_oldest_without_a_loss() {
     let place = Place::new();
     let mut feed = place.feed(64);
     feed.append(1000);
@@ -62,7 +62,7 @@ fn from_says_where_to_begin() {
 }
 
 #[test]
-fn a_position_that_the_log_no_longer_holds_is_lost_from_there_on() {
+fn from_an_overwritten_position_counts_as_lost() {
     let place = Place::new();
     let mut feed = place.feed(64);
     feed.append(100);
@@ -81,7 +81,7 @@ fn a_position_that_is_not_there_yet_is_a_usage_error() {
 }
 
 #[test]
-fn count_ends_after_so_many_rows_and_the_next_run_goes_on_behind_them() {
+fn count_ends_and_the_next_run_resumes() {
     let place = Place::new();
     let mut feed = place.feed(1024);
     feed.append(100);
@@ -93,7 +93,7 @@ fn count_ends_after_so_many_rows_and_the_next_run_goes_on_behind_them() {
 }
 
 #[test]
-fn once_ends_although_the_writer_goes_on() {
+fn once_ends_although_the_writer_continues() {
     let place = Place::new();
     let _writer = start(place.writer(&["--rate", "50000", "--capacity", "1M"]));
     until("there is a log", || place.shm_file().exists().then_some(()));
@@ -177,7 +177,7 @@ fn two_reporters_do_not_write_one_file() {
 // What it loses.
 
 #[test]
-fn a_gap_is_told_once_with_its_range_counted_for_good_and_an_error_only_under_strict() {
+fn a_gap_fails_only_under_strict() {
     for (strict, code) in [(None, 0), (Some("--strict"), 3)] {
         let place = Place::new();
         let mut feed = place.feed(64);
@@ -201,7 +201,7 @@ fn a_gap_is_told_once_with_its_range_counted_for_good_and_an_error_only_under_st
 }
 
 #[test]
-fn a_reporter_that_was_stopped_for_a_lap_goes_on_behind_the_gap() {
+fn a_reporter_stopped_for_a_lap_resumes() {
     let place = Place::new();
     let mut feed = place.feed(64);
     feed.append(10);
@@ -224,7 +224,7 @@ fn a_reporter_that_was_stopped_for_a_lap_goes_on_behind_the_gap() {
 }
 
 #[test]
-fn under_a_writer_that_laps_it_again_and_again_delivered_and_lost_make_appended() {
+fn delivered_and_lost_add_up_under_lapping() {
     let place = Place::new();
     assert_eq!(run(place.writer(&["--count", "10", "--capacity", "1024"])).code(), 0);
     let reporter = start(place.reporter(0, &["--poll", "5ms"]));
@@ -243,7 +243,7 @@ fn under_a_writer_that_laps_it_again_and_again_delivered_and_lost_make_appended(
 }
 
 #[test]
-fn an_entry_whose_stamp_is_damaged_before_it_is_read_is_lost_alone_and_without_a_further_append() {
+fn a_damaged_stamp_loses_only_its_entry() {
     // Empty, of the lap before, of a later lap, and of no slot.
     for stamp in [0, 105 - 64 + 1, 105 + (1 << 40) + 1, u64::MAX] {
         let place = Place::new();
@@ -290,7 +290,7 @@ fn a_reporter_that_waits_for_its_log_can_be_stopped() {
 }
 
 #[test]
-fn no_log_is_exit_5_for_those_who_do_not_wait() {
+fn no_log_exits_5_without_waiting() {
     let place = Place::new();
     for flag in ["--no-wait", "--once"] {
         place.run_reporter(0, &[flag]).assert_refused(5, &[&place.shm, "no such log"]);
@@ -299,7 +299,7 @@ fn no_log_is_exit_5_for_those_who_do_not_wait() {
 }
 
 #[test]
-fn a_log_that_is_gone_between_two_looks_at_it_is_waited_for_again() {
+fn a_log_gone_between_looks_is_awaited() {
     let place = Place::new();
     let (here, away) = (place.file("it.log"), place.file("away.log"));
     let mut feed = Feed::new(here.clone(), 64);
@@ -321,7 +321,7 @@ fn a_log_that_is_gone_between_two_looks_at_it_is_waited_for_again() {
 }
 
 #[test]
-fn a_log_made_again_is_finished_told_of_and_begun_in_a_file_of_its_own() {
+fn a_log_made_again_gets_its_own_file() {
     let place = Place::new();
     let mut old = place.feed(64);
     old.append(30);
@@ -344,7 +344,7 @@ fn a_log_made_again_is_finished_told_of_and_begun_in_a_file_of_its_own() {
 }
 
 #[test]
-fn a_log_made_again_by_a_writer_that_stays_is_taken_over_once_the_old_one_is_silent() {
+fn a_log_made_again_replaces_a_silent_one() {
     let place = Place::new();
     let mut old = place.feed(64);
     old.append(30);
@@ -418,7 +418,7 @@ fn on_a_full_pipe() -> (Place, Feed, Running) {
 }
 
 #[test]
-fn a_signal_ends_a_reporter_whose_pipe_is_not_read_and_the_next_run_goes_on_behind_its_rows() {
+fn reporter_with_an_unread_pipe_ends_and_resumes() {
     let (place, feed, mut reporter) = on_a_full_pipe();
     let mut stdout = reporter.take_stdout();
     let ended = reporter.stop();
@@ -445,7 +445,7 @@ fn a_second_signal_ends_a_reporter_at_once() {
 }
 
 #[test]
-fn a_reporter_that_nobody_hears_does_its_work() {
+fn a_reporter_without_stderr_does_its_work() {
     for script in ["exec 2>&-", "exec 2>/dev/full"] {
         let place = Place::new();
         let mut feed = place.feed(64);
@@ -464,7 +464,7 @@ fn a_reporter_that_nobody_hears_does_its_work() {
 }
 
 #[test]
-fn a_closed_pipe_is_a_quiet_end_and_commits_nothing_that_was_not_delivered() {
+fn a_closed_pipe_ends_quietly_without_a_commit() {
     let place = Place::new();
     let mut feed = place.feed(1024);
     feed.append(100);
@@ -487,7 +487,7 @@ fn a_closed_pipe_is_a_quiet_end_and_commits_nothing_that_was_not_delivered() {
 }
 
 #[test]
-fn what_a_pipe_took_before_it_was_closed_is_whole_rows_and_the_next_run_goes_on_behind_them() {
+fn a_closed_pipe_got_whole_rows_and_resumes() {
     let place = Place::new();
     let mut feed = place.feed(1 << 14);
     feed.append(10_000);
@@ -580,7 +580,7 @@ fn text_that_csv_could_misread_comes_back_as_it_was_appended() {
 }
 
 #[test]
-fn flush_fsync_spin_and_poll_change_when_rows_are_written_and_not_which() {
+fn timing_options_change_no_row() {
     let place = Place::new();
     let mut feed = place.feed(1 << 14);
     feed.append(5_000);
@@ -730,7 +730,7 @@ fn a_log_with_a_damaged_header_is_exit_6_and_says_where() {
 }
 
 #[test]
-fn a_log_of_another_user_is_exit_6_unless_its_owner_is_named() {
+fn another_users_log_exits_6_without_owner() {
     if !nix::unistd::geteuid().is_root() {
         // Not by `eprintln!`, which a test that passes does not show.
         skipped("only root can give a file away");
@@ -833,7 +833,7 @@ fn paused(appended: Instant) -> bool {
 }
 
 #[test]
-fn a_replaced_log_is_followed_as_long_as_its_writer_is_not_silent() {
+fn a_replaced_log_is_followed_until_silent() {
     let followed = (0..10).any(|_| {
         let place = Place::new();
         let mut old = place.feed(1 << 12);

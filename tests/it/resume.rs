@@ -94,7 +94,7 @@ fn rows_that_were_written_and_not_committed_are_not_written_again() {
 }
 
 #[test]
-fn a_loss_among_rows_that_were_written_and_not_committed_is_counted_once() {
+fn a_loss_among_uncommitted_rows_counts_once() {
     for format in FORMATS {
         let (place, feed) = carried(format, 1024, 100);
         add(&place.output(0), &feed.lines(150..160));
@@ -122,7 +122,7 @@ fn a_run_with_nothing_new_leaves_the_file_alone() {
 }
 
 #[test]
-fn a_file_without_a_row_is_gone_on_with_or_begun_anew_without_a_word() {
+fn an_empty_file_is_resumed_silently() {
     for format in FORMATS {
         let place = Place::of(format);
         let mut feed = place.feed(1024);
@@ -180,7 +180,7 @@ fn a_file_that_was_deleted_is_healed_from_the_ring() {
 }
 
 #[test]
-fn what_the_ring_no_longer_holds_of_a_damaged_file_is_a_reported_gap() {
+fn overwritten_rows_of_a_damaged_file_are_reported() {
     for format in FORMATS {
         for (rows, gap) in [(Some(10), 10..136), (Some(0), 0..136), (None, 0..136)] {
             let place = Place::of(format);
@@ -225,7 +225,7 @@ fn a_damaged_file_does_not_make_an_old_loss_count_twice() {
 // A file that is not the one it left.
 
 #[test]
-fn another_logs_file_is_set_aside_as_it_is_however_it_came_there() {
+fn another_logs_file_is_set_aside_untouched() {
     for format in FORMATS {
         type Came = fn(&Path, &Path);
         let ways: [Came; 2] = [
@@ -257,7 +257,7 @@ fn a_file_with_other_columns_is_set_aside() {
 }
 
 #[test]
-fn a_file_that_was_there_before_the_reader_is_set_aside_and_the_log_begun_in_a_new_one() {
+fn file_older_than_the_reader_is_set_aside() {
     let place = Place::new();
     let mut feed = place.feed(1024);
     feed.append(100);
@@ -269,7 +269,7 @@ fn a_file_that_was_there_before_the_reader_is_set_aside_and_the_log_begun_in_a_n
 }
 
 #[test]
-fn behind_a_link_it_is_the_file_that_is_set_aside_and_the_link_that_stays() {
+fn the_file_behind_a_link_is_set_aside() {
     let place = Place::new();
     let mut feed = place.feed(1024);
     feed.append(100);
@@ -361,7 +361,7 @@ fn files_swapped_between_two_readers_are_both_set_aside_and_written_again() {
 }
 
 #[test]
-fn a_file_whose_rows_somebody_changed_is_set_aside() {
+fn a_file_with_changed_rows_is_set_aside() {
     for (from, to) in
         [("\n0,", "\n7,"), ("seq,", "pos,"), ("\n50,", "\n 50,"), ("\n99,", "\n999,\n")]
     {
@@ -375,7 +375,7 @@ fn a_file_whose_rows_somebody_changed_is_set_aside() {
 }
 
 #[test]
-fn json_lines_that_are_no_rows_of_this_log_set_the_file_aside() {
+fn foreign_json_lines_set_the_file_aside() {
     let all = [
         "{\"seq\":100,\"time\":0,\"value\":0\n",      // no end
         "{\"seq\":\"100\",\"time\":0,\"value\":0}\n", // no number
@@ -398,7 +398,7 @@ fn json_lines_that_are_no_rows_of_this_log_set_the_file_aside() {
 }
 
 #[test]
-fn rows_in_another_format_are_not_mixed_into_one_file_nor_written_twice() {
+fn formats_are_not_mixed_and_rows_not_repeated() {
     for (format, other) in [("csv", "jsonl"), ("jsonl", "csv")] {
         let place = Place::new();
         let mut feed = place.feed(1024);
@@ -417,7 +417,7 @@ fn rows_in_another_format_are_not_mixed_into_one_file_nor_written_twice() {
 }
 
 #[test]
-fn a_file_without_a_row_in_another_format_gets_none_in_this_one() {
+fn an_empty_file_of_another_format_is_kept() {
     for (format, other) in [("csv", "jsonl"), ("jsonl", "csv")] {
         let place = Place::new();
         let mut feed = place.feed(1024);
@@ -431,7 +431,7 @@ fn a_file_without_a_row_in_another_format_gets_none_in_this_one() {
 }
 
 #[test]
-fn a_file_whose_first_row_somebody_made_one_that_never_ends_is_set_aside() {
+fn an_endless_first_row_sets_the_file_aside() {
     let (place, feed) = carried(Format::Csv, 1024, 100);
     let text = feed.text(0..100).replace("\n0,", "\n\",");
     fs::write(place.output(0), &text).unwrap();
@@ -441,7 +441,7 @@ fn a_file_whose_first_row_somebody_made_one_that_never_ends_is_set_aside() {
 }
 
 #[test]
-fn a_file_with_a_row_twice_or_out_of_order_is_set_aside() {
+fn repeated_or_disordered_rows_set_the_file_aside() {
     for rows in [[100, 100], [120, 110]] {
         let (place, feed) = carried(Format::Csv, 1024, 100);
         let rows = rows.map(|row| feed.text(row..row + 1).split_off(feed.text(0..0).len()));
@@ -456,7 +456,7 @@ fn a_file_with_a_row_twice_or_out_of_order_is_set_aside() {
 /// The log may have given their positions to other entries: after the machine died, or when the log
 /// came back from a copy. Or another program wrote them.
 #[test]
-fn a_file_whose_uncommitted_rows_are_not_the_logs_is_set_aside_and_the_next_begins_at_the_commit() {
+fn foreign_uncommitted_rows_set_the_file_aside() {
     for format in FORMATS {
         let (place, feed) = carried(format, 1024, 100);
         let row = feed.text(101..102).split_off(feed.text(0..0).len()).replace("101", "100");
@@ -470,7 +470,7 @@ fn a_file_whose_uncommitted_rows_are_not_the_logs_is_set_aside_and_the_next_begi
 }
 
 #[test]
-fn a_log_that_came_back_from_a_copy_and_went_on_otherwise_skips_nothing() {
+fn a_restored_log_skips_nothing() {
     let place = Place::new();
     let (log, copy) = (place.file("it.log"), place.file("copy.log"));
     let engine = |count: &str, seed: &str| {
@@ -495,7 +495,7 @@ fn a_log_that_came_back_from_a_copy_and_went_on_otherwise_skips_nothing() {
 /// A reporter was killed between the rows and their commit, and the next one writes them in another
 /// form, before the log has come round or after it.
 #[test]
-fn rows_that_were_not_committed_are_in_one_file_when_the_next_run_writes_another_form() {
+fn uncommitted_rows_stay_in_one_format() {
     for (more, form) in [(0, "--time"), (64, "--time"), (0, "--format"), (64, "--format")] {
         let (place, mut feed) = carried(Format::Csv, 64, 30);
         let head = feed.text(0..0).len();
@@ -521,7 +521,7 @@ fn rows_that_were_not_committed_are_in_one_file_when_the_next_run_writes_another
 
 /// In a file with a skip, which is cut before the skip or after it.
 #[test]
-fn what_a_reader_was_told_to_skip_is_no_loss_when_its_file_is_cut() {
+fn skipped_entries_are_no_loss_after_a_cut() {
     for rows_left in [20, 45, 80] {
         let (place, mut feed) = carried(Format::Csv, 64, 30); // 0..30 of 60
         place.carry(0, &["--from", "60"]);
@@ -552,7 +552,7 @@ fn finishing(place: &Place) {
 }
 
 #[test]
-fn a_part_that_was_carried_away_after_a_kill_behind_its_rename_is_not_written_again() {
+fn a_part_that_was_taken_away_stays_away() {
     let (place, feed) = carried(Format::Csv, 1024, 100);
     finishing(&place);
     fs::rename(place.output(0), place.file("archive")).unwrap();
@@ -562,7 +562,7 @@ fn a_part_that_was_carried_away_after_a_kill_behind_its_rename_is_not_written_ag
 }
 
 #[test]
-fn a_part_that_was_cut_before_its_rename_and_a_kill_gets_its_name_back_and_is_mended() {
+fn a_part_that_was_cut_is_mended() {
     for rows in [0, 40, 99] {
         let (place, feed) = carried(Format::Csv, 1024, 100);
         finishing(&place);
@@ -582,7 +582,7 @@ fn a_part_that_was_cut_before_its_rename_and_a_kill_gets_its_name_back_and_is_me
 
 /// The file is cut and moved, and a HUP comes before the reporter has looked.
 #[test]
-fn what_was_cut_off_a_file_before_it_was_moved_is_written_again() {
+fn rows_cut_before_a_move_are_written_again() {
     let (place, mut feed, reporter) = attached(Format::Csv);
     reporter.freeze();
     cut(&place.output(0), feed.text(0..40).len());
@@ -614,7 +614,7 @@ fn a_file_that_was_replaced_was_not_moved_whatever_a_hup_says() {
 }
 
 #[test]
-fn a_file_whose_directory_was_away_for_a_moment_was_not_moved_whatever_a_hup_says() {
+fn hup_takes_no_absent_directory_for_a_move() {
     for asked in ["rows/out.csv", "link.csv"] {
         away_for_a_moment(asked);
     }
@@ -648,7 +648,7 @@ fn away_for_a_moment(asked: &str) {
 /// The file was cut and has grown again since, as it seems to a log that was restored from an older
 /// copy: what was committed is in no file that is set aside, or resumed in.
 #[test]
-fn a_file_that_has_not_what_was_committed_is_not_safe_whatever_else_is_in_it() {
+fn a_file_lacking_committed_rows_is_not_trusted() {
     for format in FORMATS {
         let (place, feed) = carried(format, 4096, 1550);
         let end = feed.lines(3099..3100);
@@ -677,7 +677,7 @@ fn a_file_that_has_not_what_was_committed_is_not_safe_whatever_else_is_in_it() {
 }
 
 #[test]
-fn a_row_that_the_log_has_not_appended_yet_makes_a_file_not_this_logs() {
+fn a_future_row_sets_the_file_aside() {
     let (place, feed) = carried(Format::Csv, 1024, 100);
     let text = feed.text(0..100) + "200,0,0\n";
     fs::write(place.output(0), &text).unwrap();
@@ -708,7 +708,7 @@ fn times_in_another_form_are_not_mixed_into_one_file() {
 }
 
 #[test]
-fn beginning_before_the_rows_of_a_file_sets_it_aside_and_behind_them_goes_on_with_it() {
+fn from_before_the_rows_sets_the_file_aside() {
     for format in FORMATS {
         let (place, feed) = carried(format, 1024, 100);
         place.carry(0, &["--from", "150"]);
@@ -727,7 +727,7 @@ fn beginning_before_the_rows_of_a_file_sets_it_aside_and_behind_them_goes_on_wit
 }
 
 #[test]
-fn beginning_right_behind_the_rows_of_a_file_goes_on_with_it() {
+fn from_right_after_the_rows_resumes_the_file() {
     for format in FORMATS {
         let (place, feed) = carried(format, 1024, 100);
         place.carry(0, &["--from", "100", "--strict"]);
@@ -737,7 +737,7 @@ fn beginning_right_behind_the_rows_of_a_file_goes_on_with_it() {
 }
 
 #[test]
-fn a_last_line_that_is_too_long_to_be_an_unfinished_row_is_not_dropped() {
+fn an_overlong_last_line_is_not_dropped() {
     for format in FORMATS {
         let (place, feed) = carried(format, 1024, 100);
         let text = feed.text(0..100) + &"1".repeat(1000);
@@ -749,7 +749,7 @@ fn a_last_line_that_is_too_long_to_be_an_unfinished_row_is_not_dropped() {
 }
 
 #[test]
-fn a_file_whose_name_is_too_long_for_a_number_stays_and_is_exit_7() {
+fn name_too_long_for_a_number_exits_7() {
     let (place, feed) = carried(Format::Csv, 1024, 100);
     let name = "x".repeat(251) + ".csv";
     fs::write(place.file(&name), "somebody's").unwrap();
@@ -761,7 +761,7 @@ fn a_file_whose_name_is_too_long_for_a_number_stays_and_is_exit_7() {
 }
 
 #[test]
-fn a_file_that_was_moved_while_nobody_was_attached_is_written_again_and_the_moved_one_left() {
+fn file_moved_without_a_reporter_is_written_again() {
     for format in FORMATS {
         let (place, feed) = carried(format, 1024, 100);
         fs::rename(place.output(0), place.file("moved.csv")).unwrap();
@@ -800,7 +800,7 @@ fn die(place: &Place, feed: &Feed, slots: Range<usize>) -> File {
 }
 
 #[test]
-fn after_another_boot_the_file_is_gone_on_with_and_what_is_missing_is_a_reported_gap() {
+fn after_a_reboot_the_files_gaps_are_reported() {
     for format in FORMATS {
         for reporter_first in [true, false] {
             let (place, mut feed) = carried(format, 1024, 100);
@@ -822,7 +822,7 @@ fn after_another_boot_the_file_is_gone_on_with_and_what_is_missing_is_a_reported
 }
 
 #[test]
-fn a_loss_that_was_committed_before_there_was_a_row_is_told_once() {
+fn a_loss_before_any_row_is_reported_once() {
     for format in FORMATS {
         let place = Place::of(format);
         let mut feed = place.feed(1024);
@@ -845,7 +845,7 @@ fn a_loss_that_was_committed_before_there_was_a_row_is_told_once() {
 }
 
 #[test]
-fn after_another_boot_rows_that_the_log_has_forgotten_are_not_given_out_again() {
+fn after_a_reboot_no_forgotten_row_is_repeated() {
     for format in FORMATS {
         for reporter_first in [true, false] {
             let (place, mut feed) = carried(format, 1024, 100);
@@ -898,7 +898,7 @@ fn a_file_damaged_under_a_reporter_is_noticed_and_healed() {
 }
 
 #[test]
-fn a_file_that_is_cut_under_a_busy_reporter_is_noticed_before_the_next_row_is_written() {
+fn a_cut_is_noticed_before_the_next_row() {
     for format in FORMATS {
         let place = Place::of(format);
         let writer = start(place.writer(&["--rate", "5000", "--capacity", "1M"]));
@@ -923,7 +923,7 @@ fn a_file_that_is_cut_under_a_busy_reporter_is_noticed_before_the_next_row_is_wr
 }
 
 #[test]
-fn rows_that_were_cut_away_do_not_count_towards_the_rows_asked_for() {
+fn cut_rows_do_not_count_towards_count() {
     for format in FORMATS {
         let place = Place::of(format);
         let mut feed = place.feed(1 << 12);
@@ -944,7 +944,7 @@ fn positions_end(stderr: &str) -> u64 {
 }
 
 #[test]
-fn a_file_overwritten_under_a_reporter_is_set_aside_and_its_own_written_again() {
+fn an_overwritten_file_is_set_aside_and_rewritten() {
     for format in FORMATS {
         let (place, mut feed, reporter) = attached(format);
         let text = "not\na,log's\nfile\n";
@@ -957,7 +957,7 @@ fn a_file_overwritten_under_a_reporter_is_set_aside_and_its_own_written_again() 
 }
 
 #[test]
-fn deleting_the_file_again_and_again_under_a_busy_reporter_costs_no_row() {
+fn deleting_the_file_repeatedly_costs_no_row() {
     for format in FORMATS {
         let place = Place::of(format);
         let writer = start(place.writer(&["--capacity", "256k", "--rate", "20000"]));
@@ -1022,7 +1022,7 @@ fn hup_without_a_move_changes_nothing() {
 }
 
 #[test]
-fn a_restart_goes_on_with_the_file_that_hup_began() {
+fn a_restart_resumes_the_file_that_hup_began() {
     for format in FORMATS {
         let (place, mut feed, reporter) = attached(format);
         fs::rename(place.output(0), place.file("old.csv")).unwrap();
@@ -1044,7 +1044,7 @@ fn a_restart_goes_on_with_the_file_that_hup_began() {
 }
 
 #[test]
-fn hup_that_cannot_begin_a_new_file_leaves_the_rows_of_the_old_one_in_it_alone() {
+fn a_failed_hup_moves_no_row() {
     let (place, mut feed, reporter) = attached(Format::Csv);
     fs::rename(place.output(0), place.file("old.csv")).unwrap();
     fs::create_dir(place.output(0)).unwrap();
@@ -1099,7 +1099,7 @@ fn assert_completed(place: &Place, feed: &Feed, disk: &SmallDisk, output: &Path)
 }
 
 #[test]
-fn a_reporter_on_a_full_disk_goes_on_when_there_is_room_and_has_lost_nothing() {
+fn a_reporter_resumes_when_the_disk_has_room() {
     for format in FORMATS {
         on_a_full_disk(format, |_, feed, reporter, disk, output| {
             disk.resize(4096);
@@ -1113,7 +1113,7 @@ fn a_reporter_on_a_full_disk_goes_on_when_there_is_room_and_has_lost_nothing() {
 }
 
 #[test]
-fn a_reporter_stopped_on_a_full_disk_leaves_whole_rows_and_the_next_completes_the_file() {
+fn stopped_on_a_full_disk_rows_are_whole() {
     for format in FORMATS {
         on_a_full_disk(format, |place, feed, reporter, disk, output| {
             let ended = reporter.stop();
@@ -1128,7 +1128,7 @@ fn a_reporter_stopped_on_a_full_disk_leaves_whole_rows_and_the_next_completes_th
 }
 
 #[test]
-fn a_reporter_killed_on_a_full_disk_leaves_a_file_that_the_next_completes() {
+fn killed_on_a_full_disk_the_next_completes() {
     for format in FORMATS {
         on_a_full_disk(format, |place, feed, reporter, disk, output| {
             reporter.kill();
@@ -1167,17 +1167,17 @@ fn move_off_a_full_disk(kilobytes: usize, first: u64, all: u64, args: &[&str]) {
 }
 
 #[test]
-fn hup_on_a_full_disk_lets_go_of_the_file_that_was_moved_to_another() {
+fn a_full_disk_lets_hup_release_the_file() {
     move_off_a_full_disk(512, 10_000, 20_000, &[]);
 }
 
 #[test]
-fn hup_on_a_disk_that_is_full_at_the_very_end_leaves_no_row_behind() {
+fn hup_on_a_just_filled_disk_loses_nothing() {
     move_off_a_full_disk(64, 1_000, 3_000, &["--once"]);
 }
 
 #[test]
-fn deleting_the_file_on_a_full_disk_makes_room_for_what_the_log_still_holds() {
+fn deleting_the_file_frees_a_full_disk() {
     on_a_small_disk(64, |disk| {
         let place = Place::new();
         let mut feed = place.feed(1024);

@@ -56,7 +56,7 @@ fn unpacked(path: &Path) -> String {
 // By size.
 
 #[test]
-fn a_file_is_finished_when_it_is_that_large_and_the_parts_have_each_row_once() {
+fn rotation_by_size_keeps_each_row_once() {
     for format in FORMATS {
         let (place, feed) = filled(format, 20_000);
         let ended = place.carry(0, &["--rotate", "100k"]);
@@ -98,7 +98,7 @@ fn a_part_is_beside_the_file_behind_a_link() {
 }
 
 #[test]
-fn a_file_that_cannot_be_renamed_is_gone_on_with_and_that_is_said_once() {
+fn a_failed_rename_is_reported_once_and_outlasted() {
     let (place, mut feed) = filled(Format::Csv, 10);
     let name = "x".repeat(245) + ".csv";
     let reporter = start(place.reporter(0, &["--output", &name, "--rotate", "1"]));
@@ -113,7 +113,7 @@ fn a_file_that_cannot_be_renamed_is_gone_on_with_and_that_is_said_once() {
 }
 
 #[test]
-fn a_file_that_was_moved_away_is_told_of_once_and_finished_when_it_is_back() {
+fn a_moved_file_is_finished_when_it_returns() {
     let (place, mut feed) = filled(Format::Csv, 10);
     let reporter = start(place.reporter(0, &["--rotate", "1d,1k"]));
     until_holds(&place.output(0), &feed.csv(0..10));
@@ -134,7 +134,7 @@ fn a_file_that_was_moved_away_is_told_of_once_and_finished_when_it_is_back() {
 // By time.
 
 #[test]
-fn a_file_is_finished_when_it_is_that_old_also_if_nothing_comes() {
+fn rotation_by_age_needs_no_new_entry() {
     for format in FORMATS {
         let (place, mut feed) = filled(format, 0);
         let reporter = start(place.reporter(0, &["--rotate", "300ms"]));
@@ -152,7 +152,7 @@ fn a_file_is_finished_when_it_is_that_old_also_if_nothing_comes() {
 }
 
 #[test]
-fn a_file_is_as_old_as_it_is_also_for_the_next_run() {
+fn a_files_age_outlives_the_run() {
     let (place, mut feed) = filled(Format::Csv, 10);
     place.carry(0, &["--rotate", "1h"]);
     until("the file is a while old", || {
@@ -191,7 +191,7 @@ fn all(place: &Place) -> Vec<(PathBuf, Vec<u64>)> {
 }
 
 #[test]
-fn a_reporter_killed_at_random_moments_has_each_row_once_over_all_parts() {
+fn random_kills_keep_each_row_once_over_parts() {
     for (seed, format) in FORMATS.into_iter().enumerate() {
         for compress in [&[][..], &["--compress", "zstd"], &["--compress", "gz"]] {
             let place = Place::of(format);
@@ -255,7 +255,7 @@ fn finished_parts_are_compressed_and_hold_what_they_held() {
 }
 
 #[test]
-fn what_a_killed_run_left_of_a_compression_is_cleared_up_by_the_next() {
+fn the_next_run_clears_an_interrupted_compression() {
     for how in ["zstd", "gz"] {
         let (place, mut feed) = filled(Format::Csv, 0);
         for _ in 0..3 {
@@ -334,7 +334,7 @@ fn the_file_of_another_reporter_at_work_is_not_compressed() {
 }
 
 #[test]
-fn a_disk_that_is_full_while_a_part_is_compressed_keeps_the_part_and_says_so_once() {
+fn a_full_disk_keeps_the_uncompressed_part() {
     on_a_small_disk(512, |disk| {
         let (place, mut feed) = filled(Format::Csv, 12_000);
         let output = disk.path().join("out.csv");
@@ -360,7 +360,7 @@ fn a_disk_that_is_full_while_a_part_is_compressed_keeps_the_part_and_says_so_onc
 }
 
 #[test]
-fn a_reporter_goes_on_while_a_part_is_compressed_and_a_second_signal_ends_it_at_once() {
+fn compression_delays_neither_rows_nor_second_signal() {
     let (place, mut feed) = filled(Format::Csv, 10);
     // So many zeros that compressing takes longer than the test.
     let part = place.file("output_0.000000000000000.csv");

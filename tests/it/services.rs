@@ -67,7 +67,7 @@ fn messagepack_is_called_with_json_and_answers_as_json() {
 }
 
 #[test]
-fn who_calls_what_is_not_served_is_told_so() {
+fn calling_an_unserved_service_says_so() {
     let place = Place::new();
     let short = ["--timeout", "20ms"];
     call(&place, &short).assert_refused(5, &[&place.shm, "no such log"]);
@@ -171,7 +171,7 @@ fn a_topic_is_removed_by_its_name() {
 }
 
 #[test]
-fn a_topic_is_shown_as_one_thing_in_a_list_and_each_of_its_logs_by_its_name() {
+fn list_shows_a_topic_as_one_line() {
     let place = Place::new();
     let topic = ringlog_topic::Topic::new(place.shm.as_str(), 4);
     let mut writers = [topic.publisher::<Tick>().unwrap(), topic.publisher::<Tick>().unwrap()];

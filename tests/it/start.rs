@@ -43,7 +43,7 @@ fn faults(options: &Options, name: impl Into<Name>) -> [i64; 2] {
 const FEW: i64 = PAGES / 8;
 
 #[test]
-fn the_first_lap_of_a_writer_takes_no_page_faults_unless_it_was_told_so() {
+fn a_writers_first_lap_takes_no_page_faults() {
     for (options, prefaults) in [
         (Log::options(), true),
         (Log::options().prefault(true), true),
@@ -57,7 +57,7 @@ fn the_first_lap_of_a_writer_takes_no_page_faults_unless_it_was_told_so() {
 }
 
 #[test]
-fn the_first_lap_in_a_file_takes_no_page_faults_if_it_was_told_so() {
+fn prefault_spares_a_files_first_lap_page_faults() {
     let place = Place::new();
     let [first, _] = faults(&Log::options().prefault(true), place.file("told.log"));
     assert!(first < FEW, "{first} faults of {PAGES} pages");
@@ -75,7 +75,7 @@ fn memory_of_readers(options: &Options, name: &str) -> [Memory; 2] {
 }
 
 #[test]
-fn a_reader_has_all_of_its_slots_at_once_if_it_was_told_so_and_not_otherwise() {
+fn a_reader_maps_all_slots_only_under_prefault() {
     let place = Place::new();
     let mut feed = place.feed(SLOTS);
     feed.append(SLOTS);
@@ -171,7 +171,7 @@ fn locked(pid: u32) -> u64 {
 }
 
 #[test]
-fn a_program_that_was_asked_has_header_and_slots_locked_and_no_other_has() {
+fn header_and_slots_are_locked_only_on_request() {
     let place = Place::new();
     let whole = HEADER_SIZE as u64 + 64 * 1024;
     for (args, bytes) in [(&[][..], 0), (&["--lock"], whole)] {
@@ -195,7 +195,7 @@ fn confined(nobody: &Nobody, command: &Command) -> Option<Command> {
 }
 
 #[test]
-fn who_may_not_lock_so_much_is_told_the_limit_and_the_cure_and_loses_nothing() {
+fn a_refused_lock_names_limit_and_cure() {
     let (place, nobody) = (Place::new(), Nobody::new());
     let mut feed = place.feed(1024);
     feed.append(3);
@@ -223,7 +223,7 @@ fn who_may_not_lock_so_much_is_told_the_limit_and_the_cure_and_loses_nothing() {
 }
 
 #[test]
-fn a_locked_log_that_is_cut_short_is_a_line_and_exit_6_as_any_other() {
+fn a_locked_cut_log_exits_6() {
     let place = Place::new();
     let writer = start(place.writer(&["--lock", "--quiet"]));
     let end = || Log::open(place.shm.as_str()).ok()?.snapshot().ok().map(|now| now.end);
@@ -255,7 +255,7 @@ fn on_tmpfs(disk: &Path) -> ([Memory; 2], String) {
 }
 
 #[test]
-fn huge_pages_are_used_where_a_tmpfs_offers_them_and_told_by_name() {
+fn huge_pages_are_used_and_shown() {
     on_a_small_disk(64 << 10, |disk| {
         let (small, said) = on_tmpfs(disk.path());
         for memory in small {
@@ -297,7 +297,7 @@ fn a_log_that_does_not_fill_a_huge_page_takes_none_unasked() {
 }
 
 #[test]
-fn a_log_for_which_a_tmpfs_with_huge_pages_has_no_room_is_refused_and_leaves_nothing() {
+fn a_full_tmpfs_of_huge_pages_leaves_nothing() {
     on_a_small_disk(6 << 10, |disk| {
         for when in ["advise", "always"] {
             if disk.huge_pages(when).is_err() {
@@ -317,7 +317,7 @@ fn a_log_for_which_a_tmpfs_with_huge_pages_has_no_room_is_refused_and_leaves_not
 }
 
 #[test]
-fn a_hugetlbfs_is_refused_by_name_with_the_cure_and_left_as_it_was() {
+fn a_hugetlbfs_is_refused_with_the_cure() {
     on_a_small_disk(64, |disk| {
         let none = None::<&str>;
         let pages = disk.path().join("pages");

@@ -166,7 +166,7 @@ fn stat_says_of_each_log_what_its_snapshot_says() {
 }
 
 #[test]
-fn stat_tells_a_person_who_is_behind_and_what_it_lost_and_a_reader_that_goes_on_has_lost_that() {
+fn stat_shows_lag_and_losses() {
     let three = Three::new();
     let [of_reader, of_writer, of_nobody] = three.names();
     let text = says(&["stat", of_reader]);
@@ -224,7 +224,7 @@ fn list_has_a_line_for_each_log_and_says_the_same() {
 }
 
 #[test]
-fn who_is_stopped_is_not_alive_and_goes_on_to_be() {
+fn a_stopped_process_is_shown_as_stopped() {
     let place = Place::new();
     let writer = start(place.writer(&["--rate", "100"]));
     let first = start(place.reporter(2, &[]));
@@ -254,7 +254,7 @@ fn who_is_stopped_is_not_alive_and_goes_on_to_be() {
 }
 
 #[test]
-fn a_reader_whose_disk_is_full_is_stalled_and_one_that_has_room_again_is_alive() {
+fn a_full_disk_shows_a_stalled_reader() {
     on_a_small_disk(256, |disk| {
         let place = Place::new();
         let mut feed = place.feed(64 << 10);
@@ -276,7 +276,7 @@ fn a_reader_whose_disk_is_full_is_stalled_and_one_that_has_room_again_is_alive()
 }
 
 #[test]
-fn a_reader_that_never_began_has_lost_nothing_and_one_that_is_put_elsewhere_has_no_rate() {
+fn a_reader_never_begun_has_lost_nothing() {
     let place = Place::new();
     let mut feed = place.feed(64);
     feed.append(10);
@@ -330,7 +330,7 @@ fn a_reader_that_has_just_come_back_is_not_stalled() {
 }
 
 #[test]
-fn a_copy_that_nobody_may_write_is_looked_at_as_the_log_was() {
+fn read_only_copy_is_inspected_like_its_log() {
     let three = Three::new();
     let dir = tempfile::tempdir().unwrap();
     fs::set_permissions(dir.path(), Permissions::from_mode(0o755)).unwrap();
@@ -367,7 +367,7 @@ fn a_copy_that_nobody_may_write_is_looked_at_as_the_log_was() {
 }
 
 #[test]
-fn each_field_of_the_json_is_in_the_help_and_each_in_the_help_is_there() {
+fn help_names_exactly_the_json_fields() {
     let place = Place::new();
     let options = Log::options().lossless([0]);
     let _log = options.create::<With<Sample, Bytes>>(place.shm.as_str()).unwrap();
@@ -468,7 +468,7 @@ fn hostile(image: &[u8]) -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn no_file_that_begins_as_a_log_does_makes_list_or_stat_panic_and_the_unusable_are_named() {
+fn hostile_logs_are_named_without_a_panic() {
     let three = Three::new();
     let dir = tempfile::tempdir().unwrap();
     let image = fs::read(three.places[0].shm_file()).unwrap();
@@ -544,7 +544,7 @@ fn names_of_processes_and_files_cannot_speak_to_the_terminal() {
 }
 
 #[test]
-fn a_process_is_called_and_is_as_it_is_whatever_brackets_are_in_its_name() {
+fn brackets_in_a_process_name_confuse_nothing() {
     let place = Place::new();
     let mut feed = place.feed(64);
     feed.append(10);
@@ -613,7 +613,7 @@ fn a_row_tells_lag_and_headroom_and_where_the_log_is() {
 }
 
 #[test]
-fn a_log_that_cannot_be_looked_at_is_no_success_and_a_file_of_that_name_is_named() {
+fn a_missing_log_fails_and_hints_at_files() {
     let place = Place::new();
     let feed = place.feed(64);
     drop(Feed::new(place.file("engine").as_path(), 64));
@@ -630,7 +630,7 @@ fn a_log_that_cannot_be_looked_at_is_no_success_and_a_file_of_that_name_is_named
 }
 
 #[test]
-fn without_a_timestamp_a_log_is_silent_since_it_was_seen_to_move() {
+fn without_timestamps_silence_counts_from_the_look() {
     let place = Place::new();
     let schema = Schema::declared("value:u64").unwrap();
     let log = Log::options().capacity(64).create_with(place.shm.as_str(), &schema).unwrap();
@@ -648,7 +648,7 @@ fn without_a_timestamp_a_log_is_silent_since_it_was_seen_to_move() {
 }
 
 #[test]
-fn what_is_told_of_a_rate_is_reckoned_from_it() {
+fn figures_of_a_rate_agree_with_it() {
     let place = Place::new();
     let _writer = start(place.writer(&["--rate", "20000", "--capacity", "4k"]));
     let reporter = start(place.reporter(2, &[]));
@@ -696,7 +696,7 @@ fn on_a_terminal(args: &[&str], variables: &[(&str, &str)]) -> String {
 }
 
 #[test]
-fn colours_are_for_terminals_that_have_them_and_for_nobody_who_says_no() {
+fn colours_appear_only_where_wanted() {
     let place = Place::new();
     let mut feed = place.feed(64);
     feed.append(1);
@@ -718,7 +718,7 @@ fn colours_are_for_terminals_that_have_them_and_for_nobody_who_says_no() {
 }
 
 #[test]
-fn who_has_read_enough_is_no_failure() {
+fn a_closed_stdout_is_no_failure() {
     let place = Place::new();
     let mut feed = place.feed(64);
     feed.append(1);

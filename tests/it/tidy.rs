@@ -210,7 +210,7 @@ fn a_long_file_says_why_it_is() {
 }
 
 #[test]
-fn nobody_shares_code_by_a_path_or_silences_what_is_dead() {
+fn no_module_shares_paths_or_silences_dead_code() {
     let tests =
         ["tests", "benches", "examples", "crates/ringlog/tests", "crates/ringlog-testkit/src"];
     let all = published().into_iter().chain(tests.into_iter().flat_map(sources));

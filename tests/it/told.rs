@@ -120,7 +120,7 @@ fn each_commit_is_told_with_its_own_time() {
 }
 
 #[test]
-fn a_reporter_that_waited_for_its_log_has_lost_what_it_did_not_get() {
+fn a_reporter_waiting_for_its_log_counts_losses() {
     let place = Place::new();
     let reporter = start(place.reporter(0, &["--strict"]));
     reporter.until_said("is not there yet");
@@ -137,7 +137,7 @@ fn a_reporter_that_waited_for_its_log_has_lost_what_it_did_not_get() {
 }
 
 #[test]
-fn a_reader_that_is_known_goes_on_where_it_was_though_its_log_was_away() {
+fn a_known_reader_resumes_after_its_log_returns() {
     let place = Place::new();
     let mut feed = place.feed(64);
     feed.append(50);
@@ -186,7 +186,7 @@ fn a_counter_never_goes_down_though_rows_are_written_again() {
 }
 
 #[test]
-fn the_age_of_what_a_lapped_reader_has_not_had_grows_beyond_the_ring() {
+fn a_lapped_readers_age_grows_beyond_the_ring() {
     let place = Place::new();
     let write = |count| run(place.writer(&["--capacity", "64", "--rate", "max", "--count", count]));
     assert_eq!(write("10").code(), 0);
@@ -276,7 +276,7 @@ fn what_was_lost_last_is_told_with_its_range_and_when() {
 }
 
 #[test]
-fn the_file_of_a_dead_reader_is_known_whatever_it_was_called_and_wherever_one_looks() {
+fn a_dead_readers_file_is_known_from_anywhere() {
     let place = Place::new();
     let mut feed = place.feed(64);
     feed.append(10);
@@ -426,7 +426,7 @@ fn whole(kind: libc::c_int) -> libc::flock {
 }
 
 #[test]
-fn a_read_lock_is_no_claim_and_who_has_it_is_named() {
+fn a_read_lock_is_named_and_no_claim() {
     let place = Place::new();
     assert_eq!(run(place.writer(&["--count", "10", "--rate", "max"])).code(), 0);
     place.carry(0, &[]);
@@ -464,7 +464,7 @@ fn a_read_lock_is_no_claim_and_who_has_it_is_named() {
 }
 
 #[test]
-fn an_output_is_locked_by_whoever_may_write_it() {
+fn only_processes_that_may_write_lock_an_output() {
     let place = Place::new();
     let mut feed = place.feed(64);
     feed.append(10);

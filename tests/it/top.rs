@@ -139,7 +139,7 @@ fn stdout_that_is_no_terminal_is_a_usage_error_that_names_stat() {
 }
 
 #[test]
-fn it_shows_who_dies_and_what_that_costs_and_leaves_the_terminal_as_it_was() {
+fn it_shows_deaths_and_restores_the_terminal() {
     let place = Place::new();
     let Some(tmux) = Tmux::new(&place) else { return };
     let writer = start(place.writer(&["--quiet", "--rate", "5000", "--capacity", "4k"]));
@@ -256,7 +256,7 @@ fn stopped_it_gives_the_terminal_to_the_shell_and_takes_it_again() {
 }
 
 #[test]
-fn a_log_that_comes_and_goes_and_is_cut_short_is_told_of_while_it_goes_on_looking() {
+fn it_outlasts_logs_that_vanish_or_shrink() {
     let place = Place::new();
     let Some(tmux) = Tmux::new(&place) else { return };
     tmux.start(&format!("ringlog top {} --every 20ms", place.shm));

@@ -133,7 +133,7 @@ fn a_sequenced_log_is_in_the_order_of_time() {
 }
 
 #[test]
-fn a_reporter_of_a_topic_writes_a_file_for_each_log_and_for_those_that_come() {
+fn a_topics_reporter_writes_a_file_per_log() {
     let place = Place::new();
     let topic = Topic::new(place.shm.as_str(), 4);
     let mut first = topic.publisher::<Tick>().unwrap();

@@ -309,7 +309,7 @@ fn in_slots_that_were_never_written_nothing_is_expected() {
 }
 
 #[test]
-fn what_the_creator_said_and_somebody_changed_since_is_found() {
+fn changed_words_of_the_creator_are_found() {
     let place = Place::new();
     let words = [0x080, 0x088, 0x090, 0x098, 0x0a0, 0x0a8, 0x0b0, 0x0b8, 0x0c0, 0x0c8, 0x0d0];
     for offset in words.into_iter().chain([0x0d8, 0x0e8, 0x0f0, 0x0f8, 0xC00]) {
@@ -322,7 +322,7 @@ fn what_the_creator_said_and_somebody_changed_since_is_found() {
 }
 
 #[test]
-fn a_log_of_another_boot_ends_where_any_pointer_says_and_what_is_not_there_is_found() {
+fn after_a_reboot_missing_entries_are_found() {
     let place = Place::new();
     let path = place.file("a.log");
     drop(log(&path, 20));
@@ -336,7 +336,7 @@ fn a_log_of_another_boot_ends_where_any_pointer_says_and_what_is_not_there_is_fo
 }
 
 #[test]
-fn a_living_log_has_no_findings_whoever_is_at_work() {
+fn a_log_in_use_has_no_findings() {
     let place = Place::new();
     let cases = [("2", "max", 100), ("64", "max", 100), ("1k", "max", 100), ("16k", "200000", 40)];
     for (capacity, rate, rounds) in cases {
@@ -379,7 +379,7 @@ fn a_living_log_has_no_findings_whoever_is_at_work() {
 }
 
 #[test]
-fn a_reader_that_commits_all_the_time_is_seen_as_it_was_at_one_moment() {
+fn a_committing_reader_is_seen_consistently() {
     const ROUNDS: u64 = 2_000;
     let place = Place::new();
     let mut feed = place.feed(64);
@@ -470,7 +470,7 @@ fn against(place: &Place, files: &[&str]) -> (i32, String) {
 }
 
 #[test]
-fn a_log_is_said_to_be_good_in_a_line_and_damage_where_it_is_with_its_exit_code() {
+fn verify_shows_damage_by_place_and_code() {
     let place = Place::new();
     let path = place.file("a.log");
     drop(log(&path, 20));
@@ -513,7 +513,7 @@ damaged in 3 places: 8 slots, 4 entries 13..20, 20 being written
 }
 
 #[test]
-fn a_file_is_good_if_each_row_is_there_once_in_order_and_as_the_log_has_it() {
+fn a_file_is_good_only_if_complete() {
     let place = Place::new();
     let mut feed = place.feed(64);
     feed.append(50);
@@ -558,7 +558,7 @@ fn a_file_is_good_if_each_row_is_there_once_in_order_and_as_the_log_has_it() {
 }
 
 #[test]
-fn what_is_missing_is_said_as_ranges_and_whether_a_reader_has_counted_it() {
+fn missing_rows_are_ranges_with_their_account() {
     let place = Place::new();
     let mut feed = place.feed(64);
     feed.append(50);
@@ -604,7 +604,7 @@ gaps: output_0.csv: 111 rows 0..150, 39 entries missing in 4 gaps (reader 0 has 
 }
 
 #[test]
-fn what_was_lost_before_a_file_began_accounts_for_no_row_of_it() {
+fn an_earlier_loss_accounts_for_no_row() {
     let place = Place::new();
     let mut feed = place.feed(64);
     feed.append(10);
@@ -749,7 +749,7 @@ fn parts_that_were_finished_and_compressed_are_read_as_one_output() {
 }
 
 #[test]
-fn a_log_and_its_file_are_good_while_a_reporter_and_a_writer_are_at_work() {
+fn files_in_use_are_found_good() {
     let place = Place::new();
     let writer = start(place.writer(&["--capacity", "64k", "--rate", "2000", "--quiet"]));
     until("there is a log", || place.shm_file().exists().then_some(()));
@@ -767,7 +767,7 @@ fn a_log_and_its_file_are_good_while_a_reporter_and_a_writer_are_at_work() {
 }
 
 #[test]
-fn of_a_file_that_grows_faster_than_it_is_read_what_is_there_is_read() {
+fn a_growing_file_is_read_to_a_limit() {
     const ROWS: u64 = 2_000_000;
     let place = Place::new();
     let mut feed = place.feed(16);
@@ -899,7 +899,7 @@ fn an_archive_named_as_what_is_set_aside_is_verified() {
 }
 
 #[test]
-fn a_file_whose_end_was_overwritten_is_not_good() {
+fn a_file_with_an_overwritten_end_is_bad() {
     for named in ["output_0.csv", "moved.csv"] {
         let place = Place::new();
         let mut feed = place.feed(64);
@@ -937,7 +937,7 @@ fn what_a_running_reader_may_have_lost_is_said() {
 }
 
 #[test]
-fn a_row_that_is_overwritten_in_the_log_is_judged_in_each_format() {
+fn overwritten_rows_are_judged_in_each_format() {
     let place = Place::new();
     let shm = place.shm.as_str();
     let columns = "s:text4,n:u8,d:decimal2,f:f64,b:bool,t:timestamp";
@@ -1154,7 +1154,7 @@ fn a_copy_made_under_a_writer_is_not_said_to_be_good() {
 }
 
 #[test]
-fn names_of_files_are_told_in_one_line_without_what_a_terminal_obeys() {
+fn file_names_are_shown_without_terminal_commands() {
     let place = Place::new();
     let mut feed = place.feed(64);
     feed.append(10);

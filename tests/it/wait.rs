@@ -230,7 +230,7 @@ fn without_a_writer_a_reader_looks_now_and_then() {
 }
 
 #[test]
-fn all_who_sleep_are_woken_by_one_wake() {
+fn one_wake_wakes_all_sleepers() {
     let place = Place::new();
     let mut engine = Engine::new(&place);
     let readers: Vec<_> = (0..8).map(|id| reader(&place, id, MINUTE)).collect();
@@ -243,7 +243,7 @@ fn all_who_sleep_are_woken_by_one_wake() {
 }
 
 #[test]
-fn a_reader_goes_on_beside_a_writer_that_wakes_nobody() {
+fn readers_sleep_safely_beside_a_writer_without_wakes() {
     let place = Place::new();
     let mut engine = Engine::new(&place);
     let reader = reader(&place, 0, Duration::from_millis(20));
@@ -287,7 +287,7 @@ fn whatever_the_word_says_before_a_sleeper_is_woken() {
 }
 
 #[test]
-fn whatever_odd_value_the_word_gets_while_it_sleeps_a_sleeper_is_woken() {
+fn whatever_odd_word_there_is_sleepers_wake() {
     let place = Place::new();
     let mut engine = Engine::new(&place);
     let reader = reader(&place, 0, MINUTE);
@@ -301,7 +301,7 @@ fn whatever_odd_value_the_word_gets_while_it_sleeps_a_sleeper_is_woken() {
 }
 
 #[test]
-fn a_word_that_somebody_scribbles_on_all_the_time_keeps_no_reader_from_an_entry() {
+fn a_scribbled_word_delays_no_entry() {
     let place = Place::new();
     let mut engine = Engine::new(&place);
     let reader = reader(&place, 0, Duration::from_millis(20));
@@ -379,7 +379,7 @@ fn any_number_of_observers_sleep_and_are_woken_by_one_wake() {
 }
 
 #[test]
-fn an_observer_that_may_not_store_looks_now_and_then_and_stores_nothing() {
+fn an_observer_waits_without_a_store() {
     let (place, nobody) = (Place::new(), Nobody::new());
     let mut engine = Engine::new(&place);
     // Readable by all; and it is not read by root, who may store to anything.
@@ -433,7 +433,7 @@ mod counted {
     }
 
     #[test]
-    fn a_sleeper_that_is_killed_or_stopped_costs_the_writer_one_wake_and_no_more() {
+    fn a_killed_sleeper_costs_one_wake() {
         for deed in [Signal::SIGKILL, Signal::SIGSTOP] {
             let place = Place::new();
             drop(Engine::new(&place));
@@ -484,7 +484,7 @@ mod counted {
 
     /// A silent writer may append at any time, more than the log holds in the time that a wake takes.
     #[test]
-    fn beside_a_silent_writer_a_reader_looks_again_and_again_and_is_not_to_be_woken() {
+    fn beside_a_silent_writer_readers_poll() {
         let place = Place::new();
         let _engine = Engine::new(&place);
         let Some(mut reader) = traced(&format!("stop {} 0", place.shm)) else { return };
@@ -500,7 +500,7 @@ mod counted {
     }
 
     #[test]
-    fn where_nobody_can_sleep_until_woken_a_reader_sleeps_until_the_next_look() {
+    fn without_a_futex_a_reader_polls() {
         let place = Place::new();
         let _engine = Engine::new(&place);
         let orders = format!("stop {} 0 {}", place.shm, MINUTE.as_millis());
@@ -528,7 +528,7 @@ mod counted {
 // The programs.
 
 #[test]
-fn the_writer_program_wakes_who_sleeps() {
+fn the_writer_program_wakes_sleepers() {
     let place = Place::new();
     let writer = start(place.writer(&[]));
     until("it has begun", || {

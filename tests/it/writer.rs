@@ -110,7 +110,7 @@ fn until_listening(running: &Running) {
 // Made-up ticks.
 
 #[test]
-fn a_bounded_run_makes_the_log_and_says_where_it_begins_and_what_it_did() {
+fn a_bounded_run_reports_what_it_did() {
     let place = Place::new();
     let ended = run(place.writer(&["--count", "500", "--rate", "max"]));
     assert_ended(&ended, 0, "writer: 500 entries in ");
@@ -266,7 +266,7 @@ fn a_signal_ends_it_with_a_summary_and_a_closed_log() {
 }
 
 #[test]
-fn after_a_kill_the_next_writer_goes_on_behind_the_last_entry() {
+fn after_a_kill_the_next_writer_resumes() {
     let place = Place::new();
     let mut end = 0;
     for kill in 1..=8 {
@@ -306,7 +306,7 @@ fn a_write_pointer_that_was_wrong_is_told() {
 }
 
 #[test]
-fn a_writer_that_nobody_hears_does_its_work() {
+fn a_writer_without_stderr_does_its_work() {
     for script in ["exec 2>&-", "exec 2>/dev/full"] {
         let place = Place::new();
         run(place.writer(&["--count", "9", "--rate", "max"]));
@@ -347,7 +347,7 @@ fn of_writers_that_race_all_that_write_write_to_one_log() {
 // Arguments that cannot be meant.
 
 #[test]
-fn an_argument_that_cannot_be_meant_is_a_usage_error_and_makes_no_log() {
+fn a_bad_argument_makes_no_log() {
     let power = "the capacity must be a power of two, and at least 2";
     let number = "must be a number, or one with k, M or G (1k is 1024, 1M is 2^20)";
     for (args, says) in [
@@ -412,7 +412,7 @@ fn capacities_can_be_said_in_binary_units() {
 }
 
 #[test]
-fn a_log_that_does_not_fit_is_refused_at_once_and_leaves_nothing() {
+fn a_log_that_does_not_fit_leaves_nothing() {
     on_a_small_disk(64, |disk| {
         let path = disk.path().join("ticks.log");
         let path = path.to_str().unwrap();
@@ -538,7 +538,7 @@ fn every_type_of_column_takes_its_extremes() {
 }
 
 #[test]
-fn columns_come_in_any_order_and_those_the_log_has_not_are_left_out() {
+fn columns_match_in_any_order_ignoring_extras() {
     let place = Place::new();
     let csv = "\u{feff}venue, size ,note,price,symbol,time\r\n\
                XNAS,5,\"two\r\nlines\",1.5,IBM,10\r\n\
@@ -577,7 +577,7 @@ fn a_csv_is_taken_up_to_the_count_and_at_the_rate() {
 }
 
 #[test]
-fn a_row_that_does_not_fit_is_refused_by_line_and_column_and_those_before_it_stay() {
+fn a_row_that_does_not_fit_is_refused() {
     let good = "time,symbol,price,size\n1,A,1.5,1\n\n2,\"B\n\",2.5,2\n";
     let expected = [Quote::new(1, "A", 1_5000, 1), Quote::new(2, "B\n", 2_5000, 2)];
     for (row, says) in [
@@ -612,7 +612,7 @@ fn a_row_that_does_not_fit_is_refused_by_line_and_column_and_those_before_it_sta
 }
 
 #[test]
-fn the_line_of_a_row_is_the_one_it_begins_in_whatever_lines_end_with() {
+fn a_rows_line_is_where_it_begins() {
     for (csv, line) in [
         ("time,symbol,price,size\n1,A,1.5,1\nbad,B,2.5,2\n", 3),
         ("time,symbol,price,size\r\n1,A,1.5,1\r\nbad,B,2.5,2\r\n", 3),
@@ -796,7 +796,7 @@ fn a_time_that_is_no_whole_nanosecond_or_never_was_is_refused() {
 }
 
 #[test]
-fn a_number_from_before_1990_is_refused_as_a_time_without_a_unit() {
+fn a_time_before_1990_needs_a_unit() {
     let run_with = |place: &Place, time: &str, unit: &[&str]| {
         fs::write(place.file("in.csv"), format!("t\n{time}\n")).unwrap();
         run(place.writer(&[&["--input", "in.csv", "--schema", "t:timestamp"], unit].concat()))
@@ -838,7 +838,7 @@ fn a_number_from_before_1990_is_refused_as_a_time_without_a_unit() {
 }
 
 #[test]
-fn a_last_line_without_its_end_is_a_row_only_in_a_regular_file() {
+fn an_unended_last_line_counts_only_in_files() {
     for (rows, line) in [("", 1), ("\n1,A,1.5,1\n2,B,2.5,2", 3), ("\n1,A,1.5,1\n2,B,2.5,\"2\"", 3)]
     {
         let text = format!("time,symbol,price,size{rows}");
@@ -908,7 +908,7 @@ fn a_header_is_known_in_any_case_and_by_any_delimiter() {
 }
 
 #[test]
-fn the_last_line_says_where_to_go_on_and_the_next_run_does() {
+fn the_last_line_names_the_next_line() {
     let header = "time,symbol,price,size\n";
     let rows = ["1,A,1.5,1\n", "\n2,\"B\n\",2.5,2\n", "3,C,?,3\n", "4,D,4.5,4\r\n5,E,5.5,5"];
     let csv = format!("{header}{}", rows.concat());
@@ -1021,7 +1021,7 @@ fn a_bad_row_of_a_pipe_is_refused_at_once() {
 }
 
 #[test]
-fn a_signal_ends_it_while_it_waits_for_a_row_and_half_a_row_is_nobody_s() {
+fn a_signal_ends_a_wait_without_half_rows() {
     for half in ["", "2", "2,B", "2,B,x,", "2,B,2.5,2"] {
         let place = Place::new();
         let (running, mut pipe) = start_on_a_pipe(&place);
@@ -1046,7 +1046,7 @@ fn a_signal_ends_it_while_it_waits_for_a_header() {
 }
 
 #[test]
-fn a_named_pipe_is_read_when_somebody_writes_to_it_and_until_then_a_signal_ends_it() {
+fn a_signal_ends_waiting_for_a_named_pipe() {
     let place = Place::new();
     let pipe = place.file("pipe");
     nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();

@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_is_found_by_what_it_is_and_not_by_its_name() {
+    fn part_is_found_by_identity_and_not_name() {
         let place = Place::new();
         let path = place.file("out.csv");
         fs::write(&path, "ours").unwrap();
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_somebody_has_taken_is_not_taken_back() {
+    fn a_name_taken_by_another_file_stays_taken() {
         let place = Place::new();
         let [path, part] = ["out.csv", "part.csv"].map(|name| place.file(name));
         fs::write(&path, "somebody's").unwrap();

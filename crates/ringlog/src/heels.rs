@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn no_writer_is_let_get_so_far_ahead_that_it_laps_its_reader() {
+    fn no_writer_gets_far_enough_ahead_to_lap() {
         for power in 1..20 {
             assert!(Heels::ahead(1 << power) <= (1 << power) / 4);
         }

@@ -602,7 +602,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_prefaulted_unasked_is_a_writers_and_in_memory_and_up_to_a_gigabyte() {
+    fn only_writers_in_memory_prefault_unasked() {
         const GIB: u64 = 1 << 30;
         assert!(is_prefaulted(Access::Write, Medium::Memory, GIB));
         for (access, medium, size) in [
@@ -625,7 +625,7 @@ mod tests {
     }
 
     #[test]
-    fn a_claim_that_is_given_up_is_free_though_a_child_has_its_descriptor_until_its_exec() {
+    fn dropped_claim_is_free_despite_a_forked_child() {
         let (_directory, name) = log();
         let segment = Segment::open(&name, Access::Write, &TERMS).unwrap();
         let claims = segment.claim(Role::Writer).unwrap();

@@ -456,7 +456,7 @@ mod tests {
     }
 
     #[test]
-    fn an_adaptive_wait_spins_then_yields_then_sleeps_longer_and_longer_up_to_its_cap() {
+    fn an_adaptive_wait_spins_yields_then_sleeps_longer() {
         let mut idle = Idle::new(Wait::Adaptive(MS));
         let sleep = |us| (Step::Sleep(Duration::from_micros(us)), 1);
         let due = [

@@ -363,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn a_level_line_is_two_points_and_a_single_one_is_a_dot() {
+    fn a_level_line_has_two_points_or_one() {
         let level: Vec<Point> = (0..100).map(|t| (f64::from(t), 5.0)).collect();
         assert_eq!(path(&[level], false, |x| x, |y| y), "M0 5L99 5");
         assert_eq!(path(&[vec![(1.0, 2.0)]], false, |x| x, |y| y), "M1 2h0");

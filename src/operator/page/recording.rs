@@ -490,7 +490,7 @@ mod tests {
     }
 
     #[test]
-    fn losses_add_up_to_the_total_also_when_entries_turn_out_to_be_had() {
+    fn losses_add_up_though_entries_were_read() {
         let mut losses = Losses::default();
         let sum = |losses: &Losses| losses.list.iter().map(|loss| loss.count).sum::<u64>();
         for (t, total) in [(0.0, 0), (1.0, 10), (2.0, 30), (9.0, 30), (10.0, 35), (11.0, 33)] {

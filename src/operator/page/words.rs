@@ -484,7 +484,7 @@ mod tests {
     }
 
     #[test]
-    fn the_headline_names_the_worst_first_and_who_is_away() {
+    fn the_headline_names_the_worst_and_the_absent() {
         let looks = |readers: [Vec<ReaderView>; 2]| {
             let [first, last] = readers;
             headline(&seen(&[(0, first), (20, last)]).0).1

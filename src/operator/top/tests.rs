@@ -152,7 +152,7 @@ fn assert_shows(top: &mut Top, (width, height): (u16, u16), expected: &str) {
 }
 
 #[test]
-fn at_80_columns_it_tells_who_is_behind_and_what_was_lost() {
+fn at_80_columns_it_shows_lag_and_losses() {
     let expected = "
  ringlog top  3 logs, 4 readers                         2027-01-15 08:00:00 UTC
  id  state    process       lag     age  trend  headroom          lost   rows/s
@@ -174,7 +174,7 @@ fn at_80_columns_it_tells_who_is_behind_and_what_was_lost() {
 }
 
 #[test]
-fn a_writer_that_waits_is_shown_with_its_gates_and_their_room_in_little_room() {
+fn waiting_writer_is_shown_briefly_with_its_gates() {
     let gate = |id, lag| ReaderView { gate: true, waited_for: Some(0.0), ..reader(id, lag) };
     let awaited =
         ReaderView { state: State::Awaited, process: None, rate: None, ..gate(2, 16_384) };
@@ -293,7 +293,7 @@ fn style_of(buffer: &Buffer, line: &str, part: &str) -> (Color, Modifier) {
 }
 
 #[test]
-fn a_bar_is_yellow_before_it_is_red_and_so_are_state_and_losses() {
+fn bars_states_and_losses_turn_yellow_then_red() {
     let buffer = drawn(&mut top(), 80, 24);
     for (line, part, colour) in [
         (" 0   alive", "alive", Color::Green),
@@ -342,7 +342,7 @@ fn where_there_are_no_logs_it_says_what_to_do() {
 }
 
 #[test]
-fn what_somebody_else_named_or_scribbled_cannot_move_the_rest() {
+fn foreign_names_and_bytes_cannot_move_the_screen() {
     let mut wild = reader(3, 7);
     wild.process = Some("\x1b[31m a\nname".to_owned());
     (wild.lag, wild.lost, wild.overwritten) = (u64::MAX, u64::MAX, u64::MAX);
@@ -400,7 +400,7 @@ fn keys_are_told_from_the_bytes_that_terminals_send() {
 }
 
 #[test]
-fn q_and_escape_and_control_c_quit_and_control_z_suspends_and_no_other_key_does() {
+fn only_their_keys_quit_and_suspend() {
     for byte in 0..=255_u8 {
         let expected = match byte {
             b'q' | 3 | b'\x1b' => Next::Quit,
@@ -432,7 +432,7 @@ fn order(top: &mut Top) -> Vec<String> {
 }
 
 #[test]
-fn s_sorts_the_worst_first_and_the_head_of_the_column_stands_out() {
+fn s_sorts_the_worst_first_and_marks_it() {
     let mut readers = four();
     readers[1].rate = Some(1.0);
     // This one has lost none yet, and will report the most; it has no headroom, as another one has.
@@ -576,6 +576,6 @@ fn a_panic_is_told_on_a_terminal_that_is_as_it_was() {
 }
 
 #[test]
-fn a_log_that_is_cut_short_in_the_middle_of_a_look_is_told_on_a_terminal_that_is_as_it_was() {
+fn cut_log_is_reported_on_a_restored_terminal() {
     assert_restored("faults", "ringlog: a log's file was cut short", "code 6");
 }

@@ -446,7 +446,7 @@ mod tests {
     use ringlog::Schema;
 
     #[test]
-    fn the_age_of_what_was_overwritten_is_that_of_the_oldest_entry_that_is_there() {
+    fn an_overwritten_entrys_age_is_the_oldest_left() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a.log");
         let schema = Schema::declared("time:timestamp").unwrap();

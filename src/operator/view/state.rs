@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_shuts_others_out_is_named_if_it_can_be_seen() {
+    fn a_process_that_shuts_others_out_is_named() {
         for (pids, told) in [
             (&[][..], ""),
             (&[0], "a process that cannot be seen from here shuts others out"),

@@ -43,7 +43,7 @@ const GAPS: &str = "time timestamp 8\nprice decimal4 16\nsymbol text5 24\nlive b
                     side i8 33\nsize u32 36\nload f32 40\n_gap1 u16 44\n";
 
 #[test]
-fn a_schema_is_shown_as_a_table_and_as_a_declaration_that_makes_the_same_log() {
+fn a_schema_is_shown_and_declared_alike() {
     let place = Place::new();
     run(place.writer(&["--count", "1"]));
     let shown = said(&place, &["schema", &place.shm]);
@@ -78,7 +78,7 @@ ask_size  u32            36     4
 }
 
 #[test]
-fn a_struct_in_rust_is_made_of_a_schema_and_has_the_same() {
+fn a_generated_struct_has_the_same_schema() {
     let place = Place::new();
     let log = with_columns(&place, GAPS, 48);
     let made = said(&place, &["schema", &place.shm, "--rust"]);
@@ -113,7 +113,7 @@ fn what_no_declaration_or_struct_can_be_is_refused_by_why() {
 }
 
 #[test]
-fn a_reader_is_put_where_it_is_told_to_and_what_it_skips_is_nobodys_loss() {
+fn a_moved_reader_skips_without_a_loss() {
     let place = Place::new();
     let mut feed = place.feed(64);
     feed.append(100);
@@ -169,7 +169,7 @@ fn a_reader_is_put_where_it_is_told_to_and_what_it_skips_is_nobodys_loss() {
 }
 
 #[test]
-fn the_file_of_a_reader_that_was_put_elsewhere_is_set_aside_and_no_row_is_missing_in_it() {
+fn a_moved_readers_file_is_set_aside_whole() {
     // The oldest entry is overwritten again before the next reporter comes.
     for (at, first, lost) in [("oldest", 41, 5), ("90", 90, 0), ("newest", 100, 0)] {
         let place = Place::new();
@@ -211,7 +211,7 @@ fn a_reader_that_lives_is_put_nowhere_by_others() {
 }
 
 #[test]
-fn a_log_is_removed_if_nobody_has_a_claim_on_it() {
+fn log_is_removed_if_no_process_claims_it() {
     let place = Place::new();
     let mut feed = place.feed(64);
     feed.append(10);
@@ -243,7 +243,7 @@ fn a_log_is_removed_if_nobody_has_a_claim_on_it() {
 }
 
 #[test]
-fn a_log_with_entries_that_a_reader_has_not_had_is_removed_by_force_alone() {
+fn uncommitted_entries_keep_a_log_unless_forced() {
     let place = Place::new();
     let mut feed = place.feed(64);
     feed.append(10);
@@ -270,7 +270,7 @@ fn a_log_with_entries_that_a_reader_has_not_had_is_removed_by_force_alone() {
 }
 
 #[test]
-fn a_log_in_use_is_removed_by_force_and_who_goes_on_with_it_is_said() {
+fn log_in_use_is_removed_by_force_alone() {
     let place = Place::new();
     let mut feed = place.feed(64);
     let mut reader = feed.log.reader::<Raw>(1).unwrap();
@@ -291,7 +291,7 @@ fn a_log_in_use_is_removed_by_force_and_who_goes_on_with_it_is_said() {
 }
 
 #[test]
-fn of_many_each_is_removed_that_can_be_and_what_is_no_log_is_left_alone() {
+fn of_many_logs_each_removable_one_is_removed() {
     let place = Place::new();
     let place_of_another = Place::new();
     let feed = place.feed(64);
@@ -313,7 +313,7 @@ fn of_many_each_is_removed_that_can_be_and_what_is_no_log_is_left_alone() {
 }
 
 #[test]
-fn a_log_too_damaged_to_tell_who_has_it_is_removed_by_force_alone() {
+fn a_damaged_log_is_removed_by_force_alone() {
     let place = Place::new();
     drop(place.feed(64));
     let file = fs::OpenOptions::new().write(true).open(place.shm_file()).unwrap();

@@ -112,7 +112,7 @@ fn id(line: &str) -> u64 {
 
 /// As of the calculator in Rust; here both sides are in C++, and the last clients in Rust.
 #[test]
-fn no_call_of_cpp_is_run_twice_whoever_is_killed() {
+fn killed_cpp_processes_run_no_call_twice() {
     let place = Place::new();
     let [runs, ends] = ["runs", "ends"].map(|name| place.file(name));
     let serve = || calculator(&["serve"], &place, Some(&runs));

@@ -101,7 +101,7 @@ fn the_stock_reporter_carries_out_a_cpp_engine_s_log() {
 }
 
 #[test]
-fn a_killed_cpp_engine_goes_on_with_all_it_held() {
+fn a_killed_cpp_engine_resumes_with_its_inventory() {
     let place = Place::new();
     for wanted in [1, 100, 200, 300] {
         let engine = engine(&place, ENDLESS);

@@ -132,7 +132,7 @@ fn a_client_of_many_requests_does_not_starve_another_of_workers() {
 }
 
 #[test]
-fn an_answer_in_parts_goes_on_while_all_workers_are_busy() {
+fn answer_in_parts_continues_while_workers_are_busy() {
     let place = Place::new();
     let options = Service::options().arena(1 << 12);
     let _server = Server::start_with(&place, options, |service, stop| {
@@ -160,7 +160,7 @@ fn an_answer_in_parts_goes_on_while_all_workers_are_busy() {
 }
 
 #[test]
-fn a_server_with_much_to_do_makes_a_lane_for_one_more_client() {
+fn busy_server_makes_a_lane_for_another_client() {
     let place = Place::new();
     let _server = Server::start(&place, Service::options(), |request, reply| {
         let begun = Instant::now();
@@ -217,7 +217,7 @@ fn two_that_send_much_to_each_other_serve_each_other_meanwhile() {
 }
 
 #[test]
-fn a_handler_that_keeps_a_request_and_fails_does_not_make_the_server_forget_another() {
+fn a_failed_handler_forgets_no_other_kept_request() {
     let place = Place::new();
     let server = Server::start(&place, Service::options(), |request, reply| {
         let deferred = reply.defer(request);
@@ -275,7 +275,7 @@ fn a_second_answer_to_one_request_finishes_no_other() {
 }
 
 #[test]
-fn an_answer_that_was_too_much_is_no_part_of_the_one_given_instead() {
+fn refused_answer_is_no_part_of_its_replacement() {
     let place = Place::new();
     let options = Service::options().arena(1 << 12).backlog(8000);
     let _server = Server::start(&place, options, |request, reply| match reply.send(&[1; 50_000]) {
@@ -334,7 +334,7 @@ fn victim() {
 }
 
 #[test]
-fn an_answer_that_is_made_again_does_not_begin_with_half_of_the_first() {
+fn second_answer_holds_no_part_of_the_first() {
     let place = Place::new();
     let journal = place.file("journal");
     let server = || {
@@ -387,7 +387,7 @@ fn a_request_that_came_too_late_behind_another_lanes_is_not_run() {
 }
 
 #[test]
-fn a_client_that_scribbles_a_far_position_holds_up_nobody() {
+fn a_client_that_scribbles_positions_delays_no_other() {
     let place = Place::new();
     let _server = serve_echo(&place);
     let hostile = connect(&place);
@@ -425,17 +425,17 @@ fn begins_though_its_place_is_said_to_be(at: u64) {
 }
 
 #[test]
-fn a_server_serves_a_lane_though_its_place_there_is_said_to_be_ahead() {
+fn server_survives_a_place_ahead_in_a_lane() {
     begins_though_its_place_is_said_to_be(1000);
 }
 
 #[test]
-fn a_server_does_not_panic_though_its_place_in_a_lane_is_said_to_be_none() {
+fn server_survives_a_missing_place_in_a_lane() {
     begins_though_its_place_is_said_to_be(u64::MAX - 1);
 }
 
 #[test]
-fn what_a_client_scribbled_over_is_begun_does_not_hurt_the_next_one() {
+fn scribbled_begun_words_spare_the_next_client() {
     let place = Place::new();
     let _server = serve_echo(&place);
     let hostile = connect(&place);
@@ -450,7 +450,7 @@ fn what_a_client_scribbled_over_is_begun_does_not_hurt_the_next_one() {
 }
 
 #[test]
-fn a_service_can_be_looked_at_whatever_a_place_is_said_to_be() {
+fn a_service_with_any_place_can_be_inspected() {
     let place = Place::new();
     let _server = serve_echo(&place);
     drop(connect(&place));
@@ -464,7 +464,7 @@ fn a_service_can_be_looked_at_whatever_a_place_is_said_to_be() {
 }
 
 #[test]
-fn a_client_of_a_server_that_is_just_beginning_is_not_told_that_it_is_gone() {
+fn a_starting_server_is_not_reported_as_gone() {
     for _ in 0..20 {
         let place = Place::new();
         let server = Server::start(&place, Service::options().lanes(30), echo);
@@ -493,7 +493,7 @@ fn a_client_of_a_server_that_is_just_beginning_is_not_told_that_it_is_gone() {
 }
 
 #[test]
-fn of_requests_that_are_never_sent_whole_a_server_keeps_the_last_sixty_four() {
+fn a_server_keeps_at_most_64_unfinished_requests() {
     let place = Place::new();
     let _server = serve_echo(&place);
     let mut client = connect(&place);
@@ -838,7 +838,7 @@ fn stress_of_nested_calls() {
 }
 
 #[test]
-fn a_server_begins_whatever_the_horizon_of_its_answers_is_said_to_be() {
+fn server_begins_with_any_horizon_of_its_answers() {
     for horizon in [u64::MAX, u64::MAX - 5000, 1 << 63, (1 << 62) - 1] {
         let place = Place::new();
         let options = || Service::options().arena(1 << 12);
@@ -873,7 +873,7 @@ fn a_server_of_many_lanes_begins_again_in_an_ordinary_thread() {
 }
 
 #[test]
-fn a_service_whose_lanes_cannot_have_their_names_is_refused() {
+fn service_with_a_name_too_long_is_refused() {
     let name = format!("/ringlog-test-{}-{}", std::process::id(), "x".repeat(240));
     let name = &name[..253.min(name.len())];
     let service = Service::serve(name);
@@ -892,7 +892,7 @@ fn a_service_whose_lanes_cannot_have_their_names_is_refused() {
 
 /// What an `Upload` could not write is not silently left out of the request.
 #[test]
-fn an_upload_whose_write_failed_is_not_sent_with_a_hole() {
+fn upload_after_a_failed_write_is_not_sent() {
     let place = Place::new();
     let options = || Service::options().arena(1 << 12);
     let server = Server::start(&place, options(), echo);

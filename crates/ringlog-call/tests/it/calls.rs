@@ -39,7 +39,7 @@ fn what_a_handler_says_instead_of_an_answer_reaches_its_caller() {
 }
 
 #[test]
-fn an_answer_that_comes_too_late_is_nobodys() {
+fn a_late_answer_reaches_no_other_call() {
     let place = Place::new();
     let (go, may_go) = mpsc::channel::<()>();
     let mut first = true;
@@ -61,7 +61,7 @@ fn an_answer_that_comes_too_late_is_nobodys() {
 }
 
 #[test]
-fn a_request_whose_time_is_over_is_not_run() {
+fn an_expired_request_is_not_run() {
     let place = Place::new();
     let runs = Arc::new(AtomicU32::new(0));
     let (go, may_go) = mpsc::channel::<()>();
@@ -243,7 +243,7 @@ fn services_that_call_each_other_in_a_circle_serve_while_they_wait() {
 }
 
 #[test]
-fn a_circle_of_calls_that_nobody_serves_ends_in_a_time_out() {
+fn a_circle_of_unserved_calls_times_out() {
     let place = Place::new();
     let name = place.shm.clone();
     let _server = Server::start(&place, Service::options(), move |request, reply| {

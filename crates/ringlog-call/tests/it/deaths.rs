@@ -68,7 +68,7 @@ impl Server {
 }
 
 #[test]
-fn what_a_server_died_over_is_interrupted_and_what_it_had_not_begun_is_run() {
+fn dead_servers_request_is_interrupted_and_others_run() {
     let mut server = Server::start("once");
     let mut client = server.client();
     let before = client.send(RUN, b"before", LONG).unwrap();
@@ -90,7 +90,7 @@ fn what_a_server_died_over_is_interrupted_and_what_it_had_not_begun_is_run() {
 }
 
 #[test]
-fn what_a_server_died_over_is_run_again_if_it_was_asked_to() {
+fn a_dead_servers_request_runs_again_under_repeat() {
     let mut server = Server::start("again");
     let mut client = server.client();
     let over = client.send(HANG, b"over", LONG).unwrap();

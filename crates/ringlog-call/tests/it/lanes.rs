@@ -68,7 +68,7 @@ struct Other {
 }
 
 #[test]
-fn the_next_client_of_a_lane_gets_no_answer_of_the_one_before() {
+fn a_new_client_gets_no_earlier_clients_answer() {
     let place = Place::new();
     let (deferred, kept) = mpsc::channel();
     let _server = Server::start(&place, Service::options().lanes(1), move |request, reply| {
@@ -94,7 +94,7 @@ fn the_next_client_of_a_lane_gets_no_answer_of_the_one_before() {
 }
 
 #[test]
-fn a_lane_full_of_a_dead_clients_requests_is_the_next_clients_to_use() {
+fn a_dead_clients_full_lane_is_usable_again() {
     let place = Place::new();
     // No server runs while it is filled.
     let server = Server::start(&place, Service::options().lanes(1), echo);

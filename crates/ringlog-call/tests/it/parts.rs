@@ -80,7 +80,7 @@ fn an_answer_is_read_while_it_is_made() {
 }
 
 #[test]
-fn what_was_sent_of_an_answer_before_its_handler_failed_is_no_answer() {
+fn a_failed_handlers_partial_answer_is_no_answer() {
     let place = Place::new();
     let _server = Server::start(&place, Service::options(), |_, reply| {
         reply.write_all(b"half of it")?;
@@ -98,7 +98,7 @@ fn what_was_sent_of_an_answer_before_its_handler_failed_is_no_answer() {
 }
 
 #[test]
-fn what_is_longer_than_a_side_takes_is_refused_and_the_next_call_is_as_ever() {
+fn overlong_call_is_refused_and_the_next_works() {
     let place = Place::new();
     let options = Service::options().arena(SMALL).request_max(100_000);
     let _server = Server::start(&place, options, echo);
@@ -113,7 +113,7 @@ fn what_is_longer_than_a_side_takes_is_refused_and_the_next_call_is_as_ever() {
 }
 
 #[test]
-fn a_client_that_takes_no_answers_holds_up_nobody_else() {
+fn client_that_takes_no_answers_delays_no_other() {
     let place = Place::new();
     let options = Service::options().arena(SMALL).backlog(40_000);
     let _server = Server::start(&place, options, echo);
@@ -135,7 +135,7 @@ fn a_client_that_takes_no_answers_holds_up_nobody_else() {
 }
 
 #[test]
-fn an_answer_that_is_too_long_to_be_kept_is_an_error_and_not_a_hole() {
+fn a_kept_answer_too_long_is_an_error() {
     let place = Place::new();
     let options = Service::options().arena(SMALL).backlog(100_000);
     let _server = Server::start(&place, options, echo);

@@ -110,7 +110,7 @@ fn asked() -> (Place, Client, ringlog_call::Ticket) {
 }
 
 #[test]
-fn a_server_killed_at_any_instruction_has_run_a_request_at_most_once_or_at_least_once() {
+fn killed_servers_keep_at_most_and_least_once() {
     for how in ["once", "again"] {
         let (measured, _client, _) = asked();
         let Some(victim) = victim_of(&measured, "serve", how) else { return };

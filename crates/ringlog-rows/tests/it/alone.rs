@@ -63,7 +63,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
-    fn a_file_of_bodies_is_whole_in_the_end_whatever_prefix_was_left(
+    fn any_prefix_of_bodies_is_completed(
         committed in 0u64..12,
         more in 0u64..12,
         left in 0.0f64..=1.0,
@@ -91,7 +91,7 @@ proptest! {
 }
 
 #[test]
-fn bodies_that_were_cut_and_the_log_has_no_more_are_lost_and_counted() {
+fn cut_bodies_that_are_overwritten_count_as_lost() {
     for format in [Format::Raw, Format::Frames] {
         let place = Place::of(format);
         let log = made(Log::options().capacity(16), &place, "bytes");
@@ -113,7 +113,7 @@ fn bodies_that_were_cut_and_the_log_has_no_more_are_lost_and_counted() {
 }
 
 #[test]
-fn bodies_that_somebody_changed_are_set_aside_and_written_again() {
+fn changed_bodies_are_set_aside_and_written_again() {
     for format in [Format::Raw, Format::Frames] {
         let place = Place::of(format);
         let log = made(Log::options().capacity(16), &place, "bytes");

@@ -136,7 +136,7 @@ fn half(rows: u64) -> (Place, Feed) {
 }
 
 #[test]
-fn killed_before_any_store_while_it_sets_its_file_aside_it_repeats_no_row() {
+fn killed_while_setting_aside_it_repeats_no_row() {
     // The first report is killed with rows in the file that no commit covers.
     for first in 0.. {
         let mut first_lived = false;
@@ -175,7 +175,7 @@ fn killed_before_any_store_while_it_rotates_it_has_each_row_once() {
 }
 
 #[test]
-fn killed_before_any_store_while_it_mends_its_file_it_has_each_row_once() {
+fn killed_while_mending_it_has_each_row_once() {
     for stores in 0.. {
         let (place, feed) = half(10);
         let fate = (&Cell::new(stores), &killed as &dyn Fn());

@@ -56,7 +56,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
-    fn a_file_is_whole_in_the_end_whatever_prefix_of_its_rows_was_left(
+    fn any_prefix_of_rows_is_completed(
         committed in 0u64..12,
         more in 0u64..12,
         left in 0.0f64..=1.0,

@@ -48,7 +48,7 @@ fn times(ticks: &[Tick]) -> Vec<u64> {
 }
 
 #[test]
-fn a_publisher_takes_the_first_log_without_a_writer_or_the_one_it_names() {
+fn publisher_takes_the_first_free_or_named_log() {
     let place = Place::new();
     let topic = topic(&place);
     let first = topic.publisher::<Tick>().unwrap();
@@ -68,7 +68,7 @@ fn a_publisher_takes_the_first_log_without_a_writer_or_the_one_it_names() {
 }
 
 #[test]
-fn a_log_of_another_topic_or_of_none_is_refused_and_skipped_aloud() {
+fn log_of_no_such_topic_is_skipped_aloud() {
     let place = Place::new();
     Log::create::<Tick>(format!("{}.0", place.shm)).unwrap();
     let refused = topic(&place).publisher::<Tick>().unwrap_err();
@@ -86,7 +86,7 @@ fn a_log_of_another_topic_or_of_none_is_refused_and_skipped_aloud() {
 }
 
 #[test]
-fn each_writers_order_is_kept_and_new_logs_are_found_as_they_come() {
+fn writers_keep_order_and_new_logs_are_found() {
     let place = Place::new();
     let topic = topic(&place);
     let mut ticks = topic.subscriber::<Tick>(0).unwrap();
@@ -108,7 +108,7 @@ fn each_writers_order_is_kept_and_new_logs_are_found_as_they_come() {
 }
 
 #[test]
-fn a_subscriber_goes_on_where_it_committed_in_each_log() {
+fn subscriber_resumes_where_it_committed_in_each_log() {
     let place = Place::new();
     let topic = topic(&place);
     let mut writers = [topic.publisher::<Tick>().unwrap(), topic.publisher::<Tick>().unwrap()];
@@ -125,7 +125,7 @@ fn a_subscriber_goes_on_where_it_committed_in_each_log() {
 }
 
 #[test]
-fn by_time_the_oldest_comes_first_and_waits_for_the_others_no_longer_than_it_is_held() {
+fn by_time_an_entry_waits_at_most_hold() {
     let place = Place::new();
     let topic = topic(&place);
     let mut writers = [topic.publisher::<Tick>().unwrap(), topic.publisher::<Tick>().unwrap()];
@@ -179,7 +179,7 @@ fn losses_are_told_with_the_log_they_are_of_in_either_order() {
 }
 
 #[test]
-fn a_lossless_topic_loses_nothing_and_a_writer_that_is_killed_holds_nobody_up() {
+fn a_lossless_topic_survives_a_killed_writer() {
     let place = Place::new();
     let topic = topic(&place).options(Log::options().capacity(8).lossless([0]));
     let mut dead = topic.lossless_publisher::<Tick>().unwrap();
@@ -257,7 +257,7 @@ impl Drop for Raised<'_> {
 }
 
 #[test]
-fn who_waits_for_several_logs_is_woken_by_any() {
+fn a_wait_for_several_logs_ends_with_any() {
     let place = Place::new();
     let topic = topic(&place);
     let mut writers = [topic.publisher::<Tick>().unwrap(), topic.publisher::<Tick>().unwrap()];

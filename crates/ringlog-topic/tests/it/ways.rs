@@ -85,7 +85,7 @@ fn a_sequencer_repeats_nothing_though_its_log_has_lost_bodies() {
 }
 
 #[test]
-fn a_sequencer_that_was_told_to_stop_and_goes_on_omits_nothing() {
+fn a_sequencer_stopped_and_resumed_omits_nothing() {
     let place = Place::new();
     let topic = Topic::new(place.shm.as_str(), 2);
     let mut writer = topic.publisher::<Tick>().unwrap();
@@ -229,7 +229,7 @@ fn stress_of_a_sequencer_that_dies_again_and_again() {
 
 /// As the guide says: no entry waits longer than `hold` for another writer's.
 #[test]
-fn an_entry_is_held_no_longer_than_that_behind_a_writer_whose_clock_is_slow() {
+fn a_slow_clock_holds_entries_at_most_hold() {
     let place = Place::new();
     let topic = Topic::new(place.shm.as_str(), 4).options(Log::options().capacity(1 << 16));
     let mut slow = topic.publisher::<Tick>().unwrap();

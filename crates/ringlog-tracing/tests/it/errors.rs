@@ -57,7 +57,7 @@ fn a_span_whose_first_entry_is_left_out_has_no_position() {
 }
 
 #[test]
-fn a_field_that_fails_to_show_itself_is_there_as_far_as_it_came() {
+fn a_field_that_fails_is_kept_in_part() {
     let logged = Logged::new();
     let entries = logged.of(|| tracing::info!(before = 1, part = ?Fails, behind = 2, "said"));
     let due = r#"{"fields":{"message":"said","before":1,"part":"a \"part","behind":2}}"#;

@@ -66,7 +66,7 @@ fn take(heap: &Heap) {
 }
 
 #[test]
-fn an_entry_delivered_to_two_readers_is_whole_and_the_one_asked_for() {
+fn an_entry_for_two_readers_is_whole() {
     model(3, 0, 3, &[take, take]);
 }
 
@@ -84,13 +84,13 @@ fn see_every_stamp(heap: &Heap, below: u64) {
 }
 
 #[test]
-fn a_picture_of_a_slot_is_whole_or_of_two_entries_that_follow_each_other_there() {
+fn a_slots_picture_is_whole_or_two_neighbours() {
     model(4, 1, 2, &[|heap| _ = heap.picture(0)]);
     model(3, 1, 4, &[|heap| _ = heap.picture(0)]);
 }
 
 #[test]
-fn whoever_sees_the_write_pointer_sees_every_stamp_below_it() {
+fn the_write_pointer_shows_every_stamp_below_it() {
     fn reader(heap: &Heap) {
         see_every_stamp(heap, heap.write_ptr.load(Acquire));
     }
@@ -98,7 +98,7 @@ fn whoever_sees_the_write_pointer_sees_every_stamp_below_it() {
 }
 
 #[test]
-fn whoever_knows_that_entries_were_published_gets_them_whole_by_one_look_at_each() {
+fn published_entries_are_whole_at_one_look_each() {
     fn take(heap: &Heap, written: u64) {
         see_every_stamp(heap, written);
         for position in 0..written {
@@ -120,7 +120,7 @@ fn whoever_knows_that_entries_were_published_gets_them_whole_by_one_look_at_each
 }
 
 #[test]
-fn the_end_is_not_before_a_write_pointer_that_was_seen_nor_beyond_a_stamp_that_is_not() {
+fn the_end_lies_between_write_pointer_and_stamp() {
     fn reader(heap: &Heap) {
         let pointer = heap.write_ptr.load(Relaxed);
         let end = heap.ring().end(&heap.write_ptr);
@@ -131,7 +131,7 @@ fn the_end_is_not_before_a_write_pointer_that_was_seen_nor_beyond_a_stamp_that_i
 }
 
 #[test]
-fn whoever_asks_all_slots_for_the_end_sees_every_stamp_below_it() {
+fn the_end_of_all_slots_shows_every_stamp() {
     fn reader(heap: &Heap) {
         see_every_stamp(heap, heap.ring().newest());
         see_every_stamp(heap, heap.ring().scan().unwrap_or(0));
@@ -140,7 +140,7 @@ fn whoever_asks_all_slots_for_the_end_sees_every_stamp_below_it() {
 }
 
 #[test]
-fn whoever_finds_a_slot_passed_sees_every_stamp_below_the_one_that_passed_it() {
+fn a_passed_slot_shows_every_stamp_below_it() {
     fn reader(heap: &Heap) {
         match heap.read(0) {
             Seen::Entry => {}
@@ -152,7 +152,7 @@ fn whoever_finds_a_slot_passed_sees_every_stamp_below_the_one_that_passed_it() {
 }
 
 #[test]
-fn whoever_only_looks_and_finds_a_slot_passed_sees_them_too() {
+fn a_look_at_a_passed_slot_shows_stamps() {
     fn reader(heap: &Heap) {
         if let Seen::Passed(holder) = heap.ring().look(0) {
             see_every_stamp(heap, holder);
@@ -172,12 +172,12 @@ fn follow(heap: &Heap) {
 }
 
 #[test]
-fn a_reader_that_is_lapped_accounts_for_all_and_never_loses_the_newest_entry() {
+fn lapped_reader_accounts_for_all_and_keeps_newest() {
     model(2, 1, 2, &[follow]);
 }
 
 #[test]
-fn two_readers_that_are_lapped_account_for_all_and_never_lose_the_newest_entry() {
+fn two_lapped_readers_account_for_all_entries() {
     model(1, 1, 2, &[follow, follow]);
 }
 
@@ -234,7 +234,7 @@ fn bodies(preemptions: usize, before: u64, writes: u64, readers: &'static [fn(&H
 }
 
 #[test]
-fn a_body_that_is_delivered_is_whole_and_of_the_entry_asked_for() {
+fn delivered_body_is_whole_and_its_entrys_own() {
     fn take(heap: &Heap) {
         heap.read_body(0);
         heap.read_body(1);
@@ -254,7 +254,7 @@ fn a_body_that_nothing_has_overwritten_is_delivered() {
 }
 
 #[test]
-fn a_body_of_which_a_newer_one_takes_the_first_word_alone_is_gone() {
+fn a_body_overwritten_in_one_word_is_gone() {
     figure(executions(4, || {
         let heap = Arc::new(Heap::with_bodies(4, 128));
         heap.append_body(0, 0, 64);
@@ -267,7 +267,7 @@ fn a_body_of_which_a_newer_one_takes_the_first_word_alone_is_gone() {
 }
 
 #[test]
-fn no_body_is_torn_where_a_writer_is_killed_in_one_and_another_goes_on() {
+fn a_killed_writers_successor_tears_no_body() {
     let mut count = 0;
     let ended = std::sync::Arc::new(AtomicBool::new(false));
     for stores in 0.. {
@@ -310,12 +310,12 @@ fn see_all(heap: &Heap) {
 }
 
 #[test]
-fn readers_go_on_while_a_writer_is_killed_and_another_goes_on() {
+fn readers_continue_between_killed_and_next_writer() {
     restart(1, (2, 1), |heap, position| heap.append(position), &[(4, 1)], see_all);
 }
 
 #[test]
-fn a_batch_that_is_killed_is_a_whole_prefix_of_it_and_is_gone_on_from() {
+fn killed_batch_is_a_whole_prefix_and_resumed() {
     fn batch(heap: &Heap, position: u64) {
         heap.append_batch::<[u8; 16]>(position..position + 3);
     }
@@ -323,7 +323,7 @@ fn a_batch_that_is_killed_is_a_whole_prefix_of_it_and_is_gone_on_from() {
 }
 
 #[test]
-fn a_hole_that_is_killed_is_a_beginning_of_it_and_is_gone_on_from() {
+fn a_hole_that_is_killed_is_resumed() {
     restart(1, (4, 2), |heap, from| heap.skip(from, from + 3), &[(1, 1), (2, 1), (4, 1)], see_all);
     // Longer than the ring: the fifth store is the jump, which counts with the stamp after it.
     // The next writer may take it back, so the pointer alone says nothing.
@@ -339,7 +339,7 @@ fn a_hole_that_is_killed_is_a_beginning_of_it_and_is_gone_on_from() {
 }
 
 #[test]
-fn whoever_sees_a_hole_sees_every_stamp_below_it_and_an_end_beyond_it() {
+fn a_hole_shows_every_stamp_below_it() {
     fn reader(heap: &Heap) {
         if heap.read(2) == Seen::Hole {
             see_every_stamp(heap, 3);
@@ -361,7 +361,7 @@ fn whoever_sees_a_hole_sees_every_stamp_below_it_and_an_end_beyond_it() {
 }
 
 #[test]
-fn whoever_finds_that_a_writer_began_far_beyond_the_entries_sees_where() {
+fn writers_far_beginning_is_seen_with_its_place() {
     figure(executions(3, || {
         let heap = Arc::new(Heap::new(2, 16));
         heap.append(0);
@@ -384,7 +384,7 @@ const COMMITS: [Checkpoint; 4] = [
 ];
 
 #[test]
-fn whoever_looks_at_a_reader_that_commits_sees_one_commit_whole() {
+fn look_at_a_reader_sees_one_whole_commit() {
     let look = |desk: &Desk| {
         let time = desk.line.commit_ns.load(Acquire);
         let (found, foreign) = desk.checkpoint();
@@ -410,7 +410,7 @@ fn whoever_looks_at_a_reader_that_commits_sees_one_commit_whole() {
 /// A living reader's output has no other readers, because its claim orders it. But what two looks
 /// at `file` cannot tell apart, a kill could leave.
 #[test]
-fn whoever_looks_twice_at_an_output_that_changes_sees_one_file_whole_and_the_commit_before_it() {
+fn a_second_look_sees_one_file_and_commit() {
     const OLD: OutputWords = [11, 12, 13, 14, 15, 16, 17, 0];
     const NEW: OutputWords = [21, 22, 23, 24, 25, 26, 27, 1];
     figure(executions(2, || {
@@ -433,7 +433,7 @@ fn whoever_looks_twice_at_an_output_that_changes_sees_one_file_whole_and_the_com
 }
 
 #[test]
-fn whoever_looks_at_a_loss_that_is_told_sees_one_loss_whole_or_none() {
+fn a_look_sees_one_whole_loss_or_none() {
     figure(executions(2, || {
         let notes = Arc::new(ReaderNotes::default());
         told_lost(&notes, &(10..20), 1);
@@ -447,7 +447,7 @@ fn whoever_looks_at_a_loss_that_is_told_sees_one_loss_whole_or_none() {
 }
 
 #[test]
-fn whoever_looks_at_a_reader_that_attaches_takes_no_process_id_for_one_of_another_namespace() {
+fn look_confuses_no_process_id_of_another_namespace() {
     figure(executions(2, || {
         let line = Arc::new(ReaderLine::default());
         introduce(&line, 11, 12, 13);
@@ -519,7 +519,7 @@ fn sleep(
 
 /// As documented, a wake can be lost; a sleeper cannot.
 #[test]
-fn a_sleeper_whose_wake_was_lost_is_woken_by_the_next_one() {
+fn lost_wake_is_made_good_by_the_next() {
     let lost = std::sync::Arc::new(AtomicU64::new(0));
     let mut count = 0;
     for (preemptions, sleepers) in [(4, 1), (2, 2)] {
@@ -538,7 +538,7 @@ fn a_sleeper_whose_wake_was_lost_is_woken_by_the_next_one() {
 }
 
 #[test]
-fn no_wake_is_lost_with_a_fence_between_the_append_and_the_wake() {
+fn a_fence_before_the_wake_loses_no_wake() {
     let mut count = 0;
     for (preemptions, sleepers) in [(4, 1), (2, 2)] {
         count += sleep(preemptions, sleepers, has_any_sleepers, |room| {
@@ -630,7 +630,7 @@ fn a_reader_that_is_waited_for_never_finds_its_entry_overwritten() {
 }
 
 #[test]
-fn a_reader_that_is_waited_for_loses_nothing_to_the_writer_behind_one_that_was_killed() {
+fn a_waited_for_gate_survives_a_killed_writer() {
     let mut count = 0;
     let ended = std::sync::Arc::new(AtomicBool::new(false));
     for stores in 0.. {
@@ -659,7 +659,7 @@ fn a_reader_that_is_waited_for_loses_nothing_to_the_writer_behind_one_that_was_k
 /// As documented, a wake can be lost: the writer then looks again by itself. A sleeper cannot be
 /// lost: the next commit wakes it.
 #[test]
-fn a_writer_whose_wake_was_lost_is_woken_by_the_next_commit_of_any_gate() {
+fn a_gates_next_commit_wakes_a_sleeping_writer() {
     let lost = std::sync::Arc::new(AtomicU64::new(0));
     let seen = lost.clone();
     figure(executions(3, move || {
@@ -680,7 +680,7 @@ fn a_writer_whose_wake_was_lost_is_woken_by_the_next_commit_of_any_gate() {
 }
 
 #[test]
-fn a_writer_that_was_killed_in_its_sleep_costs_its_gates_one_wake_in_all() {
+fn a_writer_killed_asleep_costs_one_wake() {
     figure(executions(4, || {
         let log = Arc::new(Gated::new());
         fall_asleep(&log.room);

@@ -89,7 +89,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn wherever_it_is_killed_what_was_run_is_begun_and_what_is_finished_was_answered() {
+    fn killed_anywhere_a_finished_call_was_answered() {
         for position in [0, 1, 63, 64, 65, 1000] {
             for stores in 0.. {
                 let calls = CallLine::default();

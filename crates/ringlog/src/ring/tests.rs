@@ -58,7 +58,7 @@ fn rings() -> impl Iterator<Item = (u64, u64, bool)> {
 }
 
 #[test]
-fn a_picture_of_an_append_that_was_killed_is_of_both_entries_and_of_no_other() {
+fn killed_append_shows_two_entries_and_no_other() {
     for stores in 0..=5 {
         let heap = Heap::filled(2, 3, false);
         assert_eq!(heap.picture(1), Some(2));
@@ -71,7 +71,7 @@ fn a_picture_of_an_append_that_was_killed_is_of_both_entries_and_of_no_other() {
 }
 
 #[test]
-fn an_entry_of_any_size_is_read_back_as_it_was_written_until_it_is_lapped() {
+fn an_entry_of_any_size_is_read_back() {
     for size in 1..=130 {
         let heap = Heap::new(4, size);
         for position in 0..12 {
@@ -89,7 +89,7 @@ fn an_entry_of_any_size_is_read_back_as_it_was_written_until_it_is_lapped() {
 }
 
 #[test]
-fn a_batch_of_any_size_of_entries_is_read_back_as_it_was_written_until_it_is_lapped() {
+fn batch_of_any_entry_size_is_read_back() {
     fn of<R: Pod>() {
         let heap = Heap::new(8, size_of::<R>());
         for begin in (0..24).step_by(3) {
@@ -131,7 +131,7 @@ fn a_write_pointer_that_no_entry_bears_out_says_nothing() {
 
 /// A look at each entry of a writer at work never ends, and slows the writer down by as much.
 #[test]
-fn a_look_for_the_end_that_the_writer_overtakes_does_not_follow_it_entry_by_entry() {
+fn a_look_the_writer_overtakes_follows_no_entries() {
     // Published up to 700 of a batch, which the pointer does not say yet.
     let heap = Heap::filled(1024, 700, false);
     let looked = |pointer, moved| {
@@ -240,7 +240,7 @@ fn a_writer_killed_between_its_last_two_stores_is_rolled_forward() {
 }
 
 #[test]
-fn a_writer_killed_at_any_store_leaves_a_whole_prefix_of_what_it_appends() {
+fn a_writer_killed_anywhere_leaves_a_whole_prefix() {
     fn batch(heap: &Heap, positions: Range<u64>) {
         heap.append_batch::<[u8; 16]>(positions);
     }
@@ -281,7 +281,7 @@ fn a_writer_killed_at_any_store_leaves_a_whole_prefix_of_what_it_appends() {
 }
 
 #[test]
-fn a_hole_of_any_length_is_one_for_each_reader_and_ends_where_it_says() {
+fn a_hole_of_any_length_is_one_loss() {
     for (capacity, before, _) in rings().filter(|&(capacity, _, half)| capacity <= 8 && !half) {
         for length in 1..=3 * capacity + 2 {
             let (heap, to) = (Heap::filled(capacity, before, false), before + length);
@@ -309,7 +309,7 @@ fn a_hole_of_any_length_is_one_for_each_reader_and_ends_where_it_says() {
 }
 
 #[test]
-fn a_writer_killed_at_any_store_of_a_hole_leaves_a_beginning_of_it() {
+fn a_hole_killed_anywhere_leaves_its_beginning() {
     for (capacity, before, _) in rings().filter(|&(capacity, _, half)| capacity <= 8 && !half) {
         for length in [1, capacity, capacity + 1, 2 * capacity, 3 * capacity + 1] {
             let to = before + length;
@@ -336,7 +336,7 @@ fn a_writer_killed_at_any_store_of_a_hole_leaves_a_beginning_of_it() {
 }
 
 #[test]
-fn a_writer_killed_in_its_first_append_far_beyond_the_entries_gives_no_position_twice() {
+fn a_killed_first_append_gives_no_position_twice() {
     for (capacity, before, half) in rings() {
         for (begin, act) in [(before + 1000, false), (before + 1001, true)] {
             let heaps = kills(|stores| {
@@ -384,7 +384,7 @@ fn a_stamp_that_no_writer_stores_does_not_move_the_end() {
 }
 
 #[test]
-fn no_single_stamp_moves_the_end_even_if_no_pointer_is_to_be_believed() {
+fn no_single_stamp_moves_the_end_without_pointers() {
     for (capacity, count, half) in rings().filter(|&(capacity, count, _)| capacity > 2 && count > 0)
     {
         for index in (0..capacity).filter(|&index| index != (count - 1) % capacity) {
@@ -414,7 +414,7 @@ fn slots_that_agree_on_nothing_leave_a_possible_pointer_alone() {
 }
 
 #[test]
-fn a_stamp_of_a_later_lap_does_not_move_the_end_though_the_pointer_is_half_a_ring_behind() {
+fn a_later_laps_stamp_moves_no_end() {
     let (capacity, count) = (8, 20); // 12 to 19
     for pointer in count - capacity / 2..=count {
         for damaged in count - capacity..pointer - 2 {
@@ -426,7 +426,7 @@ fn a_stamp_of_a_later_lap_does_not_move_the_end_though_the_pointer_is_half_a_rin
 }
 
 #[test]
-fn a_log_that_a_writer_begins_anywhere_ends_there_and_keeps_what_it_has() {
+fn log_begun_anywhere_ends_there_and_keeps_entries() {
     for (capacity, count, half) in rings() {
         for end in [count, count + 1, count + capacity, count + 1000 * capacity, 1 << 40] {
             for pointer in [0, count, u64::MAX] {
@@ -456,7 +456,7 @@ fn a_damaged_stamp_does_not_make_a_wrong_pointer_believed() {
 }
 
 #[test]
-fn stamps_that_agree_on_a_later_lap_do_not_move_the_end_from_a_pointer_that_is_right() {
+fn agreeing_later_stamps_move_no_right_pointer() {
     for far in [8, 16, 800] {
         let heap = Heap::filled(8, 20, false);
         (20..23).for_each(|p| heap.stamp(p).store(p + far + 1, Relaxed));
@@ -476,7 +476,7 @@ fn wrong_stamps(position: u64, capacity: u64) -> impl Iterator<Item = u64> {
 }
 
 #[test]
-fn a_wrong_stamp_at_the_write_pointer_neither_moves_the_end_nor_a_reader_that_waits_there() {
+fn a_wrong_stamp_moves_neither_end_nor_reader() {
     for (capacity, count, _) in rings().filter(|&(_, count, half)| count > 0 && !half) {
         for stamp in wrong_stamps(count, capacity) {
             let ring = format!("{count} entries in {capacity}, stamp {stamp:#x}");
@@ -497,7 +497,7 @@ fn a_wrong_stamp_at_the_write_pointer_neither_moves_the_end_nor_a_reader_that_wa
 }
 
 #[test]
-fn a_lapped_reader_goes_on_at_the_oldest_entry_if_the_writer_rests() {
+fn lapped_reader_resumes_oldest_if_the_writer_rests() {
     for (capacity, count, half) in rings() {
         let heap = Heap::filled(capacity, count, half);
         // The half-written slot held the oldest entry.
@@ -512,7 +512,7 @@ fn a_lapped_reader_goes_on_at_the_oldest_entry_if_the_writer_rests() {
 }
 
 #[test]
-fn a_lapped_reader_gets_a_head_start_if_the_writer_moves_and_more_each_time_in_a_row() {
+fn a_lapped_reader_gets_a_growing_head_start() {
     let heap = Heap::filled(64, 128, false);
     let stop = AtomicBool::new(false);
     thread::scope(|scope| {
@@ -623,7 +623,7 @@ fn a_commit_is_what_the_next_reader_finds() {
 }
 
 #[test]
-fn a_reader_that_committed_is_not_fresh_however_often_it_did_so_at_zero() {
+fn a_commit_at_zero_ends_a_readers_freshness() {
     let desk = Desk::new([0; 9]);
     let fresh = || checkpoint(&desk.read_ptr, &desk.line).fresh;
     assert!(fresh());
@@ -659,7 +659,7 @@ fn a_reader_killed_in_a_later_commit_at_zero_is_not_fresh() {
 }
 
 #[test]
-fn a_reader_killed_anywhere_in_commits_leaves_the_old_checkpoint_or_the_new() {
+fn killed_commit_leaves_the_old_or_new_checkpoint() {
     let mut states = 0;
     walk([0; 9], &COMMITS, &mut |state, [old, new]| {
         let (found, foreign) = Desk::new(state).checkpoint();
@@ -671,7 +671,7 @@ fn a_reader_killed_anywhere_in_commits_leaves_the_old_checkpoint_or_the_new() {
 }
 
 #[test]
-fn a_foreign_store_to_the_read_pointer_is_found_out_and_costs_no_checkpoint() {
+fn a_foreign_read_pointer_costs_no_checkpoint() {
     let next = Checkpoint { position: 80, lost: 11, laps: 6, mark: 1700 };
     let desk = Desk::new([0; 9]);
     for new in COMMITS {
@@ -754,7 +754,7 @@ fn a_kill_between_two_files_leaves_one_of_them_or_none() {
 }
 
 #[test]
-fn a_kill_while_one_word_of_a_file_changes_leaves_the_file_as_it_was_or_as_it_is() {
+fn a_killed_output_change_is_old_or_new() {
     let old = [11, 12, 13, 14, 0, 16, 17, 0];
     for new in [
         old,
@@ -772,7 +772,7 @@ fn a_kill_while_one_word_of_a_file_changes_leaves_the_file_as_it_was_or_as_it_is
 
 /// The stores as another thread sees them: what it sees at a moment is what a kill leaves then.
 #[test]
-fn whoever_looks_while_files_change_sees_no_file_with_words_of_an_earlier_or_a_later_one() {
+fn a_look_amid_output_changes_mixes_no_files() {
     let (line, files) = (output_line([1; 8]), 300_000);
     thread::scope(|scope| {
         scope.spawn(|| (2..=files).for_each(|file| set_output(&line, &to_output([file; 8]))));
@@ -814,7 +814,7 @@ fn kills_upon<W: Default, T>(
 }
 
 #[test]
-fn a_kill_while_a_loss_is_told_leaves_the_one_before_or_the_new_one_or_none() {
+fn a_killed_loss_is_whole() {
     let range = |notes: &ReaderNotes| {
         let [from, to] = [&notes.lost_from, &notes.lost_to].map(|word| word.load(Relaxed));
         assert!(from <= to, "{from}..{to}");
@@ -835,7 +835,7 @@ fn a_kill_while_a_loss_is_told_leaves_the_one_before_or_the_new_one_or_none() {
 }
 
 #[test]
-fn a_kill_while_an_output_is_named_leaves_a_whole_path_or_none() {
+fn a_killed_path_is_whole_or_none() {
     let long = [b'x'; PATH_MAX + 1];
     let paths: [&[u8]; 5] = [b"/a", b"/a/b.csv", b"/tmp/output_0.csv", &long[1..], &long];
     let said = |path: &[u8]| {
@@ -858,7 +858,7 @@ fn a_kill_while_an_output_is_named_leaves_a_whole_path_or_none() {
 }
 
 #[test]
-fn a_reader_killed_before_it_has_a_process_id_has_none_and_is_open() {
+fn a_reader_killed_without_process_id_has_none() {
     let old = Owner { pid: 11, pid_ns: 12, attached_ns: 13, open: false };
     let new = Owner { pid: 21, pid_ns: 22, attached_ns: 23, open: true };
     let enter =
@@ -877,7 +877,7 @@ fn a_reader_killed_before_it_has_a_process_id_has_none_and_is_open() {
 }
 
 #[test]
-fn a_reader_killed_where_it_begins_has_missed_no_more_than_lies_before() {
+fn reader_killed_beginning_missed_only_what_lies_before() {
     for (old, new) in [((50, 50), (90, 80)), ((90, 80), (50, 50)), ((90, 90), (0, 0))] {
         let begin = |(began, missed)| move |line: &ReaderLine| begin_at(line, began, missed);
         let look = |line: &ReaderLine| (line.began.load(Relaxed), line.missed.load(Relaxed));
@@ -888,7 +888,7 @@ fn a_reader_killed_where_it_begins_has_missed_no_more_than_lies_before() {
 }
 
 #[test]
-fn how_far_a_reader_was_never_goes_down_wherever_it_is_killed_while_it_goes_back() {
+fn a_readers_peak_never_falls_wherever_killed() {
     let desk = Desk::new([0; 9]);
     let far = |desk: &Desk| {
         let (now, _) = desk.checkpoint();
@@ -942,7 +942,7 @@ fn readers_beside_a_writer_get_whole_entries_and_account_for_all() {
 }
 
 #[test]
-fn the_hindmost_of_the_readers_that_are_waited_for_says_where_the_writer_stops() {
+fn the_hindmost_gate_stops_the_writer() {
     let pointers = [30, 10, 20, 5].map(AtomicU64::new);
     for (gates, due) in [
         (0b0001, Some((0, 30))),
@@ -960,7 +960,7 @@ fn the_hindmost_of_the_readers_that_are_waited_for_says_where_the_writer_stops()
 }
 
 #[test]
-fn a_writer_that_sleeps_for_room_is_woken_once_by_whoever_commits_first() {
+fn the_first_commit_wakes_a_waiting_writer_once() {
     let room = AtomicU64::new(6);
     assert!(!is_awaited(&room), "nobody sleeps");
     assert_eq!(fall_asleep(&room), 7);

@@ -52,7 +52,7 @@ fn edges() -> Vec<usize> {
 }
 
 #[test]
-fn who_is_behind_knows_by_how_many_bodies() {
+fn a_reader_behind_knows_by_how_many_bodies() {
     let place = Place::new();
     let log = small().create::<Framed>(place.shm.as_str()).unwrap();
     let mut writer = log.writer::<Framed>().unwrap();
@@ -92,7 +92,7 @@ fn bodies_of_every_length_come_back_as_they_were_appended() {
 }
 
 #[test]
-fn a_body_that_no_free_arena_has_room_for_is_refused_and_nothing_is_appended() {
+fn a_body_larger_than_the_arena_is_refused() {
     let place = Place::new();
     let log = small().lossless([0]).create::<Framed>(place.shm.as_str()).unwrap();
     let mut writer = log.lossless_writer::<Framed>().unwrap();
@@ -116,7 +116,7 @@ fn a_body_that_no_free_arena_has_room_for_is_refused_and_nothing_is_appended() {
 }
 
 #[test]
-fn a_log_that_has_no_body_takes_none_and_one_that_has_says_which() {
+fn log_takes_only_its_own_kind_of_body() {
     let place = Place::new();
     let schema = Schema::declared("id:u64,body:text").unwrap();
     let log = Log::options().create_with(place.shm.as_str(), &schema).unwrap();
@@ -191,7 +191,7 @@ fn a_log_that_has_no_body_takes_none_and_one_that_has_says_which() {
 }
 
 #[test]
-fn a_reader_that_is_lapped_in_the_arena_alone_is_told_which_bodies_are_gone() {
+fn reader_lapped_in_the_arena_learns_its_losses() {
     let place = Place::new();
     let log = small().create::<Framed>(place.shm.as_str()).unwrap();
     let mut writer = log.writer::<Framed>().unwrap();
@@ -270,7 +270,7 @@ fn no_body_is_ever_torn_however_fast_the_arena_is_overwritten() {
 }
 
 #[test]
-fn a_copy_has_the_bodies_of_the_log_and_its_next_writer_goes_on_behind_them() {
+fn a_copys_writer_resumes_after_its_bodies() {
     let (place, other) = (Place::new(), Place::new());
     let log = small().create::<Framed>(place.shm.as_str()).unwrap();
     let mut writer = log.writer::<Framed>().unwrap();
@@ -304,7 +304,7 @@ fn a_copy_has_the_bodies_of_the_log_and_its_next_writer_goes_on_behind_them() {
 }
 
 #[test]
-fn verify_finds_a_head_that_no_writer_stores_and_a_text_that_is_none() {
+fn verify_finds_invalid_heads_and_text() {
     let place = Place::new();
     let log = small().create::<With<(), Utf8>>(place.shm.as_str()).unwrap();
     let mut writer = log.writer::<With<(), Utf8>>().unwrap();
@@ -380,7 +380,7 @@ fn a_lossless_writer_waits_for_bytes_as_for_slots_and_says_so() {
 }
 
 #[test]
-fn the_longest_body_fits_an_arena_that_is_free_wherever_the_last_one_ended() {
+fn the_longest_body_fits_any_free_arena() {
     let place = Place::new();
     let log = small().lossless([0]).create::<Framed>(place.shm.as_str()).unwrap();
     let mut writer = log.lossless_writer::<Framed>().unwrap();
@@ -397,7 +397,7 @@ fn the_longest_body_fits_an_arena_that_is_free_wherever_the_last_one_ended() {
 }
 
 #[test]
-fn an_arena_that_was_begun_anew_has_room_for_one_lap_and_no_more() {
+fn a_restarted_arena_has_room_for_one_lap() {
     let place = Place::new();
     let options = Log::options().capacity(256).inline(INLINE).arena(64 << 10).lossless([0]);
     let log = options.create::<Framed>(place.shm.as_str()).unwrap();
@@ -679,7 +679,7 @@ fn raw_records_are_polled_and_appended_many_at_a_time() {
 }
 
 #[test]
-fn a_gate_is_given_the_log_s_own_bytes_and_everybody_else_a_copy() {
+fn gates_borrow_bytes_and_others_get_copies() {
     let place = Place::new();
     let log = small().lossless([0]).create::<Framed>(place.shm.as_str()).unwrap();
     let mut writer = log.lossless_writer::<Framed>().unwrap();
@@ -729,7 +729,7 @@ fn a_gate_is_given_the_log_s_own_bytes_and_everybody_else_a_copy() {
 }
 
 #[test]
-fn a_head_that_no_writer_stores_is_a_loss_of_that_entry_and_nothing_worse() {
+fn an_invalid_head_loses_only_its_entry() {
     let place = Place::new();
     let log = small().create::<Framed>(place.shm.as_str()).unwrap();
     let mut writer = log.writer::<Framed>().unwrap();
@@ -773,7 +773,7 @@ fn a_head_that_no_writer_stores_is_a_loss_of_that_entry_and_nothing_worse() {
 }
 
 #[test]
-fn no_single_place_that_somebody_scribbled_moves_the_arena_away() {
+fn no_single_scribbled_place_moves_the_arena() {
     let place = Place::new();
     let log = small().create::<Framed>(place.shm.as_str()).unwrap();
     let file = std::fs::OpenOptions::new().write(true).open(place.shm_file()).unwrap();
@@ -795,7 +795,7 @@ fn no_single_place_that_somebody_scribbled_moves_the_arena_away() {
 }
 
 #[test]
-fn the_next_writer_begins_behind_every_body_that_a_slot_still_tells_of() {
+fn the_next_writer_begins_after_every_known_body() {
     let place = Place::new();
     let log = small().create::<Framed>(place.shm.as_str()).unwrap();
     let mut writer = log.writer::<Framed>().unwrap();
@@ -914,7 +914,7 @@ fn whole(log: &Log) -> Vec<u64> {
 }
 
 #[test]
-fn no_body_is_mixed_of_two_after_the_machine_died_at_any_moment() {
+fn a_machine_crash_mixes_no_bodies() {
     let (mut images, mut in_arena) = (0, 0);
     for seed in 0..8 {
         let run = Run::new(seed);
@@ -945,7 +945,7 @@ fn no_body_is_mixed_of_two_after_the_machine_died_at_any_moment() {
 }
 
 #[test]
-fn a_body_that_was_synced_is_there_after_another_boot_and_one_that_was_not_is_lost() {
+fn after_a_reboot_only_synced_bodies_remain() {
     let place = Place::new();
     let path = place.file("engine.log");
     let options = Log::options().capacity(64).inline(INLINE).arena(64 << 10);

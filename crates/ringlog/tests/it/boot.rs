@@ -129,7 +129,7 @@ fn the_boot_in_the_header_is_the_one_that_the_kernel_tells() {
 }
 
 #[test]
-fn after_another_boot_the_slots_are_asked_and_what_is_missing_is_lost() {
+fn after_a_reboot_gaps_in_slots_are_lost() {
     let disk = Disk::new();
     disk.forget(BOOT);
     disk.forget(disk.slots(0..256));
@@ -153,7 +153,7 @@ fn a_header_that_was_never_written_back_hides_no_entry() {
 }
 
 #[test]
-fn a_log_goes_on_above_all_that_any_pointer_has_seen_and_the_hole_is_lost() {
+fn after_a_reboot_appending_resumes_above_every_pointer() {
     // The write pointer, written back or not; of reader 7, what it committed.
     for (write_ptr, committed, end) in
         [(1000, 0, 1000), (1000, 950, 1000), (0, 950, 950), (900, 950, 950), (0, 100, 900)]
@@ -180,7 +180,7 @@ fn a_log_goes_on_above_all_that_any_pointer_has_seen_and_the_hole_is_lost() {
 }
 
 #[test]
-fn a_pointer_that_no_log_reaches_does_not_move_the_end_after_another_boot() {
+fn after_a_reboot_impossible_pointers_move_no_end() {
     for pointer in [POSITION_LIMIT, 1 << 63, u64::MAX] {
         let disk = Disk::new();
         disk.forget(BOOT);
@@ -191,7 +191,7 @@ fn a_pointer_that_no_log_reaches_does_not_move_the_end_after_another_boot() {
 }
 
 #[test]
-fn what_a_reader_has_committed_is_not_given_out_again_if_the_pointers_alone_are_gone() {
+fn lost_pointers_deliver_no_committed_entry_again() {
     let disk = Disk::new();
     disk.commit(950);
     disk.forget(BOOT);

@@ -69,7 +69,7 @@ fn passed<T>(polled: Polled<T>) -> Option<Range<u64>> {
 }
 
 #[test]
-fn a_header_that_changes_while_it_is_opened_is_used_or_refused_and_nothing_else() {
+fn a_header_that_changes_is_used_or_refused() {
     const ROUNDS: usize = 4_000;
     let place = Place::new();
     let path = place.file("victim.log");
@@ -137,7 +137,7 @@ fn open_and_use(path: &Path, id: usize) -> ringlog::Result<()> {
 }
 
 #[test]
-fn slots_and_lines_that_somebody_scribbles_on_cost_entries_and_nobody_his_place() {
+fn scribbled_slots_cost_entries_but_no_place() {
     const ENTRIES: u64 = 200_000;
     let place = Place::new();
     let log = Log::options().capacity(D).create::<Sample>(place.shm.as_str()).unwrap();

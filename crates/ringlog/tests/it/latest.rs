@@ -35,7 +35,7 @@ fn entry<T>(polled: Polled<T>) -> (u64, T) {
 }
 
 #[test]
-fn latest_is_the_newest_entry_and_polls_go_on_behind_it() {
+fn latest_is_the_newest_entry_and_polls_follow() {
     let place = Place::new();
     let log = Log::options().capacity(8).create::<State>(place.shm.as_str()).unwrap();
     let mut writer = log.writer::<State>().unwrap();

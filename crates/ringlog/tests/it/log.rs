@@ -148,7 +148,7 @@ fn entries_of(directory: &Path) -> Vec<PathBuf> {
 // Made, opened, removed.
 
 #[test]
-fn a_log_is_made_once_opened_often_and_gone_when_it_is_removed() {
+fn log_is_made_once_and_gone_when_removed() {
     let place = Place::new();
     let in_memory = (Name::from(place.shm.as_str()), place.shm_file());
     let on_disk = (Name::from(place.file("a.log")), place.file("a.log"));
@@ -302,7 +302,7 @@ fn of_twenty_that_race_to_create_one_succeeds() {
 }
 
 #[test]
-fn a_log_for_which_there_is_no_room_is_refused_and_leaves_nothing() {
+fn a_log_without_room_leaves_nothing() {
     on_a_small_disk(64, |disk| {
         let path = disk.path().join("a.log");
         let large = Log::options().capacity(1 << 16).create::<Sample>(path.as_path());
@@ -356,7 +356,7 @@ fn all_logs_of_a_directory_are_found_and_nothing_else() {
 }
 
 #[test]
-fn all_logs_in_shared_memory_are_found_by_the_names_they_are_opened_with() {
+fn logs_in_shared_memory_are_found_by_name() {
     let place = Place::new();
     let is_there = || Log::all().unwrap().contains(&Name::from(place.shm.as_str()));
     assert!(!is_there());
@@ -367,7 +367,7 @@ fn all_logs_in_shared_memory_are_found_by_the_names_they_are_opened_with() {
 }
 
 #[test]
-fn a_second_writer_is_refused_with_the_pid_of_the_first_until_that_is_gone() {
+fn second_writer_is_refused_with_the_firsts_pid() {
     let place = Place::new();
     let log = filled(&place, 4, 0);
     let ours = u64::from(std::process::id());
@@ -559,7 +559,7 @@ fn every_field_of_the_header_that_is_wrong_is_refused_by_name() {
 
 /// The smallest log of format 1 is shorter than a header of today.
 #[test]
-fn a_log_of_an_older_format_is_refused_by_its_version_with_the_cure() {
+fn an_older_format_is_refused_with_the_cure() {
     let place = Place::new();
     let path = place.file("old.log");
     let mut old = vec![0; 4096 + 2 * 16];
@@ -712,7 +712,7 @@ fn what_is_not_a_regular_file_is_refused_by_what_it_is() {
 }
 
 #[test]
-fn a_directory_that_has_taken_the_name_of_an_open_log_is_refused_as_what_it_is() {
+fn directory_under_an_open_logs_name_is_refused() {
     let place = Place::new();
     let path = victim(&place);
     let log = Log::open(path.as_path()).unwrap();
@@ -735,7 +735,7 @@ fn a_reader_knows_its_number_and_whether_there_is_a_writer() {
 }
 
 #[test]
-fn the_write_pointer_is_at_most_half_a_ring_behind_within_a_batch() {
+fn batch_keeps_the_pointer_within_half_a_ring() {
     let place = Place::new();
     let log = Log::options().capacity(64).create::<Sample>(place.shm.as_str()).unwrap();
     let mut writer = log.writer::<Sample>().unwrap();
@@ -772,7 +772,7 @@ fn the_id_is_the_two_words_of_the_header() {
 }
 
 #[test]
-fn a_log_of_another_user_is_believed_only_if_that_user_is_named() {
+fn another_users_log_is_believed_only_by_name() {
     let place = Place::new();
     let path = victim(&place);
     if let Err(e) = chown(&path, Some(12345), None) {
@@ -805,7 +805,7 @@ fn an_observer_stores_nothing() {
 }
 
 #[test]
-fn a_log_that_is_cut_short_while_it_is_open_is_refused_by_the_next_look_and_is_no_fault() {
+fn log_cut_while_open_is_refused_without_fault() {
     let place = Place::new();
     let path = victim(&place);
     let log = Log::open(path.as_path()).unwrap();
@@ -918,7 +918,7 @@ fn a_reader_resumes_at_its_last_commit_and_nowhere_else() {
 }
 
 #[test]
-fn a_reader_that_has_committed_nothing_but_the_start_is_told_what_it_lost() {
+fn reader_committed_at_the_start_learns_its_losses() {
     for commits in 1..4 {
         let place = Place::new();
         let log = filled(&place, 4, 0);
@@ -933,7 +933,7 @@ fn a_reader_that_has_committed_nothing_but_the_start_is_told_what_it_lost() {
 }
 
 #[test]
-fn a_reader_killed_while_it_committed_the_start_again_is_not_a_new_one() {
+fn a_reader_killed_recommitting_the_start_is_known() {
     let line = offset_of!(Header, readers) + offset_of!(ReaderLine, checkpoints);
     let other = line + size_of::<CheckpointLine>();
     let (position, mark) = (offset_of!(CheckpointLine, position), offset_of!(CheckpointLine, mark));
@@ -993,7 +993,7 @@ fn what_was_lost_is_counted_for_good_exactly_once() {
 // Restarts and damage.
 
 #[test]
-fn a_writer_goes_on_where_the_one_before_it_stopped() {
+fn a_writer_resumes_where_the_last_one_stopped() {
     let place = Place::new();
     let log = filled(&place, 4, 0);
     assert_eq!(log.writer::<Sample>().unwrap().last(), None);
@@ -1050,7 +1050,7 @@ fn wrong_stamps(position: u64) -> [u64; 6] {
 }
 
 #[test]
-fn a_wrong_stamp_at_the_write_pointer_costs_nobody_anything() {
+fn wrong_stamp_at_the_write_pointer_costs_nothing() {
     for stamp in wrong_stamps(20) {
         for stays in [true, false] {
             let place = Place::new();
@@ -1167,7 +1167,7 @@ fn a_scribbled_read_pointer_is_not_believed_and_said() {
 }
 
 #[test]
-fn a_reader_that_scribbles_on_its_own_words_does_not_touch_the_log() {
+fn reader_scribbling_its_own_words_spares_the_log() {
     let place = Place::new();
     let log = filled(&place, 8, 0);
     let bytes = Bytes::of(&place.shm_file());
@@ -1181,7 +1181,7 @@ fn a_reader_that_scribbles_on_its_own_words_does_not_touch_the_log() {
 }
 
 #[test]
-fn counts_of_losses_that_somebody_scribbled_do_not_stop_a_reader() {
+fn scribbled_loss_counts_stop_no_reader() {
     let place = Place::new();
     let log = filled(&place, 4, 0);
     log.reader::<Sample>(0).unwrap().commit();
@@ -1198,7 +1198,7 @@ fn counts_of_losses_that_somebody_scribbled_do_not_stop_a_reader() {
 }
 
 #[test]
-fn those_attached_go_on_when_the_log_is_deleted_and_nobody_new_joins() {
+fn attached_readers_outlive_a_deleted_log() {
     let place = Place::new();
     let log = filled(&place, 8, 2);
     let mut writer = log.writer::<Sample>().unwrap();
@@ -1227,7 +1227,7 @@ fn those_attached_go_on_when_the_log_is_deleted_and_nobody_new_joins() {
 }
 
 #[test]
-fn a_snapshot_shows_who_is_there_and_how_far() {
+fn a_snapshot_shows_each_process_and_its_position() {
     let place = Place::new();
     let log = filled(&place, 8, 0);
     let ours = u64::from(std::process::id());
@@ -1294,7 +1294,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_reader_is_told_of_each_position_once_as_in_the_model(power in 1u32..7, steps in steps()) {
+    fn a_reader_gets_each_position_once_as_modelled(power in 1u32..7, steps in steps()) {
         let place = Place::new();
         let capacity = 1 << power;
         let log = filled(&place, capacity, 0);
@@ -1420,7 +1420,7 @@ fn delivered_and_lost_are_all_that_was_appended_while_the_writer_runs() {
 }
 
 #[test]
-fn a_reader_lapped_by_any_distance_loses_what_was_overwritten_and_a_head_start_at_most() {
+fn lapped_reader_loses_at_most_a_head_start() {
     let (mut laps, mut most) = (0, 0.0_f64);
     for capacity in [16, 64, 1024] {
         for rings in [1.0, 1.01, 2.0, 100.0] {
@@ -1493,7 +1493,7 @@ fn a_reader_lapped_by_any_distance_loses_what_was_overwritten_and_a_head_start_a
 }
 
 #[test]
-fn a_reader_that_takes_ten_milliseconds_for_an_entry_slows_neither_writer_nor_readers() {
+fn a_slow_reader_slows_neither_writer_nor_readers() {
     const COUNT: u64 = 200_000;
     const SLOW: Duration = Duration::from_millis(10);
     // The 99.9th percentile of the time that an append takes, and what the two fast readers got.
@@ -1609,7 +1609,7 @@ sized!(Words1 1, Words2 2, Words3 3, Words4 4, Words5 5, Words6 6, Words7 7);
 sized!(Words14 14, Words16 16, Words17 17, Words29 29, Words30 30, Words31 31);
 
 #[test]
-fn records_of_any_size_are_taken_as_they_were_appended_in_batches_or_one_by_one() {
+fn records_of_any_size_are_taken_as_appended() {
     Words1::is_read_back();
     Words2::is_read_back();
     Words3::is_read_back();
@@ -1667,7 +1667,7 @@ fn eight(begin: u64) -> [Words30; 8] {
 }
 
 #[test]
-fn batches_that_are_lapped_while_they_are_taken_are_whole_and_nothing_is_unaccounted_for() {
+fn lapped_batches_are_whole_and_accounted_for() {
     nothing_is_unaccounted_for(
         |writer, begin| _ = writer.append_batch(&eight(begin)),
         |reader, each| reader.poll_each(16, each),
@@ -1675,7 +1675,7 @@ fn batches_that_are_lapped_while_they_are_taken_are_whole_and_nothing_is_unaccou
 }
 
 #[test]
-fn a_stream_that_is_lapped_while_it_is_polled_is_whole_and_nothing_is_unaccounted_for() {
+fn a_lapped_stream_is_whole_and_accounted_for() {
     nothing_is_unaccounted_for(
         |writer, begin| eight(begin).iter().for_each(|record| _ = writer.append(record)),
         |reader, each| match reader.poll() {
@@ -1691,7 +1691,7 @@ fn a_stream_that_is_lapped_while_it_is_polled_is_whole_and_nothing_is_unaccounte
 
 /// A reader that had this many in a row looks ahead for more, and takes them as known.
 #[test]
-fn a_stream_that_is_lapped_wherever_its_reader_stands_is_told_and_goes_on() {
+fn a_stream_lapped_anywhere_reports_it_and_resumes() {
     for had in 0..60 {
         let place = Place::new();
         let log = filled(&place, 64, 60);
@@ -1709,7 +1709,7 @@ fn a_stream_that_is_lapped_wherever_its_reader_stands_is_told_and_goes_on() {
 }
 
 #[test]
-fn an_entry_whose_closure_panics_is_taken_and_the_next_poll_goes_on_behind_it() {
+fn a_panicking_closure_takes_its_entry_only() {
     let place = Place::new();
     let log = filled(&place, 16, 0);
     let mut reader = log.reader::<Sample>(0).unwrap();

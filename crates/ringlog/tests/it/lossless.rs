@@ -67,7 +67,7 @@ fn take(reader: &mut Reader<Order>, count: u64) {
 }
 
 #[test]
-fn the_writer_stops_for_the_gate_that_is_furthest_behind_and_for_nobody_else() {
+fn the_writer_stops_only_for_the_hindmost_gate() {
     let place = Place::new();
     let (log, mut writer) = gated(&place, lossless([0, 2]));
     let mut readers = [0, 1, 2].map(|id| log.reader::<Order>(id).unwrap());
@@ -92,7 +92,7 @@ fn the_writer_stops_for_the_gate_that_is_furthest_behind_and_for_nobody_else() {
 }
 
 #[test]
-fn a_gate_that_never_came_holds_its_place_from_the_first_entry_on() {
+fn a_gate_never_attached_holds_the_first_entry() {
     let place = Place::new();
     for absent in [Absent::Wait, Absent::Skip] {
         let (log, mut writer) = gated(&place, lossless([5]).absent(absent));
@@ -106,7 +106,7 @@ fn a_gate_that_never_came_holds_its_place_from_the_first_entry_on() {
 }
 
 #[test]
-fn a_reader_that_is_gone_is_waited_for_and_goes_on_where_it_was() {
+fn a_gone_gate_is_awaited_and_resumes() {
     let place = Place::new();
     let (log, mut writer) = gated(&place, lossless([0]));
     let mut reader = log.reader::<Order>(0).unwrap();
@@ -127,7 +127,7 @@ fn a_reader_that_is_gone_is_waited_for_and_goes_on_where_it_was() {
 }
 
 #[test]
-fn a_reader_that_is_gone_is_skipped_if_the_log_says_so_and_told_exactly_what_it_lost() {
+fn a_skipped_gate_learns_exactly_what_it_lost() {
     let place = Place::new();
     let (log, mut writer) = gated(&place, lossless([0]).absent(Absent::Skip));
     let mut reader = log.reader::<Order>(0).unwrap();
@@ -159,7 +159,7 @@ fn skipped_gate_leaves_the_living_one_in_charge() {
 }
 
 #[test]
-fn a_gate_that_was_let_off_is_waited_for_no_more_whoever_writes() {
+fn no_writer_waits_for_a_released_gate() {
     let place = Place::new();
     let (log, mut writer) = gated(&place, lossless([0, 1]));
     let mut other = log.reader::<Order>(1).unwrap();
@@ -186,7 +186,7 @@ fn a_gate_that_was_let_off_is_waited_for_no_more_whoever_writes() {
 }
 
 #[test]
-fn the_writer_says_in_the_log_for_whom_it_waits_and_since_when() {
+fn the_log_shows_which_gate_the_writer_awaits() {
     let place = Place::new();
     let (log, mut writer) = gated(&place, lossless([3]));
     fill(&mut writer);
@@ -209,7 +209,7 @@ fn the_writer_says_in_the_log_for_whom_it_waits_and_since_when() {
 }
 
 #[test]
-fn a_wait_in_pieces_is_one_wait_and_ends_with_the_room_whether_the_writer_looks_or_not() {
+fn a_wait_in_pieces_counts_as_one() {
     let place = Place::new();
     let (log, mut writer) = gated(&place, lossless([0, 1]));
     fill(&mut writer);
@@ -237,8 +237,7 @@ fn a_wait_in_pieces_is_one_wait_and_ends_with_the_room_whether_the_writer_looks_
 }
 
 #[test]
-fn there_is_room_without_a_gate_that_is_skipped_and_one_let_off_before_it_came_has_nothing_to_come()
-{
+fn skipped_and_released_gates_take_no_room() {
     let place = Place::new();
     let (log, mut writer) = gated(&place, lossless([0, 1, 2]).absent(Absent::Skip));
     (0..6).for_each(|id| assert_eq!(writer.try_append(&order(id)), Ok(id)));
@@ -256,7 +255,7 @@ fn there_is_room_without_a_gate_that_is_skipped_and_one_let_off_before_it_came_h
 }
 
 #[test]
-fn every_wait_for_room_ends_when_there_is_some_and_when_its_time_is_over() {
+fn waits_for_room_end_by_room_or_time() {
     let place = Place::new();
     let (log, mut writer) = gated(&place, lossless([0]));
     let mut reader = log.reader::<Order>(0).unwrap();
@@ -290,7 +289,7 @@ fn every_wait_for_room_ends_when_there_is_some_and_when_its_time_is_over() {
 }
 
 #[test]
-fn a_reader_lets_the_writer_go_on_long_before_the_ring_is_full_if_it_releases_when_due() {
+fn a_timely_release_keeps_the_writer_going() {
     let place = Place::new();
     let (log, mut writer) = gated(&place, lossless([0]));
     let mut reader = log.reader::<Order>(0).unwrap();
@@ -387,7 +386,7 @@ fn a_raw_writer_waits_as_one_that_knows_its_records() {
 }
 
 #[test]
-fn a_log_is_lossless_or_not_for_good_and_each_has_a_writer_of_its_own() {
+fn lossless_and_other_logs_need_their_own_writer() {
     let place = Place::new();
     let name = place.shm.as_str();
     let refused = |result: Result<(), Error>, says: &[&str]| {
@@ -440,7 +439,7 @@ fn the_next_writer_of_a_full_log_overwrites_nothing_either() {
 }
 
 #[test]
-fn a_gate_that_goes_back_gets_what_is_still_there_and_holds_the_writer_again() {
+fn gate_that_moves_back_holds_the_writer_again() {
     let place = Place::new();
     let (log, mut writer) = gated(&place, lossless([0]));
     let mut reader = log.reader::<Order>(0).unwrap();
@@ -462,7 +461,7 @@ fn a_gate_that_goes_back_gets_what_is_still_there_and_holds_the_writer_again() {
 }
 
 #[test]
-fn a_gate_beyond_the_room_is_damage_and_the_writer_gives_what_is_left() {
+fn a_gate_beyond_the_room_is_damage() {
     let place = Place::new();
     let (log, mut writer) = gated(&place, lossless([0]));
     let damage = || {

@@ -194,17 +194,17 @@ fn restarts(piece: usize, sizes: &[usize]) -> u64 {
 }
 
 #[test]
-fn an_entry_within_a_page_is_whole_or_lost_whatever_pages_were_written_back() {
+fn entry_within_a_page_is_whole_or_lost() {
     assert_eq!(restarts(PAGE, &[8, 20, 56, 120, 1000, 4088]), 0);
 }
 
 #[test]
-fn an_entry_within_a_sector_is_whole_or_lost_whatever_sectors_were_written_back() {
+fn entry_within_a_sector_is_whole_or_lost() {
     assert_eq!(restarts(SECTOR, &[8, 56, 120, 504]), 0);
 }
 
 #[test]
-fn an_entry_within_a_cache_line_is_whole_or_lost_whatever_lines_were_written_back() {
+fn entry_within_a_line_is_whole_or_lost() {
     assert_eq!(restarts(LINE, &[8, 20, 56]), 0);
 }
 

@@ -83,7 +83,7 @@ fn to(far: &Far, dies: bool) -> ToFar {
 }
 
 #[test]
-fn an_outside_sink_resumes_at_its_far_end_and_hears_each_loss_once() {
+fn outside_sink_resumes_and_gets_each_loss_once() {
     let place = Place::new();
     let mut feed = place.feed(8);
     let far = Far::default();

@@ -20,7 +20,7 @@ fn a_decimal_is_the_nearest_to_a_float_or_refused() {
 }
 
 #[test]
-fn decimals_are_added_and_taken_times_an_integer_exactly_or_not_at_all() {
+fn decimals_are_added_and_multiplied_exactly_or_refused() {
     let cents = |units| Decimal::<2>::from_units(units);
     let all = [cents(150), cents(-25), cents(7)];
     assert_eq!(all.iter().sum::<Decimal<2>>(), cents(132));

@@ -39,7 +39,7 @@ const WAITS: [Wait; 5] = [
 ];
 
 #[test]
-fn an_iterator_gives_each_entry_and_each_loss_and_ends_where_there_is_no_more() {
+fn an_iterator_gives_each_entry_and_loss() {
     let place = Place::new();
     let (log, mut writer) = filled(&place, 11);
     let mut reader = log.reader_from::<Sample>(0, Start::At(0)).unwrap();
@@ -58,7 +58,7 @@ fn an_iterator_gives_each_entry_and_each_loss_and_ends_where_there_is_no_more() 
 }
 
 #[test]
-fn a_wait_with_a_bound_ends_empty_at_the_bound_and_not_before() {
+fn a_bounded_wait_ends_empty_at_its_bound() {
     let place = Place::new();
     let (log, _writer) = filled(&place, 0);
     let mut reader = log.reader::<Sample>(0).unwrap();
@@ -110,7 +110,7 @@ fn a_wait_ends_with_the_entry_that_comes_or_the_loss() {
 }
 
 #[test]
-fn a_reader_that_leaps_skips_without_a_loss_and_goes_back_to_its_last_commit() {
+fn leap_is_no_loss_and_can_be_undone() {
     let place = Place::new();
     let (log, mut writer) = filled(&place, 8);
     let mut reader = log.reader::<Sample>(0).unwrap();
@@ -186,7 +186,7 @@ fn entries_of_bytes_go_in_and_out_in_batches() {
 }
 
 #[test]
-fn a_log_is_removed_when_nobody_claims_it_and_unlinked_whoever_does() {
+fn a_claimed_log_is_unlinked_but_not_removed() {
     let place = Place::new();
     let (log, mut writer) = filled(&place, 1);
     let name = place.shm.as_str();
