@@ -31,7 +31,7 @@ const fn vector(name: &'static str, what: &'static str, make: fn(&Path)) -> Vect
     Vector { name, another_boot: false, what, make }
 }
 
-const VECTORS: [Vector; 20] = [
+const VECTORS: [Vector; 22] = [
     vector("page", "the log that docs/format.md shows byte by byte", page),
     vector("fresh", "just made: no writer and no reader has been there", fresh),
     vector("types", "a column of each type, with the values at their ends", types),
@@ -73,6 +73,12 @@ const VECTORS: [Vector; 20] = [
         ..vector("boot", "the machine was restarted: slots and bodies that reached no disk", boot)
     },
     vector("copy", "a copy of a log that had gone round: it begins at a base", copy),
+    vector(
+        "mirror",
+        "a mirror that began at 5000, with holes where its source lost entries",
+        mirror,
+    ),
+    vector("hole", "a hole that is longer than the ring", hole),
     // Its lane comes with it, as two more logs.
     vector("service", "a service with one lane", service),
     vector("topic.0", "the first log of a topic of four", topic),
@@ -296,7 +302,7 @@ fn holes(path: &Path) {
     let (log, mut writer) = create(path, 8);
     append(&mut writer, 13);
     drop(writer);
-    // As who continues a stream does that lacks 13, 14 and 15.
+    // As a program that knows no holes leaves it, which continues at 16.
     store(path, 0, 16);
     store(path, slot(&log, 16), WRITING | 16);
     append(&mut log.writer().unwrap(), 2);
@@ -458,6 +464,26 @@ fn copy(path: &Path) {
     let file = OpenOptions::new().write(true).open(path).unwrap();
     file.write_all_at(&id, offset_of!(Header, source_id) as u64).unwrap();
     fs::remove_file(source).unwrap();
+}
+
+/// Appends so many entries, then skips to a position.
+fn append_and_skip(log: &Log, count: u64, position: u64) {
+    append(&mut log.writer().unwrap(), count);
+    log.writer::<Raw>().unwrap().skip_to(position).unwrap();
+}
+
+fn mirror(path: &Path) {
+    let source = u128::from(SOURCE_ID[0]) << 64 | u128::from(SOURCE_ID[1]);
+    let options = Log::options().capacity(8).mirror_of(source, 5000);
+    let log = options.create::<Trade>(path).unwrap();
+    append_and_skip(&log, 3, 5005);
+    append_and_skip(&log, 2, 5008);
+}
+
+fn hole(path: &Path) {
+    let log = Log::options().capacity(8).create::<Trade>(path).unwrap();
+    append_and_skip(&log, 3, 40);
+    append(&mut log.writer().unwrap(), 1);
 }
 
 fn topic(path: &Path) {
