@@ -287,7 +287,14 @@ func TestLaneOfTheVectorsIsServedOn(t *testing.T) {
 func TestNoCallIsRunTwiceWhoeverIsKilled(t *testing.T) {
 	name, directory := shmName(t), t.TempDir()
 	notes, ends := filepath.Join(directory, "notes"), filepath.Join(directory, "ends")
-	serve := func() *process { return victim(t, "serve", name, notes) }
+	random := rand.New(rand.NewPCG(9, 10))
+	// Each server is another one than the one before, as often as not.
+	serve := func() *process {
+		if random.IntN(2) == 0 {
+			return victim(t, "serve", name, notes)
+		}
+		return program(t, directory, "ringlog", "serve", name, "--exec", `b=$(cat); echo "$b" >> notes; printf %s "$b"`)
+	}
 	from := 0
 	call := func() *process {
 		from += 1_000_000
@@ -296,14 +303,13 @@ func TestNoCallIsRunTwiceWhoeverIsKilled(t *testing.T) {
 	server := serve()
 	server.until("serves")
 	clients := []*process{call(), call(), call()}
-	random := rand.New(rand.NewPCG(9, 10))
 	lines := func(path string) []string {
 		text, _ := os.ReadFile(path)
 		return strings.Split(strings.TrimSpace(string(text)), "\n")
 	}
-	for range 30 {
+	for range 40 {
 		before := len(lines(ends))
-		until(t, "some are answered", func() bool { return len(lines(ends)) > before+50 })
+		until(t, "some are answered", func() bool { return len(lines(ends)) > before+20 })
 		time.Sleep(time.Duration(random.IntN(2000)) * time.Microsecond)
 		if random.IntN(2) == 0 {
 			server.kill()
@@ -323,7 +329,8 @@ func TestNoCallIsRunTwiceWhoeverIsKilled(t *testing.T) {
 		run[line]++
 	}
 	for number, times := range run {
-		if times > 1 {
+		// A command whose server is killed before it has sent the body gets none.
+		if times > 1 && number != "" {
 			t.Errorf("%s was run %d times", number, times)
 		}
 	}

@@ -105,7 +105,10 @@ func (c *Client) takeLane(name string) error {
 			return err
 		}
 		defer answers.Close()
-		if c.answers, err = answers.ReaderAt(0, Newest); err != nil {
+		if c.answers, err = answers.Reader(0); err != nil {
+			return err
+		}
+		if err := c.answers.Seek(Newest); err != nil {
 			return err
 		}
 		c.answers.Idle = c.options.Idle

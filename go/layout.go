@@ -86,6 +86,7 @@ const (
 	magic       = 0x31474F4C474E4952 // the bytes RINGLOG1
 	version     = 3
 	writing     = 1 << 63 // of a stamp: the slot is being overwritten
+	hole        = 1 << 62 // of a stamp: the position was published without an entry
 	inArena     = 1 << 63 // of a head: the body is in the arena
 	noPosition  = 1 << 62 // positions are below it
 	nobody      = 1<<64 - 1

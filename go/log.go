@@ -60,10 +60,12 @@ type segment struct {
 	base          uint64
 }
 
+const sharedMemory = "/dev/shm/"
+
 // pathOf returns the file of a log: "/name" is shared memory, anything else a path.
 func pathOf(name string) string {
 	if rest, ok := strings.CutPrefix(name, "/"); ok && rest != "" && !strings.Contains(rest, "/") {
-		return "/dev/shm/" + rest
+		return sharedMemory + rest
 	}
 	return name
 }
@@ -73,7 +75,7 @@ func Open(name string) (*Log, error) { return Options{}.Open(name) }
 
 // Open opens the log of a name, as [Open], and asks of it what the options say.
 func (o Options) Open(name string) (*Log, error) {
-	s, err := openSegment(name, o.Trust, false)
+	s, err := openSegment(name, o.Trust, toLook)
 	if err != nil {
 		return nil, err
 	}
@@ -224,10 +226,22 @@ func (o Options) geometry(schema *Schema) (Geometry, error) {
 	return g, nil
 }
 
-// openSegment opens and maps a log, for reading or for both.
-func openSegment(name string, trust []int, writable bool) (*segment, error) {
+// access is what a log is opened for.
+type access int
+
+const (
+	toLook  access = iota
+	toRead         // as a reader, who stores where it is
+	toWrite        // as the writer, who takes the page faults of the first lap at once
+)
+
+// populateMost is the most bytes whose page faults a writer takes at once.
+const populateMost = 1 << 30
+
+// openSegment opens and maps a log.
+func openSegment(name string, trust []int, how access) (*segment, error) {
 	s := &segment{name: name, path: pathOf(name), fd: -1}
-	if err := s.open(trust, writable); err != nil {
+	if err := s.open(trust, how); err != nil {
 		s.close()
 		return nil, err
 	}
@@ -235,9 +249,9 @@ func openSegment(name string, trust []int, writable bool) (*segment, error) {
 }
 
 // open opens and maps the log, and refuses what is none.
-func (s *segment) open(trust []int, writable bool) (err error) {
+func (s *segment) open(trust []int, how access) (err error) {
 	name := s.name
-	s.fd, err = openFile(s.path, writable)
+	s.fd, err = openFile(s.path, how != toLook)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return failed(name, ErrNotFound, "no such log; it may not have been made yet")
@@ -264,7 +278,7 @@ func (s *segment) open(trust []int, writable bool) (err error) {
 		return unusable("it is no log: it has only %d bytes", stat.Size)
 	}
 	size := min(uint64(stat.Size), headerSize) / 8 * 8
-	header, err := mapFile(s.fd, size, false)
+	header, err := mapFile(s.fd, size, false, false)
 	if err != nil {
 		return failed(name, err, "cannot be mapped: %v", err)
 	}
@@ -303,7 +317,8 @@ func (s *segment) open(trust []int, writable bool) (err error) {
 	if err := s.loadSchema(header); err != nil {
 		return unusable("its header is damaged: %v", err)
 	}
-	if s.words, err = mapFile(s.fd, s.fileSize(), writable); err != nil {
+	populate := how == toWrite && s.fileSize() <= populateMost && strings.HasPrefix(s.path, sharedMemory)
+	if s.words, err = mapFile(s.fd, s.fileSize(), how != toLook, populate); err != nil {
 		return failed(name, err, "cannot be mapped: %v", err)
 	}
 	return nil
@@ -371,12 +386,12 @@ func (s *segment) close() {
 	}
 }
 
-// again opens the same log once more, for somebody who stores.
-func (l *Log) again() (*segment, error) {
+// again opens the same log once more.
+func (l *Log) again(how access) (*segment, error) {
 	if l.words == nil {
 		return nil, failed(l.name, ErrClosed, "it was closed; open it again")
 	}
-	s, err := openSegment(l.name, l.trust, true)
+	s, err := openSegment(l.name, l.trust, how)
 	if err == nil && (s.device != l.device || s.inode != l.inode) {
 		s.close()
 		return nil, failed(l.name, ErrNotFound, "the name has gone to another log meanwhile; open it again")

@@ -25,7 +25,7 @@ const (
 
 // Where a reader or an observer can begin.
 var (
-	// Resume is where the reader left off; the oldest entry, if nobody has been this reader.
+	// Resume is where the reader left off, and of an observer the oldest entry.
 	Resume = Start{}
 	// Oldest is the oldest entry that the log holds.
 	Oldest = Start{from: oldest}
@@ -47,40 +47,41 @@ type Observer struct {
 
 // Observe begins to look at a log.
 func (l *Log) Observe(start Start) (*Observer, error) {
-	if l.words == nil {
-		return nil, failed(l.name, ErrClosed, "it was closed; open it again")
-	}
-	s, err := openSegment(l.name, l.trust, false)
+	s, err := l.again(toLook)
 	if err != nil {
 		return nil, err
 	}
-	if s.device != l.device || s.inode != l.inode {
-		s.close()
-		return nil, failed(l.name, ErrNotFound, "the name has gone to another log meanwhile; open it again")
-	}
-	c, err := s.begin(start)
-	if err != nil {
+	o := &Observer{cursor: s.cursor(), Idle: defaultIdle}
+	if err := o.seek(start); err != nil {
 		s.close()
 		return nil, err
 	}
-	return &Observer{cursor: c, Idle: defaultIdle}, nil
+	return o, nil
 }
 
-// begin returns a place in the log, where somebody begins who has none there.
-func (s *segment) begin(start Start) (cursor, error) {
-	end := s.end()
+// Seek goes elsewhere: forth or back.
+func (o *Observer) Seek(start Start) error {
+	if o.words == nil {
+		return ErrClosed
+	}
+	return o.seek(start)
+}
+
+// seek puts a place elsewhere.
+func (c *cursor) seek(start Start) error {
+	end := c.end()
+	position, fresh := end, false
 	switch start.from {
-	case newest:
-		return s.cursorAt(end, end), nil
 	case at:
 		if start.at > end {
-			return cursor{}, failed(s.name, ErrInvalid, "there is no position %d yet; it ends at %d", start.at, end)
+			return failed(c.name, ErrInvalid, "there is no position %d yet; it ends at %d", start.at, end)
 		}
-		return s.cursorAt(start.at, end), nil
+		position = start.at
+	case resume, oldest:
+		position, fresh = c.whole(end), true
 	}
-	c := s.cursorAt(s.whole(end), end)
-	c.fresh = true
-	return c, nil
+	c.position, c.published, c.began, c.fresh, c.step = position, end, position, fresh, 0
+	return nil
 }
 
 // Position returns the position of the next entry that it takes.
@@ -152,15 +153,13 @@ type Reader struct {
 	notice     string
 }
 
-// Reader becomes one of the readers 0 to 7, and goes on where it left off.
-func (l *Log) Reader(id int) (*Reader, error) { return l.ReaderAt(id, Resume) }
-
-// ReaderAt becomes one of the readers 0 to 7, and begins elsewhere than where it left off. What is skipped is not lost.
-func (l *Log) ReaderAt(id int, start Start) (*Reader, error) {
+// Reader becomes one of the readers 0 to 7, and goes on where it left off; at the oldest entry, if nobody has been this
+// reader.
+func (l *Log) Reader(id int) (*Reader, error) {
 	if id < 0 || id >= Readers {
 		return nil, failed(l.name, ErrInvalid, "there is no reader %d; readers are 0 to 7", id)
 	}
-	s, err := l.again()
+	s, err := l.again(toRead)
 	if err != nil {
 		return nil, err
 	}
@@ -170,23 +169,18 @@ func (l *Log) ReaderAt(id int, start Start) (*Reader, error) {
 		s.close()
 		return nil, err
 	}
-	r := &Reader{Idle: defaultIdle, id: id, claim: claim, isUntold: true}
+	r := &Reader{cursor: s.cursor(), Idle: defaultIdle, id: id, claim: claim}
 	r.isNew = s.load(pointer) == 0 && s.load(s.line(id)+inCommit) == 0
-	r.segment = s
 	if !r.isNew {
 		r.findCommitted(s.load(pointer))
+		r.committed.position = min(r.committed.position, s.end())
 	}
 	r.lost, r.laps = r.committed.lost, r.committed.laps
-	if r.cursor, err = s.begin(start); err != nil {
+	if err := r.Seek(Resume); err != nil {
 		claim.free()
 		s.close()
 		return nil, err
 	}
-	r.committed.position = min(r.committed.position, r.published)
-	if start.from == resume && !r.isNew {
-		r.position, r.fresh = r.committed.position, false
-	}
-	r.began = r.position
 	line := s.line(id)
 	s.store(line+inPid, 0)
 	s.store(line+inPidNS, 0)
@@ -195,6 +189,18 @@ func (l *Log) ReaderAt(id int, start Start) (*Reader, error) {
 	s.store(line+inPidNS, pidNamespace())
 	s.store(line+inPid, uint64(os.Getpid()))
 	return r, nil
+}
+
+// Seek goes elsewhere, forth or back: what is skipped is not lost. [Resume] is the last commit.
+func (r *Reader) Seek(start Start) error {
+	if r.words == nil {
+		return ErrClosed
+	}
+	if start.from == resume && !r.isNew {
+		start = At(r.committed.position)
+	}
+	r.isUntold = true
+	return r.seek(start)
 }
 
 // line returns where the line of a reader is.
@@ -419,7 +425,7 @@ const withoutWriter = 50 * time.Millisecond
 // isReady returns whether a poll would give anything.
 func (c *cursor) isReady() bool {
 	it := c.says(c.stamp(c.position), c.position)
-	return it == here || it == passed || c.position < c.published
+	return it == here || it == skipped || it == passed || c.position < c.published
 }
 
 // next polls until there is something, spins for a moment, and then rests in between.

@@ -8,6 +8,7 @@ type look int
 const (
 	empty   look = iota // nothing is there yet
 	here                // the entry is there
+	skipped             // it was published without an entry
 	passed              // a later one has its place
 	damaged             // no writer stored this
 )
@@ -19,28 +20,41 @@ func (s *segment) slotAt(position uint64) uint64 {
 
 func (s *segment) stamp(position uint64) uint64 { return s.load(s.slotAt(position)) }
 
-// holds returns whether the slot of a position holds its entry.
-func (s *segment) holds(position uint64) bool { return s.stamp(position) == position+1 }
+// holds returns whether the slot of a position says that it is published.
+func (s *segment) holds(position uint64) bool {
+	stamp := s.stamp(position)
+	return stamp == position+1 || stamp == hole|position
+}
 
-// holder returns the position that a stamp other than 0 is of, and whether the stamp is good in this slot.
-func (s *segment) holder(stamp, slot uint64) (position uint64, good bool) {
-	position = stamp &^ writing
-	good = position < noPosition
-	if stamp < writing {
+// holder returns the position that a stamp other than 0 is of, the end of the log by this stamp, and whether the stamp is
+// good in this slot.
+func (s *segment) holder(stamp, slot uint64) (position, end uint64, good bool) {
+	position = stamp & (hole - 1)
+	switch stamp &^ (hole - 1) {
+	case 0:
 		position--
+		end = position + 1
+	case hole:
+		end = position + 1
+	case writing:
+		end = position
+	default:
+		return 0, 0, false
 	}
-	return position, good && position&(s.Capacity-1) == slot
+	return position, end, position&(s.Capacity-1) == slot
 }
 
 // says returns what a stamp says of the slot of a position.
 func (s *segment) says(stamp, position uint64) look {
-	if stamp == position+1 {
+	switch stamp {
+	case position + 1:
 		return here
-	}
-	if stamp == 0 {
+	case hole | position:
+		return skipped
+	case 0:
 		return empty
 	}
-	holder, good := s.holder(stamp, position&(s.Capacity-1))
+	holder, _, good := s.holder(stamp, position&(s.Capacity-1))
 	switch {
 	case !good:
 		return damaged
@@ -84,13 +98,14 @@ func (s *segment) endByPointer() (uint64, bool) {
 		return e, true
 	}
 	if e > 0 {
+		isBorneOut := false
 		switch s.says(s.stamp(e-1), e-1) {
-		case here:
+		case here, skipped:
+			isBorneOut = true
 		case passed, damaged:
-			if e < 2 || !s.holds(e-2) {
-				return 0, false
-			}
-		default:
+			isBorneOut = e >= 2 && s.holds(e-2)
+		}
+		if !isBorneOut && !s.holds(e) {
 			return 0, false
 		}
 	}
@@ -117,13 +132,9 @@ func (s *segment) scanForEnd() uint64 {
 	for slot := range s.Capacity {
 		stamp := s.stamp(slot)
 		used = used || stamp != 0
-		position, good := s.holder(stamp, slot)
+		position, after, good := s.holder(stamp, slot)
 		if stamp == 0 || !good {
 			continue
-		}
-		after := position
-		if stamp < writing {
-			after++
 		}
 		greatest = max(greatest, after)
 		if position < 2 || s.holds(position-1) || s.holds(position-2) {
@@ -152,11 +163,8 @@ func (s *segment) endOfAnotherBoot() uint64 {
 	}
 	for slot := range s.Capacity {
 		stamp := s.stamp(slot)
-		if position, good := s.holder(stamp, slot); good && stamp != 0 {
-			if stamp < writing {
-				position++
-			}
-			take(position)
+		if _, after, good := s.holder(stamp, slot); good && stamp != 0 {
+			take(after)
 		}
 	}
 	take(s.load(atWritePtr))
@@ -220,15 +228,18 @@ type cursor struct {
 	isOfNow bool
 	// arenaEnd is where the last body that was taken from the arena ends.
 	arenaEnd uint64
+	slots    slots
 	record   []uint64
-	columns  []byte // the first bytes of it
+	buffer   []byte // the same, as bytes
+	columns  []byte // the first of them
 	body     []uint64
 }
 
-func (s *segment) cursorAt(position, end uint64) cursor {
+// cursor returns a place in the log, which is still to be put somewhere.
+func (s *segment) cursor() cursor {
 	record := make([]uint64, roundUp(s.EntrySize, 8)/8)
-	columns := bytesOf(record)[:s.Columns():s.Columns()]
-	return cursor{segment: s, position: position, published: end, began: position, record: record, columns: columns}
+	buffer := bytesOf(record)
+	return cursor{segment: s, slots: s.allSlots(), record: record, buffer: buffer, columns: buffer[:s.Columns():s.Columns()]}
 }
 
 // poll takes the next entry, or says that there is none, or what was lost. It never waits.
@@ -241,11 +252,9 @@ func (c *cursor) poll() (Entry, error) {
 			c.isOfNow = !c.isOfAnotherBoot()
 		}
 		p := c.position
-		stamp := c.slotAt(p)
-		s := c.load(stamp)
+		s := c.slots.look(p)
 		if s == p+1 {
-			c.out(bytesOf(c.record), stamp+8)
-			if s = c.load(stamp); s == p+1 {
+			if s = c.slots.read(p, c.buffer); s == p+1 {
 				if c.fresh {
 					c.fresh, c.began = false, p
 				}
@@ -265,6 +274,10 @@ func (c *cursor) poll() (Entry, error) {
 			isLoss = c.lap(s) && !c.fresh
 		case damaged:
 			c.refresh()
+			c.skip()
+		case skipped:
+			c.refresh()
+			c.published = max(c.published, p+1)
 			c.skip()
 		default:
 			c.skip()
@@ -291,15 +304,15 @@ func (c *cursor) pollBatch(records []byte) (first uint64, count int, err error) 
 	end := c.load(atWritePtr)
 	if c.Arena == 0 && end > first && end-first <= c.Capacity && c.holds(end-1) {
 		for p := first; p < end && len(records) >= size; p++ {
-			stamp := c.slotAt(p)
+			to := c.buffer
 			if size%8 == 0 {
-				c.out(records[:size], stamp+8)
-			} else {
-				c.out(bytesOf(c.record), stamp+8)
-				copy(records, c.columns)
+				to = records[:size]
 			}
-			if c.load(stamp) != p+1 {
+			if c.slots.read(p, to) != p+1 {
 				break
+			}
+			if size%8 != 0 {
+				copy(records, c.columns)
 			}
 			records, count = records[size:], count+1
 		}
@@ -350,7 +363,7 @@ func (c *cursor) skip() {
 // stamp is damaged.
 func (c *cursor) lap(stamp uint64) bool {
 	p := c.position
-	holder, _ := c.holder(stamp, p&(c.Capacity-1))
+	holder, _, _ := c.holder(stamp, p&(c.Capacity-1))
 	before := c.end()
 	for begin := time.Now(); time.Since(begin) < time.Microsecond; {
 	}

@@ -32,7 +32,7 @@ func TestEntriesComeAsTheyWereAppended(t *testing.T) {
 	for position := range uint64(10) {
 		entry, err := r.Poll()
 		must(t, err)
-		equal(t, "entry", samples.Record(entry), sampleAt(position))
+		equal(t, "entry", *samples.Of(entry.Record), sampleAt(position))
 	}
 	taken := make([]sample, 64)
 	first, count, err = r.PollBatch(samples.All(taken))
@@ -50,7 +50,7 @@ func TestEntriesComeAsTheyWereAppended(t *testing.T) {
 	defer o.Close()
 	entry, err := o.Latest()
 	must(t, err)
-	equal(t, "the newest", samples.Record(entry), sampleAt(49))
+	equal(t, "the newest", *samples.Of(entry.Record), sampleAt(49))
 }
 
 func TestReaderGoesOnWhereItCommitted(t *testing.T) {
@@ -102,7 +102,7 @@ func TestReaderIsToldExactlyWhatItLost(t *testing.T) {
 		if round%2 == 0 {
 			var entry Entry
 			if entry, err = r.Poll(); err == nil {
-				check(entry.Position, samples.Record(entry))
+				check(entry.Position, *samples.Of(entry.Record))
 			}
 		} else {
 			var first uint64
@@ -252,7 +252,7 @@ func TestLosslessWriterWaitsForItsGates(t *testing.T) {
 		defer zero.Close()
 		next := uint64(0)
 		for entry, err := range zero.All(ctx) {
-			if err != nil || entry.Position != next || samples.Record(entry) != sampleAt(next) {
+			if err != nil || entry.Position != next || *samples.Of(entry.Record) != sampleAt(next) {
 				t.Errorf("%v, %v, and the next was %d", entry.Position, err, next)
 				break
 			}

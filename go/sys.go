@@ -43,12 +43,15 @@ func openFile(path string, writable bool) (int, error) {
 }
 
 // mapFile maps the first bytes of a file.
-func mapFile(fd int, size uint64, writable bool) (words, error) {
-	protection := syscall.PROT_READ
+func mapFile(fd int, size uint64, writable, populate bool) (words, error) {
+	protection, flags := syscall.PROT_READ, syscall.MAP_SHARED
 	if writable {
 		protection |= syscall.PROT_WRITE
 	}
-	memory, err := syscall.Mmap(fd, 0, int(size), protection, syscall.MAP_SHARED)
+	if populate {
+		flags |= syscall.MAP_POPULATE
+	}
+	memory, err := syscall.Mmap(fd, 0, int(size), protection, flags)
 	if err != nil {
 		return nil, err
 	}
@@ -195,7 +198,7 @@ func makeFile(path string, size uint64, mode os.FileMode, fill func(words)) erro
 	if err := syscall.Fallocate(int(file.Fd()), 0, 0, int64(size)); err != nil {
 		return err
 	}
-	memory, err := mapFile(int(file.Fd()), size, true)
+	memory, err := mapFile(int(file.Fd()), size, true, false)
 	if err != nil {
 		return err
 	}

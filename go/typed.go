@@ -57,10 +57,12 @@ func differ(asked, is *Schema) string {
 	return ""
 }
 
-// Record returns the record of an entry.
-func (t Typed[T]) Record(entry Entry) (record T) {
-	copy(t.Bytes(&record), entry.Record)
-	return record
+// Of returns the bytes of a record as the struct. It is in those bytes, and lasts as long as they do: copy it to keep it.
+func (t Typed[T]) Of(record []byte) *T {
+	if len(record) != t.size {
+		panic(fmt.Sprintf("ringlog: a record has %d bytes, and not %d", t.size, len(record)))
+	}
+	return (*T)(unsafe.Pointer(unsafe.SliceData(record)))
 }
 
 // Bytes returns a record as bytes, which are those of the struct.

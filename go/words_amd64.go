@@ -1,8 +1,8 @@
 package ringlog
 
 import (
-	"encoding/binary"
 	"sync/atomic"
+	"unsafe"
 )
 
 // An x86-64 makes loads in the order of the program, and stores too, and the compiler keeps the order of what goes to
@@ -20,32 +20,22 @@ func fence() { fenced.Add(1) }
 // chunk is how much is copied at once. For more, package runtime takes instructions that keep no order.
 const chunk = 1024
 
-// out copies the words from a place on into bytes, which are whole words.
-func (w words) out(to []byte, at uint64) {
-	if len(to) > 8*8 {
-		from := bytesOf(w[at/8:])
-		for len(to) > chunk {
-			copy(to[:chunk], from)
-			to, from = to[chunk:], from[chunk:]
-		}
-		copy(to, from)
-		return
-	}
-	from := w[at/8:][:len(to)/8]
-	for i := range from {
-		binary.LittleEndian.PutUint64(to[8*i:], atomic.LoadUint64(&from[i]))
+func copyOut(to []byte, from unsafe.Pointer) {
+	all := unsafe.Slice((*byte)(from), len(to))
+	for len(to) > 0 {
+		n := copy(to[:min(len(to), chunk)], all)
+		to, all = to[n:], all[n:]
 	}
 }
 
-// in copies bytes to a place, as words of which the last is filled up with zeros.
-func (w words) in(at uint64, from []byte) {
-	to := w[at/8:][:(len(from)+7)/8]
-	for len(from) > 8*8 {
-		n := copy(bytesOf(to), from[:min(len(from)/8*8, chunk)])
-		to, from = to[n/8:], from[n:]
+func copyIn(to unsafe.Pointer, from []byte) {
+	whole := len(from) &^ 7
+	all := unsafe.Slice((*byte)(to), whole)
+	for rest := from; len(all) > 0; {
+		n := copy(all[:min(len(all), chunk)], rest)
+		all, rest = all[n:], rest[n:]
 	}
-	for ; len(from) >= 8; to, from = to[1:], from[8:] {
-		to[0] = binary.LittleEndian.Uint64(from)
+	if whole < len(from) {
+		putEach(unsafe.Add(to, whole), from[whole:])
 	}
-	putLast(to, from)
 }

@@ -12,8 +12,10 @@ import (
 type Writer struct {
 	*segment
 	claim  claim
-	next   uint64   // the position of the next entry
-	record []uint64 // with its last words, of which some may be no column
+	next   uint64 // the position of the next entry
+	slots  slots
+	simple uint64   // the bytes of a record that has no body
+	record []uint64 // the words of one that has
 
 	// limit is above all positions that gates leave room for.
 	limit uint64
@@ -28,7 +30,7 @@ type Writer struct {
 
 // Writer becomes the log's writer, and goes on where the last one stopped.
 func (l *Log) Writer() (*Writer, error) {
-	s, err := l.again()
+	s, err := l.again(toWrite)
 	if err != nil {
 		return nil, err
 	}
@@ -37,7 +39,11 @@ func (l *Log) Writer() (*Writer, error) {
 		s.close()
 		return nil, err
 	}
-	w := &Writer{segment: s, claim: claim, record: make([]uint64, roundUp(s.EntrySize, 8)/8)}
+	w := &Writer{segment: s, claim: claim, slots: s.allSlots(), simple: s.EntrySize}
+	if s.Arena != 0 {
+		w.record = make([]uint64, s.EntrySize/8)
+		w.simple = nobody
+	}
 	w.next = s.end()
 	s.store(atWritePtr, w.next)
 	if s.isOfAnotherBoot() {
@@ -86,7 +92,7 @@ func (s *segment) forgetUnsynced() {
 	synced := s.load(atSynced)
 	for slot := range s.Capacity {
 		at := headerSize + slot*s.SlotSize
-		position, good := s.holder(s.load(at), slot)
+		position, _, good := s.holder(s.load(at), slot)
 		if _, _, is := s.bodyInArena(at); is && s.load(at) != 0 && good && position >= synced {
 			s.store(at, 0)
 		}
@@ -112,7 +118,7 @@ func (w *Writer) Position() uint64 { return w.next }
 // Append appends a record, and returns its position. It never waits; of a lossless log the error is a *FullError where
 // there is no room.
 func (w *Writer) Append(record []byte) (uint64, error) {
-	if w.Arena != 0 || uint64(len(record)) != w.EntrySize || w.words == nil {
+	if uint64(len(record)) != w.simple {
 		return w.AppendBody(record, nil)
 	}
 	p := w.next
@@ -121,19 +127,17 @@ func (w *Writer) Append(record []byte) (uint64, error) {
 			return 0, err
 		}
 	}
-	slot := w.slotAt(p)
-	w.store(slot, writing|p)
-	w.in(slot+8, record)
-	w.store(slot, p+1)
+	w.slots.fill(p, record)
 	w.next = p + 1
-	w.store(atWritePtr, p+1)
+	w.publish()
 	return p, nil
 }
 
 // AppendBody appends a record with a body, which is of a kind that the schema says. It never waits; of a lossless log the
 // error is a *FullError where there is no room.
 func (w *Writer) AppendBody(record, body []byte) (uint64, error) {
-	switch columns := w.Columns(); {
+	columns := w.Columns()
+	switch {
 	case w.words == nil:
 		return 0, ErrClosed
 	case uint64(len(record)) != columns:
@@ -166,12 +170,9 @@ func (w *Writer) AppendBody(record, body []byte) (uint64, error) {
 		}
 		words = append(words, inArena|length, place)
 	}
-	slot := w.slotAt(p)
-	w.store(slot, writing|p)
-	w.in(slot+8, bytesOf(words))
-	w.store(slot, p+1)
+	w.slots.fill(p, bytesOf(words))
 	w.next = p + 1
-	w.store(atWritePtr, p+1)
+	w.publish()
 	return p, nil
 }
 
@@ -241,13 +242,10 @@ func (w *Writer) AppendBatch(records []byte) (first uint64, count int, err error
 				return first, count, err
 			}
 		}
-		slot := w.slotAt(w.next)
-		w.store(slot, writing|w.next)
-		w.in(slot+8, records[:size])
-		w.store(slot, w.next+1)
+		w.slots.fill(w.next, records[:size])
 		w.next++
 		records, count = records[size:], count+1
-		if uint64(count)%(w.Capacity/2) == 0 {
+		if uint64(count)&(w.Capacity/2-1) == 0 {
 			w.publish()
 		}
 	}
@@ -414,5 +412,6 @@ func (w *Writer) Close() error {
 	w.store(atState, 0)
 	w.claim.free()
 	w.close()
+	w.slots, w.simple = slots{}, nobody
 	return nil
 }
