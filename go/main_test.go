@@ -190,9 +190,17 @@ func victim(t testing.TB, name string, arguments ...string) *process {
 	t.Helper()
 	binary, err := os.Executable()
 	must(t, err)
-	command := exec.Command(binary, arguments...)
+	command := goProgram(binary, arguments...)
 	command.Env = append(os.Environ(), "RINGLOG_VICTIM="+name)
 	return begin(t, command)
+}
+
+// goProgram is a program that Go built, which may be another processor's.
+func goProgram(path string, arguments ...string) *exec.Cmd {
+	if runner := os.Getenv("RINGLOG_RUNNER"); runner != "" {
+		return exec.Command(runner, append([]string{path}, arguments...)...)
+	}
+	return exec.Command(path, arguments...)
 }
 
 func (p *process) kill() {
