@@ -39,7 +39,7 @@ fn a_body_that_is_too_long_is_counted_and_left_out() {
     assert_eq!(entry.body["fields"]["message"], "the next one");
     assert_eq!(logged.layer.errors(), 1);
     let last = logged.layer.last_error().unwrap();
-    assert!(last.contains("half of the arena, 2048 bytes"), "{last}");
+    assert!(last.contains("the limit is 2048 bytes, half of the arena"), "{last}");
 }
 
 #[test]
